@@ -1,0 +1,40 @@
+"""What a benchmark is made of: `EditSample`, and `BadSample` for an item that cannot be one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from src.data.image import LazyImage
+
+
+@dataclass(frozen=True, slots=True)
+class EditSample:
+    """One editing task. Images stay encoded until somebody asks for their pixels."""
+
+    sample_id: str
+    """Unique within a run and safe as a file name: the stem of `original_image_path`, or the item's `id`."""
+    index: int
+    """Position of the item in its file, from 0. For messages only: nothing random may depend on it."""
+    category: str
+    instruction: str
+    """The edit instruction in the language of the run."""
+    description: str
+    """What the source image shows, in the language of the run; may be empty."""
+    source: LazyImage
+    difficulty: str | None = None
+    tags: tuple[str, ...] = ()
+    rationale: str | None = None
+    """Why the right edit looks as it does; shown to judges that ask for it, never to editors."""
+    reference: LazyImage | None = None
+    """The exact or a model edit, where the benchmark has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadSample:
+    """An item of the benchmark that cannot be run; recorded with status `bad_sample`, never scored."""
+
+    sample_id: str
+    index: int
+    category: str | None
+    reason: str
+    """One sentence: what is wrong with the item and where (field name), for the report."""

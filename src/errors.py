@@ -1,0 +1,36 @@
+"""The errors of EditLoop, named by the boundary at which they arise.
+
+Each message says what went wrong, where, why, and what to do next. These errors stop a command; a failure of one
+sample is not an error but data (a `Status`), and never stops a run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EditLoopError(Exception):
+    """Base of every error that EditLoop raises on purpose; the command line prints it without a traceback."""
+
+
+class ConfigError(EditLoopError):
+    """The YAML, an override or an environment variable is wrong. Raised before any model loads."""
+
+
+class DataError(EditLoopError):
+    """A benchmark file cannot be read as a whole (a single bad item is a `BadSample` instead)."""
+
+
+class ModelError(EditLoopError):
+    """A model cannot be found, checked or loaded."""
+
+
+class OutputError(EditLoopError):
+    """The output directory cannot be used: not writable, full, in use by another run, or not ours."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to an error text: `" Did you mean 'x'?"`, or an empty string when nothing is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

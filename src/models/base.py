@@ -1,0 +1,66 @@
+"""`BaseModel`: what editors and judges share — construction from a params dict, device moves, identity."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import pydantic
+
+
+class ModelParams(pydantic.BaseModel):
+    """Base of a model's typed parameters: unknown names are errors, found before anything loads."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class BaseModel(ABC):
+    """A model built from the `params` mapping of the YAML.
+
+    A plug-in needs only `_initialize` and its one working method (`edit_image` or `score`). Optional class attributes:
+    `Params` (a `ModelParams` subclass: checked before loading, then at `self.params`), `VERSION` (raise it when the
+    model's own code changes what it produces, so that stored results are not reused).
+    """
+
+    Params: ClassVar[type[ModelParams] | None] = None
+    VERSION: ClassVar[str] = "1"
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = frozenset(
+        {"device", "device_ids", "batch_size", "disable_progress_bar"}
+    )
+    """Params that change speed or placement, never the result."""
+
+    def __init__(self, config: dict[str, Any] | None = None) -> None:
+        self.config: dict[str, Any] = dict(config or {})
+        self.params: Any = self.Params(**self.config) if self.Params else None
+        self._initialize()
+
+    @abstractmethod
+    def _initialize(self) -> None:
+        """Loads what the model needs. Called once, by the constructor."""
+
+    def load_to_gpu(self) -> None:
+        """Moves the model to its accelerator; no-op by default."""
+
+    def unload_from_gpu(self) -> None:
+        """Frees the accelerator; no-op by default."""
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """What decides the model's results: class, version, params that matter, weights revision. JSON-able.
+
+        Computed from the params alone, so that a resumed run knows what is done before it loads anything.
+        """
+        resolved = cls.Params(**params).model_dump(mode="json") if cls.Params else dict(params)
+        kept = {key: value for key, value in resolved.items() if key not in cls.NOT_IN_IDENTITY}
+        identity = {"class": f"{cls.__module__}.{cls.__qualname__}", "version": cls.VERSION, "params": kept}
+        revision = cls.weights_revision(params)
+        return identity | ({"weights": revision} if revision else {})
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """A string that changes when the weights named by `params` change; None for models without weights.
+
+        Raises:
+            ModelError: when the weights are missing; the text says which and how to get them.
+        """
+        return None

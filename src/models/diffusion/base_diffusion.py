@@ -1,0 +1,35 @@
+"""`BaseDiffusionModel`: an editor — source image and instruction in, edited image out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from PIL import Image
+
+from src.models.base import BaseModel
+
+
+class BaseDiffusionModel(BaseModel):
+    """An instruction-based image editor.
+
+    The pipeline passes `seed` (int) and `sample_id` (str) to `edit_image` — `seeds` and `sample_ids` (lists) to
+    `batch_edit` — exactly when the method names them in its signature, so older plug-ins work unchanged.
+    """
+
+    batch_size: int = 1
+    """How many samples `batch_edit` wants at once."""
+
+    @abstractmethod
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        """Edits one RGB image by one instruction. Raises on failure: never return the source in place of an edit."""
+
+    def batch_edit(self, images: list[Image.Image], instructions: list[str], **kwargs: Any) -> list[Image.Image]:
+        """Edits several images; by default one after the other."""
+        if len(images) != len(instructions):
+            raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
+        return [self.edit_image(image, text, **kwargs) for image, text in zip(images, instructions, strict=True)]
+
+    def __call__(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        """Same as `edit_image`."""
+        return self.edit_image(original_image, edit_instruction, **kwargs)

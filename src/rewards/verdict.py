@@ -1,0 +1,55 @@
+"""`Verdict`: what a scorer says of one edit. A failure is a status, never a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a sample ended. Only `SCORED` carries a score; every other status is counted, never averaged."""
+
+    SCORED = "scored"
+    EDIT_FAILED = "edit_failed"
+    JUDGE_FAILED = "judge_failed"
+    REFUSED = "refused"
+    UNPARSABLE = "unparsable"
+    NOT_APPLICABLE = "not_applicable"
+    BAD_SAMPLE = "bad_sample"
+
+
+SCORE_RANGE = (0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of scoring one edit once.
+
+    Raises:
+        ValueError: on construction, when score and status contradict each other or the score leaves 0–10.
+    """
+
+    status: Status
+    score: float | None = None
+    """0 (worst) to 10 (best); set exactly when `status` is `scored`."""
+    dimensions: dict[str, float | None] = field(default_factory=dict)
+    """Sub-scores by name, on the scorer's own scale (0–10 unless its docstring says otherwise)."""
+    reason: str | None = None
+    """Why there is no score, for every status but `scored`."""
+    replies: tuple[str, ...] = ()
+    """The judge's raw texts, in the order of its questions."""
+    usage: dict[str, float] = field(default_factory=dict)
+    """What the judgement cost: `calls`, `prompt_tokens`, `completion_tokens` …"""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.score is not None) != (self.status is Status.SCORED):
+            raise ValueError(f"status {self.status.value!r} with score {self.score!r}: only 'scored' has a score")
+        low, high = SCORE_RANGE
+        if self.score is not None and not low <= self.score <= high:  # also refuses NaN
+            raise ValueError(f"score {self.score!r} is outside {low:g}–{high:g}")
+
+
+def failed(status: Status, reason: str) -> Verdict:
+    """A verdict without a score."""
+    return Verdict(status=status, reason=reason)
