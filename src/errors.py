@@ -26,11 +26,16 @@ class ModelError(EditLoopError):
     """A model cannot be found, checked or loaded."""
 
 
+class ModelUnusable(ModelError):
+    """A loaded model can serve no sample at all (wrong key, unknown model name): the run stops at once."""
+
+
 class OutputError(EditLoopError):
     """The output directory cannot be used: not writable, full, in use by another run, or not ours."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to an error text: `" Did you mean 'x'?"`, or an empty string when nothing is close."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    close = [name for name in names if name.startswith(word)] or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""

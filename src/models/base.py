@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pydantic
+
+from src.redaction import is_secret
 
 
 class ModelParams(pydantic.BaseModel):
@@ -51,7 +55,8 @@ class BaseModel(ABC):
         Computed from the params alone, so that a resumed run knows what is done before it loads anything.
         """
         resolved = cls.Params(**params).model_dump(mode="json") if cls.Params else dict(params)
-        kept = {key: value for key, value in resolved.items() if key not in cls.NOT_IN_IDENTITY}
+        ignored = {name for name in resolved if name in cls.NOT_IN_IDENTITY or is_secret(name)}
+        kept = {key: value for key, value in resolved.items() if key not in ignored}
         identity = {"class": f"{cls.__module__}.{cls.__qualname__}", "version": cls.VERSION, "params": kept}
         revision = cls.weights_revision(params)
         return identity | ({"weights": revision} if revision else {})
@@ -64,3 +69,12 @@ class BaseModel(ABC):
             ModelError: when the weights are missing; the text says which and how to get them.
         """
         return None
+
+
+def named_arguments(method: Callable[..., Any], **offered: Any) -> dict[str, Any]:
+    """The offered arguments that `method` names in its signature.
+
+    A bare `**kwargs` takes none of them: older plug-ins hand theirs to libraries that refuse unknown names.
+    """
+    names = inspect.signature(method).parameters
+    return {name: value for name, value in offered.items() if name in names}

@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from PIL import Image
 
-from src.models.base import BaseModel
+from src.models.base import BaseModel, named_arguments
+
+
+class NotApplicable(Exception):
+    """Raised by a judge that has nothing to say on a sample (it has no reference image, say): neither score nor failure."""
+
+
+@dataclass(frozen=True)
+class JudgeRequest:
+    """All that a judge may look at for one edit."""
+
+    edited_image: Image.Image
+    original_image: Image.Image
+    original_description: str
+    edit_instruction: str
+    system_prompt: str = ""
+    user_prompt: str = ""
+    reference_image: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A judge's answer: the score, 0–10, and how it came about."""
+
+    score: float
+    dimensions: dict[str, float | None] = field(default_factory=dict)
+    replies: tuple[str, ...] = ()
+    usage: dict[str, float] = field(default_factory=dict)
 
 
 class BaseRewardModel(BaseModel):
     """A judge of edits. Scores lie in 0–10; a judge that cannot score raises, it never invents a number.
 
-    `reference_image` is passed by keyword exactly when `score` or `batch_score` names it in its signature
-    (`reference_images` for the batch).
+    A plug-in implements `score`; a judge that can say more (dimensions, raw replies, usage) overrides `judge`, and one
+    that judges several edits at once `judge_batch`. `reference_image` is passed to `score` exactly when the method
+    names it in its signature.
     """
 
+    needs_prompts: ClassVar[bool] = True
+    """False for judges that only compare pixels; others need a prompt for every category that is run."""
     batch_size: int = 1
-    """How many edits `batch_score` wants at once."""
+    """How many edits `judge_batch` wants at once."""
     max_concurrency: int = 1
     """How many calls may run at the same time, each in its own thread (API judges)."""
 
@@ -54,6 +85,35 @@ class BaseRewardModel(BaseModel):
         return [
             self.score(*row, original_image=original, **kwargs) for row, original in zip(rows, originals, strict=True)
         ]
+
+    def judge(self, request: JudgeRequest) -> Judgement:
+        """Judges one edit; by default through `score`."""
+        score = self.score(
+            request.edited_image,
+            request.original_description,
+            request.edit_instruction,
+            request.system_prompt,
+            request.user_prompt,
+            original_image=request.original_image,
+            **named_arguments(self.score, reference_image=request.reference_image),
+        )
+        return Judgement(score)
+
+    def judge_batch(self, requests: list[JudgeRequest]) -> list[Judgement]:
+        """Judges several edits: through `batch_score` where a plug-in overrides it, else one after the other."""
+        if type(self).batch_score is BaseRewardModel.batch_score:
+            return [self.judge(request) for request in requests]
+        scores = self.batch_score(
+            [request.edited_image for request in requests],
+            [request.original_description for request in requests],
+            [request.edit_instruction for request in requests],
+            [request.system_prompt for request in requests],
+            [request.user_prompt for request in requests],
+            original_images=[request.original_image for request in requests],
+        )
+        if len(scores) != len(requests):
+            raise ValueError(f"batch_score returned {len(scores)} scores for {len(requests)} edits")
+        return [Judgement(score) for score in scores]
 
     def __call__(self, *args: Any, **kwargs: Any) -> float:
         """Same as `score`."""

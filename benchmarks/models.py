@@ -1,0 +1,75 @@
+"""Stand-in models whose cost is known: an editor that sleeps, a judge that asks a server that sleeps."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from PIL import Image
+
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.reward.base_reward import BaseRewardModel
+
+
+class SleepingEditor(BaseDiffusionModel):
+    """Returns a copy of the source after `seconds`."""
+
+    def _initialize(self) -> None:
+        self._seconds = float(self.config.get("seconds", 0))
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        """Sleeps as a GPU editor keeps its thread waiting: without the interpreter lock."""
+        if self._seconds:
+            time.sleep(self._seconds)
+        return original_image.copy()
+
+
+class ServerJudge(BaseRewardModel):
+    """Asks `port` on this machine for a score, `concurrency` at once; without a port it answers 5 at no cost."""
+
+    needs_prompts = False
+
+    def _initialize(self) -> None:
+        self.max_concurrency = int(self.config.get("concurrency", 1))
+        self._connections = threading.local()
+
+    def score(self, *args: Any, **kwargs: Any) -> float:
+        """One request over a connection that this thread keeps open."""
+        if "port" not in self.config:
+            return 5.0
+        if not hasattr(self._connections, "http"):
+            self._connections.http = http.client.HTTPConnection("127.0.0.1", self.config["port"], timeout=30)
+        self._connections.http.request("POST", "/score", body=b"{}")
+        return float(self._connections.http.getresponse().read())
+
+
+@contextmanager
+def judge_server(seconds: float) -> Iterator[int]:
+    """A real HTTP server on loopback that takes `seconds` for each answer; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            time.sleep(seconds)
+            self.send_response(200)
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            self.wfile.write(b"7.5")
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()

@@ -1,0 +1,241 @@
+"""The YAML of a run: schema, environment variables, overrides.
+
+Every key of the older benchmark is accepted with its old meaning; unknown keys are errors with a suggestion. Keys that
+the older system documented but never used are accepted and listed in `IGNORED_KEYS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from src.errors import ConfigError
+from src.redaction import redact
+from src.validation import config_error
+
+logger = logging.getLogger(__name__)
+
+IGNORED_KEYS = (
+    "diffusion_model.type",
+    "reward_model.type",
+    "evaluation.checkpoint_path",
+    "evaluation.enable_checkpoint",
+    "evaluation.checkpoint_interval",
+    "runtime.num_workers",
+    "runtime.use_multiprocessing",
+    "logging.save_to_file",
+    "logging.log_dir",
+)
+"""Accepted for old files, without effect: the record is always kept and always at `output_dir/record.sqlite`."""
+
+_ENVIRONMENT_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class BenchmarkConfig(_Section):
+    """Which samples are run."""
+
+    data_path: str
+    """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
+    categories: list[str] | None = None
+    """Categories to run; all when absent."""
+    difficulties: list[str] | None = None
+    limit: int | None = pydantic.Field(default=None, ge=1)
+    """Run only the first N selected samples."""
+    language: Literal["en", "zh"] = "en"
+    """Language of instructions, descriptions and rationales."""
+
+
+class ModelConfig(_Section):
+    """A model named by its class."""
+
+    class_path: str
+    """`package.module.ClassName`, from this project or any importable module."""
+    params: dict[str, Any] = pydantic.Field(default_factory=dict)
+    type: str | None = None
+
+
+class PromptConfig(_Section):
+    """Judge prompts of one category; `{original_description}` and `{edit_instruction}` are filled in."""
+
+    system_prompt: str
+    user_prompt_template: str
+
+
+Metric = Literal["mean", "std", "median", "min", "max", "count"]
+
+
+class EvaluationConfig(_Section):
+    """Where results go and how the run is scheduled."""
+
+    output_dir: Path = Path("outputs")
+    results_dir: Path | None = None
+    """Reports; `output_dir/results` when absent."""
+    images_dir: Path | None = None
+    """Edited pictures by category; `output_dir/images` when absent."""
+    logs_dir: Path | None = None
+    """`evaluation.log`; `output_dir/logs` when absent."""
+    save_generated_images: bool = True
+    resume_from_checkpoint: bool = False
+    metrics: list[Metric] = ["mean", "std", "median", "min", "max"]
+    schedule: Literal["auto", "overlapped", "two_stage"] = "auto"
+    """`overlapped`: judge while editing. `two_stage`: edit all, free the editor, judge all. `auto`: two-stage exactly
+    when editor and judge name the same GPU."""
+    checkpoint_path: str | None = None
+    enable_checkpoint: bool | None = None
+    checkpoint_interval: int | None = None
+
+    @property
+    def results(self) -> Path:
+        """Folder of the reports."""
+        return self.results_dir or self.output_dir / "results"
+
+    @property
+    def images(self) -> Path:
+        """Folder of the edited pictures."""
+        return self.images_dir or self.output_dir / "images"
+
+    @property
+    def log_file(self) -> Path:
+        """The run's log."""
+        return (self.logs_dir or self.output_dir / "logs") / "evaluation.log"
+
+
+class LoggingConfig(_Section):
+    """How much is logged, and where."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    console_output: bool = True
+    """Warnings and errors on the console (progress and the final table are always shown)."""
+    file_output: bool = True
+    log_file: Path | None = None
+    """Overrides `logs_dir/evaluation.log`."""
+    save_to_file: bool | None = None
+    log_dir: str | None = None
+
+
+class RuntimeConfig(_Section):
+    """Reproducibility."""
+
+    seed: int = 0
+    """The run's seed; each sample's seed follows from it and the sample's id. `diffusion_model.params.seed` wins."""
+    num_workers: int | None = None
+    use_multiprocessing: bool | None = None
+
+
+class Config(_Section):
+    """A whole run."""
+
+    benchmark: BenchmarkConfig
+    diffusion_model: ModelConfig
+    reward_model: ModelConfig
+    prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)
+    evaluation: EvaluationConfig = pydantic.Field(default_factory=EvaluationConfig)
+    logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
+    runtime: RuntimeConfig = pydantic.Field(default_factory=RuntimeConfig)
+
+    @property
+    def seed(self) -> int:
+        """The seed from which every sample's seed is derived."""
+        return int(self.diffusion_model.params.get("seed", self.runtime.seed))
+
+    def moved_to(self, output_dir: Path) -> Config:
+        """The same config with all its outputs below another directory."""
+        places = {"output_dir": output_dir, "results_dir": None, "images_dir": None, "logs_dir": None}
+        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update=places)})
+
+    def redacted(self) -> dict[str, Any]:
+        """JSON-able copy without secrets, as it is stored with the run."""
+        secretless: dict[str, Any] = redact(self.model_dump(mode="json"))
+        return secretless
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads a YAML file and applies `a.b=c` overrides, then environment variables, then the schema.
+
+    Raises:
+        ConfigError: naming the file, the key, the reason and the nearest valid name.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"config file {path} does not exist; give another with --config") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping with 'benchmark', 'diffusion_model' and 'reward_model'")
+    for override in overrides:
+        apply_override(data, override)
+    return parse_config(data, str(path))
+
+
+def parse_config(data: Mapping[str, Any], where: str) -> Config:
+    """Checks a mapping against the schema, after filling in environment variables."""
+    try:
+        config = Config.model_validate(_substitute_environment(dict(data), ""))
+    except pydantic.ValidationError as error:
+        raise config_error(error, Config, where) from error
+    for key in IGNORED_KEYS:
+        section, name = key.split(".")
+        if name in getattr(config, section).model_fields_set:
+            logger.info("%s is accepted for older files and has no effect", key)
+    return config
+
+
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Sets `a.b.c=value` in nested mappings; the value is read as YAML (`3`, `true`, `[a, b]`, text).
+
+    Raises:
+        ConfigError: when the text has no `=`, no key, or runs through something that is not a mapping.
+    """
+    key, separator, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise ConfigError(f"--set {override!r}: write it as section.key=value, e.g. reward_model.params.model=gpt-4o")
+    target: Any = data
+    for position, part in enumerate(parts[:-1]):
+        if target.get(part) is None:
+            target[part] = {}
+        target = target[part]
+        if not isinstance(target, dict):
+            raise ConfigError(f"--set {override!r}: {'.'.join(parts[: position + 1])} is not a section")
+    try:
+        target[parts[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+
+
+def _substitute_environment(value: Any, path: str) -> Any:
+    """Replaces `${NAME}` and `${NAME:-default}` in every string."""
+    if isinstance(value, dict):
+        return {
+            key: _substitute_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_substitute_environment(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        found = os.environ.get(name, default)
+        if found is None:
+            raise ConfigError(
+                f"{path} uses ${{{name}}}, but the environment variable {name} is not set; "
+                f"export it, or write ${{{name}:-default}}"
+            )
+        return found
+
+    return _ENVIRONMENT_VARIABLE.sub(replace, value)

@@ -1,0 +1,124 @@
+"""Training of the miniature autoencoder on pictures of the miniature world."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.miniature.fast_cpu_training import use_single_frame_convolutions
+from src.miniature.training_state import learning_rate, load_checkpoint, save_checkpoint, training_device
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import AutoencoderKLQwenImage
+
+LEARNING_RATE = 1e-3
+KL_WEIGHT = 1e-5
+"""Only keeps the latents from growing without bound; reconstruction matters."""
+BATCH = 16
+CHECKPOINT_EVERY = 500
+
+logger = logging.getLogger(__name__)
+
+
+def train_vae(vae: AutoencoderKLQwenImage, images: np.ndarray, steps: int, seed: int, checkpoint: Path) -> list[float]:
+    """Trains `vae` in place and sets its latent statistics; resumes from `checkpoint` when it exists.
+
+    Afterwards `vae` computes with single-frame convolutions: save its weights into a fresh one to use it elsewhere.
+
+    Args:
+        vae: The autoencoder.
+        images: uint8 (n, 64, 64, 3).
+        steps: Optimizer steps in all.
+        seed: Decides the order of the pictures and the latent noise.
+        checkpoint: File for weights and optimizer.
+
+    Returns:
+        The loss of every step made by this call.
+    """
+    import torch
+
+    device = training_device()
+    vae.to(device).train()
+    use_single_frame_convolutions(vae)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    state = load_checkpoint(checkpoint)
+    first = 0
+    if state is not None:
+        vae.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+        logger.info("autoencoder: resuming at step %d", first)
+    losses = []
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, LEARNING_RATE)
+        loss = _loss(vae, images, seed, step, device)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+        done = step + 1
+        if done % 100 == 0:
+            logger.info("autoencoder: step %d of %d, loss %.5f", done, steps, np.mean(losses[-100:]))
+        if done % CHECKPOINT_EVERY == 0 or done == steps:
+            save_checkpoint(checkpoint, {"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": done})
+    vae.eval()
+    _set_latent_statistics(vae, images[: 2 * len(images) : max(1, len(images) // 1024)])
+    return losses
+
+
+def _loss(vae: AutoencoderKLQwenImage, images: np.ndarray, seed: int, step: int, device: torch.device) -> torch.Tensor:
+    import torch
+
+    chosen = np.random.default_rng([seed, step]).integers(len(images), size=BATCH)
+    pixels = as_frames(images[chosen]).to(device)
+    posterior = vae.encode(pixels).latent_dist
+    noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(step)).to(device)
+    decoded = vae.decode(posterior.mean + posterior.std * noise).sample
+    error = decoded - pixels
+    return error.abs().mean() + error.square().mean() + KL_WEIGHT * posterior.kl().mean() / pixels[0].numel()
+
+
+def _set_latent_statistics(vae: AutoencoderKLQwenImage, images: np.ndarray) -> None:
+    """Writes the channels' mean and deviation into the config, by which the pipeline normalises latents."""
+    latents = np.concatenate(list(encoded(vae, images, normalise=False)))
+    vae.register_to_config(
+        latents_mean=[round(float(mean), 5) for mean in latents.mean(axis=(0, 2, 3))],
+        latents_std=[round(float(std), 5) for std in latents.std(axis=(0, 2, 3))],
+    )
+
+
+def encoded(vae: AutoencoderKLQwenImage, images: np.ndarray, normalise: bool = True) -> Iterator[np.ndarray]:
+    """The latents of `images`, batch by batch: float32 (batch, channels, 16, 16), as the pipeline computes them."""
+    import torch
+
+    mean = np.array(vae.config.latents_mean, np.float32)[:, None, None]
+    std = np.array(vae.config.latents_std, np.float32)[:, None, None]
+    with torch.inference_mode():
+        for start in range(0, len(images), 64):
+            pixels = as_frames(images[start : start + 64]).to(vae.device)
+            latents = vae.encode(pixels).latent_dist.mode()[:, :, 0].float().cpu().numpy()
+            yield (latents - mean) / std if normalise else latents
+
+
+def as_frames(images: np.ndarray) -> torch.Tensor:
+    """uint8 (n, height, width, 3) as the autoencoder's input: float32 (n, 3, 1, height, width) in −1…1."""
+    import torch
+
+    return torch.from_numpy(images).permute(0, 3, 1, 2).unsqueeze(2).float() / 127.5 - 1.0
+
+
+def reconstruction_psnr(vae: AutoencoderKLQwenImage, images: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over `images` (uint8), of the mean squared error of all pixels."""
+    import torch
+
+    with torch.inference_mode():
+        pixels = as_frames(images).to(vae.device)
+        error = vae.decode(vae.encode(pixels).latent_dist.mode()).sample - pixels
+    return float(10.0 * np.log10(4.0 / error.square().mean().item()))

@@ -1,0 +1,127 @@
+"""Batches for the miniature editor's transformer and text encoder: exactly what the pipeline would feed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.miniature.editor_architecture import IMAGE_SIDE, PATCH_SIDE, TIMESTEP_SHIFT, prompt_template
+from src.miniature.training_pairs import EXPLICIT_SHARE, TrainingPairs
+from src.models.diffusion.prompt_template import template_prefix_length
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Qwen2Tokenizer
+
+CHANGED_WEIGHT = 4.0
+"""Extra weight of changed latents in the loss: most of a picture stays as it is."""
+FIRST_STEP_SHARE = 0.15
+"""Share of training samples at pure noise, where sampling with few steps decides most."""
+IMAGE_TOKENS = (IMAGE_SIDE // PATCH_SIDE // 2) ** 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch, on one device.
+
+    Attributes:
+        input_ids: Prompts, int64 (batch, tokens), padded on the right.
+        attention_mask: 1 for tokens, 0 for padding, int64 (batch, tokens).
+        pixel_values: Patches of the source images for the vision tower, (batch · 64, 384).
+        source: Packed source latents, (batch, 64, 4 · channels).
+        target: Packed target latents, same shape.
+        noise: Gaussian noise, same shape.
+        noise_level: The sigma of each sample, (batch,).
+        weight: Loss weight of every value, same shape as `target`.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    pixel_values: torch.Tensor
+    source: torch.Tensor
+    target: torch.Tensor
+    noise: torch.Tensor
+    noise_level: torch.Tensor
+    weight: torch.Tensor
+
+
+class BatchMaker:
+    """Makes the batch of any step from `(seed, step)` alone.
+
+    Args:
+        pairs: The edits.
+        latents: Normalised latents of all their sources, then all their targets: (2n, channels, 16, 16).
+        tokenizer: The editor's tokenizer.
+        size: Samples of a batch.
+        seed: Decides which samples a step sees, in which wording, with which noise.
+    """
+
+    def __init__(
+        self, pairs: TrainingPairs, latents: np.ndarray, tokenizer: Qwen2Tokenizer, size: int, seed: int
+    ) -> None:
+        template = prompt_template().replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
+        wordings = [template.format(text) for texts in pairs.texts for text in texts]
+        ids = tokenizer(wordings, add_special_tokens=False)["input_ids"]
+        self.prompts = [np.asarray(prompt, np.int16) for prompt in ids]
+        self.wordings_per_edit = len(pairs.texts[0])
+        self.pad_id = tokenizer.pad_token_id
+        self.prefix_length = template_prefix_length(tokenizer, prompt_template())
+        self.pairs, self.latents, self.changed = pairs, latents, pairs.changed()
+        self.size, self.seed = size, seed
+
+    def batch(self, step: int, device: torch.device) -> Batch:
+        """The batch of `step`."""
+        import torch
+
+        rng = np.random.default_rng([self.seed, step])
+        chosen = rng.integers(len(self.pairs), size=self.size)
+        wording = 2 * (rng.random(self.size) < EXPLICIT_SHARE) + rng.integers(2, size=self.size)
+        input_ids, attention_mask = self._padded(chosen * self.wordings_per_edit + wording)
+        target = pack(torch.from_numpy(self.latents[len(self.pairs) + chosen]).float())
+        noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
+        level = rng.random(self.size)
+        level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, level)
+        level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
+        weight = 1.0 + CHANGED_WEIGHT * torch.from_numpy(self.changed[chosen]).float()
+        parts = Batch(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            pixel_values=vision_patches(self.pairs.sources[chosen]),
+            source=pack(torch.from_numpy(self.latents[chosen]).float()),
+            target=target,
+            noise=noise,
+            noise_level=torch.from_numpy(level.astype(np.float32)),
+            weight=pack(weight[:, None].expand(-1, self.latents.shape[1], -1, -1)),
+        )
+        return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
+
+    def _padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        prompts = [self.prompts[row] for row in rows]
+        shape = len(prompts), max(len(prompt) for prompt in prompts)
+        input_ids, mask = np.full(shape, self.pad_id, np.int64), np.zeros(shape, np.int64)
+        for row, prompt in enumerate(prompts):
+            input_ids[row, : len(prompt)] = prompt
+            mask[row, : len(prompt)] = 1
+        return torch.from_numpy(input_ids), torch.from_numpy(mask)
+
+
+def pack(latents: torch.Tensor) -> torch.Tensor:
+    """2×2 latents (batch, channels, 16, 16) to one token each: (batch, 64, 4 · channels), as the pipeline packs them."""
+    batch, channels, height, width = latents.shape
+    tiles = latents.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return tiles.reshape(batch, height * width // 4, 4 * channels)
+
+
+def vision_patches(images: np.ndarray) -> torch.Tensor:
+    """What the processor makes of uint8 images (n, 64, 64, 3): float32 (n · 64, 384), patches of a 2×2 group together."""
+    import torch
+
+    groups = IMAGE_SIDE // PATCH_SIDE // 2
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    tiles = pixels.reshape(len(images), 3, groups, 2, PATCH_SIDE, groups, 2, PATCH_SIDE).permute(0, 2, 5, 3, 6, 1, 4, 7)
+    frames = tiles.unsqueeze(6).expand(*tiles.shape[:6], 2, PATCH_SIDE, PATCH_SIDE)
+    return frames.reshape(-1, 3 * 2 * PATCH_SIDE * PATCH_SIDE)

@@ -1,0 +1,70 @@
+"""`python main.py check`: everything that can be known of a run without loading a model or touching its output."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+
+from src.config import Config
+from src.data.image import ImageError, content_hash
+from src.data.loader import load_samples
+from src.data.sample import BadSample
+from src.pipeline.plan import RunPlan
+from src.pipeline.record import RECORD_NAME, Record
+
+
+def check_run(config: Config) -> Iterator[str]:
+    """Lines that say what the run would do.
+
+    Raises:
+        EditLoopError: for whatever would stop the run.
+    """
+    plan = RunPlan(config)
+    yield f"editor   {plan.editor_identity['class']}, {len(plan.editor_replicas())} replica(s)"
+    yield f"judge    {plan.scorer_identity['judge']['class']}"
+    yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
+    output_dir = config.evaluation.output_dir
+    record = Record(output_dir) if (output_dir / RECORD_NAME).is_file() else None
+    try:
+        yield from _count(plan, record)
+    finally:
+        if record is not None:
+            record.close()
+
+
+def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
+    categories: Counter[str] = Counter()
+    bad = edits = verdicts = 0
+    for item in load_samples(plan.config.benchmark.data_path, plan.selection):
+        try:
+            if isinstance(item, BadSample):
+                raise ImageError(item.reason)
+            keys = plan.keys(item, content_hash(item.source.read_bytes()))
+        except ImageError as error:
+            bad += 1
+            yield f"bad sample {item.sample_id} (item {item.index}): {error}"
+            continue
+        categories[item.category] += 1
+        verdicts += record is None or not record.has_verdict(keys.verdict_key)
+        edits += record is None or not (record.has_verdict(keys.verdict_key) or record.has_edit(keys.edit_key))
+    total = sum(categories.values())
+    yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
+    yield (
+        f"to do    {edits} edits, {verdicts} judgements from scratch"
+        if record is None
+        else (f"to do    with --resume {edits} edits and {verdicts} judgements; without, {total} of each")
+    )
+    if record is not None:
+        yield from _time_left(record, edits, verdicts)
+
+
+def _time_left(record: Record, edits: int, verdicts: int) -> Iterator[str]:
+    results = list(record.results(record.latest_run().run_key))
+    for name, count, seconds in (
+        ("editing", edits, [result.edit_seconds for result in results if result.edit_seconds]),
+        ("judging", verdicts, [result.judge_seconds for result in results if result.judge_seconds]),
+    ):
+        if seconds:
+            median = statistics.median(seconds)
+            yield f"time     {name}: {count} × {median:.2f} s (median of {len(seconds)}) = {count * median:.0f} s"

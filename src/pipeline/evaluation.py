@@ -1,0 +1,246 @@
+"""One evaluation run: read → edit → store → judge → record, overlapped or in two stages, resumable at any moment."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from src.config import Config
+from src.data.image import encode_png
+from src.data.loader import load_samples
+from src.data.sample import BadSample, EditSample
+from src.errors import DataError, EditLoopError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.pipeline.flow import Channel, Flow, ThreadWorker
+from src.pipeline.output import exclusive, show_picture
+from src.pipeline.plan import RunPlan
+from src.pipeline.reader import Reader
+from src.pipeline.record import Record, set_aside
+from src.pipeline.tally import Tally
+from src.registry import build
+from src.reporting.report import build_report
+from src.reporting.write import ReportPaths, write_reports
+from src.rewards.base import EditedSample
+from src.rewards.verdict import Status, Verdict, failed
+
+logger = logging.getLogger(__name__)
+
+Item = EditSample | BadSample
+STORE_WORKERS = 2
+CHANNEL_SIZE = 8
+"""Samples that wait between two stages; with their pictures in memory, so few."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run."""
+
+    report: dict[str, Any]
+    paths: ReportPaths
+
+
+def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> Outcome:
+    """Runs the benchmark of a config and writes its reports.
+
+    Args:
+        config: What to run; `evaluation.resume_from_checkpoint` goes on with what `output_dir` holds.
+        tick: Called about ten times a second in the calling thread, for a progress display.
+
+    Raises:
+        EditLoopError: for everything that makes the run as a whole impossible. What was finished is in the record.
+        KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
+    """
+    plan = RunPlan(config)
+    tally = Tally()
+    items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading))
+    output_dir = config.evaluation.output_dir
+    with exclusive(output_dir):
+        if not config.evaluation.resume_from_checkpoint and (old := set_aside(output_dir, config.evaluation.images)):
+            logger.warning("%s held an earlier run; its record and pictures are now in %s", output_dir, old)
+        record = Record(output_dir)
+        try:
+            with _attempt(record, plan, tally):
+                Evaluation(plan, record, tally).run(items, lambda: tick(tally))
+            return report_run(record, config)
+        finally:
+            record.close()
+
+
+def report_run(record: Record, config: Config) -> Outcome:
+    """Writes the reports of the latest run from the record alone."""
+    info = record.latest_run()
+    report = build_report(info, record.results(info.run_key), config.evaluation.metrics)
+    return Outcome(report, write_reports(report, config.evaluation.results, datetime.now()))
+
+
+def _peek(items: Iterator[Item]) -> Iterator[Item]:
+    """Fetches the first item now, so that an unusable benchmark is found before the output directory is touched."""
+    return chain([next(items)], items)
+
+
+@contextmanager
+def _attempt(record: Record, plan: RunPlan, tally: Tally) -> Iterator[None]:
+    record.begin_attempt(plan.info())
+    outcome = "failed"
+    try:
+        yield
+        outcome = "finished"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    finally:
+        record.end_attempt(outcome, tally.seconds, tally.edits_reused, tally.verdicts_reused)
+
+
+class Evaluation:
+    """The stages of one run and what they share."""
+
+    def __init__(self, plan: RunPlan, record: Record, tally: Tally) -> None:
+        self._plan = plan
+        self._record = record
+        self._tally = tally
+        self._run_key = plan.run_key
+        self._settings = plan.config.evaluation
+        self._editors: list[BaseDiffusionModel] = []
+        self._broken_data: DataError | None = None
+
+    def run(self, items: Iterable[Item], tick: Callable[[], None]) -> None:
+        """Does all the work that the record does not hold yet.
+
+        Raises:
+            EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
+        """
+        if self._plan.two_stage():
+            self._pass(items, tick, edits=True, judges=False)
+            self._free_editors()
+            benchmark = self._plan.config.benchmark
+            again = load_samples(benchmark.data_path, self._plan.selection, self._tally.reading)
+            self._pass(again, tick, edits=False, judges=True)
+        else:
+            self._pass(items, tick, edits=True, judges=True)
+        if self._broken_data is not None:
+            raise self._broken_data
+        self._record.forget_unseen_samples(self._run_key)
+
+    def _pass(self, items: Iterable[Item], tick: Callable[[], None], *, edits: bool, judges: bool) -> None:
+        flow = Flow()
+        batch_size = int(self._plan.config.diffusion_model.params.get("batch_size", 1))
+        to_edit: Channel[Job] = Channel(max(CHANNEL_SIZE, 2 * batch_size))
+        to_store: Channel[Job] = Channel(STORE_WORKERS)
+        to_judge: Channel[Job] = Channel(CHANNEL_SIZE)
+        reader = Reader(self._plan, self._record, self._tally, to_edit if edits else None, to_judge if judges else None)
+
+        def read() -> None:
+            try:
+                reader.read(items, flow)
+            except DataError as error:  # what was read before the break is still worth finishing
+                self._broken_data = error
+
+        flow.source(read, [to_edit])
+        flow.stage(
+            to_edit,
+            lambda: self._edit_workers(to_store),
+            name="edit",
+            batch_size=lambda: self._editors[0].batch_size,
+            full_batches=True,
+            outbox=to_store,
+        )
+        store = partial(self._store, to_judge if judges else None)
+        flow.stage(
+            to_store,
+            lambda: [ThreadWorker(store, "store") for _ in range(STORE_WORKERS)],
+            name="store",
+            outbox=to_judge,
+            drains=True,
+        )
+        flow.stage(to_judge, self._judge_workers, name="judge", batch_size=lambda: self._plan.scorer.batch_size)
+        flow.run(tick)
+
+    def _edit_workers(self, to_store: Channel[Job]) -> list[ThreadWorker[Job]]:
+        workers = []
+        for params in self._plan.editor_replicas():
+            with self._loading(self._plan.editor_class.__name__):
+                editor = build(self._plan.editor_class, params)
+                editor.load_to_gpu()
+            self._editors.append(editor)
+            threads = getattr(editor, "max_concurrency", 1)
+            workers += [ThreadWorker(partial(self._edit, editor, to_store), "edit") for _ in range(threads)]
+        return workers
+
+    def _edit(self, editor: BaseDiffusionModel, to_store: Channel[Job], jobs: list[Job]) -> None:
+        started = time.perf_counter()
+        outcomes = edit_jobs(editor, jobs)
+        seconds = (time.perf_counter() - started) / len(jobs)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, EditFailure):
+                self._record.add_failed_edit(job.keys.edit_key, outcome.reason, seconds)
+                self._tally.add(edits_failed=1)
+            else:
+                job.edited, job.edit_seconds = outcome, seconds
+                to_store.put(job)
+
+    def _store(self, to_judge: Channel[Job] | None, jobs: list[Job]) -> None:
+        for job in jobs:
+            assert job.edited is not None, f"{job.sample.sample_id} reached the store without an edit"
+            self._record.add_edit(job.keys.edit_key, encode_png(job.edited), job.edit_seconds)
+            self._tally.add(edits_made=1)
+            if self._settings.save_generated_images:
+                stored = self._record.edit_path(job.keys.edit_key)
+                show_picture(stored, self._settings.images, job.sample.category, job.sample.sample_id)
+            if to_judge is not None:
+                to_judge.put(job)
+
+    def _judge_workers(self) -> list[ThreadWorker[Job]]:
+        with self._loading(self._plan.scorer.judge_class.__name__):
+            self._plan.scorer.load()
+        return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
+
+    def _judge(self, jobs: list[Job]) -> None:
+        for job, verdict in zip(jobs, self._verdicts(jobs), strict=True):
+            self._record.add_verdict(job.keys.verdict_key, verdict)
+            scored = verdict.status is Status.SCORED
+            self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
+            if not self._settings.save_generated_images:
+                self._record.drop_picture(job.keys.edit_key)
+
+    def _verdicts(self, jobs: list[Job]) -> list[Verdict]:
+        try:
+            return self._plan.scorer.score([self._edited_sample(job) for job in jobs])
+        except EditLoopError:
+            raise
+        except Exception as error:  # a scorer may fail in any way; its samples are counted, the run goes on
+            logger.exception("the scorer failed on %s", ", ".join(job.sample.sample_id for job in jobs))
+            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(jobs)
+
+    def _edited_sample(self, job: Job) -> EditedSample:
+        """The pixels that the judge sees; those of a resumed sample are read here."""
+        from PIL import Image
+
+        source = job.source or job.sample.source.decode()
+        edited = job.edited or Image.open(self._record.edit_path(job.keys.edit_key)).convert("RGB")
+        return EditedSample(job.sample, source, edited)
+
+    @contextmanager
+    def _loading(self, name: str) -> Iterator[None]:
+        logger.info("loading %s", name)
+        self._tally.loading = name
+        yield
+        self._tally.loading = ""
+
+    def _free_editors(self) -> None:
+        for editor in self._editors:
+            editor.unload_from_gpu()
+        self._editors.clear()
+        gc.collect()
+        if torch := sys.modules.get("torch"):
+            torch.cuda.empty_cache()

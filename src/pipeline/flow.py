@@ -1,0 +1,227 @@
+"""Stages joined by bounded channels: the machinery of a run, ignorant of editing and judging.
+
+A stage takes batches from its inbox and hands each to whichever of its workers is free; a worker is anything with
+`submit(batch) -> Future` (a thread with a local model today; an actor of a cluster engine would fit as well). What a
+stage does with a result, usually putting it into the next stage's channel, runs in the worker's thread, so a full
+channel holds back exactly the worker that filled it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Batch = TypeVar("Batch", contravariant=True)
+
+
+class Worker(Protocol[Batch]):
+    """Does one batch at a time."""
+
+    def submit(self, batch: Batch) -> Future[None]:
+        """Starts work on a batch; the future fails only for errors that must stop the run."""
+
+    def close(self) -> None:
+        """Frees what the worker holds."""
+
+
+class ThreadWorker(Generic[Item]):
+    """A worker that runs a function in a thread of its own."""
+
+    def __init__(self, work: Callable[[list[Item]], None], name: str) -> None:
+        self._work = work
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def submit(self, batch: list[Item]) -> Future[None]:
+        """Queues the batch for the thread."""
+        return self._thread.submit(self._work, batch)
+
+    def close(self) -> None:
+        """Ends the thread when it is idle."""
+        self._thread.shutdown(wait=False)
+
+
+class Channel(Generic[Item]):
+    """A bounded queue that is closed by its producer and can be cut off by anybody."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: deque[Item] = deque()
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, item: Item) -> bool:
+        """Waits for room and adds the item; False (and nothing added) once the channel is closed or cut."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def get(self, most: int, *, full: bool = False) -> list[Item]:
+        """Waits for items and takes up to `most` — with `full`, exactly `most` unless the channel ends before.
+
+        Returns:
+            The items in order; an empty list means that no more will come.
+        """
+        least = min(most, self._size) if full else 1
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) >= least)
+            batch = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._changed.notify_all()
+            return batch
+
+    def wait(self) -> bool:
+        """Waits for the first item without taking it; False when there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            return bool(self._items)
+
+    def close(self) -> None:
+        """Nothing more will be put; what is inside can still be taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """Closes the channel and drops what is inside."""
+        with self._changed:
+            self._items.clear()
+            self.close()
+
+
+class Flow:
+    """The threads of one pass. The first error that escapes any of them stops the pass and is raised by `wait`."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._cuttable: list[Channel] = []
+        self._error: BaseException | None = None
+        self.stopping = threading.Event()
+
+    def source(self, produce: Callable[[], None], outbox: Sequence[Channel]) -> None:
+        """Runs `produce` in a thread, which fills the channels; they are closed when it returns."""
+
+        def run() -> None:
+            try:
+                produce()
+            finally:
+                for channel in outbox:
+                    channel.close()
+
+        self._start(run, "reader")
+
+    def stage(
+        self,
+        inbox: Channel[Item],
+        workers: Callable[[], Sequence[Worker[list[Item]]]],
+        *,
+        name: str,
+        batch_size: Callable[[], int] = lambda: 1,
+        full_batches: bool = False,
+        outbox: Channel | None = None,
+        drains: bool = False,
+    ) -> None:
+        """Feeds the inbox to the workers, which are made (and load their models) when the first item is there.
+
+        Args:
+            inbox: Where batches come from.
+            workers: Makes the workers.
+            name: For thread names.
+            batch_size: Asked once, after the workers were made.
+            full_batches: Wait until a batch is full rather than taking what is there.
+            outbox: Closed when the last batch is finished; the workers themselves put into it.
+            drains: Finish what is in the inbox even when the flow is stopped.
+        """
+        if not drains:
+            self._cuttable.append(inbox)
+
+        def run() -> None:
+            try:
+                self._feed(inbox, workers, batch_size, full_batches)
+            finally:
+                inbox.cut()
+                if outbox is not None:
+                    outbox.close()
+
+        self._start(run, name)
+
+    def _feed(
+        self,
+        inbox: Channel[Item],
+        make_workers: Callable[[], Sequence[Worker[list[Item]]]],
+        batch_size: Callable[[], int],
+        full_batches: bool,
+    ) -> None:
+        if not inbox.wait():
+            return
+        workers = make_workers()
+        idle: queue.SimpleQueue[Worker[list[Item]]] = queue.SimpleQueue()
+        for worker in workers:
+            idle.put(worker)
+        size = batch_size()
+        while batch := inbox.get(size, full=full_batches):
+            worker = idle.get()
+            worker.submit(batch).add_done_callback(partial(self._done, worker, idle))
+        for _ in workers:
+            idle.get()
+        for worker in workers:
+            worker.close()
+
+    def _done(self, worker: Worker[list[Item]], idle: queue.SimpleQueue, future: Future[None]) -> None:
+        if error := future.exception():
+            self.fail(error)
+        idle.put(worker)
+
+    def _start(self, run: Callable[[], None], name: str) -> None:
+        def guarded() -> None:
+            try:
+                run()
+            except BaseException as error:  # handed to the main thread, which raises it
+                self.fail(error)
+
+        self._threads.append(threading.Thread(target=guarded, name=name, daemon=True))
+
+    def fail(self, error: BaseException) -> None:
+        """Stops the flow for an error; the first one counts."""
+        if self._error is None:
+            self._error = error
+        self.stop()
+
+    def stop(self) -> None:
+        """Starts nothing new; what is being done now is finished and stored."""
+        self.stopping.set()
+        for channel in self._cuttable:
+            channel.cut()
+
+    def run(self, tick: Callable[[], None], seconds: float = 0.1) -> None:
+        """Starts the threads and waits for their end, calling `tick` all the while.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, when the work in flight is stored. A second Ctrl-C does not wait.
+            BaseException: the first error of any thread.
+        """
+        for thread in self._threads:
+            thread.start()
+        interrupted = False
+        for thread in self._threads:
+            while thread.is_alive():
+                try:
+                    thread.join(seconds)
+                    tick()
+                except KeyboardInterrupt:
+                    if interrupted:
+                        raise
+                    interrupted = True
+                    self.stop()
+        if self._error is not None:
+            raise self._error
+        if interrupted:
+            raise KeyboardInterrupt

@@ -1,0 +1,32 @@
+"""Content keys: what makes two edits, or two verdicts, the same work.
+
+A key changes exactly when something changes that decides the result. Hence a resumed run redoes nothing, a new judge
+re-edits nothing, and a changed editor setting invalidates its own edits only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hexadecimal) of JSON-able data; equal data gives equal digests whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sample_seed(run_seed: int, sample_id: str) -> int:
+    """A sample's own seed, 0 ≤ seed < 2³¹: from the run's seed and the sample's id, never from its position."""
+    return int(digest([run_seed, sample_id])[:8], 16) % 2**31
+
+
+def edit_key(editor: str, source_sha256: str, instruction: str, seed: int) -> str:
+    """Key of an edit; `editor` is the digest of the editor's identity."""
+    return digest(["edit", editor, source_sha256, instruction, seed])
+
+
+def verdict_key(scorer: str, question: Any, edit: str) -> str:
+    """Key of a verdict; `scorer` digests the scorer's identity, `question` is what it asks, `edit` an edit key."""
+    return digest(["verdict", scorer, question, edit])

@@ -1,0 +1,67 @@
+"""The output directory: usable, ours alone, and the readable view of the edited pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from src.errors import OutputError
+
+LOCK_NAME = ".lock"
+
+
+@contextmanager
+def exclusive(output_dir: Path) -> Iterator[None]:
+    """Creates the directory, proves that it can be written, and holds it against other runs.
+
+    Raises:
+        OutputError: not a directory, not writable, or another run is using it.
+    """
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_dir) as probe:
+            probe.write(b"\0" * 65536)
+            probe.flush()
+    except OSError as error:
+        raise OutputError(
+            f"output directory {output_dir} cannot be written: {error.strerror or error}; "
+            "choose another with --output-dir"
+        ) from error
+    lock = FileLock(output_dir / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(
+            f"another run is writing to {output_dir}; wait for it, or choose another directory with --output-dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def show_picture(stored: Path, images_dir: Path, category: str, sample_id: str) -> None:
+    """Shows a stored edit as `images_dir/<category>/<sample_id>.png`, atomically and without copying if possible."""
+    folder = images_dir / category.replace("/", "_").replace("\\", "_").lstrip(".")
+    target = folder / f"{sample_id}.png"
+    try:
+        if target.exists() and target.samefile(stored):
+            return
+        part = folder / f".{sample_id}.part"
+        folder.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        try:
+            os.link(stored, part)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(stored, part)
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(
+            f"the picture {target} cannot be written: {error.strerror or error}; then --resume"
+        ) from error

@@ -1,0 +1,136 @@
+"""`RunPlan`: everything about a run that is known before a model loads — classes, params, identities, keys."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import src
+from src.config import Config
+from src.data.sample import EditSample
+from src.data.selection import Selection
+from src.errors import ConfigError
+from src.models.base import BaseModel
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
+from src.pipeline.record import SampleKeys
+from src.pipeline.results import RunInfo
+from src.registry import check_params, load_class
+from src.rewards.category_scorer import CategoryScorer, missing_prompt
+
+_LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
+
+
+class RunPlan:
+    """A checked configuration.
+
+    Raises:
+        ConfigError: on construction, for anything in the config that could not run.
+        ModelError: on construction, when weights are missing.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        editor = config.diffusion_model
+        self.editor_class = load_class(editor.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
+        check_params(self.editor_class, editor.params, "diffusion_model.params")
+        self.scorer = CategoryScorer(config.reward_model, config.prompts)
+        self._check_prompts()
+        self.editor_identity = self.editor_class.identity(editor.params)
+        self.scorer_identity = self.scorer.identity()
+        self._editor_digest = digest(self.editor_identity)
+        self._scorer_digest = digest(self.scorer_identity)
+
+    def _check_prompts(self) -> None:
+        if not self.scorer.needs_prompts:
+            return
+        categories = self.config.benchmark.categories or []
+        for category in categories:
+            if category not in self.config.prompts:
+                raise ConfigError(missing_prompt(category, self.config.reward_model.class_path))
+
+    @property
+    def selection(self) -> Selection:
+        """Which samples of the benchmark are run."""
+        benchmark = self.config.benchmark
+        return Selection(
+            categories=tuple(benchmark.categories) if benchmark.categories else None,
+            difficulties=tuple(benchmark.difficulties) if benchmark.difficulties else None,
+            limit=benchmark.limit,
+            language=benchmark.language,
+        )
+
+    @property
+    def run_key(self) -> str:
+        """Equal for two runs exactly when they ask for the same results."""
+        prompts = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
+        benchmark = self.config.benchmark.model_dump(mode="json")
+        return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])
+
+    def keys(self, sample: EditSample, source_sha256: str) -> SampleKeys:
+        """The content keys of a sample.
+
+        Raises:
+            ConfigError: when the judge needs a prompt for a category that has none.
+        """
+        seed = sample_seed(self.config.seed, sample.sample_id)
+        edit = edit_key(self._editor_digest, source_sha256, sample.instruction, seed)
+        question = self.scorer.question(sample)
+        return SampleKeys(seed, source_sha256, edit, verdict_key(self._scorer_digest, question, edit))
+
+    def info(self) -> RunInfo:
+        """The run as the record stores it."""
+        versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
+        environment = {
+            "editloop": src.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        }
+        return RunInfo(
+            run_key=self.run_key,
+            config=self.config.redacted(),
+            editor=self.editor_identity,
+            scorer=self.scorer_identity,
+            environment=environment | versions,
+        )
+
+    def editor_replicas(self) -> list[dict[str, Any]]:
+        """Params of each editor: one per entry of `device_ids`, else a single one."""
+        params = dict(self.config.diffusion_model.params)
+        device_ids = params.pop("device_ids", None)
+        if not device_ids:
+            return [params]
+        return [params | {"device": f"cuda:{name}" if isinstance(name, int) else name} for name in device_ids]
+
+    def two_stage(self) -> bool:
+        """Whether to edit everything before judging anything."""
+        schedule = self.config.evaluation.schedule
+        if schedule != "auto":
+            return schedule == "two_stage"
+        editor = {gpu for params in self.editor_replicas() for gpu in _gpus(self.editor_class, params)}
+        return bool(editor & _gpus(self.scorer.judge_class, self.config.reward_model.params))
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _gpus(model_class: type[BaseModel], params: dict[str, Any]) -> set[str]:
+    """The CUDA devices that a model with these params will use; torch is asked only about models that have a device."""
+    fields = model_class.Params.model_fields if model_class.Params else {}
+    default = fields["device"].default if "device" in fields else None
+    device = str(params.get("device", default))
+    if device not in ("auto", "cuda") and not device.startswith("cuda:"):
+        return set()
+    import torch
+
+    if not torch.cuda.is_available():
+        return set()
+    if device == "auto":
+        return {f"cuda:{index}" for index in range(torch.cuda.device_count())}
+    return {"cuda:0" if device == "cuda" else device}

@@ -1,0 +1,89 @@
+"""The first stage of a run: reads the benchmark, notes each sample, and sends on only what is not done yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from src.data.image import ImageError, content_hash
+from src.data.sample import BadSample, EditSample
+from src.pipeline.editing import Job
+from src.pipeline.flow import Channel, Flow
+from src.pipeline.output import show_picture
+from src.pipeline.plan import RunPlan
+from src.pipeline.record import Record
+from src.pipeline.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+
+class Reader:
+    """Feeds one pass of a run; without `to_edit` (the second pass of two) nothing is counted twice."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        record: Record,
+        tally: Tally,
+        to_edit: Channel[Job] | None,
+        to_judge: Channel[Job] | None,
+    ) -> None:
+        self._plan = plan
+        self._record = record
+        self._tally = tally
+        self._to_edit = to_edit
+        self._to_judge = to_judge
+        self._run_key = plan.run_key
+
+    def read(self, items: Iterable[EditSample | BadSample], flow: Flow) -> None:
+        """Until the items end or the flow stops."""
+        for item in items:
+            if flow.stopping.is_set():
+                return
+            if self._to_edit is not None:
+                self._tally.add(read=1)
+            if isinstance(item, BadSample):
+                self._refuse(item)
+            else:
+                self._dispatch(item)
+
+    def _refuse(self, bad: BadSample) -> None:
+        logger.warning("bad sample %s: %s", bad.sample_id, bad.reason)
+        self._record.add_bad_sample(self._run_key, bad)
+        if self._to_edit is not None:
+            self._tally.add(bad=1)
+
+    def _dispatch(self, sample: EditSample) -> None:
+        try:
+            keys = self._plan.keys(sample, content_hash(sample.source.read_bytes()))
+            job = Job(sample, keys)
+            verdict_known = self._record.has_verdict(keys.verdict_key)
+            edit_known = self._record.has_edit(keys.edit_key)
+            if not verdict_known and not edit_known:
+                job.source = sample.source.decode()
+        except ImageError as error:
+            self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
+            return
+        self._record.add_sample(self._run_key, sample, keys)
+        if edit_known:
+            self._reuse_edit(job)
+        if verdict_known:
+            self._reuse_verdict(edit_known)
+        elif edit_known:
+            if self._to_judge is not None:
+                self._to_judge.put(job)
+        elif self._to_edit is not None:
+            self._to_edit.put(job)
+
+    def _reuse_edit(self, job: Job) -> None:
+        if self._to_edit is None:
+            return
+        self._tally.add(edits_reused=1)
+        settings = self._plan.config.evaluation
+        if settings.save_generated_images:
+            stored = self._record.edit_path(job.keys.edit_key)
+            show_picture(stored, settings.images, job.sample.category, job.sample.sample_id)
+
+    def _reuse_verdict(self, edit_known: bool) -> None:
+        if self._to_edit is not None:
+            self._tally.add(verdicts_reused=1, edits_reused=not edit_known)

@@ -1,0 +1,302 @@
+"""The durable record of one output directory: an SQLite file and a folder of edits named by their keys.
+
+Every finished edit and verdict is committed at once (WAL, `synchronous=NORMAL`): killing the process at any moment
+loses only work in flight; a power cut may lose the last commits but never corrupts the file. An edit's picture is in
+place before its row, so a row always has its picture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from src.data.sample import BadSample, EditSample
+from src.errors import OutputError
+from src.pipeline.results import Attempt, RunInfo, SampleResult
+from src.rewards.verdict import Status, Verdict
+
+RECORD_NAME = "record.sqlite"
+EDITS_FOLDER = "edits"
+SCHEMA_VERSION = 1
+
+DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
+"""Verdicts that a resumed run keeps; failed ones are tried again."""
+
+_SCHEMA = """
+CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT);
+CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, seconds REAL, outcome TEXT,
+    edits_reused INTEGER DEFAULT 0, verdicts_reused INTEGER DEFAULT 0);
+CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category TEXT, difficulty TEXT, tags TEXT,
+    instruction TEXT, description TEXT, seed INTEGER, source_sha256 TEXT, edit_key TEXT, verdict_key TEXT,
+    bad_reason TEXT, attempt INTEGER, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
+CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL) WITHOUT ROWID;
+CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
+    reason TEXT, replies TEXT, usage TEXT, seconds REAL) WITHOUT ROWID;
+"""
+
+_RESULTS = """
+SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
+    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds AS judge_seconds
+FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
+WHERE s.run_key = ? ORDER BY s.position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKeys:
+    """The content keys of one sample in one run."""
+
+    seed: int
+    source_sha256: str
+    edit_key: str
+    verdict_key: str
+
+
+class Record:
+    """One output directory's record. Safe to use from several threads; one process at a time (see `output.py`).
+
+    Raises:
+        OutputError: on opening, when the file is not a record of this version; on writing, when the disk is full.
+    """
+
+    def __init__(self, output_dir: Path, *, must_exist: bool = False) -> None:
+        self.output_dir = output_dir
+        self.edits_dir = output_dir / EDITS_FOLDER
+        path = output_dir / RECORD_NAME
+        if must_exist and not path.is_file():
+            raise OutputError(f"{output_dir} holds no {RECORD_NAME}: it is not the output directory of a run")
+        self._lock = threading.Lock()
+        with _sqlite_errors(path):
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database.row_factory = sqlite3.Row
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._create_or_check(path)
+        self.edits_dir.mkdir(exist_ok=True)
+        self._attempt = 0
+
+    def _create_or_check(self, path: Path) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise OutputError(
+                f"{path} has record version {version}, this EditLoop writes {SCHEMA_VERSION}; use another directory"
+            )
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._database.close()
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        with self._lock, _sqlite_errors(self.output_dir / RECORD_NAME):
+            return self._database.execute(statement, values)
+
+    def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        with self._lock, _sqlite_errors(self.output_dir / RECORD_NAME):
+            return self._database.execute(statement, values).fetchall()
+
+    # Runs and attempts.
+
+    def begin_attempt(self, info: RunInfo) -> None:
+        """Starts a run, or goes on with it when its key is known."""
+        now = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+        texts = [
+            json.dumps(part, ensure_ascii=False) for part in (info.config, info.editor, info.scorer, info.environment)
+        ]
+        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?)", (info.run_key, *texts, now))
+        cursor = self._write(
+            "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')", (info.run_key, now)
+        )
+        self._attempt = cursor.lastrowid or 0
+
+    def end_attempt(self, outcome: str, seconds: float, edits_reused: int, verdicts_reused: int) -> None:
+        """Closes the attempt with its outcome: `finished`, `interrupted` or `failed`."""
+        self._write(
+            "UPDATE attempts SET outcome=?, seconds=?, edits_reused=?, verdicts_reused=? WHERE attempt=?",
+            (outcome, seconds, edits_reused, verdicts_reused, self._attempt),
+        )
+
+    def latest_run(self) -> RunInfo:
+        """The run that was started or resumed last.
+
+        Raises:
+            OutputError: when the record holds no run.
+        """
+        rows = self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT 1")
+        if not rows:
+            raise OutputError(f"{self.output_dir / RECORD_NAME} holds no run yet")
+        row = rows[0]
+        attempts = self._read(
+            "SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,"
+            " (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made"
+            " FROM attempts a WHERE run_key = ? ORDER BY attempt",
+            (row["run_key"],),
+        )
+        names = Attempt.__dataclass_fields__
+        return RunInfo(
+            run_key=row["run_key"],
+            config=json.loads(row["config"]),
+            editor=json.loads(row["editor"]),
+            scorer=json.loads(row["scorer"]),
+            environment=json.loads(row["environment"]),
+            attempts=tuple(Attempt(**{name: attempt[name] for name in names}) for attempt in attempts),
+        )
+
+    # Samples.
+
+    def add_sample(self, run_key: str, sample: EditSample, keys: SampleKeys) -> None:
+        """Notes that the run includes this sample, and under which keys its work is found."""
+        self._write(
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?)",
+            (
+                *(run_key, sample.sample_id, sample.index, sample.category, sample.difficulty),
+                *(json.dumps(sample.tags, ensure_ascii=False), sample.instruction, sample.description),
+                *(keys.seed, keys.source_sha256, keys.edit_key, keys.verdict_key, self._attempt),
+            ),
+        )
+
+    def add_bad_sample(self, run_key: str, bad: BadSample) -> None:
+        """Notes an item that cannot be run, with its reason."""
+        self._write(
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,NULL,'[]','','',NULL,NULL,NULL,NULL,?,?)",
+            (run_key, bad.sample_id, bad.index, bad.category, bad.reason, self._attempt),
+        )
+
+    def forget_unseen_samples(self, run_key: str) -> None:
+        """Removes samples that this attempt did not meet: the benchmark file has changed since the last one."""
+        self._write("DELETE FROM samples WHERE run_key = ? AND attempt <> ?", (run_key, self._attempt))
+
+    def results(self, run_key: str) -> Iterator[SampleResult]:
+        """Every sample of a run with its edit and verdict, in file order."""
+        for row in self._read(_RESULTS, (run_key,)):
+            yield self._result(row)
+
+    def _result(self, row: sqlite3.Row) -> SampleResult:
+        if row["bad_reason"] is not None:
+            status, reason = Status.BAD_SAMPLE, row["bad_reason"]
+        elif row["edit_reason"] is not None:
+            status, reason = Status.EDIT_FAILED, row["edit_reason"]
+        elif row["status"] is not None:
+            status, reason = Status(row["status"]), row["reason"]
+        else:
+            status, reason = None, None
+        judged = row["status"] is not None and status is not Status.EDIT_FAILED
+        edited = row["known_edit"] is not None and row["edit_reason"] is None
+        picture = self.edit_path(row["edit_key"]) if edited else None
+        return SampleResult(
+            sample_id=row["sample_id"],
+            index=row["position"],
+            category=row["category"],
+            difficulty=row["difficulty"],
+            tags=tuple(json.loads(row["tags"])),
+            instruction=row["instruction"],
+            description=row["description"],
+            seed=row["seed"],
+            status=status,
+            score=row["score"] if judged else None,
+            dimensions=json.loads(row["dimensions"]) if judged else {},
+            reason=reason,
+            replies=tuple(json.loads(row["replies"])) if judged else (),
+            usage=json.loads(row["usage"]) if judged else {},
+            edit_key=row["edit_key"],
+            source_sha256=row["source_sha256"],
+            image_path=str(picture.relative_to(self.output_dir)) if picture and picture.is_file() else None,
+            edit_seconds=row["edit_seconds"] if edited else None,
+            judge_seconds=row["judge_seconds"] if judged else None,
+        )
+
+    # Edits.
+
+    def edit_path(self, edit_key: str) -> Path:
+        """Where the picture of an edit lies."""
+        return self.edits_dir / f"{edit_key}.png"
+
+    def has_edit(self, edit_key: str) -> bool:
+        """Whether the edit is finished and its picture whole."""
+        rows = self._read("SELECT bytes FROM edits WHERE edit_key = ? AND reason IS NULL", (edit_key,))
+        try:
+            return bool(rows) and self.edit_path(edit_key).stat().st_size == rows[0]["bytes"]
+        except FileNotFoundError:
+            return False
+
+    def edit_failed_now(self, edit_key: str) -> bool:
+        """Whether the edit was tried in this attempt and failed."""
+        statement = "SELECT 1 FROM edits WHERE edit_key = ? AND attempt = ? AND reason IS NOT NULL"
+        return bool(self._read(statement, (edit_key, self._attempt)))
+
+    def add_edit(self, edit_key: str, png: bytes, seconds: float) -> None:
+        """Stores a finished edit: first its picture, atomically, then its row."""
+        path = self.edit_path(edit_key)
+        part = path.with_suffix(f".{threading.get_ident()}.part")
+        try:
+            part.write_bytes(png)
+            os.replace(part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(
+                f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
+            ) from error
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?)", (edit_key, self._attempt, len(png), seconds))
+
+    def add_failed_edit(self, edit_key: str, reason: str, seconds: float) -> None:
+        """Notes that the editor failed on a sample; a resumed run tries again."""
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,?,NULL,?)", (edit_key, self._attempt, reason, seconds))
+
+    def drop_picture(self, edit_key: str) -> None:
+        """Deletes the picture of a judged edit (for runs that keep no pictures)."""
+        self.edit_path(edit_key).unlink(missing_ok=True)
+
+    # Verdicts.
+
+    def has_verdict(self, verdict_key: str) -> bool:
+        """Whether the verdict is final; a failed one will be tried again."""
+        statement = f"SELECT 1 FROM verdicts WHERE verdict_key = ? AND status IN ({','.join('?' * len(DONE))})"
+        return bool(self._read(statement, (verdict_key, *DONE)))
+
+    def add_verdict(self, verdict_key: str, verdict: Verdict) -> None:
+        """Stores a verdict, whatever its status."""
+        self._write(
+            "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                *(verdict_key, self._attempt, verdict.status, verdict.score, json.dumps(verdict.dimensions)),
+                *(verdict.reason, json.dumps(verdict.replies, ensure_ascii=False), json.dumps(verdict.usage)),
+                verdict.seconds,
+            ),
+        )
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
+        raise OutputError(f"{path}: {error}; {advice}") from error
+
+
+def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
+    """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
+
+    Returns:
+        The folder they were moved to, or None when there was nothing to move.
+    """
+    if not (output_dir / RECORD_NAME).exists():
+        return None
+    stamp = datetime.now().strftime("%Y%m%d_%H%M%S_%f")
+    target = output_dir / "previous" / stamp
+    target.mkdir(parents=True)
+    names = [EDITS_FOLDER, f"{RECORD_NAME}-wal", f"{RECORD_NAME}-shm", RECORD_NAME]
+    for path in [images_dir, *(output_dir / name for name in names)]:
+        if path.exists() and path.parent == output_dir:
+            shutil.move(path, target / path.name)
+    return target

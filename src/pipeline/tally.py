@@ -1,0 +1,55 @@
+"""Live counts of a run, for the progress display and the attempt's account."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from src.data.sources import ByteProgress
+
+
+@dataclass
+class Tally:
+    """How far a run is. Written by the stages, read by the display."""
+
+    reading: ByteProgress = field(default_factory=ByteProgress)
+    """How much of the benchmark file has been read."""
+    read: int = 0
+    bad: int = 0
+    edits_made: int = 0
+    edits_reused: int = 0
+    edits_failed: int = 0
+    verdicts_made: int = 0
+    verdicts_reused: int = 0
+    verdicts_failed: int = 0
+    loading: str = ""
+    """The model that is being loaded, or nothing."""
+    started: float = field(default_factory=time.perf_counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, **counts: int) -> None:
+        """Adds to the named counts, safely from any thread."""
+        with self._lock:
+            for name, count in counts.items():
+                setattr(self, name, getattr(self, name) + count)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return time.perf_counter() - self.started
+
+    @property
+    def expected(self) -> int:
+        """How many samples there will be: estimated from the share of the file that was read, then exact."""
+        return round(self.read / self.reading.fraction) if 0 < self.reading.fraction < 1 else self.read
+
+    @property
+    def edits_done(self) -> int:
+        """Samples that have left the editing stage, in whatever way."""
+        return self.edits_made + self.edits_reused + self.edits_failed + self.bad
+
+    @property
+    def judged(self) -> int:
+        """Samples that are through."""
+        return self.verdicts_made + self.verdicts_reused + self.verdicts_failed + self.edits_failed + self.bad

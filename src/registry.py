@@ -1,0 +1,102 @@
+"""From `class_path` to a class: lazy, checked against its base class, with errors that say what to do."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+
+from src.errors import ConfigError, EditLoopError, ModelError, did_you_mean
+from src.models.base import BaseModel
+from src.validation import config_error
+
+ModelClass = TypeVar("ModelClass", bound=BaseModel)
+
+
+def load_class(class_path: str, base: type[ModelClass]) -> type[ModelClass]:
+    """Imports `package.module.ClassName`; modules outside this project are found from the working directory as well.
+
+    Raises:
+        ConfigError: malformed path, no such module or class (with the nearest name), no subclass of `base`, abstract.
+        ModelError: the module exists but fails when imported.
+    """
+    module_name, _, class_name = class_path.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"class_path {class_path!r} must be 'package.module.ClassName'")
+    found = getattr(_import_module(module_name, class_path), class_name, None)
+    if found is None:
+        module = sys.modules[module_name]
+        names = [name for name, item in vars(module).items() if inspect.isclass(item) and issubclass(item, base)]
+        raise ConfigError(
+            f"class_path {class_path!r}: module {module_name} has no class {class_name!r}."
+            f"{did_you_mean(class_name, names)} It offers: {', '.join(names) or f'no {base.__name__}'}."
+        )
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise ConfigError(f"class_path {class_path!r} must name a subclass of {base.__module__}.{base.__name__}")
+    if missing := getattr(found, "__abstractmethods__", None):
+        raise ConfigError(f"class_path {class_path!r} does not implement {', '.join(sorted(missing))}")
+    return found
+
+
+def _import_module(module_name: str, class_path: str) -> Any:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise ModelError(
+                f"class_path {class_path!r}: importing {module_name} needs the package {error.name!r}, "
+                "which is not installed; pip install it"
+            ) from error
+        raise ConfigError(
+            f"class_path {class_path!r}: there is no module {error.name!r}."
+            f"{did_you_mean(error.name, _sibling_modules(error.name))} "
+            "A plug-in of your own must be importable from the working directory or PYTHONPATH."
+        ) from error
+    except Exception as error:  # a plug-in's module may fail in any way
+        raise ModelError(f"class_path {class_path!r}: importing {module_name} failed: {error!r}") from error
+
+
+def _sibling_modules(module_name: str) -> list[str]:
+    parent = module_name.rpartition(".")[0]
+    try:
+        spec = importlib.util.find_spec(parent) if parent else None
+    except (ImportError, ValueError):
+        return []
+    locations = (spec.submodule_search_locations if spec else None) or []
+    return [f"{parent}.{module.name}" for module in pkgutil.iter_modules(locations)]
+
+
+def check_params(model_class: type[BaseModel], params: dict[str, Any], where: str) -> None:
+    """Checks `params` against the class's typed parameters, if it has any, before anything loads.
+
+    Raises:
+        ConfigError: naming each wrong key.
+    """
+    if model_class.Params is None:
+        return
+    try:
+        model_class.Params(**params)
+    except pydantic.ValidationError as error:
+        raise config_error(error, model_class.Params, f"{where} of {model_class.__name__}") from error
+
+
+def build(model_class: type[ModelClass], params: dict[str, Any]) -> ModelClass:
+    """Constructs the model, which loads its weights.
+
+    Raises:
+        ModelError: with the class and the reason, whatever the model raised.
+    """
+    try:
+        return model_class(params)
+    except EditLoopError:
+        raise
+    except Exception as error:  # a model may fail in any way; the run must say which model it was
+        raise ModelError(f"{model_class.__name__} could not be loaded: {type(error).__name__}: {error}") from error

@@ -1,0 +1,71 @@
+"""Shared parts of the tests: small benchmark files, and editors and judges that cost nothing."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from src.config import Config, parse_config
+
+CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
+
+
+def png(color: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (16, 16)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, color).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def item(index: int, **changes: Any) -> dict[str, Any]:
+    """A sound benchmark item; `changes` overrides fields, and None removes one."""
+    category = CATEGORIES[index % len(CATEGORIES)]
+    difficulty = ("easy", "medium", "hard")[index % 3]
+    fields: dict[str, Any] = {
+        "subset": category,
+        "original_description": f"图 {index}",
+        "original_description_en": f"picture {index}",
+        "edit_instruction": f"改成 {index}",
+        "edit_instruction_en": f"change to {index}",
+        "src_img_b64": base64.b64encode(png((index % 256, 40, 90))).decode(),
+        "reference_img_b64": base64.b64encode(png((index % 256, 240, 90))).decode(),
+        "tags": ["test", difficulty],
+        "difficulty": difficulty,
+        "original_image_path": f"images/{index:05d}_{category}_{difficulty}.png",
+    }
+    return {key: value for key, value in (fields | changes).items() if value is not None}
+
+
+@pytest.fixture
+def write_benchmark(tmp_path: Path) -> Callable[..., Path]:
+    def write(items: int | list[Any], name: str = "benchmark.json") -> Path:
+        path = tmp_path / name
+        data = [item(index) for index in range(items)] if isinstance(items, int) else items
+        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., Config]:
+    """A config of zero-cost models; keyword arguments are sections, merged over the defaults."""
+
+    def make(data_path: Path, **sections: dict[str, Any]) -> Config:
+        data: dict[str, Any] = {
+            "benchmark": {"data_path": str(data_path)},
+            "diffusion_model": {"class_path": "tests.plugins.InvertEditor"},
+            "reward_model": {"class_path": "tests.plugins.BrightnessJudge"},
+            "evaluation": {"output_dir": str(tmp_path / "out")},
+        }
+        for name, section in sections.items():
+            data[name] = {**data.get(name, {}), **section}
+        return parse_config(data, "test config")
+
+    return make

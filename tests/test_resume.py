@@ -1,0 +1,207 @@
+"""A run may be killed at any moment; going on with it redoes nothing and ends as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src.config import Config
+from src.errors import OutputError
+from src.pipeline.evaluation import Outcome, evaluate
+from src.reporting.report import comparable
+from tests.conftest import item
+from tests.plugins import InvertEditor
+
+Write = Callable[..., Path]
+Make = Callable[..., Config]
+
+
+class FlaggedEditor(InvertEditor):
+    """Fails as long as a file exists."""
+
+    def edit_image(self, *args: Any, **kwargs: Any) -> Any:
+        if Path(self.config["flag"]).exists():
+            raise ConnectionError("the editor is down")
+        return super().edit_image(*args, **kwargs)
+
+
+def resumed(config: Config) -> Config:
+    settings = config.evaluation.model_copy(update={"resume_from_checkpoint": True})
+    return config.model_copy(update={"evaluation": settings})
+
+
+def timings(outcome: Outcome) -> tuple[int, int, int, int]:
+    """Edits made and reused, verdicts made and reused in the last attempt."""
+    last = outcome.report["attempts"][-1]
+    return tuple(last[name] for name in ("edits_made", "edits_reused", "verdicts_made", "verdicts_reused"))  # type: ignore[return-value]
+
+
+def test_resuming_a_finished_run_does_nothing_and_loads_nothing(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark(6)
+    first = evaluate(make_config(data))
+    again = evaluate(resumed(make_config(data)))
+    assert timings(again) == (0, 6, 0, 6)
+    assert comparable(again.report) == comparable(first.report)
+
+
+def test_a_new_judge_judges_again_and_edits_nothing_again(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data, log = write_benchmark(6), tmp_path / "log"
+    editor = {"params": {"log": str(log)}}
+    evaluate(make_config(data, diffusion_model=editor))
+    other = make_config(data, diffusion_model=editor, reward_model={"class_path": "tests.plugins.SourceJudge"})
+    assert timings(evaluate(resumed(other))) == (0, 6, 6, 0)
+    assert len(log.read_text().splitlines()) == 6
+
+
+def test_a_changed_prompt_judges_again_only_its_category(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark(10)
+    prompt = {"system_prompt": "s", "user_prompt_template": "{edit_instruction}"}
+    prompts = dict.fromkeys(("物理", "环境", "社会", "因果", "指代"), prompt)
+    evaluate(make_config(data, prompts=prompts))
+    changed = prompts | {"社会": {**prompt, "system_prompt": "stricter"}}
+    assert timings(evaluate(resumed(make_config(data, prompts=changed)))) == (0, 10, 2, 8)
+
+
+def test_a_changed_editor_param_edits_again_and_the_old_edits_stay(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark(4)
+    evaluate(make_config(data))
+    changed = resumed(make_config(data, diffusion_model={"params": {"strength": 2}}))
+    assert timings(evaluate(changed)) == (4, 0, 4, 0)
+    assert timings(evaluate(resumed(make_config(data)))) == (0, 4, 0, 4), "back to the first editor: all is still there"
+
+
+def test_a_longer_selection_pays_only_for_what_is_new(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark(10)
+    evaluate(make_config(data, benchmark={"limit": 4}))
+    assert timings(evaluate(resumed(make_config(data)))) == (6, 4, 6, 4)
+
+
+def test_failed_edits_and_verdicts_are_tried_again(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
+    data = write_benchmark(6)
+    flag = tmp_path / "broken"
+    flag.touch()
+    config = make_config(
+        data, diffusion_model={"class_path": "tests.test_resume.FlaggedEditor", "params": {"flag": str(flag)}}
+    )
+    assert evaluate(config).report["statuses"] == {"edit_failed": 6}
+    flag.unlink()
+    assert evaluate(resumed(config)).report["statuses"] == {"scored": 6}
+
+
+def test_a_fresh_run_into_a_used_directory_sets_the_old_one_aside_whole(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data = write_benchmark(3)
+    evaluate(make_config(data))
+    second = evaluate(make_config(data, diffusion_model={"class_path": "tests.plugins.SeedEditor"}))
+    assert timings(second) == (3, 0, 3, 0)
+    (previous,) = (tmp_path / "out" / "previous").iterdir()
+    assert len(list((previous / "edits").glob("*.png"))) == 3
+    assert len(list((previous / "images").rglob("*.png"))) == 3
+    assert (previous / "record.sqlite").is_file()
+    assert len(list((tmp_path / "out" / "results").glob("*.json"))) == 2
+
+
+def test_a_lost_picture_is_edited_again(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
+    data = write_benchmark(3)
+    evaluate(make_config(data))
+    next((tmp_path / "out" / "edits").glob("*.png")).write_bytes(b"cut short")
+    other = make_config(data, reward_model={"class_path": "tests.plugins.SourceJudge"})
+    assert timings(evaluate(resumed(other)))[:2] == (1, 2)
+
+
+def test_samples_that_left_the_file_leave_the_report(write_benchmark: Write, make_config: Make) -> None:
+    evaluate(make_config(write_benchmark([item(0), item(1)])))
+    report = evaluate(resumed(make_config(write_benchmark([item(1)])))).report
+    assert [row["sample_id"] for row in report["samples"]] == ["00001_环境_medium"]
+
+
+def config_file(tmp_path: Path, data: Path, out: str) -> Path:
+    path = tmp_path / f"{out}.yaml"
+    settings: dict[str, Any] = {
+        "benchmark": {"data_path": str(data)},
+        "diffusion_model": {
+            "class_path": "tests.plugins.InvertEditor",
+            "params": {"log": str(tmp_path / f"{out}.edits"), "seconds": 0.01},
+        },
+        "reward_model": {
+            "class_path": "tests.plugins.BrightnessJudge",
+            "params": {"log": str(tmp_path / f"{out}.verdicts"), "seconds": 0.02, "concurrency": 2},
+        },
+        "evaluation": {"output_dir": str(tmp_path / out)},
+    }
+    path.write_text(yaml.safe_dump(settings, allow_unicode=True))
+    return path
+
+
+def start(config: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "main.py", "--config", str(config), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def latest_report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(max((out / "results").glob("*.json")).read_text())
+    return report
+
+
+def test_a_run_killed_again_and_again_redoes_nothing_and_ends_like_an_unbroken_one(
+    write_benchmark: Write, tmp_path: Path
+) -> None:
+    data = write_benchmark(40)
+    unbroken = start(config_file(tmp_path, data, "unbroken"))
+    assert unbroken.wait(60) == 0
+    config, dice = config_file(tmp_path, data, "killed"), random.Random(7)
+    for _ in range(3):
+        process = start(config, "--resume")
+        time.sleep(0.6 + dice.random() * 0.5)
+        process.kill()
+        process.wait(10)
+    final = start(config, "--resume")
+    assert final.wait(60) == 0, final.stdout and final.stdout.read()
+    assert comparable(latest_report(tmp_path / "killed")) == comparable(latest_report(tmp_path / "unbroken"))
+    edits = Counter((tmp_path / "killed.edits").read_text().split())
+    in_flight_at_most = 3 * 4  # an editor and its store, each kill
+    assert sum(edits.values()) <= 40 + in_flight_at_most
+    assert len(edits) == 40
+
+
+def test_ctrl_c_stores_what_is_in_flight_and_says_how_to_go_on(write_benchmark: Write, tmp_path: Path) -> None:
+    config = config_file(tmp_path, write_benchmark(200), "out")
+    process = start(config)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "out.verdicts").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130, output
+    assert "--resume" in output
+    edits, verdicts = ((tmp_path / f"out.{name}").read_text().splitlines() for name in ("edits", "verdicts"))
+    rebuilt = subprocess.run(
+        [sys.executable, "main.py", "report", str(tmp_path / "out")], capture_output=True, text=True, check=True
+    )
+    report = latest_report(tmp_path / "out")
+    assert report["timings"]["edits_made"] == len(edits), "no finished edit was lost"
+    assert report["overall_statistics"]["num_samples"] == len(verdicts), rebuilt.stdout
+    assert len(edits) < 200
+
+
+def test_a_record_of_something_else_is_refused_with_advice(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "record.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(OutputError, match="is it a record of EditLoop"):
+        evaluate(resumed(make_config(write_benchmark(2))))
