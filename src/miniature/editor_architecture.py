@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ SPECIAL_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+_PIECES = re.compile("[\u4e00-\u9fff]|[^\u4e00-\u9fff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ def prompt_template() -> str:
 def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
     """Trains a byte-level BPE with Qwen's pre-tokenizer on `texts`; any Unicode text can be encoded.
 
+    A token holds one Chinese character at most: for want of spaces the BPE would learn whole phrases of the training
+    texts, and a colour would be another token in every phrase.
+
     The fixed system text of the prompt template is one single token: every prompt would else carry about 60 tokens that
     say nothing, more than its instruction.
 
@@ -90,7 +95,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    trained.train_from_iterator(texts, trainer)
+    trained.train_from_iterator((piece for text in texts for piece in _PIECES.findall(text)), trainer)
     vocab, merges = _model_of(trained)
     tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, padding_side="right")
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])

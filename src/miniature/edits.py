@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +14,11 @@ from src.miniature.edits_environment import ENVIRONMENT
 from src.miniature.edits_physical import PHYSICAL
 from src.miniature.edits_referential import REFERENTIAL
 from src.miniature.edits_social import SOCIAL
-from src.miniature.phrasing import Draft, choose, fill
+from src.miniature.phrasing import Draft, Rule, choose, fill
 from src.miniature.render import render
 
 CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 DIFFICULTIES = ("easy", "medium", "hard")
-
-Rule = Callable[[random.Random, str], Draft]
 
 _RULES: dict[str, dict[str, Rule]] = dict(
     zip(CATEGORIES, (PHYSICAL, ENVIRONMENT, SOCIAL, CAUSAL, REFERENTIAL), strict=True)

@@ -6,18 +6,30 @@ import random
 from typing import Literal
 
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, NUMBER_WORDS, SIDE_WORDS, Draft, Texts, Words, a, named
+from src.miniature.phrasing import COLOUR_WORDS, NUMBER_WORDS, SIDE_WORDS, Draft, Rule, Texts, Words, a, named
 from src.miniature.scene import Scene, Side, Thing, opposite, towards
 
 _SIDES: tuple[Side, ...] = ("left", "right")
 
 _BALLOON = Texts(
-    description=Words("{a_left} on the left and {a_right} on the right, each tied to a box.", "左边是{a_left}，右边是{a_right}，各系在一个箱子上。"),
-    rationale=Words("A balloon is lighter than air, so without its string the {thing} rises.", "气球比空气轻，没有了绳子，{thing}就升起来。"),
+    description=Words(
+        "{a_left} on the left and {a_right} on the right, each tied to a box.",
+        "左边是{a_left}，右边是{a_right}，各系在一个箱子上。",
+    ),
+    rationale=Words(
+        "A balloon is lighter than air, so without its string the {thing} rises.",
+        "气球比空气轻，没有了绳子，{thing}就升起来。",
+    ),
     easy=(
         Words("Draw the {thing} at the top of the sky and remove its string.", "把{thing}画到天空顶部，去掉它的绳子。"),
-        Words("Move the {thing} up to the top edge and erase the string below it.", "把{thing}移到最上方，擦掉下面的绳子。"),
-        Words("Erase the {side} string; draw the {thing} high up at the top of the picture.", "擦掉{side}边的绳子，把{thing}画到画面顶部。"),
+        Words(
+            "Move the {thing} up to the top edge and erase the string below it.",
+            "把{thing}移到最上方，擦掉下面的绳子。",
+        ),
+        Words(
+            "Erase the {side} string; draw the {thing} high up at the top of the picture.",
+            "擦掉{side}边的绳子，把{thing}画到画面顶部。",
+        ),
     ),
     medium=(
         Words("Cut the string of the {thing}.", "剪断{thing}的绳子。"),
@@ -58,11 +70,21 @@ def cut_balloon_string(rng: random.Random, difficulty: str) -> Draft:
 
 
 _ROPE = Texts(
-    description=Words("{a_left} on the left and {a_right} on the right hang on ropes from a beam.", "横梁的绳子上，左边挂着{a_left}，右边挂着{a_right}。"),
-    rationale=Words("Without its rope nothing holds the {thing}, so it falls to the floor.", "没有了绳子，{thing}落到地板上。"),
+    description=Words(
+        "{a_left} on the left and {a_right} on the right hang on ropes from a beam.",
+        "横梁的绳子上，左边挂着{a_left}，右边挂着{a_right}。",
+    ),
+    rationale=Words(
+        "Without its rope nothing holds the {thing}, so it falls to the floor.", "没有了绳子，{thing}落到地板上。"
+    ),
     easy=(
-        Words("Draw the {thing} on the floor straight below and remove its rope.", "把{thing}画在正下方的地板上，去掉它的绳子。"),
-        Words("Move the {thing} down to the floor and erase the rope above it.", "把{thing}移到地板上，擦掉上面的绳子。"),
+        Words(
+            "Draw the {thing} on the floor straight below and remove its rope.",
+            "把{thing}画在正下方的地板上，去掉它的绳子。",
+        ),
+        Words(
+            "Move the {thing} down to the floor and erase the rope above it.", "把{thing}移到地板上，擦掉上面的绳子。"
+        ),
         Words("Erase the {side} rope and draw the {thing} on the floor.", "擦掉{side}边的绳子，把{thing}画在地板上。"),
     ),
     medium=(
@@ -104,11 +126,20 @@ def cut_rope(rng: random.Random, difficulty: str) -> Draft:
 
 
 _DOMINOES = Texts(
-    description=Words("A row of {count} {colour} dominoes stands on the floor{gap}.", "地板上立着一排{count}块{colour}的骨牌{gap}。"),
-    rationale=Words("Each falling domino knocks over the next one as long as it can reach it.", "倒下的骨牌推倒够得着的下一块。"),
+    description=Words(
+        "A row of {count} {colour} dominoes stands on the floor{gap}.", "地板上立着一排{count}块{colour}的骨牌{gap}。"
+    ),
+    rationale=Words(
+        "Each falling domino knocks over the next one as long as it can reach it.", "倒下的骨牌推倒够得着的下一块。"
+    ),
     easy=(
-        Words("Draw the {fallen} leftmost dominoes tipped over to the {way}.", "把最左边的{fallen}块骨牌画成向{way}倒下。"),
-        Words("Tilt {fallen} dominoes, counted from the left, to the {way}; keep any others.", "从左边数起，让{fallen}块骨牌向{way}倾倒，其余不变。"),
+        Words(
+            "Draw the {fallen} leftmost dominoes tipped over to the {way}.", "把最左边的{fallen}块骨牌画成向{way}倒下。"
+        ),
+        Words(
+            "Tilt {fallen} dominoes, counted from the left, to the {way}; keep any others.",
+            "从左边数起，让{fallen}块骨牌向{way}倾倒，其余不变。",
+        ),
         Words("Draw {fallen} dominoes on the left fallen to the {way}.", "左边的{fallen}块骨牌画成倒向{way}边。"),
     ),
     medium=(
@@ -149,7 +180,7 @@ def push_domino(rng: random.Random, difficulty: str) -> Draft:
     floor = rng.randint(54, 58)
     order = [i if pushed == "left" else places - 1 - i for i in range(places)]
     standing = [i for i in order if gap is None or i != order[gap]]
-    things = tuple(Thing("domino", colour, 10 + 10.5 * i, floor, 17) for i in standing)
+    things = tuple(Thing("domino", colour, 14 + 9 * i, floor, 13) for i in standing)
     source = Scene("room", things, horizon=46, shade=rng.randrange(3))
     fallen = places if gap is None else gap
     target = source
@@ -167,12 +198,26 @@ def push_domino(rng: random.Random, difficulty: str) -> Draft:
 
 
 _SNOWMAN = Texts(
-    description=Words("A snowman with {a_colour} hat stands on the {side} of a meadow, with a tree.", "草地{side}边有一个戴{colour}帽子的雪人，还有一棵树。"),
-    rationale=Words("Heat melts snow to water, so only a puddle and the hat are left.", "热量把雪融化成水，只剩一滩水和帽子。"),
+    description=Words(
+        "A snowman with {a_colour} hat stands on the {side} of a meadow, with a tree.",
+        "草地{side}边有一个戴{colour}帽子的雪人，还有一棵树。",
+    ),
+    rationale=Words(
+        "Heat melts snow to water, so only a puddle and the hat are left.", "热量把雪融化成水，只剩一滩水和帽子。"
+    ),
     easy=(
-        Words("Replace the snowman with a blue puddle and put the {colour} hat on it.", "把雪人换成一滩蓝色的水，上面放{colour}的帽子。"),
-        Words("Erase the snowman; draw a blue puddle with the {colour} hat at the same place.", "擦掉雪人，在原地画蓝色的水坑和{colour}的帽子。"),
-        Words("Draw a blue puddle and a {colour} hat on the {side} instead of the snowman.", "在{side}边画蓝色的水坑和{colour}的帽子，代替雪人。"),
+        Words(
+            "Replace the snowman with a blue puddle and put the {colour} hat on it.",
+            "把雪人换成一滩蓝色的水，上面放{colour}的帽子。",
+        ),
+        Words(
+            "Erase the snowman; draw a blue puddle with the {colour} hat at the same place.",
+            "擦掉雪人，在原地画蓝色的水坑和{colour}的帽子。",
+        ),
+        Words(
+            "Draw a blue puddle and {a_colour} hat on the {side} instead of the snowman.",
+            "在{side}边画蓝色的水坑和{colour}的帽子，代替雪人。",
+        ),
     ),
     medium=(
         Words("Melt the snowman.", "让雪人融化。"),
@@ -206,12 +251,26 @@ def melt_snowman(rng: random.Random, difficulty: str) -> Draft:
 
 
 _LAMP_OFF = Texts(
-    description=Words("{a_colour} lamp lights the {side} side of a dark room.", "{colour}的灯照亮了昏暗房间的{side}边。"),
-    rationale=Words("Without power the lamp sends no light, so the light cone and the lit floor vanish.", "断电后灯不再发光，光柱和被照亮的地面都消失了。"),
+    description=Words(
+        "{a_colour} lamp lights the {side} side of a dark room.", "{colour}的灯照亮了昏暗房间的{side}边。"
+    ),
+    rationale=Words(
+        "Without power the lamp sends no light, so the light cone and the lit floor vanish.",
+        "断电后灯不再发光，光柱和被照亮的地面都消失了。",
+    ),
     easy=(
-        Words("Remove the yellow light cone below the {colour} lamp and make everything dark.", "去掉{colour}的灯下面的黄色光柱，让一切变暗。"),
-        Words("Erase the yellow light on the {side} and paint lamp, wall and floor there dark.", "擦掉{side}边的黄色灯光，把那里的灯、墙和地板画暗。"),
-        Words("Delete the yellow light below the lamp; dim the things that it lit.", "删除灯下的黄色灯光，把照亮的东西变暗。"),
+        Words(
+            "Remove the yellow light cone below the {colour} lamp and make everything dark.",
+            "去掉{colour}的灯下面的黄色光柱，让一切变暗。",
+        ),
+        Words(
+            "Erase the yellow light on the {side} and paint lamp, wall and floor there dark.",
+            "擦掉{side}边的黄色灯光，把那里的灯、墙和地板画暗。",
+        ),
+        Words(
+            "Delete the yellow light below the lamp; dim the things that it lit.",
+            "删除灯下的黄色灯光，把照亮的东西变暗。",
+        ),
     ),
     medium=(
         Words("Switch the lamp off.", "把灯关掉。"),
@@ -225,12 +284,26 @@ _LAMP_OFF = Texts(
     ),
 )
 _LAMP_ON = Texts(
-    description=Words("{a_colour} lamp hangs unlit on the {side} side of a dark room.", "昏暗房间的{side}边挂着一盏没有亮的{colour}的灯。"),
-    rationale=Words("With power the lamp shines again and lights what is below it.", "通电后灯重新发光，照亮下面的东西。"),
+    description=Words(
+        "{a_colour} lamp hangs unlit on the {side} side of a dark room.",
+        "昏暗房间的{side}边挂着一盏没有亮的{colour}的灯。",
+    ),
+    rationale=Words(
+        "With power the lamp shines again and lights what is below it.", "通电后灯重新发光，照亮下面的东西。"
+    ),
     easy=(
-        Words("Draw a yellow light cone below the {colour} lamp down to the floor and brighten what is in it.", "在{colour}的灯下画黄色的光柱直到地板，照亮其中的东西。"),
-        Words("Draw yellow light on the {side} from the lamp to the floor and paint the lamp bright.", "{side}边从灯到地板画黄色的灯光，把灯画亮。"),
-        Words("Add a yellow cone of light under the lamp; brighten the things in it.", "在灯下加上黄色的光柱，让其中的东西变亮。"),
+        Words(
+            "Draw a yellow light cone below the {colour} lamp down to the floor and brighten what is in it.",
+            "在{colour}的灯下画黄色的光柱直到地板，照亮其中的东西。",
+        ),
+        Words(
+            "Draw yellow light on the {side} from the lamp to the floor and paint the lamp bright.",
+            "{side}边从灯到地板画黄色的灯光，把灯画亮。",
+        ),
+        Words(
+            "Add a yellow cone of light under the lamp; brighten the things in it.",
+            "在灯下加上黄色的光柱，让其中的东西变亮。",
+        ),
     ),
     medium=(
         Words("Switch the lamp on.", "把灯打开。"),
@@ -270,7 +343,7 @@ def switch_lamp(rng: random.Random, difficulty: str) -> Draft:
     return Draft(source, source.changing(0, state=new), texts, slots, ("electricity", "light"))
 
 
-CAUSAL = {
+CAUSAL: dict[str, Rule] = {
     "cut_balloon_string": cut_balloon_string,
     "cut_rope": cut_rope,
     "push_domino": push_domino,

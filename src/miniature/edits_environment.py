@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import SIDE_WORDS, Draft, Texts, Words, a, named
+from src.miniature.phrasing import MEASURES, SIDE_WORDS, Draft, Rule, Texts, Words, a, named
 from src.miniature.scene import Backdrop, Scene, Season, Side, Thing, opposite
 
 _SIDES: tuple[Side, ...] = ("left", "right")
@@ -123,7 +122,7 @@ _SNOW = Texts(
     ),
     easy=(
         Words(
-            "Paint the ground and the roof white, the sky light grey, remove sun and shadows, put snow on the tree, add white flakes.",
+            "Paint ground and roof white, the sky light grey, remove sun and shadows, snow on the tree, white flakes.",
             "把地面和屋顶涂成白色，天空浅灰色，去掉太阳和影子，树上盖雪，加上白色的雪花。",
         ),
         Words(
@@ -131,7 +130,7 @@ _SNOW = Texts(
             "地面变白，天空浅灰没有太阳，屋顶和树盖上雪，画上白色的雪花。",
         ),
         Words(
-            "Draw white snow on the ground, roof and tree, a light grey sky, falling white flakes; erase the sun and shadows.",
+            "Draw white snow on ground, roof and tree, a light grey sky, white flakes; erase the sun and the shadows.",
             "在地面、屋顶和树上画白雪，天空浅灰色，飘着白色的雪花，擦掉太阳和影子。",
         ),
     ),
@@ -173,8 +172,8 @@ _AUTUMN = Texts(
 def _place(rng: random.Random, season: Season) -> tuple[Scene, dict[str, Words]]:
     """Return a sunny place with a house, a tree and sometimes a third thing, and the slots that name them."""
     ground = rng.randint(47, 50)
-    house = Thing("house", rng.choice(sorted(COLOURS)), rng.randint(16, 22), ground, rng.choice((18, 20, 22)))
-    things = [house, Thing("tree", "green", rng.randint(43, 50), ground + rng.randint(0, 4), rng.choice((13, 15, 17)))]
+    house = Thing("house", rng.choice(sorted(COLOURS)), rng.randint(20, 24), ground, rng.choice((18, 20, 22)))
+    things = [house, Thing("tree", "green", rng.randint(41, 46), ground + rng.randint(0, 4), rng.choice((13, 15, 17)))]
     third = rng.choice(("none", "person", "box", "ball"))
     if third != "none":
         things.append(Thing(third, rng.choice(sorted(COLOURS)), 33, ground + 6, 15 if third == "person" else 9))
@@ -185,14 +184,14 @@ def _place(rng: random.Random, season: Season) -> tuple[Scene, dict[str, Words]]
     cloud = rng.choice((None, 28, 36))
     scene = Scene(backdrop, tuple(things), rng.randint(38, 42), season=season, sun=sun, cloud=cloud)
     slots = {
-        "a_house": a(named(house.colour, "house"), "座"),
+        "a_house": a(named(house.colour, "house"), MEASURES["house"]),
         "sun": SIDE_WORDS[sun],
         "away": SIDE_WORDS[opposite(sun)],
     }
     return scene, slots
 
 
-def _change(texts: Texts, tags: tuple[str, ...], **changes: Any) -> Callable[[random.Random, str], Draft]:
+def _change(texts: Texts, tags: tuple[str, ...], **changes: Any) -> Rule:
     """Return the rule that sets fields of a sunny place."""
 
     def rule(rng: random.Random, difficulty: str) -> Draft:
@@ -203,7 +202,7 @@ def _change(texts: Texts, tags: tuple[str, ...], **changes: Any) -> Callable[[ra
     return rule
 
 
-ENVIRONMENT = {
+ENVIRONMENT: dict[str, Rule] = {
     "make_night": _change(_NIGHT, ("time of day", "light"), time="night"),
     "make_sunset": _change(_SUNSET, ("time of day", "light"), time="sunset"),
     "make_rain": _change(_RAIN, ("weather",), weather="rain"),

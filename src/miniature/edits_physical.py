@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, SIDE_WORDS, Draft, Texts, Words, a, named
+from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, MEASURES, SIDE_WORDS, Draft, Rule, Texts, Words, a, named
 from src.miniature.scene import (
     SCALE_ARM,
     Backdrop,
@@ -24,7 +24,7 @@ _OUTDOORS: tuple[Backdrop, ...] = ("meadow", "sand")
 
 _MOVE_LIGHT = Texts(
     description=Words(
-        "A {thing} in the open; the sun is in the upper {old} corner.", "空地上有一个{thing}，太阳在{old}上角。"
+        "{a_thing} in the open; the sun is in the upper {old} corner.", "空地上有{a_thing}，太阳在{old}上角。"
     ),
     rationale=Words(
         "Shadows fall on the side away from the sun, so they now point to the {old}.",
@@ -53,7 +53,7 @@ _MOVE_LIGHT = Texts(
         Words(
             "Show this place half a day later, when the sun has crossed the sky.", "展示半天之后太阳越过天空的样子。"
         ),
-        Words("Morning turns to late afternoon here.", "这里从清晨到了傍晚前。"),
+        Words("Morning turns to late afternoon here.", "这里从早晨到了下午晚些时候。"),
         Words("Let the daylight hours pass by.", "让白天的时光流逝过去。"),
     ),
 )
@@ -72,7 +72,7 @@ def move_light(rng: random.Random, difficulty: str) -> Draft:
         things = [replace(thing, x=64 - thing.x) for thing in things]
     source = Scene(rng.choice(_OUTDOORS), tuple(things), horizon=rng.randint(36, 42), sun=sun)
     slots = {
-        "thing": KIND_WORDS[first],
+        "a_thing": a(KIND_WORDS[first], MEASURES.get(first, "个")),
         "old": SIDE_WORDS[sun],
         "new": SIDE_WORDS[opposite(sun)],
     }
@@ -126,7 +126,7 @@ def recolour_over_water(rng: random.Random, difficulty: str) -> Draft:
         things.append(Thing("tree", "green", x + 22 if x < 32 else x - 22, horizon + 3, 12))
     source = Scene("lake", tuple(things), horizon=horizon)
     slots = {
-        "a_thing": a(named(old, kind), "辆" if kind == "car" else "座" if kind == "house" else "个"),
+        "a_thing": a(named(old, kind), MEASURES.get(kind, "个")),
         "thing": named(old, kind),
         "kind": KIND_WORDS[kind],
         "new": COLOUR_WORDS[new],
@@ -180,7 +180,7 @@ def remove_support(rng: random.Random, difficulty: str) -> Draft:
     x = rng.randint(18, 22)
     height = floor - 16 if support == "table" else rng.randint(26, 32)
     stand = Thing(support, "black", x, floor if support == "table" else height, 24)
-    things = (
+    things: tuple[Thing, ...] = (
         stand,
         Thing(kind, colour, x + rng.randint(-4, 4), height, rng.choice((10, 12))),
         Thing(other, other_colour, rng.randint(46, 52), floor, 11),
@@ -317,7 +317,7 @@ def tip_scale(rng: random.Random, difficulty: str) -> Draft:
     return Draft(source, replace(source, things=weighed(heavy)), _SCALE, slots, ("weight", "balance"))
 
 
-PHYSICAL = {
+PHYSICAL: dict[str, Rule] = {
     "move_light": move_light,
     "recolour_over_water": recolour_over_water,
     "remove_support": remove_support,

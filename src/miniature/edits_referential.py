@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, Draft, Texts, Words, named
+from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, Draft, Rule, Texts, Words, a, named
 from src.miniature.scene import Scene, Thing
 
 _KINDS = ("circle", "square", "triangle")
@@ -18,12 +18,13 @@ Reference = tuple[Words, int]
 """How a shape is called, and its index."""
 
 
-def _shapes(rng: random.Random) -> tuple[Thing, ...]:
+def _shapes(rng: random.Random, difficulty: str) -> tuple[Thing, ...]:
     """Return three or four shapes from left to right, no two alike in both colour and form."""
     count = rng.choice((3, 4))
     palette = rng.sample(sorted(COLOURS), 3)
     names = rng.sample([(colour, kind) for colour in palette for kind in _KINDS], count)
-    in_a_row = rng.random() < 0.5
+    # "Just to the right" and "between" are clear only in a row.
+    in_a_row = difficulty == "hard" or rng.random() < 0.5
     heights = [32.0] * count if in_a_row else [float(rng.choice((14, 32, 50))) for _ in names]
     step = 64 / count
     return tuple(
@@ -94,14 +95,19 @@ def _by_likeness(shapes: Sequence[Thing]) -> list[Reference]:
     """Return references by sharing colour or form with a shape that is itself given by its place or size."""
     found: list[Reference] = []
     for anchor, index in _by_place(shapes)[:2] + [ref for ref in _by_size(shapes) if "est shape" in ref[0].en]:
-        for aspect, english, chinese in (("colour", "of the same colour as", "颜色相同"), ("kind", "of the same form as", "形状相同")):
+        for aspect, english, chinese in (
+            ("colour", "of the same colour as", "颜色相同"),
+            ("kind", "of the same form as", "形状相同"),
+        ):
             alike = [
                 i
                 for i, shape in enumerate(shapes)
                 if i != index and getattr(shape, aspect) == getattr(shapes[index], aspect)
             ]
             if len(alike) == 1:
-                found.append((Words(f"other shape {english} the {anchor.en}", f"与{anchor.zh}{chinese}的另一个图形"), alike[0]))
+                found.append(
+                    (Words(f"other shape {english} the {anchor.en}", f"与{anchor.zh}{chinese}的另一个图形"), alike[0])
+                )
     return found
 
 
@@ -140,9 +146,9 @@ _RESHAPE = _texts(
     Words("Draw a {form} in the same colour instead of the {ref}.", "用同样颜色的{form}代替{ref}。"),
 )
 _FRAME = _texts(
-    Words("Draw a {new} frame around the {ref}.", "在{ref}周围画一个{new}的方框。"),
-    Words("Put a {new} square frame around the {ref}.", "给{ref}加上{new}的方框。"),
-    Words("Mark the {ref} with a {new} frame.", "用{new}的方框标出{ref}。"),
+    Words("Draw {a_new} frame around the {ref}.", "在{ref}周围画一个{new}的方框。"),
+    Words("Put {a_new} square frame around the {ref}.", "给{ref}加上{new}的方框。"),
+    Words("Mark the {ref} with {a_new} frame.", "用{new}的方框标出{ref}。"),
 )
 
 Change = Callable[[random.Random, Scene, int], tuple[Scene, dict[str, Words]]]
@@ -165,14 +171,14 @@ def _reshape(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[
 def _frame(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[str, Words]]:
     new = rng.choice([name for name in sorted(COLOURS) if name not in ("white", scene.things[index].colour)])
     frame = replace(scene.things[index], kind="frame", colour=new, size=scene.things[index].size + 5)
-    return scene.adding(frame), {"new": COLOUR_WORDS[new]}
+    return scene.adding(frame), {"new": COLOUR_WORDS[new], "a_new": a(COLOUR_WORDS[new])}
 
 
-def _rule(texts: Texts, tag: str, change: Change) -> Callable[[random.Random, str], Draft]:
+def _rule(texts: Texts, tag: str, change: Change) -> Rule:
     """Return the rule that applies a change to the shape that is referred to."""
 
     def rule(rng: random.Random, difficulty: str) -> Draft:
-        shapes = _shapes(rng)
+        shapes = _shapes(rng, difficulty)
         ref, index = _refer(rng, shapes, difficulty)
         source = Scene("board", shapes, shade=rng.randrange(3))
         target, slots = change(rng, source, index)
@@ -183,7 +189,7 @@ def _rule(texts: Texts, tag: str, change: Change) -> Callable[[random.Random, st
     return rule
 
 
-REFERENTIAL = {
+REFERENTIAL: dict[str, Rule] = {
     "recolour_shape": _rule(_RECOLOUR, "recolour", _recolour),
     "remove_shape": _rule(_REMOVE, "remove", _remove),
     "reshape_shape": _rule(_RESHAPE, "reshape", _reshape),

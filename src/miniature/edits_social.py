@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, SIDE_WORDS, Draft, Texts, Words, a, clothed
-from src.miniature.scene import Scene, Side, Thing, opposite, towards
+from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, SIDE_WORDS, Draft, Rule, Texts, Words, a, clothed
+from src.miniature.scene import Backdrop, Scene, Side, Thing, opposite, towards
 
 _SIDES: tuple[Side, ...] = ("left", "right")
+_GROUNDS: tuple[Backdrop, ...] = ("meadow", "sand")
 _CLOTHES = ("red", "orange", "yellow", "green", "blue", "purple")
 
 _LIGHTS_SOURCE = Words(
-    "A zebra crossing: a walker and a light on the {walker}, a car and a light on the {car}; the walker's light is {old}.",
-    "斑马线旁：{walker}边是行人和行人灯，{car}边是汽车和车灯，行人灯是{old}。",
+    "A zebra crossing, a walker and a light on the {walker}, a car and a light on the {car}; the walker has {old}.",
+    "斑马线旁：{walker}边是行人和行人灯，{car}边是汽车和机动车信号灯，行人灯是{old}。",
 )
 _LIGHTS_EASY = (
     Words(
@@ -45,7 +45,9 @@ _WALK = Texts(
     hard=(
         Words("Make it safe for the walker to cross.", "让行人可以安全地过马路。"),
         Words("The person has waited long enough and it is their turn.", "这个人等了很久，现在轮到他了。"),
-        Words("A mother with a pram wants to get to the other side without danger.", "推婴儿车的妈妈想安全地走到对面。"),
+        Words(
+            "A mother with a pram wants to get to the other side without danger.", "推婴儿车的妈妈想安全地走到对面。"
+        ),
     ),
 )
 _DRIVE = Texts(
@@ -94,21 +96,32 @@ def traffic_lights(rng: random.Random, difficulty: str) -> Draft:
 _BIN_OF = {"apple": "green", "bottle": "blue", "battery": "red"}
 _BIN_USE = {
     "green": Words("food waste", "厨余垃圾"),
-    "blue": Words("recyclable", "可回收物"),
+    "blue": Words("recyclables", "可回收物"),
     "red": Words("hazardous waste", "有害垃圾"),
 }
-_ORDINALS = {0: Words("left", "左边"), 1: Words("middle", "中间"), 2: Words("right", "右边")}
+_PLACES = (Words("left", "左边"), Words("middle", "中间"), Words("right", "右边"))
+_WHERE = (Words("on the left", "左边"), Words("in the middle", "中间"), Words("on the right", "右边"))
 
 _LITTER = Texts(
     description=Words(
-        "A {item} lies on the ground in front of three bins: blue, green and red.",
-        "蓝、绿、红三个垃圾桶前的地上有一个{item}。",
+        "{a_item} lies on the ground in front of three bins: blue, green and red.",
+        "蓝、绿、红三个垃圾桶前的地上有{a_item}。",
     ),
-    rationale=Words("A {item} belongs to {use}, which is collected in the {bin} bin.", "{item}属于{use}，应放进{bin}垃圾桶。"),
+    rationale=Words(
+        "{a_item} belongs to {use}, which is collected in the {bin} bin.", "{item}属于{use}，应放进{bin}垃圾桶。"
+    ),
     easy=(
-        Words("Move the {item} from the ground into the {bin} bin at the {place}.", "把地上的{item}移到{place}的{bin}垃圾桶里。"),
-        Words("Draw the {item} sticking out of the {place} bin, the {bin} one, and clear the ground.", "把{item}画在{place}的{bin}垃圾桶口，地面清空。"),
-        Words("Erase the {item} on the ground and draw it in the top of the {bin} bin at the {place}.", "擦掉地上的{item}，画到{place}{bin}垃圾桶的桶口。"),
+        Words(
+            "Move the {item} from the ground into the {bin} bin {where}.", "把地上的{item}移到{place}的{bin}垃圾桶里。"
+        ),
+        Words(
+            "Draw the {item} sticking out of the {place} bin, the {bin} one, and clear the ground.",
+            "把{item}画在{place}的{bin}垃圾桶口，地面清空。",
+        ),
+        Words(
+            "Erase the {item} on the ground and draw it in the top of the {bin} bin {where}.",
+            "擦掉地上的{item}，画到{place}{bin}垃圾桶的桶口。",
+        ),
     ),
     medium=(
         Words("Put the {item} into the {use} bin.", "把{item}放进{use}桶。"),
@@ -135,9 +148,11 @@ def sort_litter(rng: random.Random, difficulty: str) -> Draft:
     target = source.changing(0, x=bins[slot].x, y=ground - 10)
     slots = {
         "item": KIND_WORDS[item],
+        "a_item": a(KIND_WORDS[item], "节" if item == "battery" else "个"),
         "bin": COLOUR_WORDS[_BIN_OF[item]],
         "use": _BIN_USE[_BIN_OF[item]],
-        "place": _ORDINALS[slot],
+        "place": _PLACES[slot],
+        "where": _WHERE[slot],
     }
     return Draft(source, target, _LITTER, slots, ("recycling",))
 
@@ -147,11 +162,19 @@ _QUEUE = Texts(
         "Three people queue at a ticket booth on the {front}; the {thing} pushes in at the front.",
         "三个人在{front}边的售票亭排队，{thing}在前面插队。",
     ),
-    rationale=Words("Fairness asks the {thing}, who came last, to stand at the end of the queue.", "{thing}最后才来，公平起见应排到队尾。"),
+    rationale=Words(
+        "Fairness asks the {thing}, who came last, to stand at the end of the queue.",
+        "{thing}最后才来，公平起见应排到队尾。",
+    ),
     easy=(
         Words("Move the {thing} to the end of the queue on the {back}.", "把{thing}移到{back}边的队尾。"),
-        Words("Draw the {thing} as the last one in the row on the {back} side.", "把{thing}画成{back}侧队伍的最后一个。"),
-        Words("Erase the {thing} at the front and draw them behind the last person on the {back}.", "擦掉前面{thing}，画到{back}边最后一个人的后面。"),
+        Words(
+            "Draw the {thing} as the last one in the row on the {back} side.", "把{thing}画成{back}侧队伍的最后一个。"
+        ),
+        Words(
+            "Erase the {thing} at the front and draw them behind the last person on the {back}.",
+            "擦掉前面{thing}，画到{back}边最后一个人的后面。",
+        ),
     ),
     medium=(
         Words("Send the {thing} to the end of the queue.", "让{thing}去队尾。"),
@@ -176,8 +199,8 @@ def queue_jumper(rng: random.Random, difficulty: str) -> Draft:
     people = [Thing("person", colour, x, ground, 17) for colour, x in zip(colours, spots, strict=False)][:3]
     jumper = Thing("person", colours[3], start + away * 15, ground + 13, 17)
     things = (Thing("kiosk", "red", start + away * 10, ground, 16), *people, jumper)
-    source = Scene("street", things, horizon=62, shade=0, cloud=rng.choice((None, 32)))
-    source = replace(source, backdrop=rng.choice(("meadow", "sand")), horizon=rng.randint(36, 40))
+    backdrop: Backdrop = rng.choice(_GROUNDS)
+    source = Scene(backdrop, things, horizon=rng.randint(36, 40), cloud=rng.choice((None, 32)))
     target = source.changing(4, x=spots[3], y=ground)
     slots = {
         "thing": clothed(colours[3]),
@@ -188,12 +211,15 @@ def queue_jumper(rng: random.Random, difficulty: str) -> Draft:
 
 
 _LOWER = Texts(
-    description=Words("A {colour} flag at the top of its pole.", "一面{colour}的旗升在旗杆顶端。"),
+    description=Words("{a_colour} flag at the top of its pole.", "{a_colour}的旗升在旗杆顶端。"),
     rationale=Words("Flags fly at half-mast as a sign of mourning.", "降半旗表示哀悼。"),
     easy=(
         Words("Move the {colour} flag down to the middle of the pole.", "把{colour}的旗移到旗杆中间。"),
         Words("Draw the {colour} flag halfway down the pole.", "把{colour}的旗画在旗杆一半高的地方。"),
-        Words("Erase the flag at the top and draw it {colour} at the middle of the pole.", "擦掉杆顶的旗，在旗杆中间画{colour}的旗。"),
+        Words(
+            "Erase the flag at the top and draw it {colour} at the middle of the pole.",
+            "擦掉杆顶的旗，在旗杆中间画{colour}的旗。",
+        ),
     ),
     medium=(
         Words("Lower the flag to half-mast.", "降半旗。"),
@@ -207,12 +233,15 @@ _LOWER = Texts(
     ),
 )
 _RAISE = Texts(
-    description=Words("A {colour} flag at the middle of its pole.", "一面{colour}的旗挂在旗杆中间。"),
+    description=Words("{a_colour} flag at the middle of its pole.", "{a_colour}的旗挂在旗杆中间。"),
     rationale=Words("When mourning is over, flags fly at the top again.", "哀悼结束后，旗帜重新升到顶端。"),
     easy=(
         Words("Move the {colour} flag up to the top of the pole.", "把{colour}的旗移到旗杆顶端。"),
         Words("Draw the {colour} flag at the top of the pole.", "把{colour}的旗画在旗杆顶端。"),
-        Words("Erase the flag at the middle and draw it {colour} at the top of the pole.", "擦掉中间的旗，在旗杆顶端画{colour}的旗。"),
+        Words(
+            "Erase the flag at the middle and draw it {colour} at the top of the pole.",
+            "擦掉中间的旗，在旗杆顶端画{colour}的旗。",
+        ),
     ),
     medium=(
         Words("Raise the flag fully.", "把旗完全升起。"),
@@ -231,18 +260,27 @@ def flag_half_mast(rng: random.Random, difficulty: str) -> Draft:
     """The flag is lowered for mourning, or raised when mourning ends."""
     lowers = rng.random() < 0.5
     old, new = ("top", "half") if lowers else ("half", "top")
-    colour = rng.choice([name for name in sorted(COLOURS) if name != "white"])
-    x, ground = rng.randint(14, 34), rng.randint(50, 56)
-    house = Thing("house", rng.choice(_CLOTHES), x + 22 if x < 24 else x - 18, ground - 2, 18)
+    colour = rng.choice([name for name in sorted(COLOURS) if name not in ("white", "black")])
+    side = rng.choice(_SIDES)
+    x, house_x = (rng.randint(12, 20), 46) if side == "left" else (rng.randint(36, 44), 16)
+    ground = rng.randint(50, 56)
+    house = Thing("house", rng.choice(_CLOTHES), house_x, ground - 2, 18)
     flag = Thing("flagpole", colour, x, ground, rng.randint(42, 46), old)
-    source = Scene("meadow", (house, flag), horizon=rng.randint(38, 42), sun=rng.choice((None, "right")))
+    source = Scene("meadow", (house, flag), horizon=rng.randint(38, 42), sun=rng.choice((None, opposite(side))))
+    slots = {"colour": COLOUR_WORDS[colour], "a_colour": a(COLOUR_WORDS[colour], "面")}
     texts = _LOWER if lowers else _RAISE
-    return Draft(source, source.changing(1, state=new), texts, {"colour": COLOUR_WORDS[colour]}, ("mourning", "flag"))
+    return Draft(source, source.changing(1, state=new), texts, slots, ("mourning", "flag"))
 
 
 _HELMET = Texts(
-    description=Words("A worker stands at an unfinished brick wall, someone else near a tree.", "一名工人站在未完工的砖墙旁，另一个人站在树旁。"),
-    rationale=Words("Hard hats are required on building sites, so the person at the wall wears one.", "工地上必须戴安全帽，所以墙边的人戴上了。"),
+    description=Words(
+        "A worker stands at an unfinished brick wall, someone else near a tree.",
+        "一名工人站在未完工的砖墙旁，另一个人站在树旁。",
+    ),
+    rationale=Words(
+        "Hard hats are required on building sites, so the person at the wall wears one.",
+        "工地上必须戴安全帽，所以墙边的人戴上了。",
+    ),
     easy=(
         Words("Put a yellow hard hat on the {thing}.", "给{thing}戴上黄色的安全帽。"),
         Words("Draw a yellow helmet on the head of the {thing}.", "在{thing}头上画黄色的头盔。"),
@@ -278,7 +316,7 @@ def hard_hat(rng: random.Random, difficulty: str) -> Draft:
     return Draft(source, source.changing(2, state="helmet"), _HELMET, slots, ("safety", "work"))
 
 
-SOCIAL = {
+SOCIAL: dict[str, Rule] = {
     "traffic_lights": traffic_lights,
     "sort_litter": sort_litter,
     "queue_jumper": queue_jumper,

@@ -1,6 +1,6 @@
 """The same mathematics as the stock layers, in forms that a CPU trains several times faster.
 
-Nothing here is saved with a model: the stock classes compute the same results (a test compares them) from the same weights.
+Nothing here is saved with a model: from the same weights the stock classes compute the same results (a test compares).
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class PlainJointAttention:
         attention_mask: torch.Tensor | None = None,
         image_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attends over text and image tokens together; shapes as in the stock processor."""
         import torch
 
         if image_rotary_emb is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,6 +54,9 @@ class Draft:
     tags: tuple[str, ...]
 
 
+Rule = Callable[[random.Random, str], Draft]
+"""An edit rule: drafts an edit from a source of chance and a difficulty."""
+
 COLOUR_WORDS: dict[str, Words] = {
     "red": Words("red", "红色"),
     "orange": Words("orange", "橙色"),
@@ -83,6 +86,9 @@ KIND_WORDS: dict[str, Words] = {
     "triangle": Words("triangle", "三角形"),
 }
 
+MEASURES = {"house": "座", "tree": "棵", "car": "辆"}
+"""Chinese measure words of the kinds that do not take 个."""
+
 SIDE_WORDS: dict[str, Words] = {"left": Words("left", "左"), "right": Words("right", "右")}
 
 NUMBER_WORDS: dict[int, Words] = {
@@ -95,10 +101,10 @@ NUMBER_WORDS: dict[int, Words] = {
 
 
 def named(colour: str, kind: str) -> Words:
-    """Return the name of a coloured thing, such as ("red ball", "红色的球")."""
-    return Words(
-        f"{COLOUR_WORDS[colour].en} {KIND_WORDS[kind].en}", f"{COLOUR_WORDS[colour].zh}的{KIND_WORDS[kind].zh}"
-    )
+    """Return the name of a coloured thing, such as ("red box", "红色箱子")."""
+    colour_words, kind_words = COLOUR_WORDS[colour], KIND_WORDS[kind]
+    link = "的" if len(kind_words.zh) == 1 else ""
+    return Words(f"{colour_words.en} {kind_words.en}", f"{colour_words.zh}{link}{kind_words.zh}")
 
 
 def clothed(colour: str) -> Words:

@@ -93,7 +93,7 @@ def _paint_sky(canvas: Canvas, scene: Scene) -> None:
         if scene.time == "night":
             colour = (246, 246, 236)
         elif scene.time == "sunset":
-            y, colour = scene.horizon - 2.0, (222, 44, 36)
+            x, y, colour = x - 3 * towards(opposite(scene.sun)), scene.horizon - 3.0, (222, 44, 36)
         canvas.ellipse(x - 5.5, y - 5.5, x + 5.5, y + 5.5, colour)
     if scene.cloud is not None:
         shade: Rgb = (250, 250, 250)

@@ -96,7 +96,7 @@ SCALE_DROP = 7.0
 
 
 def pan_height(scale: Thing, side: Side) -> float:
-    """Return the row on which things stand in the pan on `side` of a balance scale (its state: level, left or right)."""
+    """Return the row of the pan on `side` of a balance scale (its state: level, or the side that is down)."""
     level = scale.y - scale.size + 12.0
     if scale.state == "level":
         return level

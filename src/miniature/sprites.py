@@ -213,7 +213,7 @@ def balloon(canvas: Canvas, thing: Thing, scene: Scene) -> None:
 
 def string(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     """A taut string or rope from y up by the thing's size."""
-    canvas.rectangle(thing.x - 0.5, thing.y - thing.size, thing.x + 0.5, thing.y, DARK)
+    canvas.rectangle(thing.x - 0.75, thing.y - thing.size, thing.x + 0.75, thing.y, DARK)
 
 
 def hook(canvas: Canvas, thing: Thing, scene: Scene) -> None:
@@ -224,7 +224,7 @@ def hook(canvas: Canvas, thing: Thing, scene: Scene) -> None:
 
 def domino(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     """A domino, standing or fallen to the side of its state."""
-    half, height = thing.size / 8, thing.size
+    half, height = thing.size / 7, thing.size
     corners = [(-half, 0.0), (half, 0.0), (half, -height), (-half, -height)]
     if thing.state:
         angle = math.radians(62 if thing.state == "right" else -62)

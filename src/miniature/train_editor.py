@@ -1,7 +1,7 @@
 """Makes the miniature editor from nothing: `python -m src.miniature.train_editor`.
 
-The stages leave their results in the work folder and are skipped when these exist, so the same command goes on after a kill:
-training pairs, tokenizer, autoencoder, latents, then transformer and text encoder. The recipe is the same on CPU and GPU.
+The stages are training pairs, tokenizer, autoencoder, latents, then transformer and text encoder. They leave their results
+in the work folder and are skipped when these exist, so the same command goes on after a kill, on a CPU as on a GPU.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Recipe:
     """
 
     size: EditorSize = field(default_factory=EditorSize)
-    pairs: int = 30_000
+    pairs: int = 40_000
     vae_steps: int = 3_000
     steps: int = 7_000
     batch: int = 32
@@ -91,7 +91,7 @@ def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000
     pipeline = build_pipeline(tokenizer, vae, text_encoder, transformer)
 
     def export(step: int) -> None:
-        write_pipeline(pipeline, out)
+        write_pipeline(pipeline, out, {"recipe": asdict(recipe), "transformer_steps_done": step})
         logger.info("wrote the pipeline after step %d to %s", step, out)
 
     batches = BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed)
@@ -137,7 +137,9 @@ def _vae(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> AutoencoderKLQwe
         vae = build_vae(recipe.size)
         images = pairs.images()
         train_vae(vae, images, recipe.vae_steps, recipe.seed, folder.with_suffix(".pt"))
-        logger.info("autoencoder: %.2f dB on training pictures", reconstruction_psnr(vae, images[:: len(images) // 64]))
+        logger.info(
+            "autoencoder: %.2f dB on training pictures", reconstruction_psnr(vae, images[:: max(1, len(images) // 64)])
+        )
         partial = folder.with_suffix(".partial")
         vae.save_pretrained(partial)
         os.replace(partial, folder)
@@ -159,8 +161,14 @@ def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> n
     return np.load(path)
 
 
-def write_pipeline(pipeline: QwenImageEditPipeline, out: Path) -> None:
-    """Replaces the folder `out` by the pipeline in half precision, which loads in single precision; keeps its README.md."""
+def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, object]) -> None:
+    """Replaces the folder `out` by the pipeline in half precision, loaded as single precision.
+
+    Args:
+        pipeline: What to write.
+        out: The folder; its README.md is kept.
+        facts: How the weights came about, written to `training.json` for the model card.
+    """
     import torch
 
     beside = out.with_name(out.name + ".partial")
@@ -171,6 +179,7 @@ def write_pipeline(pipeline: QwenImageEditPipeline, out: Path) -> None:
         half.save_pretrained(beside / part)
     config = beside / "text_encoder" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+    (beside / "training.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     if (out / "README.md").exists():
         shutil.copy(out / "README.md", beside)
     old = out.with_name(out.name + ".old")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.miniature.editor_architecture import IMAGE_SIDE, PATCH_SIDE
 from src.miniature.fast_cpu_training import PlainJointAttention
 from src.miniature.training_batches import Batch, BatchMaker
 from src.miniature.training_state import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LEARNING_RATE = 1e-3
 CHECKPOINT_EVERY = 250
 TOKENS_PER_SIDE = 8
+PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +129,7 @@ def prompt_embeddings(
     """What the pipeline's `encode_prompt` returns: hidden states after the fixed prefix, and their boolean mask."""
     import torch
 
-    patches_per_side = 2 * 4
-    grid = torch.tensor([[1, patches_per_side, patches_per_side]], device=batch.input_ids.device)
+    grid = torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]], device=batch.input_ids.device)
     hidden = text_encoder.model(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,
@@ -147,7 +148,7 @@ def flow_matching_loss(
 ) -> torch.Tensor:
     """The weighted squared error of the predicted velocity on the target's tokens.
 
-    Flow matching after Lipman et al. 2023 with straight paths: x = (1 − σ) · target + σ · noise, velocity noise − target.
+    Flow matching after Lipman et al. 2023, straight paths: x = (1 − σ) · target + σ · noise, velocity = noise − target.
     """
     import torch
 
@@ -164,4 +165,4 @@ def flow_matching_loss(
         return_dict=False,
     )[0][:, : noisy.shape[1]]
     error = (velocity.float() - (batch.noise - batch.target)).square()
-    return (error * batch.weight).sum() / batch.weight.sum()
+    return (error * batch.weight).mean()

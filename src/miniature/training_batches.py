@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen2Tokenizer
 
-CHANGED_WEIGHT = 4.0
-"""Extra weight of changed latents in the loss: most of a picture stays as it is."""
+CHANGED_WEIGHT = 0.7
+"""Extra weight of all changed latents of a picture together, as a share of the unchanged ones' weight."""
+LARGEST_WEIGHT = 12.0
+"""Bound of the extra weight of one changed latent: a change of a few pixels would else drown everything."""
 FIRST_STEP_SHARE = 0.15
 """Share of training samples at pure noise, where sampling with few steps decides most."""
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH_SIDE // 2) ** 2
@@ -84,7 +86,6 @@ class BatchMaker:
         level = rng.random(self.size)
         level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, level)
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
-        weight = 1.0 + CHANGED_WEIGHT * torch.from_numpy(self.changed[chosen]).float()
         parts = Batch(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -93,7 +94,7 @@ class BatchMaker:
             target=target,
             noise=noise,
             noise_level=torch.from_numpy(level.astype(np.float32)),
-            weight=pack(weight[:, None].expand(-1, self.latents.shape[1], -1, -1)),
+            weight=pack(loss_weights(self.changed[chosen])[:, None].expand(-1, self.latents.shape[1], -1, -1)),
         )
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
 
@@ -109,15 +110,29 @@ class BatchMaker:
         return torch.from_numpy(input_ids), torch.from_numpy(mask)
 
 
+def loss_weights(changed: np.ndarray) -> torch.Tensor:
+    """Weights of mean 1 per picture that give small changes a say beside the much larger rest: float32 like `changed`.
+
+    Args:
+        changed: Where the latents change, bool (batch, 16, 16).
+    """
+    import torch
+
+    changing = torch.from_numpy(changed).float()
+    share = changing.mean(dim=(1, 2), keepdim=True).clamp(min=1e-3)
+    weight = 1.0 + (CHANGED_WEIGHT * (1.0 - share) / share).clamp(max=LARGEST_WEIGHT) * changing
+    return weight / weight.mean(dim=(1, 2), keepdim=True)
+
+
 def pack(latents: torch.Tensor) -> torch.Tensor:
-    """2×2 latents (batch, channels, 16, 16) to one token each: (batch, 64, 4 · channels), as the pipeline packs them."""
+    """2×2 latents (batch, channels, 16, 16) as one token each, in the pipeline's order: (batch, 64, 4 · channels)."""
     batch, channels, height, width = latents.shape
     tiles = latents.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
     return tiles.reshape(batch, height * width // 4, 4 * channels)
 
 
 def vision_patches(images: np.ndarray) -> torch.Tensor:
-    """What the processor makes of uint8 images (n, 64, 64, 3): float32 (n · 64, 384), patches of a 2×2 group together."""
+    """What the processor makes of uint8 images (n, 64, 64, 3): float32 (n · 64, 384), 2×2 patches together."""
     import torch
 
     groups = IMAGE_SIDE // PATCH_SIDE // 2

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from src.miniature.benchmark import TRAINING_SEEDS
 from src.miniature.edits import CATEGORIES, MiniatureEdit, make_edit
 
-FIRST_TRAINING_SEED = 1_000_000
-"""Smaller seeds belong to benchmarks and held-out sets."""
 TEXTS = ("instruction_en", "instruction_zh", "explicit_en", "explicit_zh")
 """The four wordings kept of every edit, in the order of `TrainingPairs.texts`."""
 EXPLICIT_SHARE = 0.55
-"""How often training reads an edit's explicit wording: what an editor must do well before it can profit from a rewriter."""
+"""How often training reads an edit's explicit wording, which an editor must follow well before a rewriter can help it."""
 _DIFFICULTY_CYCLE = ("easy", "medium", "easy", "hard", "medium", "easy", "medium", "easy", "hard", "easy")
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class TrainingPairs:
 def draw_training_edit(index: int) -> MiniatureEdit:
     """The `index`-th training edit: categories in turn, half of each easy, three in ten medium, two in ten hard."""
     difficulty = _DIFFICULTY_CYCLE[index // len(CATEGORIES) % len(_DIFFICULTY_CYCLE)]
-    return make_edit(CATEGORIES[index % len(CATEGORIES)], difficulty, FIRST_TRAINING_SEED + index)
+    return make_edit(CATEGORIES[index % len(CATEGORIES)], difficulty, TRAINING_SEEDS.start + index)
 
 
 def draw_pairs(count: int) -> TrainingPairs:

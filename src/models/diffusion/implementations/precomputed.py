@@ -1,0 +1,71 @@
+"""`PrecomputedEditModel`: edits that were made elsewhere, read from a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from src.data.image import decode_image
+from src.errors import ModelError
+from src.models.base import ModelParams
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class PrecomputedEditModel(BaseDiffusionModel):
+    """Serves `<folder>/**/<sample_id>.{png,jpg,jpeg,webp}` as the edit of a sample.
+
+    For editors without a Python interface, and for judging the images of an earlier run again (`folder` is then its
+    `images` folder). A sample without a file, or with several, has no edit: it fails alone.
+    """
+
+    class Params(ModelParams):
+        """Where the edits lie."""
+
+        folder: Path
+        """Searched with all its subfolders."""
+
+    def _initialize(self) -> None:
+        self._files: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in _images(self.params.folder):
+            self._files[path.stem].append(path)
+
+    def edit_image(
+        self, original_image: Image.Image, edit_instruction: str, sample_id: str = "", **kwargs: Any
+    ) -> Image.Image:
+        """The stored edit of `sample_id`.
+
+        Raises:
+            FileNotFoundError: there is no file for the sample; the text says which was looked for.
+            ValueError: there are several files for it, or the file is not a usable image.
+        """
+        pattern = f"{self.params.folder}/**/{sample_id}.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
+        found = self._files.get(sample_id, [])
+        if not found:
+            raise FileNotFoundError(f"no edit of sample {sample_id!r}: nothing matches {pattern}")
+        if len(found) > 1:
+            names = ", ".join(str(path) for path in found)
+            raise ValueError(f"{len(found)} edits of sample {sample_id!r} match {pattern}: {names}; keep one of them")
+        return decode_image(found[0].read_bytes())
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """A digest of names, sizes and modification times of the folder's images."""
+        folder = cls.Params(**params).folder
+        listing = hashlib.sha256()
+        for path in _images(folder):
+            status = path.stat()
+            listing.update(f"{path.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return listing.hexdigest()
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise ModelError(f"the folder of edits {folder} does not exist; correct diffusion_model.params.folder")
+    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import QwenImageEditPipeline
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from src.errors import ConfigError
+from src.miniature.editor_architecture import EditorSize, build_tokenizer, build_transformer, build_vae, prompt_template
+from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
+from src.miniature.sampling import edit_pictures
+from src.miniature.train_editor import Recipe, make_editor
+from src.miniature.train_transformer import prompt_embeddings
+from src.miniature.train_vae import as_frames, train_vae
+from src.miniature.training_batches import BatchMaker, pack
+from src.miniature.training_pairs import draw_pairs, draw_training_edit, load_or_draw_pairs
+from src.miniature.training_state import learning_rate
+from src.models.diffusion.prompt_template import template_prefix_length
+
+TINY = EditorSize(
+    vocabulary=400,
+    text_width=64,
+    text_layers=1,
+    vision_width=64,
+    vision_layers=1,
+    heads=1,
+    layers=1,
+    vae_width=4,
+    latent_channels=4,
+)
+RECIPE = Recipe(size=TINY, pairs=30, vae_steps=2, steps=4, batch=2)
+
+
+class WordTokenizer:
+    """Splits at spaces and line ends, like a hand would."""
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": list(range(len(text.split())))}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("trained")
+    losses = make_editor(RECIPE, folder / "work", folder / "editor")
+    return {"folder": folder, "losses": losses}
+
+
+@pytest.fixture(scope="module")
+def pipeline(trained: dict[str, Any]) -> QwenImageEditPipeline:
+    return QwenImageEditPipeline.from_pretrained(trained["folder"] / "editor")
+
+
+def test_the_prefix_ends_with_the_opening_of_the_user_turn() -> None:
+    template = "<|im_start|>system\nDescribe the input image.<|im_end|>\n<|im_start|>user\n{}<|im_end|>"
+    assert template_prefix_length(WordTokenizer(), template) == 6
+
+
+def test_a_template_without_a_user_turn_is_refused() -> None:
+    with pytest.raises(ValueError, match="user turn"):
+        template_prefix_length(WordTokenizer(), "Describe {}")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return build_tokenizer(["paint the sky dark blue", "把天空涂成深蓝色"] * 20, 400)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_the_tokenizer_gives_any_text_back(tokenizer: Any, text: str) -> None:
+    import unicodedata
+
+    normal = unicodedata.normalize("NFC", text)
+    assert tokenizer.decode(tokenizer(text)["input_ids"], clean_up_tokenization_spaces=False) == normal
+
+
+def test_the_fixed_system_text_is_one_token(tokenizer: Any) -> None:
+    template = prompt_template()
+    system_text = template.partition("system\n")[2].partition("<|im_end|>")[0]
+    assert len(tokenizer(system_text)["input_ids"]) == 1
+    assert tokenizer.decode(tokenizer(template)["input_ids"]) == template
+
+
+def test_a_short_training_writes_a_pipeline_that_loads_in_single_precision(pipeline: QwenImageEditPipeline) -> None:
+    for part in (pipeline.vae, pipeline.text_encoder, pipeline.transformer):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
+
+
+def test_the_written_pipeline_edits_pictures(pipeline: QwenImageEditPipeline) -> None:
+    edit = draw_training_edit(0)
+    edited = edit_pictures(pipeline, [edit.source] * 2, [edit.instruction_en, edit.instruction_zh], steps=2)
+    assert edited.shape == (2, 64, 64, 3)
+    assert edited.dtype == np.uint8
+
+
+def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
+    trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.miniature.train_transformer.CHECKPOINT_EVERY", 2)
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("src.miniature.train_editor.write_pipeline", kill)
+        make_editor(RECIPE, tmp_path / "work", tmp_path / "editor", export_every=3)
+    resumed = make_editor(RECIPE, tmp_path / "work", tmp_path / "editor")
+    assert resumed == trained["losses"][2:]
+
+
+def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = draw_pairs(10).images()
+
+    def losses(checkpoint: Path, stop_at: int | None = None) -> list[float]:
+        torch.manual_seed(0)
+        vae = build_vae(TINY)
+        if stop_at is None:
+            return train_vae(vae, images, 4, 0, checkpoint)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            real = learning_rate
+
+            def until(step: int, steps: int, peak: float) -> float:
+                if step == stop_at:
+                    raise KeyboardInterrupt
+                return real(step, steps, peak)
+
+            patch.setattr("src.miniature.train_vae.learning_rate", until)
+            train_vae(vae, images, 4, 0, checkpoint)
+        return []
+
+    monkeypatch.setattr("src.miniature.train_vae.CHECKPOINT_EVERY", 2)
+    unbroken = losses(tmp_path / "unbroken.pt")
+    losses(tmp_path / "killed.pt", stop_at=3)
+    assert losses(tmp_path / "killed.pt") == unbroken[2:]
+
+
+def test_a_work_folder_refuses_another_recipe(trained: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="another seed"):
+        make_editor(replace(RECIPE, seed=1), trained["folder"] / "work", trained["folder"] / "editor")
+
+
+def test_an_export_keeps_the_model_card(trained: dict[str, Any]) -> None:
+    card = trained["folder"] / "editor" / "README.md"
+    card.write_text("card", encoding="utf-8")
+    make_editor(RECIPE, trained["folder"] / "work", trained["folder"] / "editor")
+    assert card.read_text(encoding="utf-8") == "card"
+
+
+def test_training_sees_the_prompt_embeddings_of_the_pipeline(trained: dict[str, Any], pipeline: Any) -> None:
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
+    latents = np.load(trained["folder"] / "work" / "latents.npy")
+    maker = BatchMaker(pairs, latents, pipeline.tokenizer, 3, 0)
+    batch = maker.batch(0, torch.device("cpu"))
+    chosen = np.random.default_rng([0, 0]).integers(len(pairs), size=3)
+    body = [
+        pipeline.tokenizer.decode(row[mask.bool()], skip_special_tokens=False)
+        for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+    ]
+    instructions = [text.partition("<|vision_end|>")[2].partition("<|im_end|>")[0] for text in body]
+    pipeline.prompt_template_encode_start_idx = maker.prefix_length
+    with torch.no_grad():
+        ours, ours_mask = prompt_embeddings(pipeline.text_encoder, batch, maker.prefix_length)
+        pictures = [Image.fromarray(pairs.sources[index]) for index in chosen]
+        stock, stock_mask = pipeline.encode_prompt(instructions, pictures)
+    if stock_mask is not None:
+        assert torch.equal(ours_mask, stock_mask.bool())
+    torch.testing.assert_close(ours * ours_mask.unsqueeze(-1), stock, atol=1e-5, rtol=1e-4)
+
+
+def test_latents_are_packed_and_normalised_as_in_the_pipeline(trained: dict[str, Any], pipeline: Any) -> None:
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
+    latents = torch.from_numpy(np.load(trained["folder"] / "work" / "latents.npy")[:2]).float()
+    with torch.no_grad():
+        stock = pipeline._encode_vae_image(as_frames(pairs.sources[:2]), generator=None)
+    packed = pipeline._pack_latents(stock, 2, TINY.latent_channels, 16, 16)
+    torch.testing.assert_close(pack(latents), packed, atol=2e-2, rtol=2e-2)
+
+
+def test_plain_attention_computes_what_the_stock_attention_computes() -> None:
+    torch.manual_seed(0)
+    model = build_transformer(TINY)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    mask[1, 3:] = False
+    inputs = {
+        "hidden_states": torch.randn(2, 128, 16),
+        "encoder_hidden_states": torch.randn(2, 5, 64),
+        "encoder_hidden_states_mask": mask,
+        "timestep": torch.tensor([0.3, 1.0]),
+        "img_shapes": [[(1, 8, 8), (1, 8, 8)]] * 2,
+        "return_dict": False,
+    }
+    with torch.no_grad():
+        stock = model(**inputs)[0]
+        model.set_attn_processor(PlainJointAttention())
+        torch.testing.assert_close(model(**inputs)[0], stock, atol=1e-5, rtol=1e-4)
+
+
+def test_single_frame_convolutions_compute_what_the_stock_convolutions_compute() -> None:
+    torch.manual_seed(0)
+    vae = build_vae(TINY)
+    frames = torch.rand(2, 3, 1, 64, 64) * 2 - 1
+    with torch.no_grad():
+        stock = vae(frames).sample
+        use_single_frame_convolutions(vae)
+        torch.testing.assert_close(vae(frames).sample, stock, atol=1e-5, rtol=1e-4)
+
+
+def test_training_edits_come_from_training_seeds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+    monkeypatch.setattr("src.miniature.training_pairs.make_edit", lambda category, difficulty, seed: seeds.append(seed))
+    for index in (0, 1, 29_999):
+        draw_training_edit(index)
+    assert all(1_000_000 <= seed < 2**31 for seed in seeds)
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
+    rates = [learning_rate(step, 1_000, 1.0) for step in range(1_000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[300] == 1.0
+    assert 0.0 < rates[-1] < 0.01
+    assert sorted(rates[600:], reverse=True) == rates[600:]
