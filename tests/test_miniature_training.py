@@ -160,7 +160,7 @@ def test_training_sees_the_prompt_embeddings_of_the_pipeline(trained: dict[str, 
     latents = np.load(trained["folder"] / "work" / "latents.npy")
     maker = BatchMaker(pairs, latents, pipeline.tokenizer, 3, 0)
     batch = maker.batch(0, torch.device("cpu"))
-    chosen = np.random.default_rng([0, 0]).integers(len(pairs), size=3)
+    chosen, _ = maker.draw(0)
     body = [
         pipeline.tokenizer.decode(row[mask.bool()], skip_special_tokens=False)
         for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)

@@ -69,8 +69,8 @@ def decode_image(data: bytes) -> Image.Image:
     """Decodes bytes to an upright 8-bit RGB image, or says why that is impossible.
 
     EXIF rotation is applied; palette, CMYK and grey are converted; 16-bit is scaled to 8; transparency is laid over
-    white. Refused, because no honest single picture can be made of them: more than one frame, more than `MAX_PIXELS` pixels,
-    a side under `MIN_SIDE` pixels, truncated or unknown files.
+    white. Refused, because no honest single picture can be made of them: more than one frame, more than `MAX_PIXELS`
+    pixels, a side under `MIN_SIDE` pixels, truncated or unknown files.
 
     Raises:
         ImageError: with the reason.

@@ -1,7 +1,7 @@
 """Makes the miniature editor from nothing: `python -m src.miniature.train_editor`.
 
-The stages are training pairs, tokenizer, autoencoder, latents, then transformer and text encoder. They leave their results
-in the work folder and are skipped when these exist, so the same command goes on after a kill, on a CPU as on a GPU.
+The stages are training pairs, tokenizer, autoencoder, latents, then transformer and text encoder. They leave their
+results in the work folder and are skipped when these exist, so the same command goes on after a kill, on CPU and GPU.
 """
 
 from __future__ import annotations

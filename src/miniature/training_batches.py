@@ -21,6 +21,8 @@ LARGEST_WEIGHT = 12.0
 """Bound of the extra weight of one changed latent: a change of a few pixels would else drown everything."""
 FIRST_STEP_SHARE = 0.15
 """Share of training samples at pure noise, where sampling with few steps decides most."""
+BUCKETS = 8
+"""Steps whose prompts are sorted by length together, so that little of a batch is padding."""
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH_SIDE // 2) ** 2
 
 
@@ -67,6 +69,7 @@ class BatchMaker:
         wordings = [template.format(text) for texts in pairs.texts for text in texts]
         ids = tokenizer(wordings, add_special_tokens=False)["input_ids"]
         self.prompts = [np.asarray(prompt, np.int16) for prompt in ids]
+        self.lengths = np.array([len(prompt) for prompt in ids])
         self.wordings_per_edit = len(pairs.texts[0])
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
@@ -77,10 +80,9 @@ class BatchMaker:
         """The batch of `step`."""
         import torch
 
-        rng = np.random.default_rng([self.seed, step])
-        chosen = rng.integers(len(self.pairs), size=self.size)
-        wording = 2 * (rng.random(self.size) < EXPLICIT_SHARE) + rng.integers(2, size=self.size)
-        input_ids, attention_mask = self._padded(chosen * self.wordings_per_edit + wording)
+        chosen, prompts = self.draw(step)
+        input_ids, attention_mask = self._padded(prompts)
+        rng = np.random.default_rng([self.seed, step, 1])
         target = pack(torch.from_numpy(self.latents[len(self.pairs) + chosen]).float())
         noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
         level = rng.random(self.size)
@@ -97,6 +99,17 @@ class BatchMaker:
             weight=pack(loss_weights(self.changed[chosen])[:, None].expand(-1, self.latents.shape[1], -1, -1)),
         )
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
+
+    def draw(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The edits and prompts of `step`, as indices; `BUCKETS` successive steps share out their draws by length."""
+        rng = np.random.default_rng([self.seed, step // BUCKETS, 0])
+        count = BUCKETS * self.size
+        chosen = rng.integers(len(self.pairs), size=count)
+        wording = 2 * (rng.random(count) < EXPLICIT_SHARE) + rng.integers(2, size=count)
+        prompts = chosen * self.wordings_per_edit + wording
+        buckets = np.argsort(self.lengths[prompts], kind="stable").reshape(BUCKETS, self.size)
+        mine = buckets[rng.permutation(BUCKETS)[step % BUCKETS]]
+        return chosen[mine], prompts[mine]
 
     def _padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         import torch

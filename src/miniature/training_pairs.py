@@ -16,7 +16,7 @@ from src.miniature.edits import CATEGORIES, MiniatureEdit, make_edit
 TEXTS = ("instruction_en", "instruction_zh", "explicit_en", "explicit_zh")
 """The four wordings kept of every edit, in the order of `TrainingPairs.texts`."""
 EXPLICIT_SHARE = 0.55
-"""How often training reads an edit's explicit wording, which an editor must follow well before a rewriter can help it."""
+"""How often training reads the explicit wording, which an editor must follow well before a rewriter can help it."""
 _DIFFICULTY_CYCLE = ("easy", "medium", "easy", "hard", "medium", "easy", "medium", "easy", "hard", "easy")
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What every miniature training shares: a stateless learning-rate schedule, averaged weights and checkpoints.
 
-All randomness of a step comes from `(seed, step)`: a checkpoint needs no generator state, and a resumed training computes
-what an unbroken one would have computed.
+All randomness of a step comes from `(seed, step)`: a checkpoint needs no generator state, and a resumed training
+computes what an unbroken one would have computed.
 """
 
 from __future__ import annotations

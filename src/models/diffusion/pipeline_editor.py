@@ -1,0 +1,249 @@
+"""What editors made of a diffusers pipeline share: loading, devices, batches, seeds, and failures that stay failures."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import pydantic
+from PIL import Image
+
+from src.errors import ModelError
+from src.models.base import ModelParams
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.weights import is_local, pinned, resolve_revision
+
+if TYPE_CHECKING:
+    import torch
+
+_loading = threading.Lock()
+"""diffusers replaces torch functions for a moment while it loads: two replicas must not load at the same time."""
+
+
+class PipelineParams(ModelParams):
+    """Params of every editor made of a diffusers pipeline."""
+
+    model_name: str
+    """Hub id or local folder."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    device: str = "auto"
+    """`auto` (cuda, else mps, else cpu), `cuda:1`, `cpu` …"""
+    device_ids: list[int | str] | None = None
+    """The run makes one replica for each of these devices, with `device` set; a single instance ignores it."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
+    offload: Literal["none", "model", "sequential"] = "none"
+    """Keep the weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
+    num_inference_steps: int = pydantic.Field(50, ge=1)
+    seed: int = 0
+    """Used as it is for calls without a seed, and added to the seed of all others."""
+    batch_size: int = pydantic.Field(1, ge=1)
+    disable_progress_bar: bool = True
+
+
+class PipelineEditor(BaseDiffusionModel):
+    """An editor made of a diffusers pipeline; used by one thread at a time.
+
+    The noise of each sample comes from its own generator on the CPU: the same for every device, batch and position.
+
+    Raises:
+        ModelError: on construction, when the weights or the device are missing.
+    """
+
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseDiffusionModel.NOT_IN_IDENTITY | {"offload", "revision"}
+    MEMORY_SETTINGS: ClassVar[str]
+    """What to change when memory runs out."""
+
+    def _initialize(self) -> None:
+        self.batch_size = self.params.batch_size
+        self.device = pick_device(self.params.device)
+        self.offload = "none" if self.device == "cpu" else self.params.offload
+        with _loading:
+            self.pipe = self._load()
+            self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
+            self._prepare()
+            self._place()
+
+    @abstractmethod
+    def _class_name(self) -> str:
+        """The diffusers class that loads the weights."""
+
+    @abstractmethod
+    def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
+        """Arguments of the pipeline for sources of one size, but for generators, number of steps and output type."""
+
+    def _prepare(self) -> None:
+        """Changes the loaded pipeline before it goes to its device."""
+
+    def _calling(self) -> AbstractContextManager[None]:
+        """What the pipeline is called in."""
+        return nullcontext()
+
+    def edit_image(
+        self, original_image: Image.Image, edit_instruction: str, seed: int | None = None, **kwargs: Any
+    ) -> Image.Image:
+        """Edits one RGB image; `kwargs` override the arguments of the pipeline.
+
+        Raises:
+            ModelError: out of memory, or the result holds no picture (NaN); the text says what to change.
+        """
+        return self.batch_edit([original_image], [edit_instruction], None if seed is None else [seed], **kwargs)[0]
+
+    def batch_edit(
+        self, images: list[Image.Image], instructions: list[str], seeds: list[int] | None = None, **kwargs: Any
+    ) -> list[Image.Image]:
+        """Edits several images: those of equal size together, at most `batch_size` at once.
+
+        Raises:
+            ModelError: as `edit_image`, for the batch as a whole.
+            ValueError: lists of different length.
+        """
+        if len({len(images), len(instructions), len(images if seeds is None else seeds)}) != 1:
+            raise ValueError(f"{len(images)} images, {len(instructions)} instructions, seeds {seeds}")
+        offsets = [0] * len(images) if seeds is None else seeds
+        edited: dict[int, Image.Image] = {}
+        for group in _groups_of_equal_size(images, self.batch_size):
+            results = self._run(
+                [images[index] for index in group],
+                [instructions[index] for index in group],
+                [self.params.seed + offsets[index] for index in group],
+                kwargs,
+            )
+            edited.update(zip(group, results, strict=True))
+        return [edited[index] for index in range(len(images))]
+
+    def _run(
+        self, images: list[Image.Image], instructions: list[str], seeds: list[int], overrides: dict[str, Any]
+    ) -> list[Image.Image]:
+        import torch
+
+        arguments = {
+            **self._call_arguments(images, instructions),
+            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            "num_inference_steps": self.params.num_inference_steps,
+            **overrides,
+            "output_type": "np",
+        }
+        with self._explained_memory_errors(), self._calling():
+            return _pictures(self.pipe(**arguments))
+
+    @contextmanager
+    def _explained_memory_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # torch's own class for it exists on CUDA only
+            if "out of memory" not in str(error).lower():
+                raise
+            raise ModelError(f"out of memory on {self.device}; change {self.MEMORY_SETTINGS} ({error})") from error
+
+    def load_to_gpu(self) -> None:
+        """Moves all weights to the device; nothing to do with `offload`."""
+        if self.offload == "none":
+            self.pipe.to(self.device)
+
+    def unload_from_gpu(self) -> None:
+        """Moves all weights to main memory; nothing to do with `offload`."""
+        if self.offload == "none" and self.device != "cpu":
+            import torch
+
+            self.pipe.to("cpu")
+            torch.get_device_module(self.device).empty_cache()
+
+    def _place(self) -> None:
+        if self.offload == "model":
+            self.pipe.enable_model_cpu_offload(device=self.device)
+        elif self.offload == "sequential":
+            self.pipe.enable_sequential_cpu_offload(device=self.device)
+        else:
+            self.load_to_gpu()
+
+    def _load(self) -> Any:
+        import diffusers
+
+        name = self.params.model_name
+        loader = getattr(diffusers, self._class_name(), None)
+        if loader is None:
+            raise ModelError(f"diffusers {diffusers.__version__} has no pipeline {self._class_name()!r}")
+        dtype = pick_dtype(self.params.dtype, self.device)
+        try:
+            return loader.from_pretrained(name, dtype=dtype, use_safetensors=True, **pinned(name, self.params.revision))
+        except (OSError, ValueError) as error:
+            again = (
+                "the folder is incomplete or damaged" if is_local(name) else f"complete them with: hf download {name}"
+            )
+            raise ModelError(f"the weights {name} could not be loaded; {again} ({error})") from error
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """The hub commit, or the fingerprint of the local folder."""
+        checked = cls.Params(**params)  # type: ignore[misc]
+        return resolve_revision(checked.model_name, checked.revision)
+
+
+def stored_class_name(model_name: str, revision: str | None) -> str:
+    """The pipeline class that a checkpoint names in its `model_index.json`.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    from diffusers import DiffusionPipeline
+
+    try:
+        return str(DiffusionPipeline.load_config(model_name, **pinned(model_name, revision))["_class_name"])
+    except (OSError, KeyError) as error:
+        raise ModelError(
+            f"{model_name} is no diffusers pipeline: its model_index.json cannot be read ({error}); "
+            "name the repository or folder that holds this file"
+        ) from error
+
+
+def pick_device(device: str) -> str:
+    """The device that `auto` stands for, or the given one.
+
+    Raises:
+        ModelError: CUDA is asked for where torch sees none.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"device {device!r} is asked for, but torch {torch.__version__} sees no GPU; set device: auto")
+    return device
+
+
+def pick_dtype(dtype: str, device: str) -> torch.dtype:
+    """The torch type that `dtype` names; `auto` is bfloat16 on an accelerator, float32 on the CPU."""
+    import torch
+
+    if dtype == "auto":
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
+def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[list[int]]:
+    """Positions of images that may share a call."""
+    by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        by_size[image.size].append(index)
+    for indices in by_size.values():
+        yield from (indices[start : start + limit] for start in range(0, len(indices), limit))
+
+
+def _pictures(output: Any) -> list[Image.Image]:
+    """A pipeline's output as RGB images; diffusers itself would turn NaN into black."""
+    import numpy as np
+    from diffusers.image_processor import VaeImageProcessor
+
+    if any(getattr(output, "nsfw_content_detected", None) or []):
+        raise ModelError("the pipeline's safety checker withheld the picture")
+    pixels = np.asarray(output.images)
+    if not np.isfinite(pixels).all():
+        raise ModelError("the editor produced NaN or infinite pixels; set dtype: bfloat16 or float32")
+    return [image.convert("RGB") for image in VaeImageProcessor.numpy_to_pil(pixels)]
