@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.console import Console
@@ -101,7 +101,7 @@ def check(config_path: Path, overrides: Sequence[str]) -> None:
             console.print(line, highlight=False, markup=False)
 
 
-def inspect_data(data_path: str, language: str, as_json: bool) -> None:
+def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -> None:
     """Prints what a benchmark file holds and every problem in it."""
     with readable_errors():
         from src.data.inspect import inspect_benchmark, render_inspection

@@ -37,5 +37,5 @@ class OutputError(EditLoopError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to an error text: `" Did you mean 'x'?"`, or an empty string when nothing is close."""
     names = list(known)
-    close = [name for name in names if name.startswith(word)] or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = [name for name in names if name.startswith(word)] or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -47,7 +47,7 @@ def write_benchmark(tmp_path: Path) -> Callable[..., Path]:
     def write(items: int | list[Any], name: str = "benchmark.json") -> Path:
         path = tmp_path / name
         data = [item(index) for index in range(items)] if isinstance(items, int) else items
-        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        path.write_text(json.dumps(data), encoding="utf-8")
         return path
 
     return write

@@ -122,18 +122,13 @@ class _Ids:
         """
         explicit, path = fields.get("id"), _text(fields, "original_image_path")
         if explicit is not None:
-            origin = wanted = str(explicit)
+            origin = wanted = _storable(str(explicit))
         elif path:
             origin, wanted = path, PurePosixPath(path.replace("\\", "/")).stem
         else:
             return fallback
         parts = origin.replace("\\", "/").split("/")
-        if (
-            not wanted
-            or _UNSAFE_ID.search(wanted)
-            or ".." in parts
-            or len(wanted.encode(errors="replace")) > MAX_ID_BYTES
-        ):
+        if not wanted or _UNSAFE_ID.search(wanted) or ".." in parts or len(wanted.encode()) > MAX_ID_BYTES:
             raise _Unusable(f"the id {origin!r:.80} is not safe as a file name")
         if origin in self._origins:
             raise _Unusable(f"the id {origin!r:.80} is a duplicate of item {self._origins[origin]}")
@@ -161,7 +156,12 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise _Unusable(f"field `{name}` is {type(value).__name__}, not text")
-    return value.strip()
+    return _storable(value).strip()
+
+
+def _storable(text: str) -> str:
+    """JSON may hold halves of surrogate pairs, which neither file names nor the record can."""
+    return text.encode(errors="replace").decode()
 
 
 def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str:
@@ -175,9 +175,9 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:
     if tags is None:
         return ()
     if isinstance(tags, str):
-        return (tags,)
+        return (_storable(tags),)
     if isinstance(tags, list | tuple):
-        return tuple(str(tag) for tag in tags)
+        return tuple(_storable(str(tag)) for tag in tags)
     raise _Unusable(f"field `tags` is {type(tags).__name__}, not a list of texts")
 
 

@@ -125,7 +125,7 @@ def _json_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
 def _listed(reader: _CountingReader) -> Iterator[Any]:
     import ijson
 
-    yield from ijson.items(reader, "item", use_float=True, buf_size=65536)
+    yield from ijson.items(reader, "item", buf_size=65536)
 
 
 def _by_category(reader: _CountingReader) -> Iterator[Any]:
@@ -134,7 +134,7 @@ def _by_category(reader: _CountingReader) -> Iterator[Any]:
     from ijson.common import ObjectBuilder
 
     category, builder = "", None
-    for prefix, event, value in ijson.parse(reader, use_float=True, buf_size=65536):
+    for prefix, event, value in ijson.parse(reader, buf_size=65536):
         if prefix == "" and event == "map_key":
             category = value
         inside = prefix.startswith(f"{category}.item") if category else False

@@ -23,6 +23,8 @@ FIRST_STEP_SHARE = 0.15
 """Share of training samples at pure noise, where sampling with few steps decides most."""
 BUCKETS = 8
 """Steps whose prompts are sorted by length together, so that little of a batch is padding."""
+LENGTH_MULTIPLE = 8
+"""Prompts are padded to a multiple of this: a CPU compiles its matrix products anew for every other shape."""
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH_SIDE // 2) ** 2
 
 
@@ -66,10 +68,11 @@ class BatchMaker:
         self, pairs: TrainingPairs, latents: np.ndarray, tokenizer: Qwen2Tokenizer, size: int, seed: int
     ) -> None:
         template = prompt_template().replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
-        wordings = [template.format(text) for texts in pairs.texts for text in texts]
-        ids = tokenizer(wordings, add_special_tokens=False)["input_ids"]
-        self.prompts = [np.asarray(prompt, np.int16) for prompt in ids]
-        self.lengths = np.array([len(prompt) for prompt in ids])
+        different = list({text for texts in pairs.texts for text in texts})
+        ids = tokenizer([template.format(text) for text in different], add_special_tokens=False)["input_ids"]
+        prompt_of = {text: np.asarray(prompt, np.int16) for text, prompt in zip(different, ids, strict=True)}
+        self.prompts = [prompt_of[text] for texts in pairs.texts for text in texts]
+        self.lengths = np.array([len(prompt) for prompt in self.prompts])
         self.wordings_per_edit = len(pairs.texts[0])
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
@@ -115,7 +118,8 @@ class BatchMaker:
         import torch
 
         prompts = [self.prompts[row] for row in rows]
-        shape = len(prompts), max(len(prompt) for prompt in prompts)
+        longest = max(len(prompt) for prompt in prompts)
+        shape = len(prompts), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
         input_ids, mask = np.full(shape, self.pad_id, np.int64), np.zeros(shape, np.int64)
         for row, prompt in enumerate(prompts):
             input_ids[row, : len(prompt)] = prompt

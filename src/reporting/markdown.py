@@ -60,7 +60,8 @@ def _head(report: dict[str, Any]) -> str:
         f"Generated {report['timestamp']} by EditLoop {escape(report['environment'].get('editloop', ''))}.",
         "",
         f"**Mean {number(overall.get('mean'))}** of 10 {interval(overall['ci95'])} (95 % interval), "
-        f"**coverage {overall['coverage']:.1%}** ({overall['num_samples']} of {overall['total']} samples scored: {statuses}).",
+        f"**coverage {overall['coverage']:.1%}** ({overall['num_samples']} of {overall['total']} samples scored: "
+        f"{statuses}).",
     ]
     if summary["best_category"]:
         best, worst = summary["best_category"], summary["worst_category"]
@@ -81,8 +82,13 @@ def _statistics_table(kind: str, groups: dict[str, Any]) -> list[str]:
     metrics = [name for name in ("mean", "std", "median", "min", "max") if name in next(iter(groups.values()))]
     columns = [kind, *metrics, "95 % interval", "scored / all", "coverage"]
     rows = [
-        [escape(name), *(number(values[metric]) for metric in metrics), interval(values["ci95"])]
-        + [f"{values['num_samples']} / {values['total']}", f"{values['coverage']:.1%}"]
+        [
+            escape(name),
+            *(number(values[metric]) for metric in metrics),
+            interval(values["ci95"]),
+            f"{values['num_samples']} / {values['total']}",
+            f"{values['coverage']:.1%}",
+        ]
         for name, values in groups.items()
     ]
     return _table(columns, rows)

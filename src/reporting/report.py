@@ -23,9 +23,9 @@ EXAMPLES = 5
 def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequence[str] = METRICS) -> dict[str, Any]:
     """Builds the JSON-able report of a run.
 
-    The keys of the older benchmark (`timestamp`, `category_statistics`, `overall_statistics`, `summary`, `metadata`) keep
-    their meaning, except that failures are outside every figure; all other keys are new. `count` among the metrics repeats
-    `num_samples`.
+    The keys of the older benchmark (`timestamp`, `category_statistics`, `overall_statistics`, `summary`, `metadata`)
+    keep their meaning, except that failures are outside every figure; all other keys are new. `count` among the
+    metrics repeats `num_samples`.
     """
     rows = list(results)
     benchmark = info.config["benchmark"]

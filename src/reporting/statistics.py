@@ -60,8 +60,8 @@ def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None
 def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float] | None:
     """95 % interval of the mean, robust to dependence within clusters, by Student's t with (clusters − 1) degrees.
 
-    The variance of the mean is G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters (Miller, arXiv 2411.00640, with the
-    usual small-sample factor); with one sample a cluster this is the textbook s²/n.
+    The variance of the mean is G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters (Miller, arXiv 2411.00640, with
+    the usual small-sample factor); with one sample a cluster this is the textbook s²/n.
     """
     mean = statistics.fmean(values)
     sums: dict[Hashable, float] = defaultdict(float)

@@ -12,7 +12,7 @@ from src.models.base import BaseModel, named_arguments
 
 
 class NotApplicable(Exception):
-    """Raised by a judge that has nothing to say on a sample (it has no reference image, say): neither score nor failure."""
+    """Raised by a judge that has nothing to say on a sample (no reference image, say): neither score nor failure."""
 
 
 @dataclass(frozen=True)

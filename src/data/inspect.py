@@ -1,0 +1,112 @@
+"""`python main.py data inspect`: what a benchmark file holds, and every problem in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rich.markup import escape
+from rich.table import Table
+
+from src.data.image import ImageError, content_hash, decode_image
+from src.data.loader import load_samples
+from src.data.sample import BadSample, EditSample
+from src.data.selection import Selection
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST_ROWS = 15
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An item that would be a `bad_sample`."""
+
+    sample_id: str
+    index: int
+    reason: str
+
+
+@dataclass
+class Inspection:
+    """Counts over all items of a file; every picture was decoded."""
+
+    items: int = 0
+    categories: Counter[str] = field(default_factory=Counter)
+    difficulties: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    image_sizes: Counter[str] = field(default_factory=Counter)
+    with_reference: int = 0
+    with_rationale: int = 0
+    distinct_sources: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
+
+
+def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> Inspection:
+    """Reads every item and decodes every picture, one at a time.
+
+    Raises:
+        DataError: when the file as a whole cannot be read.
+    """
+    found = Inspection()
+    sources: set[str] = set()
+    for item in load_samples(data_path, Selection(language=language)):
+        found.items += 1
+        found.categories[item.category or "(none)"] += 1
+        if isinstance(item, BadSample):
+            found.problems.append(Problem(item.sample_id, item.index, item.reason))
+            continue
+        found.difficulties[item.difficulty or "(none)"] += 1
+        found.tags.update(item.tags)
+        found.with_reference += item.reference is not None
+        found.with_rationale += item.rationale is not None
+        try:
+            data = item.source.read_bytes()
+            sources.add(content_hash(data))
+            found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
+            _check_reference(item)
+        except ImageError as error:
+            found.problems.append(Problem(item.sample_id, item.index, str(error)))
+    found.distinct_sources = len(sources)
+    return found
+
+
+def _check_reference(sample: EditSample) -> None:
+    try:
+        if sample.reference is not None:
+            sample.reference.decode()
+    except ImageError as error:
+        raise ImageError(f"reference image: {error}") from error
+
+
+def render_inspection(inspection: Inspection, console: Console) -> None:
+    """Prints the counts as tables and each problem on a line of its own."""
+    console.print(
+        f"{inspection.items} items, {inspection.distinct_sources} distinct source images, "
+        f"{inspection.with_reference} with a reference, {inspection.with_rationale} with a rationale"
+    )
+    counts: Mapping[str, Counter[str]] = {
+        "category": inspection.categories,
+        "difficulty": inspection.difficulties,
+        "image size": inspection.image_sizes,
+        "tag": inspection.tags,
+    }
+    for name, counter in counts.items():
+        table = Table(name, "items")
+        for value, count in counter.most_common(MOST_ROWS):
+            table.add_row(escape(value), str(count))
+        if len(counter) > MOST_ROWS:
+            table.add_row(f"({len(counter) - MOST_ROWS} more)", "")
+        console.print(table)
+    for problem in inspection.problems:
+        text = f"{problem.sample_id} (item {problem.index}): {problem.reason}"
+        console.print(f"[red]{escape(text)}[/red]", highlight=False, soft_wrap=True)
+    console.print("no problems" if not inspection.problems else f"{len(inspection.problems)} problems")

@@ -1,0 +1,119 @@
+"""`OpenAIImageEditModel`: image editing through OpenAI's API, or a server that speaks it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar, Literal
+
+import pydantic
+from PIL import Image
+
+from src.data.image import ImageError, LazyImage, encode_png
+from src.errors import ModelError, ModelUnusable
+from src.models.base import ModelParams
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+
+
+class OpenAIImageEditModel(BaseDiffusionModel):
+    """Sends source and instruction to `images.edit` and reads the picture from the answer.
+
+    The API knows no seed: the same sample edited twice gives two pictures. The picture must come within the answer
+    (base64); addresses are not followed.
+
+    Raises:
+        ModelError: on construction, when the environment holds no key.
+    """
+
+    class Params(ModelParams):
+        """The key itself is no parameter: it comes from the environment only."""
+
+        model: str = "gpt-image-1"
+        size: str | None = None
+        """Such as `1024x1024` or `auto`; None leaves it to the server."""
+        quality: str | None = None
+        """Such as `low`, `medium`, `high`; None leaves it to the server."""
+        response_format: Literal["b64_json"] | None = None
+        """For servers that answer with an address unless told otherwise; OpenAI's own image models refuse it."""
+        base_url: str | None = None
+        """None is OpenAI's, or what OPENAI_BASE_URL says."""
+        api_key_env: str = "OPENAI_API_KEY"
+        """The environment variable that holds the key."""
+        timeout: float = pydantic.Field(300.0, gt=0)
+        """Seconds for one try."""
+        max_retries: int = pydantic.Field(4, ge=0, le=20)
+        """Further tries after rate limits, server errors and lost connections, with growing pauses."""
+        max_concurrency: int = pydantic.Field(4, ge=1)
+        """Edits under way at the same time."""
+
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseDiffusionModel.NOT_IN_IDENTITY | {
+        "api_key_env",
+        "timeout",
+        "max_retries",
+        "max_concurrency",
+    }
+
+    def _initialize(self) -> None:
+        import openai
+
+        self.max_concurrency: int = self.params.max_concurrency
+        self._key = os.environ.get(self.params.api_key_env, "")
+        if not self._key:
+            raise ModelError(
+                f"{self.params.model} needs a key: set the environment variable {self.params.api_key_env} "
+                "(any text for a server that wants none)"
+            )
+        self._client = openai.OpenAI(
+            api_key=self._key,
+            base_url=self.params.base_url,
+            timeout=self.params.timeout,
+            max_retries=self.params.max_retries,
+        )
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        """Edits one RGB image; called from several threads at once.
+
+        Raises:
+            ModelError: this edit failed: refused by moderation, no connection, an answer without a picture.
+            ModelUnusable: no edit can succeed: wrong key, unknown model, exhausted quota.
+        """
+        import openai
+
+        chosen = {name: getattr(self.params, name) for name in ("size", "quality", "response_format")}
+        try:
+            answer = self._client.images.edit(
+                model=self.params.model,
+                image=("source.png", encode_png(original_image), "image/png"),
+                prompt=edit_instruction,
+                **{name: value for name, value in chosen.items() if value is not None},
+            )
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise ModelUnusable(
+                f"{self._client.base_url} refused the key in {self.params.api_key_env} (HTTP {error.status_code}); "
+                "set the right key in that environment variable"
+            ) from None  # the server's own text may repeat the key
+        except openai.NotFoundError as error:
+            raise ModelUnusable(
+                f"{self._client.base_url} has no model {self.params.model!r}: {self._safe(error)}"
+            ) from None
+        except openai.RateLimitError as error:
+            unusable = error.code == "insufficient_quota"
+            raise (ModelUnusable if unusable else ModelError)(self._safe(error)) from None
+        except (openai.OpenAIError, ValueError) as error:
+            raise ModelError(f"{self.params.model} gave no edit: {self._safe(error)}") from None
+        return self._picture(answer)
+
+    def _safe(self, error: Exception) -> str:
+        return f"{type(error).__name__}: {error}".replace(self._key, "***")
+
+    def _picture(self, answer: Any) -> Image.Image:
+        pictures = getattr(answer, "data", None)
+        if not isinstance(pictures, list) or not pictures:
+            raise ModelError(f"{self.params.model} answered without a picture: {str(answer)[:200]!r}")
+        encoded, address = pictures[0].b64_json, pictures[0].url
+        if not encoded:
+            where = "with an address, which is not followed; set response_format: b64_json" if address else "emptily"
+            raise ModelError(f"{self.params.model} answered {where}")
+        try:
+            return LazyImage(base64_text=encoded).decode()
+        except ImageError as error:
+            raise ModelError(f"{self.params.model} answered with an unreadable picture: {error}") from error

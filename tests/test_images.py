@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def test_rgb_pixels_survive_a_round_trip() -> None:
+    image = Image.effect_noise((20, 12), 90).convert("RGB")
+    assert decode_image(encode_png(image)).tobytes() == image.tobytes()
+
+
+def test_cmyk_becomes_rgb() -> None:
+    decoded = decode_image(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"))
+    assert decoded.mode == "RGB"
+    red, green, blue = decoded.getpixel((8, 8))
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (32768, 128), (65535, 255)])
+def test_sixteen_bits_are_scaled_to_eight(value: int, expected: int) -> None:
+    assert decode_image(encoded(Image.new("I;16", (16, 16), value))).getpixel((3, 3)) == (expected,) * 3
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_of_thirty_two_bits_are_refused(mode: str) -> None:
+    with pytest.raises(ImageError, match="no agreed white"):
+        decode_image(encoded(Image.new(mode, (16, 16), 7), "TIFF"))
+
+
+def test_transparency_is_laid_over_white() -> None:
+    assert decode_image(encoded(Image.new("RGBA", (16, 16), (0, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
+    assert decode_image(encoded(Image.new("LA", (16, 16), (0, 128)))).getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_a_transparent_palette_entry_is_white_and_others_keep_their_colour() -> None:
+    image = Image.new("P", (16, 16), 0)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((5, 5), 1)
+    decoded = decode_image(encoded(image, transparency=0))
+    assert decoded.getpixel((0, 0)) == (255, 255, 255)
+    assert decoded.getpixel((5, 5)) == (200, 100, 50)
+
+
+def test_an_exif_rotated_photo_comes_upright() -> None:
+    image = Image.new("RGB", (32, 16), "black")
+    image.paste("white", (0, 0, 8, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90°
+    decoded = decode_image(encoded(image, "JPEG", exif=exif))
+    assert decoded.size == (16, 32)
+    assert decoded.getpixel((8, 2))[0] > 200
+    assert decoded.getpixel((8, 28))[0] < 60
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_is_refused_with_its_number_of_frames(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue", "green")]
+    with pytest.raises(ImageError, match=r"animated \(3 frames\)"):
+        decode_image(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 7)])
+def test_a_picture_with_nothing_to_edit_in_it_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match="at least 8"):
+        decode_image(encoded(Image.new("RGB", size)))
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of side² pixels that takes a few bytes: its header promises what its data never holds."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("side", [10_000, 30_000, 60_000])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
+    with pytest.raises(ImageError, match="decompression bomb"):
+        decode_image(bomb(side))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_truncated_file_is_refused(kind: str) -> None:
+    data = encoded(Image.effect_noise((64, 64), 90).convert("RGB"), kind)
+    with pytest.raises(ImageError, match="not a readable image"):
+        decode_image(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("data", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="not a readable image"):
+        decode_image(data)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_rgb_pixels_or_an_image_error(data: bytes) -> None:
+    with contextlib.suppress(ImageError):
+        assert decode_image(data).mode == "RGB"
+
+
+@given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 255))
+def test_a_damaged_png_gives_rgb_pixels_or_an_image_error(tail: bytes, position: int, value: int) -> None:
+    data = bytearray(encoded(Image.effect_noise((12, 12), 50).convert("RGB")) + tail)
+    data[position % len(data)] = value
+    with contextlib.suppress(ImageError):
+        assert decode_image(bytes(data)).mode == "RGB"
+
+
+def test_base64_may_have_a_data_prefix(tmp_path: Path) -> None:
+    data = encode_png(Image.new("RGB", (9, 9), "red"))
+    text = "data:image/png;base64," + base64.b64encode(data).decode()
+    (tmp_path / "a.png").write_bytes(data)
+    for image in (LazyImage(base64_text=text), LazyImage.from_bytes(data), LazyImage(path=tmp_path / "a.png")):
+        assert content_hash(image.read_bytes()) == content_hash(data)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (LazyImage(base64_text="!!!!"), "not valid base64"),
+        (LazyImage(base64_text="AAA"), "not valid base64"),
+        (LazyImage(base64_text=""), "empty"),
+        (LazyImage(base64_text="数据"), "not valid base64"),
+        (LazyImage(path=Path("no/such/file.png")), "No such file"),
+    ],
+)
+def test_an_unreadable_source_says_why(image: LazyImage, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        image.read_bytes()
