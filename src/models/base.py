@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -76,5 +77,10 @@ def named_arguments(method: Callable[..., Any], **offered: Any) -> dict[str, Any
 
     A bare `**kwargs` takes none of them: older plug-ins hand theirs to libraries that refuse unknown names.
     """
-    names = inspect.signature(method).parameters
+    names = _parameter_names(getattr(method, "__func__", method))
     return {name: value for name, value in offered.items() if name in names}
+
+
+@functools.cache
+def _parameter_names(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)

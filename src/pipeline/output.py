@@ -51,17 +51,26 @@ def show_picture(stored: Path, images_dir: Path, category: str, sample_id: str) 
     folder = images_dir / category.replace("/", "_").replace("\\", "_").lstrip(".")
     target = folder / f"{sample_id}.png"
     try:
-        if target.exists() and target.samefile(stored):
-            return
-        part = folder / f".{sample_id}.part"
-        folder.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
         try:
-            os.link(stored, part)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(stored, part)
-        os.replace(part, target)
+            os.link(stored, target)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(stored, target)
+        except OSError:  # it is there already, or the file system has no hard links
+            _replace(stored, target)
     except OSError as error:
         raise OutputError(
             f"the picture {target} cannot be written: {error.strerror or error}; then --resume"
         ) from error
+
+
+def _replace(stored: Path, target: Path) -> None:
+    if target.exists() and target.samefile(stored):
+        return
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(stored, part)
+    except OSError:
+        shutil.copyfile(stored, part)
+    os.replace(part, target)

@@ -80,6 +80,8 @@ class Record:
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
+            # A checkpoint waits for the disk: rather a log of tens of megabytes than a wait every hundred samples.
+            self._database.execute("PRAGMA wal_autocheckpoint=10000")
             self._create_or_check(path)
         self.edits_dir.mkdir(exist_ok=True)
         self._attempt = 0
