@@ -1,8 +1,9 @@
 """Editors named by their diffusers class, on tiny random checkpoints."""
 
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
-from tests.tiny_pipelines import gradient, pix2pix_folder, qwen_folder, seen_by  # noqa: F401
+from tests.tiny_pipelines import gradient, pix2pix_folder, qwen_folder, seen_by  # noqa: F401 (fixtures)
 
 
 def editor(folder: Path, **changes: Any) -> DiffusersEditModel:
@@ -87,12 +88,12 @@ def test_a_folder_without_an_index_is_an_error(tmp_path: Path) -> None:
         editor(tmp_path)
 
 
-def test_the_stock_qwen_pipeline_runs_too(
-    qwen_folder: Path, seen_by: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stock_qwen_pipeline_runs_too(qwen_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as module
 
-    monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio: (64, 64, None))  # a megapixel takes a minute
+    monkeypatch.setattr(
+        module, "calculate_dimensions", lambda area, ratio: (64, 64, None)
+    )  # a megapixel takes a minute
     model = editor(qwen_folder, call_params={"true_cfg_scale": 1.0})
     calls = seen_by(model.pipe, "transformer")
     assert model.edit_image(gradient(), "make the sky red " * 8, seed=1).size == (64, 64)

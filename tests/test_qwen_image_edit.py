@@ -1,11 +1,12 @@
 """The Qwen editor on tiny random checkpoints with the real architecture."""
 
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
 from __future__ import annotations
 
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from src.models.diffusion.condition_size import STOCK_AREA, condition_sizes, fit
 from src.models.diffusion.implementations.multi_gpu_qwen_edit import MultiGPUQwenImageEditModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.registry import check_params
-from tests.tiny_pipelines import gradient, plus_folder, pix2pix_folder, qwen_folder, seen_by  # noqa: F401
+from tests.tiny_pipelines import gradient, pix2pix_folder, plus_folder, qwen_folder, seen_by  # noqa: F401 (fixtures)
 
 SMALL = {"num_inference_steps": 2, "output_resolution": 64, "condition_resolution": 64, "batch_size": 4}
 INSTRUCTIONS = ["make the sky red", "remove the tree, then paint the house behind it blue", "x"]
@@ -65,9 +66,7 @@ def test_the_seed_of_the_params_is_added_to_the_seed_of_the_call(qwen_folder: Pa
     assert difference(shifted.edit_image(gradient(), "x"), plain.edit_image(gradient(), "x", seed=10)) == 0
 
 
-def test_pictures_of_different_sizes_keep_their_order_and_share_batches_by_size(
-    qwen_folder: Path, seen_by: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_pictures_of_different_sizes_keep_their_order_and_share_batches_by_size(qwen_folder: Path) -> None:
     model = editor(qwen_folder, output_resolution="source", batch_size=2, num_inference_steps=1, true_cfg_scale=1)
     calls = seen_by(model.pipe, "transformer")
     sizes = [(64, 64), (48, 80), (64, 64), (64, 64), (48, 80)]
@@ -89,7 +88,6 @@ def test_the_transformer_sees_as_many_condition_tokens_as_the_setting_says(
     condition: int,
     tokens: int,
     request: pytest.FixtureRequest,
-    seen_by: Callable[..., list[dict[str, Any]]],
 ) -> None:
     model = editor(request.getfixturevalue(kind), condition_resolution=condition, vl_resolution=64)
     calls = seen_by(model.pipe, "transformer")
@@ -99,18 +97,14 @@ def test_the_transformer_sees_as_many_condition_tokens_as_the_setting_says(
     assert calls[0]["img_shapes"][0][1] == (1, condition // 8, condition // 8)
 
 
-def test_the_vision_language_encoder_of_the_older_pipeline_sees_vl_resolution(
-    qwen_folder: Path, seen_by: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_the_vision_language_encoder_of_the_older_pipeline_sees_vl_resolution(qwen_folder: Path) -> None:
     model = editor(qwen_folder, vl_resolution=128)
     calls = seen_by(model.pipe, "text_encoder")
     model.edit_image(gradient(), "x")
     assert {len(call["pixel_values"]) for call in calls} == {(128 // 8) ** 2}
 
 
-def test_the_vision_language_encoder_of_the_plus_pipeline_sees_vl_resolution(
-    plus_folder: Path, seen_by: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_the_vision_language_encoder_of_the_plus_pipeline_sees_vl_resolution(plus_folder: Path) -> None:
     model = editor(plus_folder, vl_resolution=32)
     model.pipe.processor.image_processor.size = {"shortest_edge": 16 * 16, "longest_edge": 128 * 128}  # as in real ones
     calls = seen_by(model.pipe, "text_encoder")
@@ -173,9 +167,7 @@ def test_replicas_with_different_settings_do_not_disturb_each_other(qwen_folder:
         assert [difference(*pair) for pair in zip(before, after, strict=True)] == [0] * 4
 
 
-def test_the_fixed_start_of_the_prompt_is_dropped_exactly(
-    qwen_folder: Path, seen_by: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_the_fixed_start_of_the_prompt_is_dropped_exactly(qwen_folder: Path) -> None:
     model = editor(qwen_folder, true_cfg_scale=1)
     encoder, transformer = seen_by(model.pipe, "text_encoder"), seen_by(model.pipe, "transformer")
     model.edit_image(gradient(), "make the sky red")
@@ -214,7 +206,9 @@ def test_running_out_of_memory_names_the_settings_to_change(qwen_folder: Path) -
     exhausted = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
     with (
         mock.patch.object(model.pipe.transformer, "forward", side_effect=exhausted),
-        pytest.raises(ModelError, match=r"output_resolution.*condition_resolution.*batch_size.*offload.*dtype.*20.00 GiB"),
+        pytest.raises(
+            ModelError, match=r"output_resolution.*condition_resolution.*batch_size.*offload.*dtype.*20.00 GiB"
+        ),
     ):
         model.edit_image(gradient(), "x")
 
@@ -269,9 +263,7 @@ def lora_folder(qwen_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     pipe = editor(qwen_folder).pipe
     pipe.transformer.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k", "to_v"], init_lora_weights=False))
     torch.manual_seed(0)
-    weights = {
-        name: torch.randn_like(value) for name, value in get_peft_model_state_dict(pipe.transformer).items()
-    }
+    weights = {name: torch.randn_like(value) for name, value in get_peft_model_state_dict(pipe.transformer).items()}
     pipe.save_lora_weights(folder, transformer_lora_layers=weights, weight_name="fast.safetensors")
     return folder
 
@@ -284,9 +276,22 @@ def test_a_lora_acts_in_proportion_to_its_scale(qwen_folder: Path, lora_folder: 
     assert difference(edit, on.edit_image(gradient(), "x", seed=1)) > 1
 
 
-def test_a_lora_that_is_not_there_or_does_not_fit_is_an_error(qwen_folder: Path, lora_folder: Path) -> None:
+def test_a_missing_lora_file_is_named(qwen_folder: Path, lora_folder: Path) -> None:
     with pytest.raises(ModelError, match=r"slow\.safetensors"):
         editor(qwen_folder, lora=str(lora_folder), lora_weight_name="slow.safetensors")
+
+
+@pytest.mark.parametrize(
+    "layer", ["unet.down", "transformer.nothing.to_q", "transformer.transformer_blocks.0.attn.to_q"]
+)
+def test_a_lora_for_another_model_is_an_error_and_never_ignored(qwen_folder: Path, tmp_path: Path, layer: str) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    file = tmp_path / "foreign.safetensors"
+    save_file({f"{layer}.lora_A.weight": torch.ones(2, 8), f"{layer}.lora_B.weight": torch.ones(8, 2)}, file)
+    with pytest.raises(ModelError, match="LoRA"):
+        editor(qwen_folder, lora=str(file))
 
 
 def test_the_identity_follows_weights_lora_and_pixels_but_not_placement(
@@ -295,7 +300,12 @@ def test_the_identity_follows_weights_lora_and_pixels_but_not_placement(
     def identity(folder: Path = qwen_folder, **changes: Any) -> dict[str, Any]:
         return QwenImageEditModel.identity({"model_name": str(folder), **SMALL, **changes})
 
-    same = [identity(device="cpu"), identity(offload="model"), identity(batch_size=2), identity(enable_batch_sync=False)]
+    same = [
+        identity(device="cpu"),
+        identity(offload="model"),
+        identity(batch_size=2),
+        identity(enable_batch_sync=False),
+    ]
     assert all(one == identity() for one in same)
     others = [identity(plus_folder)["weights"], identity(lora=str(lora_folder))["weights"], identity()["weights"]]
     assert len(set(others)) == 3

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from src.config import load_config
 from src.errors import ConfigError, ModelError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.implementations.identity import IdentityModel
 from src.models.diffusion.implementations.precomputed import PrecomputedEditModel
-from src.registry import check_params
+from src.registry import check_params, load_class
 from tests.conftest import png
 
+CONFIGS = sorted(Path(__file__).parent.parent.glob("configs/evaluation/*.yaml"))
 SOURCE = Image.new("RGB", (16, 16), (10, 20, 30))
 
 
@@ -89,3 +92,9 @@ def test_the_identity_changes_with_the_pictures_and_with_nothing_else(tmp_path: 
     with_b = revision(tmp_path)
     store(tmp_path, "a.png", (200, 100, 50))
     assert len({before, with_b, revision(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_names_an_editor_and_params_that_it_knows(path: Path) -> None:
+    model = load_config(path).diffusion_model
+    check_params(load_class(model.class_path, BaseDiffusionModel), model.params, str(path))  # type: ignore[type-abstract]

@@ -94,16 +94,19 @@ def test_missing_miniature_weights_name_their_recipe(
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A hub on this machine that knows `org/known`, and an empty cache; yields the paths asked for."""
+    """A hub on this machine that knows `org/known`, and an empty cache; yields the models asked for."""
     from huggingface_hub import constants
 
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            if self.path.startswith("/api/models/"):
+                asked.append(self.path)
             known = self.path.startswith("/api/models/org/known")
-            body = json.dumps({"id": "org/known", "sha": COMMIT} if known else {"error": "Repository not found"}).encode()
+            body = json.dumps(
+                {"id": "org/known", "sha": COMMIT} if known else {"error": "Repository not found"}
+            ).encode()
             self.send_response(200 if known else 404)
             if not known:
                 self.send_header("x-error-code", "RepoNotFound")

@@ -5,7 +5,6 @@ A test module makes them available to its tests by importing the fixtures it nam
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +132,7 @@ def _pix2pix_pipeline() -> Any:
             text_encoder=CLIPTextModel(text_config),
             tokenizer=tokenizer,
             unet=unet,
-            scheduler=EulerDiscreteScheduler(),
+            scheduler=EulerDiscreteScheduler(steps_offset=1),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -149,15 +148,8 @@ def _clip_tokenizer() -> Any:
     return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
 
 
-@pytest.fixture
-def seen_by() -> Callable[[Any, str], list[dict[str, Any]]]:
-    """Records the keyword arguments of every call of a pipeline's part."""
-
-    def record(pipe: Any, part: str) -> list[dict[str, Any]]:
-        calls: list[dict[str, Any]] = []
-        getattr(pipe, part).register_forward_pre_hook(
-            lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True
-        )
-        return calls
-
-    return record
+def seen_by(pipe: Any, part: str) -> list[dict[str, Any]]:
+    """Collects the keyword arguments of every later call of a pipeline's part."""
+    calls: list[dict[str, Any]] = []
+    getattr(pipe, part).register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
+    return calls

@@ -67,7 +67,7 @@ def _remedy(path: Path) -> str:
 
 
 def _fingerprint(path: Path) -> str:
-    """SHA-256 over names, sizes and content; of files from `WHOLE_FILE_LIMIT` on, the first, middle and last `PIECE`."""
+    """SHA-256 over names, sizes and content; of large files over their first, middle and last `PIECE`."""
     root = path if path.is_dir() else path.parent
     files = sorted(_weight_files(path)) if path.is_dir() else [path]
     if not files:

@@ -2,60 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
-from rich.markup import escape
+from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from src.reporting.markdown import interval, number
+from src.reporting.report import DIFFICULTIES
+from src.reporting.wording import category_label, class_name, coverage, duration, number, one_line, work_done
 
-ENGLISH = {"物理": "physical", "环境": "environment", "社会": "social", "因果": "causal", "指代": "referential"}
-BAR_WIDTH = 10
+LABEL_WIDTH = 16
+FAILURES_SHOWN = 5
+WIDE = 100
+"""From this width on, columns stand two blanks apart."""
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """Prints means by category and difficulty with coverage and intervals, and what failed. Fits 80 columns."""
-    difficulties = list(report["difficulty_statistics"])
-    table = Table(title="EditLoop evaluation", title_style="bold", header_style="bold")
-    table.add_column("category", no_wrap=True)
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, style="cyan")
-    table.add_column("95 % interval", no_wrap=True, style="dim")
+    """Prints means by category and difficulty with intervals and coverage, what failed, and what it took.
+
+    Fits terminals of 80 columns and more; longer texts are cut. Texts from data are never read as markup.
+    """
+    editor, judge = class_name(report["editor"]), class_name(report["scorer"])
+    _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold")))
+    console.print(_table(report, wide=console.width >= WIDE))
+    for failure in report["failures"][:FAILURES_SHOWN]:
+        _line(console, Text(_failure(failure), style="red"))
+    if len(report["failures"]) > FAILURES_SHOWN:
+        _line(
+            console, Text(f"… and {len(report['failures']) - FAILURES_SHOWN} more reasons in the report", style="red")
+        )
+    if report["unfinished"]:
+        _line(console, Text(f"{report['unfinished']} unfinished: go on with --resume", style="yellow"))
+    _line(console, Text(_effort("edits", "edit", report["timings"]), style="dim"))
+    _line(console, Text(_effort("verdicts", "judge", report["timings"]), style="dim"))
+
+
+def _line(console: Console, text: Text) -> None:
+    console.print(text, no_wrap=True, overflow="ellipsis")
+
+
+def _table(report: dict[str, Any], *, wide: bool) -> Table:
+    difficulties = [name for name in DIFFICULTIES if name in report["difficulty_statistics"]]
+    table = Table(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, int(wide), 0, 0))
+    table.add_column("category", no_wrap=True, max_width=LABEL_WIDTH)
+    table.add_column("mean", justify="right", no_wrap=True, style="bold")
+    table.add_column("95 % interval", justify="right", no_wrap=True, style="dim")
+    table.add_column("", min_width=2, max_width=20)
     table.add_column("scored", justify="right", no_wrap=True)
-    for difficulty in difficulties[:4]:
-        table.add_column(escape(difficulty), justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for name in difficulties:
+        table.add_column(name, justify="right", no_wrap=True)
     for name, values in report["category_statistics"].items():
-        by_difficulty = report["category_by_difficulty"][name]
-        table.add_row(*_row(_label(name), values, by_difficulty, difficulties))
+        table.add_row(*_cells(category_label(name), values, report["category_by_difficulty"][name], difficulties))
     table.add_section()
-    overall = report["overall_statistics"]
-    table.add_row(*_row("all", overall, report["difficulty_statistics"], difficulties), style="bold")
-    console.print(table)
-    for failure in report["failures"]:
-        examples = ", ".join(failure["sample_ids"])
-        text = f"{failure['count']} {failure['status']}: {failure['reason']} ({examples})"
-        console.print(f"[red]{escape(text)}[/red]", highlight=False)
-    for name in report["empty_categories"]:
-        console.print(f"[yellow]no sample of category {escape(name)}[/yellow]", highlight=False)
+    overall = _cells("all", report["overall_statistics"], report["difficulty_statistics"], difficulties)
+    table.add_row(*overall, style="bold")
+    return table
 
 
-def _label(name: str) -> str:
-    gloss = ENGLISH.get(name)
-    return f"{escape(name)} {gloss}" if gloss else escape(name)
-
-
-def _row(label: str, values: dict[str, Any], groups: dict[str, Any], difficulties: list[str]) -> list[str]:
-    mean = values.get("mean")
-    filled = round((mean or 0.0) / 10 * BAR_WIDTH)
-    scored = f"{values['num_samples']}/{values['total']}"
-    incomplete = values["num_samples"] < values["total"]
-    cells = [number(groups[name].get("mean"), 2) if name in groups else "" for name in difficulties[:4]]
+def _cells(
+    label: str, values: Mapping[str, Any], groups: Mapping[str, Any], difficulties: Sequence[str]
+) -> list[Text | ProgressBar]:
+    interval = "[{:.2f}, {:.2f}]".format(*values["ci95"]) if values["ci95"] else ""
+    complete = "" if values["num_samples"] == values["total"] else "yellow"
+    means = [groups[name]["mean"] if name in groups else None for name in difficulties]
     return [
-        label,
-        number(mean, 2),
-        "█" * filled + "·" * (BAR_WIDTH - filled),
-        escape(interval(values["ci95"])),
-        f"[red]{scored}[/red]" if incomplete else scored,
-        *cells,
+        Text(label, overflow="ellipsis"),
+        Text(number(values["mean"], 2)),
+        Text(interval),
+        ProgressBar(total=10, completed=values["mean"] or 0, complete_style="cyan", finished_style="cyan"),
+        Text(f"{values['num_samples']}/{values['total']}", style=complete),
+        Text(coverage(values), style=complete),
+        *(Text(number(mean, 2)) for mean in means),
     ]
+
+
+def _failure(failure: Mapping[str, Any]) -> str:
+    more = ", …" if failure["count"] > 1 else ""
+    return one_line(f"{failure['count']} {failure['status']} ({failure['sample_ids'][0]}{more}): {failure['reason']}")
+
+
+def _effort(work: str, stage: str, timings: Mapping[str, Any]) -> str:
+    spread = timings[f"{stage}_seconds"]
+    each = f", {duration(spread['mean'])} each" if spread else ""
+    return f"{work}: {work_done(timings[f'{work}_made'], timings[f'{work}_reused'])}{each}"

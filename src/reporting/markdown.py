@@ -3,141 +3,168 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
+import yaml
+
+from src.reporting.wording import category_label, class_name, coverage, duration, number, one_line, work_done
+from src.rewards.verdict import Status
+
+_SPECIAL = re.compile(r"([\\`*\[\]|#~$]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def render_markdown(report: dict[str, Any]) -> str:
-    """The whole report but its per-sample rows of scored samples; texts from data are escaped."""
+    """The whole report but its rows of single samples; texts from data show literally."""
     sections = [
-        _head(report),
+        ["# Evaluation report", "", f"Generated {report['timestamp']}, run `{report['run_key']}`."],
+        _section("Summary", _summary(report)),
         _section("Categories", _statistics_table("category", report["category_statistics"])),
         _section("Categories by difficulty", _difficulty_table(report)),
         _section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
         _section("Tags", _statistics_table("tag", report["tag_statistics"])),
-        _section("Failures", _failures(report)),
-        _section("Editor and judge", _identities(report)),
-        _section("Time", _times(report)),
-        _section("Configuration", [_fenced(report["metadata"]["config"])]),
+        _section("Failures", _failures(report["failures"])),
+        _section("Bad samples", _bad_samples(report["samples"])),
+        _section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
+        _section("Time", _times(report["timings"])),
+        _section("Attempts", _attempts(report["attempts"])),
+        _section("Environment", _fenced(report["environment"])),
+        _section("Configuration", _fenced(report["config"])),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def escape(text: object) -> str:
     """Text that Markdown and HTML show literally, on one line."""
-    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(str(text).split()), quote=False))
+    return _SPECIAL.sub(r"\\\1", html.escape(one_line(text), quote=False))
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def interval(values: Sequence[float] | None) -> str:
-    """A 95 % interval, or nothing."""
-    return f"[{values[0]:.2f}, {values[1]:.2f}]" if values else ""
-
-
-def _section(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"## {title}", "", *lines]) if lines else ""
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "", *lines] if lines else []
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    return head + [f"| {' | '.join(row)} |" for row in rows]
+    """A table, or nothing when it has no rows."""
+    body = [f"| {' | '.join(row)} |" for row in rows]
+    return [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *body] if body else []
 
 
-def _head(report: dict[str, Any]) -> str:
+def _summary(report: dict[str, Any]) -> list[str]:
     overall, summary = report["overall_statistics"], report["summary"]
-    statuses = ", ".join(f"{count} {name}" for name, count in report["statuses"].items())
     lines = [
-        "# Evaluation report",
-        "",
-        f"Generated {report['timestamp']} by EditLoop {escape(report['environment'].get('editloop', ''))}.",
-        "",
-        f"**Mean {number(overall.get('mean'))}** of 10 {interval(overall['ci95'])} (95 % interval), "
-        f"**coverage {overall['coverage']:.1%}** ({overall['num_samples']} of {overall['total']} samples scored: "
-        f"{statuses}).",
+        f"- Editor {escape(class_name(report['editor']))}, judged by {escape(class_name(report['scorer']))}",
+        f"- Samples: {overall['total']} in {summary['num_categories']} categories",
+        f"- Mean: **{_mean(overall)}** of 10{_interval(overall)}",
+        f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]
     if summary["best_category"]:
-        best, worst = summary["best_category"], summary["worst_category"]
-        lines += [
-            "",
-            f"Best {escape(best['name'])} ({number(best['score'])}), worst {escape(worst['name'])} "
-            f"({number(worst['score'])}).",
-        ]
-    if report["empty_categories"]:
-        lines += ["", f"Without a single sample: {escape(', '.join(report['empty_categories']))}."]
-    lines += ["", "Failed samples are in no mean; coverage says how many remain."]
-    return "\n".join(lines)
+        for word, entry in (("Best", summary["best_category"]), ("Worst", summary["worst_category"])):
+            lines.append(f"- {word} category: {escape(category_label(entry['name']))} ({number(entry['score'])})")
+    if report["unfinished"]:
+        lines += ["", "The run ended before all its samples had a verdict; `--resume` goes on with it."]
+    lines += ["", "Samples without a score are in no mean; coverage is the share that has one."]
+    lines.append("± is half the 95 % interval of the mean (Student's t).")
+    if overall["clusters"]:
+        lines.append(
+            f"Samples that share a source image count as one cluster ({overall['clusters']} source images for "
+            f"{overall['num_samples']} scores; cluster-robust standard error, arXiv 2411.00640)."
+        )
+    return lines
 
 
-def _statistics_table(kind: str, groups: dict[str, Any]) -> list[str]:
-    if not groups:
-        return []
-    metrics = [name for name in ("mean", "std", "median", "min", "max") if name in next(iter(groups.values()))]
-    columns = [kind, *metrics, "95 % interval", "scored / all", "coverage"]
+def _statuses(report: dict[str, Any]) -> str:
+    counts = report["statuses"] | ({"unfinished": report["unfinished"]} if report["unfinished"] else {})
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "no samples"
+
+
+def _mean(values: dict[str, Any], digits: int = 3) -> str:
+    """The mean, with the half-width of its interval if there is one."""
+    mean = number(values["mean"], digits)
+    return f"{mean} ± {(values['ci95'][1] - values['ci95'][0]) / 2:.{digits}f}" if values["ci95"] else mean
+
+
+def _interval(values: dict[str, Any]) -> str:
+    return ", 95 % interval [{:.3f}, {:.3f}]".format(*values["ci95"]) if values["ci95"] else ""
+
+
+def _statistics_table(kind: str, groups: dict[str, dict[str, Any]]) -> list[str]:
+    metrics = [name for name in ("std", "median", "min", "max") if all(name in values for values in groups.values())]
     rows = [
         [
-            escape(name),
-            *(number(values[metric]) for metric in metrics),
-            interval(values["ci95"]),
-            f"{values['num_samples']} / {values['total']}",
-            f"{values['coverage']:.1%}",
+            *(escape(category_label(name)), _mean(values), *(number(values[metric]) for metric in metrics)),
+            *(f"{values['num_samples']} / {values['total']}", coverage(values)),
         ]
         for name, values in groups.items()
     ]
-    return _table(columns, rows)
+    return _table([kind, "mean", *metrics, "scored / all", "coverage"], rows)
 
 
 def _difficulty_table(report: dict[str, Any]) -> list[str]:
     difficulties = list(report["difficulty_statistics"])
     rows = [
-        [escape(name), *(_cell(groups.get(difficulty)) for difficulty in difficulties)]
+        [escape(category_label(name)), *(_cell(groups.get(difficulty)) for difficulty in difficulties)]
         for name, groups in report["category_by_difficulty"].items()
     ]
-    return _table(["category", *map(escape, difficulties)], rows) if rows else []
+    return _table(["category", *map(escape, difficulties)], rows)
 
 
 def _cell(values: dict[str, Any] | None) -> str:
-    return f"{number(values.get('mean'), 2)} ({values['num_samples']}/{values['total']})" if values else ""
+    return f"{_mean(values)} ({values['num_samples']} / {values['total']})" if values else ""
 
 
-def _failures(report: dict[str, Any]) -> list[str]:
+def _failures(failures: Sequence[dict[str, Any]]) -> list[str]:
     rows = [
-        [failure["status"], str(failure["count"]), escape(failure["reason"]), escape(", ".join(failure["sample_ids"]))]
-        for failure in report["failures"]
+        [failure["status"], str(failure["count"]), escape(failure["reason"]), _examples(failure)]
+        for failure in failures
+        if failure["status"] != Status.BAD_SAMPLE
     ]
-    return _table(["status", "samples", "reason", "for example"], rows) if rows else []
+    return _table(["status", "samples", "reason", "which"], rows)
 
 
-def _identities(report: dict[str, Any]) -> list[str]:
-    identities = {"editor": report["editor"], "scorer": report["scorer"], "environment": report["environment"]}
-    return [_fenced(identities)]
+def _examples(failure: dict[str, Any]) -> str:
+    shown = ", ".join(map(escape, failure["sample_ids"]))
+    return shown + (", …" if failure["count"] > len(failure["sample_ids"]) else "")
 
 
-def _times(report: dict[str, Any]) -> list[str]:
-    timings = report["timings"]
+def _bad_samples(samples: Iterable[dict[str, Any]]) -> list[str]:
     rows = [
-        [name, *(number(spread[key], 2) for key in ("total", "mean", "median", "p95"))]
-        for name, spread in (("editing", timings["edit_seconds"]), ("judging", timings["judge_seconds"]))
-        if spread
+        [escape(row["sample_id"]), str(row["index"]), escape(row["category"] or "–"), escape(row["reason"])]
+        for row in samples
+        if row["status"] == Status.BAD_SAMPLE
     ]
-    lines = _table(["seconds", "total", "mean", "median", "95th percentile"], rows) if rows else []
-    attempts = [
-        [attempt["started"], attempt["outcome"], number(attempt["seconds"], 1)]
-        + [f"{attempt[f'{kind}_made']} made, {attempt[f'{kind}_reused']} reused" for kind in ("edits", "verdicts")]
-        for attempt in report["attempts"]
-    ]
-    return [*lines, "", *_table(["attempt", "outcome", "seconds", "edits", "verdicts"], attempts)]
+    return _table(["sample", "position in the file", "category", "reason"], rows)
 
 
-def _fenced(data: Any) -> str:
-    """JSON in a fence that is longer than any run of backticks inside."""
-    text = json.dumps(data, ensure_ascii=False, indent=2)
+def _times(timings: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, work in (("edit", "edits"), ("judge", "verdicts")):
+        spread = timings[f"{name}_seconds"] or dict.fromkeys(("total", "mean", "median", "p95"))
+        seconds = [number(spread[key]) for key in ("total", "mean", "median", "p95")]
+        rows.append([work, work_done(timings[f"{work}_made"], timings[f"{work}_reused"]), *seconds])
+    table = _table(["", "of this run", "seconds", "mean", "median", "95th percentile"], rows)
+    wall = timings["wall_seconds"]
+    return (
+        [*table, "", f"Wall time of the attempts that were not killed: {duration(wall)}."]
+        if wall is not None
+        else table
+    )
+
+
+def _attempts(attempts: Iterable[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            *(attempt["started"], "killed" if attempt["outcome"] == "running" else attempt["outcome"]),
+            number(attempt["seconds"], 1),
+            *(work_done(attempt[f"{work}_made"], attempt[f"{work}_reused"]) for work in ("edits", "verdicts")),
+        ]
+        for attempt in attempts
+    ]
+    return _table(["started", "outcome", "seconds", "edits", "verdicts"], rows)
+
+
+def _fenced(data: Any) -> list[str]:
+    """YAML in a fence that is longer than any run of backticks inside."""
+    text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=100).rstrip("\n")
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}json\n{text}\n{fence}"
+    return [f"{fence}yaml", text, fence]

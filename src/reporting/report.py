@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -13,42 +14,52 @@ from src.pipeline.results import RunInfo, SampleResult
 from src.reporting.statistics import percentile, summarise
 from src.rewards.verdict import Status
 
-REPORT_VERSION = 1
+SCHEMA_VERSION = 1
 METRICS = ("mean", "std", "median", "min", "max")
-UNFINISHED = "unfinished"
-NO_VALUE = "(none)"
+ALWAYS = ("num_samples", "total", "coverage", "ci95", "clusters")
+DIFFICULTIES = ("easy", "medium", "hard")
+NO_NAME = "(none)"
+"""The group of samples without a category or difficulty: bad samples, mostly."""
 EXAMPLES = 5
+
+_VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
+
+Rows = Sequence[SampleResult]
+Statistics = dict[str, Any]
 
 
 def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequence[str] = METRICS) -> dict[str, Any]:
-    """Builds the JSON-able report of a run.
+    """Builds the report of a run as JSON data, without a NaN.
 
     The keys of the older benchmark (`timestamp`, `category_statistics`, `overall_statistics`, `summary`, `metadata`)
-    keep their meaning, except that failures are outside every figure; all other keys are new. `count` among the
-    metrics repeats `num_samples`.
+    keep their meaning, except that failures are outside every figure; all other keys are new.
+
+    Args:
+        info: What was run.
+        results: Every sample of the run.
+        metrics: Which figures each group gets beside its mean, interval and coverage: `std`, `median`, `min`, `max`,
+            `count` (which repeats `num_samples`).
     """
     rows = list(results)
     benchmark = info.config["benchmark"]
-    wanted = benchmark.get("categories") or []
-    categories = _grouped(rows, lambda row: row.category or NO_VALUE, order=wanted)
-    statistics_of = {name: _statistics(group, metrics) for name, group in categories.items()}
+    categories = _grouped(rows, lambda row: row.category or NO_NAME, first=benchmark.get("categories") or ())
+    difficulties = {name: _by_difficulty(group) for name, group in categories.items()}
+    by_category = _each(categories, metrics)
     overall = _statistics(rows, metrics)
-    return {
-        "schema_version": REPORT_VERSION,
+    report = {
+        "schema_version": SCHEMA_VERSION,
         "timestamp": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "summary": _summary(statistics_of, overall),
+        "run_key": info.run_key,
+        "summary": _summary(by_category, overall),
         "overall_statistics": overall,
-        "category_statistics": statistics_of,
-        "difficulty_statistics": _by(rows, metrics, lambda row: row.difficulty or NO_VALUE, ["easy", "medium", "hard"]),
-        "category_by_difficulty": {
-            name: _by(group, metrics, lambda row: row.difficulty or NO_VALUE, ["easy", "medium", "hard"])
-            for name, group in categories.items()
-        },
-        "tag_statistics": _tags(rows, metrics),
+        "category_statistics": by_category,
+        "difficulty_statistics": _each(_by_difficulty(rows), metrics),
+        "category_by_difficulty": {name: _each(groups, metrics) for name, groups in difficulties.items()},
+        "tag_statistics": _each(_by_tag(rows), metrics),
         "statuses": overall["statuses"],
-        "empty_categories": [name for name in wanted if name not in categories],
+        "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
-        "samples": [_sample(row) for row in rows],
+        "samples": [asdict(row) for row in rows],
         "editor": info.editor,
         "scorer": info.scorer,
         "environment": info.environment,
@@ -59,98 +70,104 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
             "diffusion_model": info.config["diffusion_model"],
             "reward_model": info.config["reward_model"],
             "total_pairs": len(rows),
-            "categories": list(categories),
-            "config": info.config,
+            "categories": [name for name in categories if name != NO_NAME],
         },
+        "config": info.config,
     }
+    plain: dict[str, Any] = _json_data(report)
+    return plain
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal between an unbroken run and one that was killed and resumed: all but times and attempts."""
-    kept = ("summary", "overall_statistics", "category_statistics", "difficulty_statistics", "failures")
-    timeless = [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in report["samples"]]
-    return {key: report[key] for key in kept} | {"samples": timeless}
+    """What must be equal of an unbroken run and one that was killed and resumed, wherever they wrote: the results."""
+    samples = [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in report["samples"]]
+    return {key: value for key, value in report.items() if key not in _VARYING} | {"samples": samples}
 
 
-def _grouped(
-    rows: Iterable[SampleResult], key: Callable[[SampleResult], str], order: Sequence[str]
-) -> dict[str, list[SampleResult]]:
-    """Groups in the given order first, then in order of appearance; groups without rows are left out."""
-    groups: dict[str, list[SampleResult]] = {name: [] for name in order}
+def _json_data(value: Any) -> Any:
+    """A copy with text keys, with lists for tuples, and with null for NaN and infinity (a plug-in's, if any)."""
+    if isinstance(value, dict):
+        return {str(key): _json_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_data(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _grouped(rows: Rows, key: Callable[[SampleResult], str], first: Sequence[str]) -> dict[str, list[SampleResult]]:
+    """Groups with these names first, even if empty, then the others in order of appearance."""
+    groups: dict[str, list[SampleResult]] = {name: [] for name in first}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _by_difficulty(rows: Rows) -> dict[str, list[SampleResult]]:
+    groups = _grouped(rows, lambda row: row.difficulty or NO_NAME, first=DIFFICULTIES)
     return {name: group for name, group in groups.items() if group}
 
 
-def _statistics(rows: Sequence[SampleResult], metrics: Sequence[str]) -> dict[str, Any]:
-    sources: list[Hashable] = [row.source_sha256 or row.sample_id for row in rows]
-    summary = asdict(summarise([row.score for row in rows], sources))
-    summary["count"] = summary["num_samples"]
-    always = ("num_samples", "total", "coverage", "ci95", "clusters")
-    statuses = Counter(str(row.status or UNFINISHED) for row in rows)
-    chosen = {name: summary[name] for name in (*metrics, *always)}
-    return chosen | {"statuses": {name: statuses[name] for name in (*Status, UNFINISHED) if statuses[name]}}
-
-
-def _by(
-    rows: Iterable[SampleResult], metrics: Sequence[str], key: Callable[[SampleResult], str], order: Sequence[str]
-) -> dict[str, Any]:
-    return {name: _statistics(group, metrics) for name, group in _grouped(rows, key, order).items()}
-
-
-def _tags(rows: Iterable[SampleResult], metrics: Sequence[str]) -> dict[str, Any]:
+def _by_tag(rows: Rows) -> dict[str, list[SampleResult]]:
+    """Samples under each of their tags, the most frequent tag first."""
     groups: dict[str, list[SampleResult]] = defaultdict(list)
     for row in rows:
-        for tag in dict.fromkeys(row.tags):
+        for tag in set(row.tags):
             groups[tag].append(row)
-    ordered = sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    return {tag: _statistics(group, metrics) for tag, group in ordered}
+    return dict(sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0])))
 
 
-def _summary(categories: dict[str, Any], overall: dict[str, Any]) -> dict[str, Any]:
-    means = {name: values.get("mean") for name, values in categories.items()}
-    ranked = sorted((mean, name) for name, mean in means.items() if mean is not None)
-    worst, best = (ranked[0], ranked[-1]) if ranked else (None, None)
+def _each(groups: dict[str, list[SampleResult]], metrics: Sequence[str]) -> dict[str, Statistics]:
+    return {name: _statistics(rows, metrics) for name, rows in groups.items()}
+
+
+def _statistics(rows: Rows, metrics: Sequence[str]) -> Statistics:
+    scores = [row.score if row.status is Status.SCORED else None for row in rows]
+    figures = asdict(summarise(scores, [row.source_sha256 for row in rows]))
+    figures["count"] = figures["num_samples"]
+    counts = Counter(row.status for row in rows)
+    statuses = {status.value: counts[status] for status in Status if counts[status]}
+    return {name: figures[name] for name in ("mean", *metrics, *ALWAYS)} | {"statuses": statuses}
+
+
+def _summary(categories: dict[str, Statistics], overall: Statistics) -> dict[str, Any]:
+    means = {name: values["mean"] for name, values in categories.items()}
+    scored = [{"name": name, "score": mean} for name, mean in means.items() if mean is not None]
     return {
-        "num_categories": len(categories),
+        "num_categories": sum(name != NO_NAME for name in categories),
         "total_samples": overall["total"],
-        "overall_mean": overall.get("mean"),
+        "overall_mean": overall["mean"],
         "coverage": overall["coverage"],
         "category_means": means,
-        "best_category": best and {"name": best[1], "score": best[0]},
-        "worst_category": worst and {"name": worst[1], "score": worst[0]},
+        "best_category": max(scored, key=lambda entry: entry["score"], default=None),
+        "worst_category": min(scored, key=lambda entry: entry["score"], default=None),
     }
 
 
-def _failures(rows: Iterable[SampleResult]) -> list[dict[str, Any]]:
-    """Failures of one status and reason together, the most frequent first; every bad sample by itself."""
+def _failures(rows: Rows) -> list[dict[str, Any]]:
+    """Failures of one status and reason together, the most frequent first, each with some of its samples."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        if row.status is not None and row.status is not Status.SCORED:
-            groups[row.status, row.reason or ""].append(row.sample_id)
-    ordered = sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        if row.status not in (None, Status.SCORED):
+            groups[row.status.value, row.reason or ""].append(row.sample_id)
     return [
         {"status": status, "reason": reason, "count": len(ids), "sample_ids": ids[:EXAMPLES]}
-        for (status, reason), ids in ordered
+        for (status, reason), ids in sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]
 
 
-def _sample(row: SampleResult) -> dict[str, Any]:
-    values = asdict(row)
-    return values | {"tags": list(row.tags), "replies": list(row.replies), "status": row.status or UNFINISHED}
+def _timings(info: RunInfo, rows: Rows) -> dict[str, Any]:
+    """Seconds of work a sample, wall time of all attempts that ended, work made by all and reused by the last one.
 
-
-def _timings(info: RunInfo, rows: Sequence[SampleResult]) -> dict[str, Any]:
-    """Seconds of editing and judging per sample, wall time and counts of work over all attempts."""
+    A reused edit or verdict counts with the seconds that it took when it was made.
+    """
     walls = [attempt.seconds for attempt in info.attempts if attempt.seconds is not None]
     last = info.attempts[-1] if info.attempts else None
     return {
         "edit_seconds": _spread([row.edit_seconds for row in rows if row.edit_seconds is not None]),
         "judge_seconds": _spread([row.judge_seconds for row in rows if row.judge_seconds is not None]),
         "wall_seconds": sum(walls) if walls else None,
-        "edits_made": last.edits_made if last else 0,
+        "edits_made": sum(attempt.edits_made for attempt in info.attempts),
         "edits_reused": last.edits_reused if last else 0,
-        "verdicts_made": last.verdicts_made if last else 0,
+        "verdicts_made": sum(attempt.verdicts_made for attempt in info.attempts),
         "verdicts_reused": last.verdicts_reused if last else 0,
     }
 
@@ -159,7 +176,7 @@ def _spread(seconds: Sequence[float]) -> dict[str, float] | None:
     if not seconds:
         return None
     return {
-        "total": sum(seconds),
+        "total": math.fsum(seconds),
         "mean": statistics.fmean(seconds),
         "median": statistics.median(seconds),
         "p95": percentile(seconds, 0.95),

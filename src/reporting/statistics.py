@@ -9,9 +9,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """Scores of a group of samples. Every figure but the counts is None when nothing was scored."""
+    """Scores of a group of samples. Every figure is None when nothing was scored; the counts never are."""
 
     mean: float | None
     std: float | None
@@ -26,23 +26,31 @@ class Summary:
     coverage: float
     """num_samples ÷ total; 0 for an empty group."""
     ci95: tuple[float, float] | None
-    """95 % interval of the mean; None for fewer than two clusters."""
-    clusters: int
-    """Distinct source images among the scored samples; the interval treats samples of one source as dependent."""
+    """95 % interval of the mean; None for fewer than two scores or clusters."""
+    clusters: int | None
+    """How many clusters the interval was computed from; None when every score counted as independent."""
 
 
 def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None = None) -> Summary:
-    """Summarises scores of 0–10, None where there is none.
+    """Summarises the scores of a group of samples.
 
     Args:
-        scores: One entry a sample.
-        sources: The source image of each sample; samples that share one form a cluster. All distinct when absent.
+        scores: One entry a sample; None where there is no score.
+        sources: The source image of each sample; scored samples that share one form a cluster, and None is an image of
+            its own. All distinct when absent.
+
+    Raises:
+        ValueError: for a score that is NaN or infinite, and for sources of another length than scores.
     """
-    groups = sources if sources is not None else range(len(scores))
-    pairs = [(score, source) for score, source in zip(scores, groups, strict=True) if score is not None]
-    values = [score for score, _ in pairs]
+    groups = [None] * len(scores) if sources is None else sources
+    scored = [(score, source) for score, source in zip(scores, groups, strict=True) if score is not None]
+    values = [score for score, _ in scored]
     if not values:
-        return Summary(None, None, None, None, None, 0, len(scores), 0.0, None, 0)
+        return Summary(None, None, None, None, None, 0, len(scores), 0.0, None, None)
+    if not all(map(math.isfinite, values)):
+        raise ValueError("a score is NaN or infinite; a sample without a score must be None")
+    clusters = [position if source is None else (source,) for position, (_, source) in enumerate(scored)]
+    distinct = len(set(clusters))
     return Summary(
         mean=statistics.fmean(values),
         std=statistics.pstdev(values),
@@ -52,39 +60,43 @@ def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None
         num_samples=len(values),
         total=len(scores),
         coverage=len(values) / len(scores),
-        ci95=mean_interval(values, [source for _, source in pairs]),
-        clusters=len({source for _, source in pairs}),
+        ci95=mean_interval(values, clusters),
+        clusters=distinct if distinct < len(values) else None,
     )
 
 
 def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float] | None:
-    """95 % interval of the mean, robust to dependence within clusters, by Student's t with (clusters − 1) degrees.
+    """95 % interval of the mean by Student's t, robust to dependence within clusters.
 
-    The variance of the mean is G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters (Miller, arXiv 2411.00640, with
-    the usual small-sample factor); with one sample a cluster this is the textbook s²/n.
+    The variance of the mean is G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters, with G−1 degrees of freedom:
+    the clustered standard error of Miller (arXiv 2411.00640) with the usual small-sample factor. With one value a
+    cluster it is the textbook s²/n.
+
+    Returns:
+        Lower and upper end, or None for fewer than two clusters.
     """
     mean = statistics.fmean(values)
-    sums: dict[Hashable, float] = defaultdict(float)
+    deviations: dict[Hashable, float] = defaultdict(float)
     for value, cluster in zip(values, clusters, strict=True):
-        sums[cluster] += value - mean
-    count = len(sums)
+        deviations[cluster] += value - mean
+    count = len(deviations)
     if count < 2:
         return None
-    variance = count / (count - 1) * math.fsum(total**2 for total in sums.values()) / len(values) ** 2
-    half = _t_quantile(count - 1) * math.sqrt(variance)
+    squares = math.fsum(deviation**2 for deviation in deviations.values())
+    half = _t_quantile(count - 1) * math.sqrt(count / (count - 1) * squares) / len(values)
     return mean - half, mean + half
 
 
-def _t_quantile(degrees: int) -> float:
-    from scipy.special import stdtrit  # the distribution module costs half a second of import
-
-    return float(stdtrit(degrees, 0.975))
-
-
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of the (non-empty) values lies, interpolated linearly."""
+    """The value below which a share (0–1) of the non-empty values lies, interpolated linearly."""
     ordered = sorted(values)
     position = share * (len(ordered) - 1)
     low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def _t_quantile(degrees: int) -> float:
+    from scipy.special import stdtrit  # scipy.stats would take a second longer to import
+
+    return float(stdtrit(degrees, 0.975))

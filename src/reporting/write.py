@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from src.errors import OutputError
 from src.reporting.markdown import render_markdown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportPaths:
     """Where a report was written."""
 
@@ -27,25 +28,34 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
     Raises:
         OutputError: when the folder cannot be written.
     """
-    stem = f"evaluation_report_{now:%Y%m%d_%H%M%S}"
     try:
         results_dir.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while (results_dir / f"{stem}.json").exists():
-            number += 1
-            stem = f"evaluation_report_{now:%Y%m%d_%H%M%S}_{number}"
-        paths = ReportPaths(results_dir / f"{stem}.json", results_dir / f"{stem}.md")
+        paths = _free_paths(results_dir, f"evaluation_report_{now:%Y%m%d_%H%M%S}")
         _write(paths.markdown, render_markdown(report))
         _write(paths.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {results_dir}: {error.strerror or error}; "
-            "free or choose another place, then `python main.py report DIR`"
+            "make room or make it writable, then `python main.py report` with the output directory"
         ) from error
     return paths
 
 
+def _free_paths(folder: Path, stem: str) -> ReportPaths:
+    for number in count(1):
+        name = stem if number == 1 else f"{stem}_{number}"
+        paths = ReportPaths(folder / f"{name}.json", folder / f"{name}.md")
+        if not paths.json.exists() and not paths.markdown.exists():
+            return paths
+    raise AssertionError("counting never ends")
+
+
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        # A lone surrogate cannot be UTF-8; its escape \udXXX is valid JSON for the same text.
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

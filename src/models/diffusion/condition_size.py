@@ -55,7 +55,7 @@ def condition_sizes(pipeline: Any, condition_side: int, vl_side: int | None) -> 
 
 
 def rounding(pipeline: Any) -> int:
-    """Widths and heights are multiples of this: two transformer patches, which is the stock 32 at the stock factor of 8."""
+    """Widths and heights are multiples of this: two transformer patches, the stock 32 at the stock factor of 8."""
     return 4 * int(pipeline.vae_scale_factor)
 
 

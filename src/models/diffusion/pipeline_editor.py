@@ -1,4 +1,4 @@
-"""What editors made of a diffusers pipeline share: loading, devices, batches, seeds, and failures that stay failures."""
+"""What editors made of a diffusers pipeline share: loading, devices, batches, seeds, and how failures show."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PipelineParams(ModelParams):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
     offload: Literal["none", "model", "sequential"] = "none"
-    """Keep the weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
+    """Keep weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
     num_inference_steps: int = pydantic.Field(50, ge=1)
     seed: int = 0
     """Used as it is for calls without a seed, and added to the seed of all others."""
@@ -76,6 +76,9 @@ class PipelineEditor(BaseDiffusionModel):
     @abstractmethod
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
         """Arguments of the pipeline for sources of one size, but for generators, number of steps and output type."""
+
+    def _check(self, pipeline_class: Any) -> None:
+        """Raises `ConfigError` when the params do not suit the class; called before anything loads."""
 
     def _prepare(self) -> None:
         """Changes the loaded pipeline before it goes to its device."""
@@ -165,10 +168,11 @@ class PipelineEditor(BaseDiffusionModel):
     def _load(self) -> Any:
         import diffusers
 
-        name = self.params.model_name
-        loader = getattr(diffusers, self._class_name(), None)
+        name, class_name = self.params.model_name, self._class_name()
+        loader = getattr(diffusers, class_name, None)
         if loader is None:
-            raise ModelError(f"diffusers {diffusers.__version__} has no pipeline {self._class_name()!r}")
+            raise ModelError(f"diffusers {diffusers.__version__} has no pipeline {class_name!r}")
+        self._check(loader)
         dtype = pick_dtype(self.params.dtype, self.device)
         try:
             return loader.from_pretrained(name, dtype=dtype, use_safetensors=True, **pinned(name, self.params.revision))
@@ -181,7 +185,7 @@ class PipelineEditor(BaseDiffusionModel):
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
         """The hub commit, or the fingerprint of the local folder."""
-        checked = cls.Params(**params)  # type: ignore[misc]
+        checked: Any = cls.Params(**params)  # type: ignore[misc]
         return resolve_revision(checked.model_name, checked.revision)
 
 

@@ -44,9 +44,9 @@ class DiffusersEditModel(PipelineEditor):
             return str(self.params.pipeline_class)
         return stored_class_name(self.params.model_name, self.params.revision)
 
-    def _prepare(self) -> None:
-        name = type(self.pipe).__name__
-        known = set(inspect.signature(self.pipe.__call__).parameters)
+    def _check(self, pipeline_class: Any) -> None:
+        name = pipeline_class.__name__
+        known = set(inspect.signature(pipeline_class.__call__).parameters)
         if not {"image", "prompt"} <= known:
             raise ConfigError(f"{name} does not edit images by a text: it takes no `image` and `prompt`")
         free = sorted(known - _OURS)

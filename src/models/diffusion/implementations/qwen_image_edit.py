@@ -26,7 +26,7 @@ Side = Annotated[int, pydantic.Field(ge=16)]
 
 
 class QwenImageEditModel(PipelineEditor):
-    """Edits with a Qwen-Image-Edit checkpoint; which of the two stock pipelines runs is read from its `model_index.json`.
+    """Edits with a Qwen-Image-Edit checkpoint; its `model_index.json` says which of the two stock pipelines runs.
 
     Beyond the stock pipelines: the output, the condition picture and the picture that the vision-language encoder sees
     have sizes of their own, and the fixed start of the prompt template is measured with the checkpoint's tokenizer.
@@ -60,7 +60,7 @@ class QwenImageEditModel(PipelineEditor):
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = PipelineEditor.NOT_IN_IDENTITY | {"enable_batch_sync"}
     MEMORY_SETTINGS: ClassVar[str] = (
-        "output_resolution, condition_resolution or batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
+        "output_resolution, condition_resolution, batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
     )
 
     def _initialize(self) -> None:
@@ -117,7 +117,7 @@ class QwenImageEditModel(PipelineEditor):
                 use_safetensors=True,
                 **pinned(lora),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
             raise ModelError(
                 f"the LoRA {lora} could not be loaded; check lora and lora_weight_name ({error})"
             ) from error
@@ -130,25 +130,22 @@ class QwenImageEditModel(PipelineEditor):
 
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
         width, height = self._output_size(images[0].size)
-        single = len(images) == 1
         arguments: dict[str, Any] = {
-            "image": images[0] if single else images,
-            "prompt": instructions[0] if single else instructions,
+            "image": images,
+            "prompt": instructions,
             "width": width,
             "height": height,
             "true_cfg_scale": self.params.true_cfg_scale,
         }
         if self.params.true_cfg_scale > 1:
-            negative = self.params.negative_prompt
-            arguments["negative_prompt"] = negative if single else [negative] * len(images)
+            arguments["negative_prompt"] = [self.params.negative_prompt] * len(images)
         return arguments
 
     def _output_size(self, source: tuple[int, int]) -> tuple[int, int]:
         if self.params.output_resolution == "source":
             multiple = 2 * int(self.pipe.vae_scale_factor)
-            return max(multiple, round(source[0] / multiple) * multiple), max(
-                multiple, round(source[1] / multiple) * multiple
-            )
+            width, height = (max(multiple, round(side / multiple) * multiple) for side in source)
+            return width, height
         return fit_area(self.params.output_resolution**2, source[0] / source[1], rounding(self.pipe))
 
     @classmethod

@@ -1,0 +1,49 @@
+"""How figures, names and texts from data are worded, in Markdown and on the console alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ENGLISH = {"物理": "physical", "环境": "environment", "社会": "social", "因果": "causal", "指代": "referential"}
+
+
+def one_line(text: object) -> str:
+    """Text from data without line breaks and without characters that steer a terminal or the reading direction."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def category_label(name: str) -> str:
+    """A category with its English meaning, if it has one."""
+    return one_line(f"{name} {ENGLISH.get(name, '')}")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def coverage(values: Mapping[str, Any]) -> str:
+    """The share of samples with a score, rounded down: 100% means all of them."""
+    scored, total = values["num_samples"], values["total"]
+    return "100%" if scored == total > 0 else f"{1000 * scored // max(total, 1) / 10:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `0.04 s`, `12.3 s`, `5 min 3 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
+
+
+def class_name(identity: Mapping[str, Any]) -> str:
+    """The bare class name of an editor's, scorer's or judge's identity; of a scorer with a judge, the judge's."""
+    return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]
+
+
+def work_done(made: int, reused: int) -> str:
+    """How much of the work this run paid for."""
+    return f"{made} made, {reused} reused"
