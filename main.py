@@ -33,8 +33,15 @@ def evaluate(
     resume: Resume = False,
 ) -> None:
     """Run the benchmark: edit every sample, judge every edit, write the reports. The default command."""
-    options = {"limit": limit, "categories": category, "difficulties": difficulty}
-    commands.evaluate(config, commands.config_overrides(assignments, **options, output_dir=output_dir, resume=resume))
+    overrides = commands.config_overrides(
+        assignments,
+        limit=limit,
+        categories=category,
+        difficulties=difficulty,
+        output_dir=output_dir,
+        resume=resume,
+    )
+    commands.evaluate(config, overrides)
 
 
 @app.command()

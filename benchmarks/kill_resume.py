@@ -58,7 +58,8 @@ def main() -> None:
             paths[name] = Path(folder) / f"{name}.yaml"
             paths[name].write_text(yaml.safe_dump(config.redacted(), allow_unicode=True))
         assert run(paths["unbroken"]).wait() == 0
-        output, before = Path(folder) / "killed", set()
+        output = Path(folder) / "killed"
+        before: Finished = set()
         for _ in range(KILLS):
             process = run(paths["killed"], "--resume")
             time.sleep(dice.uniform(0.3, 1.6))

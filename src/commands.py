@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from src.errors import EditLoopError
+from src.errors import EditLoopError, OutputError
 
 if TYPE_CHECKING:
     from src.config import Config
@@ -136,7 +136,9 @@ def start_logging(config: Config) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             written = logging.FileHandler(path, encoding="utf-8")
         except OSError as error:
-            raise EditLoopError(f"the log {path} cannot be written: {error.strerror or error}") from error
+            raise OutputError(
+                f"the log {path} cannot be written: {error.strerror or error}; choose another place with --output-dir"
+            ) from error
         written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(written)
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)

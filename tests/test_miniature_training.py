@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from PIL import Image
 
 from src.errors import ConfigError
 from src.miniature.editor_architecture import EditorSize, build_tokenizer, build_transformer, build_vae, prompt_template
+from src.miniature.edits import CATEGORIES, DIFFICULTIES
+from src.miniature.evaluate_editor import evaluate, model_card
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
 from src.miniature.sampling import edit_pictures
 from src.miniature.train_editor import Recipe, make_editor
 from src.miniature.train_transformer import prompt_embeddings
 from src.miniature.train_vae import as_frames, train_vae
-from src.miniature.training_batches import BatchMaker, pack
+from src.miniature.training_batches import BUCKETS, BatchMaker, loss_weights, pack
 from src.miniature.training_pairs import draw_pairs, draw_training_edit, load_or_draw_pairs
 from src.miniature.training_state import learning_rate
 from src.models.diffusion.prompt_template import template_prefix_length
@@ -108,9 +111,10 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
     def kill(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("src.miniature.train_editor.write_pipeline", kill)
-        make_editor(RECIPE, tmp_path / "work", tmp_path / "editor", export_every=3)
+        with pytest.raises(KeyboardInterrupt):
+            make_editor(RECIPE, tmp_path / "work", tmp_path / "editor", export_every=3)
     resumed = make_editor(RECIPE, tmp_path / "work", tmp_path / "editor")
     assert resumed == trained["losses"][2:]
 
@@ -120,26 +124,21 @@ def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_on
 ) -> None:
     images = draw_pairs(10).images()
 
-    def losses(checkpoint: Path, stop_at: int | None = None) -> list[float]:
+    def losses(checkpoint: Path) -> list[float]:
         torch.manual_seed(0)
-        vae = build_vae(TINY)
-        if stop_at is None:
-            return train_vae(vae, images, 4, 0, checkpoint)
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            real = learning_rate
+        return train_vae(build_vae(TINY), images, 4, 0, checkpoint)
 
-            def until(step: int, steps: int, peak: float) -> float:
-                if step == stop_at:
-                    raise KeyboardInterrupt
-                return real(step, steps, peak)
-
-            patch.setattr("src.miniature.train_vae.learning_rate", until)
-            train_vae(vae, images, 4, 0, checkpoint)
-        return []
+    def killed_at_the_last_step(step: int, steps: int, peak: float) -> float:
+        if step == 3:
+            raise KeyboardInterrupt
+        return learning_rate(step, steps, peak)
 
     monkeypatch.setattr("src.miniature.train_vae.CHECKPOINT_EVERY", 2)
     unbroken = losses(tmp_path / "unbroken.pt")
-    losses(tmp_path / "killed.pt", stop_at=3)
+    with monkeypatch.context() as patch:
+        patch.setattr("src.miniature.train_vae.learning_rate", killed_at_the_last_step)
+        with pytest.raises(KeyboardInterrupt):
+            losses(tmp_path / "killed.pt")
     assert losses(tmp_path / "killed.pt") == unbroken[2:]
 
 
@@ -216,6 +215,33 @@ def test_single_frame_convolutions_compute_what_the_stock_convolutions_compute()
         stock = vae(frames).sample
         use_single_frame_convolutions(vae)
         torch.testing.assert_close(vae(frames).sample, stock, atol=1e-5, rtol=1e-4)
+
+
+def test_loss_weights_have_mean_one_and_favour_small_changes() -> None:
+    changed = np.zeros((2, 16, 16), bool)
+    changed[0, 4:6, 4:6] = True
+    changed[1] = True
+    weights = loss_weights(changed)
+    torch.testing.assert_close(weights.mean(dim=(1, 2)), torch.ones(2))
+    assert weights[0, 4, 4] == pytest.approx(13.0 * weights[0, 0, 0])
+    assert torch.equal(weights[1], torch.ones(16, 16))
+
+
+def test_every_bucket_of_a_group_of_steps_is_used_once(trained: dict[str, Any], pipeline: Any) -> None:
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
+    maker = BatchMaker(pairs, np.zeros((60, 4, 16, 16), np.float16), pipeline.tokenizer, 4, 0)
+    lengths = [sorted(maker.lengths[maker.draw(step)[1]]) for step in range(BUCKETS)]
+    lengths.sort()
+    assert all(short[-1] <= long[0] for short, long in pairwise(lengths))
+
+
+def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any], pipeline: Any) -> None:
+    groups = evaluate(pipeline, count=1, steps=1)
+    card = model_card(trained["folder"] / "editor", pipeline, groups, seconds_per_edit=0.5)
+    assert {(group.category, group.difficulty) for group in groups} == set(product(CATEGORIES, DIFFICULTIES))
+    assert all(group.no_edit == 0.0 and group.exact == 10.0 for group in groups)
+    assert "| 指代 | hard |" in card
+    assert "30 procedural edits" in card
 
 
 def test_training_edits_come_from_training_seeds_only(monkeypatch: pytest.MonkeyPatch) -> None:

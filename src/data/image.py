@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +41,12 @@ class LazyImage:
     def read_bytes(self) -> bytes:
         """The encoded file. Raises `ImageError` when the base64 text or the file cannot be read."""
         if self.path is not None:
-            try:
-                return self.path.read_bytes()
-            except OSError as error:
-                raise ImageError(f"image file {self.path} cannot be read: {error.strerror or error}") from error
+            return _read_file(self.path)
         text = self.base64_text or ""
         if text.startswith("data:"):
             text = text.partition(",")[2]
         try:
-            data = base64.b64decode(text, validate=True)
+            data = base64.b64decode("".join(text.split()), validate=True)  # some encoders break lines
         except (binascii.Error, ValueError) as error:
             raise ImageError(f"not valid base64: {error}") from error
         if not data:
@@ -62,6 +58,17 @@ class LazyImage:
         return decode_image(self.read_bytes())
 
 
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device would never end
+            raise ImageError(f"image file {path} is not a regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"image file {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # NUL, or half a surrogate pair
+        raise ImageError(f"image path {str(path)!r:.80} is not a possible file name: {error}") from error
+
+
 def content_hash(data: bytes) -> str:
     """SHA-256 of encoded bytes, hexadecimal: the identity of an image in every key."""
     return hashlib.sha256(data).hexdigest()
@@ -71,24 +78,25 @@ def decode_image(data: bytes) -> Image.Image:
     """Decodes bytes to an upright 8-bit RGB image, or says why that is impossible.
 
     EXIF rotation is applied; palette, CMYK and grey are converted; 16-bit is scaled to 8; transparency is laid over
-    white. Refused, because no honest single picture can be made of them: more than one frame, more than `MAX_PIXELS`
+    white; colour profiles and other metadata are dropped. Refused, because no honest single picture can be made of them: more than one frame, more than `MAX_PIXELS`
     pixels, a side under `MIN_SIDE` pixels, truncated or unknown files.
 
     Raises:
         ImageError: with the reason.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"{width}×{height} pixels, above the limit of {MAX_PIXELS:,} (decompression bomb?)")
-            if min(width, height) < MIN_SIDE:
-                raise ImageError(f"{width}×{height} pixels: each side must have at least {MIN_SIDE}")
-            if getattr(image, "n_frames", 1) > 1:
-                raise ImageError(f"animated ({getattr(image, 'n_frames', 0)} frames): store the frame that is meant")
-            return _to_rgb(ImageOps.exif_transpose(image))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ImageError(f"{width}×{height} pixels, above the limit of {MAX_PIXELS:,} (decompression bomb?)")
+        if min(width, height) < MIN_SIDE:
+            raise ImageError(f"{width}×{height} pixels: each side must have at least {MIN_SIDE}")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a phone's JPEG: one photo, then previews or depth maps of it
+            raise ImageError(f"animated ({frames} frames): store the frame that is meant")
+        rgb = _to_rgb(ImageOps.exif_transpose(image), is_pgm=image.format == "PPM")
+        rgb.info = {}
+        return rgb
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -97,11 +105,18 @@ def decode_image(data: bytes) -> Image.Image:
         raise ImageError(f"not a readable image: {type(error).__name__}: {error}") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def image_kind(data: bytes) -> str:
+    """Format and pixel mode as stored, e.g. `PNG RGBA` or `JPEG CMYK`, of bytes that `decode_image` accepts."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    return f"{image.format} {image.mode}"
+
+
+def _to_rgb(image: Image.Image, *, is_pgm: bool) -> Image.Image:
+    # Pillow opens 16-bit PGM, alone of all formats, as mode I with values up to 65535.
+    if image.mode.startswith("I;16") or (is_pgm and image.mode == "I"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     if image.mode in ("I", "F"):
         raise ImageError(f"pixels of 32 bits (mode {image.mode}) have no agreed white: store 8 or 16 bits")
-    if image.mode.startswith("I;16"):
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 from rich.table import Table
 
-from src.data.image import ImageError, content_hash, decode_image
+from src.data.image import ImageError, content_hash, decode_image, image_kind
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
+from src.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,10 +41,14 @@ class Inspection:
     difficulties: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     image_sizes: Counter[str] = field(default_factory=Counter)
+    image_kinds: Counter[str] = field(default_factory=Counter)
+    """Format and pixel mode as stored: what is not RGB will be converted."""
     with_reference: int = 0
     with_rationale: int = 0
     distinct_sources: int = 0
     problems: list[Problem] = field(default_factory=list)
+    broken_off: str | None = None
+    """Why the file could not be read to its end, if it could not."""
 
     def to_json(self) -> str:
         """The same as JSON."""
@@ -54,11 +59,11 @@ def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> I
     """Reads every item and decodes every picture, one at a time.
 
     Raises:
-        DataError: when the file as a whole cannot be read.
+        DataError: when not a single item can be read.
     """
     found = Inspection()
     sources: set[str] = set()
-    for item in load_samples(data_path, Selection(language=language)):
+    for item in _until_it_breaks(data_path, language, found):
         found.items += 1
         found.categories[item.category or "(none)"] += 1
         if isinstance(item, BadSample):
@@ -72,11 +77,23 @@ def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> I
             data = item.source.read_bytes()
             sources.add(content_hash(data))
             found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
+            found.image_kinds[image_kind(data)] += 1
             _check_reference(item)
         except ImageError as error:
             found.problems.append(Problem(item.sample_id, item.index, str(error)))
     found.distinct_sources = len(sources)
     return found
+
+
+def _until_it_breaks(
+    data_path: str, language: Literal["en", "zh"], found: Inspection
+) -> Iterator[EditSample | BadSample]:
+    try:
+        yield from load_samples(data_path, Selection(language=language))
+    except DataError as error:
+        if not found.items:
+            raise
+        found.broken_off = str(error)
 
 
 def _check_reference(sample: EditSample) -> None:
@@ -97,6 +114,7 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
         "category": inspection.categories,
         "difficulty": inspection.difficulties,
         "image size": inspection.image_sizes,
+        "image kind": inspection.image_kinds,
         "tag": inspection.tags,
     }
     for name, counter in counts.items():
@@ -109,4 +127,6 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
     for problem in inspection.problems:
         text = f"{problem.sample_id} (item {problem.index}): {problem.reason}"
         console.print(f"[red]{escape(text)}[/red]", highlight=False, soft_wrap=True)
+    if inspection.broken_off:
+        console.print(f"[red]{escape(inspection.broken_off)}[/red]", highlight=False, soft_wrap=True)
     console.print("no problems" if not inspection.problems else f"{len(inspection.problems)} problems")

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 MAX_ID_BYTES = 150
 """Longer ids do not fit into file names with a suffix on every file system."""
-_UNSAFE_ID = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.|^\.")
+_UNSAFE_ID = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\.\.|^\.|^\s*$")
 
 Language = Literal["en", "zh"]
 
@@ -38,15 +38,15 @@ def load_samples(
     Raises:
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
     """
-    folder = Path(data_path).parent
+    folder = Path(data_path) if Path(data_path).is_dir() else Path(data_path).parent
     ids = _Ids()
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
     selected: Counter[str] = Counter()
     for raw in read_items(data_path, progress):
         item = _sample(raw, folder, selection.language, ids)
         category = item.category or "(none)"
-        difficulty = raw.fields.get("difficulty") if raw.fields else None
-        seen[f"{category} {difficulty}"] += 1
+        difficulty = _difficulty(raw.fields or {})
+        seen[category, difficulty or "(none)"] += 1
         if not _is_selected(item, difficulty, selection):
             continue
         selected[category] += 1
@@ -60,29 +60,36 @@ def load_samples(
             logger.warning("no sample of category %s was selected from %s", category, data_path)
 
 
-def _is_selected(item: EditSample | BadSample, difficulty: object, selection: Selection) -> bool:
-    """An item that does not say its category belongs to no other one: it is shown rather than silently dropped."""
+def _difficulty(fields: Mapping[str, Any]) -> str | None:
+    """The difficulty that a filter sees; None where the item does not say it in words."""
+    value = fields.get("difficulty")
+    return _storable(value).strip() or None if isinstance(value, str) else None
+
+
+def _is_selected(item: EditSample | BadSample, difficulty: str | None, selection: Selection) -> bool:
+    """A bad item that does not say its category or difficulty is shown rather than silently dropped."""
     if selection.categories and item.category is not None and item.category not in selection.categories:
         return False
-    return not selection.difficulties or difficulty in selection.difficulties
+    if selection.difficulties and difficulty not in selection.difficulties:
+        return isinstance(item, BadSample) and difficulty is None
+    return True
 
 
-def _nothing_selected(data_path: str, selection: Selection, seen: Counter[str]) -> DataError:
-    present = ", ".join(f"{name}: {count}" for name, count in seen.items())
-    categories = {name.split(" ")[0] for name in seen}
+def _nothing_selected(data_path: str, selection: Selection, seen: Counter[tuple[str, str]]) -> DataError:
+    present = ", ".join(f"{category} {difficulty}: {count}" for (category, difficulty), count in seen.items())
+    categories = {category for category, _ in seen}
     hints = "".join(did_you_mean(name, categories) for name in selection.categories or () if name not in categories)
     return DataError(f"nothing in {data_path} matches {selection.describe()}.{hints} The file holds {present}.")
 
 
 def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSample | BadSample:
     fields = raw.fields or {}
-    fallback_id = ids.free(f"item_{raw.index:05d}")
-    sample_id, category = fallback_id, None
+    sample_id = category = None
     try:
         if raw.problem:
             raise _Unusable(raw.problem)
         category = _text(fields, "subset") or _text(fields, "category")
-        sample_id = ids.name(fields, raw.index, fallback_id)
+        sample_id = ids.name(fields, raw.index)
         if not category:
             raise _Unusable("the category (field `subset`) is absent")
         instruction = _translated(fields, "edit_instruction", language)
@@ -104,18 +111,18 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
             reference=_image(fields, "reference_img", folder),
         )
     except _Unusable as error:
-        return BadSample(sample_id, raw.index, category, str(error))
+        return BadSample(sample_id or ids.free(f"item_{raw.index:05d}"), raw.index, category, str(error))
 
 
 class _Ids:
     """Gives each item of a file its id, safe as a file name and unique."""
 
     def __init__(self) -> None:
-        self._used: set[str] = set()
-        self._origins: dict[str, int] = {}
+        self._uses: dict[str, int] = {}
+        self._origins: dict[tuple[bool, str], int] = {}
 
-    def name(self, fields: Mapping[str, Any], index: int, fallback: str) -> str:
-        """The explicit `id`, else the stem of `original_image_path`, else the fallback.
+    def name(self, fields: Mapping[str, Any], index: int) -> str:
+        """The explicit `id`, else the stem of `original_image_path`, else `item_<index>`.
 
         Raises:
             _Unusable: when the id is unsafe, or the same id or path came before.
@@ -126,22 +133,23 @@ class _Ids:
         elif path:
             origin, wanted = path, PurePosixPath(path.replace("\\", "/")).stem
         else:
-            return fallback
+            return self.free(f"item_{index:05d}")
         parts = origin.replace("\\", "/").split("/")
         if not wanted or _UNSAFE_ID.search(wanted) or ".." in parts or len(wanted.encode()) > MAX_ID_BYTES:
             raise _Unusable(f"the id {origin!r:.80} is not safe as a file name")
-        if origin in self._origins:
-            raise _Unusable(f"the id {origin!r:.80} is a duplicate of item {self._origins[origin]}")
-        self._origins[origin] = index
+        key = (explicit is None, origin)
+        if key in self._origins:
+            raise _Unusable(f"the id {origin!r:.80} is a duplicate of item {self._origins[key]}")
+        self._origins[key] = index
         return self.free(wanted)
 
     def free(self, wanted: str) -> str:
         """`wanted`, or the first of `wanted-2`, `wanted-3` … that is not in use."""
-        candidate, number = wanted, 1
-        while candidate in self._used:
-            number += 1
-            candidate = f"{wanted}-{number}"
-        self._used.add(candidate)
+        candidate = wanted
+        while candidate in self._uses:
+            self._uses[wanted] += 1
+            candidate = f"{wanted}-{self._uses[wanted]}"
+        self._uses[candidate] = 1
         return candidate
 
 
@@ -165,9 +173,9 @@ def _storable(text: str) -> str:
 
 
 def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str:
-    """The field in the language of the run, or in the other one when only that is there."""
-    order = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
-    return _text(fields, order[0]) or _text(fields, order[1])
+    """The field in the language of the run, or in the other one when only that is there; blank is there."""
+    wanted, other = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
+    return _text(fields, other if fields.get(wanted) is None else wanted)
 
 
 def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:

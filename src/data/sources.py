@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from src.errors import DataError, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
 HUB_PREFIX = "hf://"
@@ -39,7 +43,7 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
     A file that breaks off yields everything before the break and then raises, so that a run can finish what it read.
 
     Args:
-        data_path: A file, a folder of parquet files, a folder made by `datasets.save_to_disk`, or
+        data_path: A file, a folder or pattern (`parts/*.parquet`) of parquet files, a folder made by `datasets.save_to_disk`, or
             `hf://org/name[:config][@split]`.
         progress: Updated while reading.
 
@@ -47,24 +51,30 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
         DataError: the file is missing, empty, of an unknown format, or breaks off (with the byte and the item count).
     """
     progress = progress or ByteProgress()
-    if data_path.startswith(HUB_PREFIX):
-        items = _hub_items(data_path)
-    else:
-        path = _existing(Path(data_path))
-        if path.is_dir():
-            items = _folder_items(path, progress)
-        elif path.suffix == ".parquet":
-            items = _parquet_items([path], progress)
-        elif path.suffix == ".json":
-            items = _json_items(path, progress)
-        else:
-            items = _json_lines(path, progress)
     count = -1
-    for count, item in enumerate(items):
-        yield item if isinstance(item, RawItem) else RawItem(count, *_fields_or_problem(item))
+    try:
+        for count, item in enumerate(_raw_items(data_path, progress)):
+            yield item if isinstance(item, RawItem) else RawItem(count, *_fields_or_problem(item))
+    except OSError as error:
+        raise DataError(
+            f"{data_path} cannot be read after {count + 1} items: {error}; see that it is readable"
+        ) from error
     if count < 0:
         raise DataError(f"benchmark {data_path} holds no items; is it the right file?")
     progress.fraction = 1.0
+
+
+def _raw_items(data_path: str, progress: ByteProgress) -> Iterator[Any]:
+    if data_path.startswith(HUB_PREFIX):
+        return _hub_items(data_path)
+    if not Path(data_path).exists() and (parts := sorted(glob.glob(data_path, recursive=True))):
+        return _parquet_items([Path(part) for part in parts], progress)
+    path = _existing(Path(data_path))
+    if path.is_dir():
+        return _folder_items(path, progress)
+    if path.suffix.lower() == ".parquet":
+        return _parquet_items([path], progress)
+    return (_json_items if path.suffix.lower() == ".json" else _json_lines)(path, progress)
 
 
 def _fields_or_problem(item: Any) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -77,7 +87,7 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Set benchmark.data_path.")
-    if path.is_file() and path.suffix not in SUFFIXES:
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"benchmark {path} has an unknown format; use one of {', '.join(SUFFIXES)}, or {HUB_PREFIX}org/name"
         )
@@ -107,46 +117,92 @@ def _json_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
     with path.open("rb") as file:
         first = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         file.seek(3 if file.read(3) == b"\xef\xbb\xbf" else 0)
-        reader = _CountingReader(file, path.stat().st_size, progress)
+        start, size = file.tell(), path.stat().st_size
+        reader = _CountingReader(file, size, progress)
+        # Small steps in small files: the progress of a file that is read at once would say nothing.
+        step = min(65536, max(512, size // 256))
         if first not in (b"[", b"{"):
             raise DataError(f"{path} must hold a JSON list of items (or a mapping of category to list)")
         count = 0
         try:
-            for item in _listed(reader) if first == b"[" else _by_category(reader):
+            for item in _listed(reader, step) if first == b"[" else _by_category(reader, step):
                 yield item
                 count += 1
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise DataError(
-                f"{path} breaks off or is malformed at about byte {file.tell()} of {path.stat().st_size}, "
-                f"after {count} whole items: {str(error).splitlines()[0]}. Write or download it again, then --resume."
+                f"{path} breaks off or is malformed at byte {_break_offset(file, start)} of {size}, "
+                f"after {count} whole items: {_first_line(error)}. Write or download it again, then --resume."
             ) from error
 
 
-def _listed(reader: _CountingReader) -> Iterator[Any]:
+def _first_line(error: Exception) -> str:
+    text = error.args[0] if error.args else ""
+    return (text.decode(errors="replace") if isinstance(text, bytes) else str(error)).split("\n")[0].rstrip(".")
+
+
+def _break_offset(file: BinaryIO, start: int) -> int:
+    """The byte at which parsing fails; the parser does not tell, so the block that it choked on is fed bytewise."""
     import ijson
 
-    yield from ijson.items(reader, "item", buf_size=65536)
+    chunk_start, step = start, 65536
+    for size in (step, 1):
+        events = ijson.sendable_list()
+        parser = ijson.basic_parse_coro(events)
+        file.seek(start)
+        position = start
+        try:
+            while data := file.read(step if position < chunk_start else size):
+                chunk = position
+                parser.send(data)
+                position += len(data)
+                events.clear()
+        except (ijson.JSONError, UnicodeDecodeError):
+            chunk_start = chunk
+        else:
+            return position  # nothing wrong but the end
+    return chunk_start
 
 
-def _by_category(reader: _CountingReader) -> Iterator[Any]:
-    """`{category: [items]}`: an item without a `subset` gets its key."""
+def _listed(reader: _CountingReader, step: int) -> Iterator[Any]:
     import ijson
+
+    yield from ijson.items(reader, "item", buf_size=step)
+
+
+def _by_category(reader: _CountingReader, step: int) -> Iterator[Any]:
+    """`{category: [items]}`: an item without a `subset` gets its key; what is no list is metadata of the file."""
+    import ijson
+
+    events = ijson.basic_parse(reader, buf_size=step)
+    next(events)
+    for event, category in events:
+        if event != "map_key":
+            continue
+        event, value = next(events)
+        if event != "start_array":
+            _built(event, value, events)
+            logger.warning("%r in the benchmark file holds no list of items and is ignored", category)
+            continue
+        for event, value in events:
+            if event == "end_array":
+                break
+            item = _built(event, value, events)
+            if isinstance(item, dict) and item.get("subset") is None:
+                item["subset"] = category
+            yield item
+
+
+def _built(event: str, value: Any, events: Iterator[tuple[str, Any]]) -> Any:
+    """The JSON value that begins with an event."""
     from ijson.common import ObjectBuilder
 
-    category, builder = "", None
-    for prefix, event, value in ijson.parse(reader, buf_size=65536):
-        if prefix == "" and event == "map_key":
-            category = value
-        inside = prefix.startswith(f"{category}.item") if category else False
-        if inside and prefix == f"{category}.item" and builder is None:
-            builder = ObjectBuilder()
-        if builder is None or not inside:
-            continue
+    builder, depth = ObjectBuilder(), 0
+    while True:
         builder.event(event, value)
-        if prefix == f"{category}.item" and event not in ("start_map", "start_array", "map_key"):
-            item = builder.value
-            builder = None
-            yield {"subset": category, **item} if isinstance(item, dict) else item
+        depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+        if depth == 0:
+            return builder.value
+        event, value = next(events)
 
 
 def _json_lines(path: Path, progress: ByteProgress) -> Iterator[Any]:
@@ -159,7 +215,7 @@ def _json_lines(path: Path, progress: ByteProgress) -> Iterator[Any]:
                 continue
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield RawItem(index, None, f"line {number} is not valid JSON: {error}")
             index += 1
 
@@ -168,10 +224,13 @@ def _folder_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
     if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
         import datasets
 
-        loaded = datasets.load_from_disk(str(path))
+        try:
+            loaded = datasets.load_from_disk(str(path))
+        except Exception as error:  # whatever its readers raise on damaged files
+            raise DataError(f"{path} cannot be read as a saved dataset: {error}; save it again") from error
         if isinstance(loaded, datasets.DatasetDict):
             raise DataError(f"{path} holds several splits ({', '.join(loaded)}); set data_path to one of its folders")
-        return _undecoded(loaded)
+        return _undecoded(loaded, str(path))
     files = sorted(path.glob("**/*.parquet"))
     if not files:
         raise DataError(f"folder {path} holds neither .parquet files nor a dataset of `datasets.save_to_disk`")
@@ -183,14 +242,14 @@ def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     count = 0
-    for path in files:
+    for number, path in enumerate(files):
         try:
             with pq.ParquetFile(path) as file:
-                total = max(1, file.metadata.num_rows * len(files))
+                row_share = 1 / max(1, file.metadata.num_rows) / len(files)
                 for batch in file.iter_batches(batch_size=PARQUET_BATCH):
                     for row in batch.to_pylist():
                         count += 1
-                        progress.fraction = min(count / total, 0.999)
+                        progress.fraction = min(max(progress.fraction, number / len(files)) + row_share, 0.999)
                         yield row
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} cannot be read as parquet after {count} items: {error}") from error
@@ -207,14 +266,20 @@ def _hub_items(data_path: str) -> Iterator[Any]:
         raise DataError(
             f"{data_path} cannot be loaded: {error}. Check the name, the network, and the split (@split, default test)."
         ) from error
-    return _undecoded(loaded)
+    return _undecoded(loaded, data_path)
 
 
-def _undecoded(dataset: Any) -> Iterator[Any]:
+def _undecoded(dataset: Any, name: str) -> Iterator[Any]:
     """Rows with pictures as `{bytes, path}`: EditLoop has one decoder, and decodes late."""
     import datasets
 
     for column, feature in (dataset.features or {}).items():
         if isinstance(feature, datasets.Image):
             dataset = dataset.cast_column(column, datasets.Image(decode=False))
-    yield from dataset
+    count = 0
+    try:
+        for row in dataset:
+            yield row
+            count += 1
+    except Exception as error:  # the network, or whatever readers raise on damaged files
+        raise DataError(f"{name} breaks off after {count} items: {error}. Try again with --resume.") from error

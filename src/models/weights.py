@@ -112,7 +112,7 @@ def _requested_commit(model_name: str, revision: str | None) -> str:
         reason = str(error).strip().partition("\n")[0]
         at = f" --revision {revision}" if revision else ""
         raise ModelError(
-            f"the weights {model_name!r}{f' at {revision!r}' if revision else ''} are not in the local cache, "
-            f"and the hub could not be asked: {type(error).__name__}: {reason}. "
+            f"the weights {model_name!r}{f' at {revision!r}' if revision else ''} are neither a folder here nor "
+            f"in the local cache, and the hub could not be asked: {type(error).__name__}: {reason}. "
             f"Where there is a network: hf download {model_name}{at}"
         ) from error

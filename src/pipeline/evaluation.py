@@ -61,7 +61,7 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
         KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
     """
     plan = RunPlan(config)
-    tally = Tally()
+    tally = Tally(limit=config.benchmark.limit)
     items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading))
     output_dir = config.evaluation.output_dir
     with exclusive(output_dir):
@@ -173,8 +173,8 @@ class Evaluation:
                 editor = build(self._plan.editor_class, params)
                 editor.load_to_gpu()
             self._editors.append(editor)
-            threads = getattr(editor, "max_concurrency", 1)
-            workers += [ThreadWorker(partial(self._edit, editor, to_store), "edit") for _ in range(threads)]
+            edit = partial(self._edit, editor, to_store)
+            workers += [ThreadWorker(edit, "edit") for _ in range(editor.max_concurrency)]
         return workers
 
     def _edit(self, editor: BaseDiffusionModel, to_store: Channel[Job], jobs: list[Job]) -> None:

@@ -15,6 +15,8 @@ class Tally:
 
     reading: ByteProgress = field(default_factory=ByteProgress)
     """How much of the benchmark file has been read."""
+    limit: int | None = None
+    """No more samples than this will be read."""
     read: int = 0
     bad: int = 0
     edits_made: int = 0
@@ -42,7 +44,8 @@ class Tally:
     @property
     def expected(self) -> int:
         """How many samples there will be: estimated from the share of the file that was read, then exact."""
-        return round(self.read / self.reading.fraction) if 0 < self.reading.fraction < 1 else self.read
+        estimate = round(self.read / self.reading.fraction) if 0 < self.reading.fraction < 1 else self.read
+        return min(estimate, self.limit) if self.limit else estimate
 
     @property
     def edits_done(self) -> int:

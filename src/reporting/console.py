@@ -30,10 +30,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     console.print(_table(report, wide=console.width >= WIDE))
     for failure in report["failures"][:FAILURES_SHOWN]:
         _line(console, Text(_failure(failure), style="red"))
-    if len(report["failures"]) > FAILURES_SHOWN:
-        _line(
-            console, Text(f"… and {len(report['failures']) - FAILURES_SHOWN} more reasons in the report", style="red")
-        )
+    if (more := len(report["failures"]) - FAILURES_SHOWN) > 0:
+        _line(console, Text(f"… and {more} more reasons, all in the report", style="red"))
     if report["unfinished"]:
         _line(console, Text(f"{report['unfinished']} unfinished: go on with --resume", style="yellow"))
     _line(console, Text(_effort("edits", "edit", report["timings"]), style="dim"))
@@ -52,7 +50,7 @@ def _table(report: dict[str, Any], *, wide: bool) -> Table:
     table.add_column("95 % interval", justify="right", no_wrap=True, style="dim")
     table.add_column("", min_width=2, max_width=20)
     table.add_column("scored", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("coverage", justify="right", no_wrap=True)
     for name in difficulties:
         table.add_column(name, justify="right", no_wrap=True)
     for name, values in report["category_statistics"].items():

@@ -144,11 +144,7 @@ def _times(timings: dict[str, Any]) -> list[str]:
         rows.append([work, work_done(timings[f"{work}_made"], timings[f"{work}_reused"]), *seconds])
     table = _table(["", "of this run", "seconds", "mean", "median", "95th percentile"], rows)
     wall = timings["wall_seconds"]
-    return (
-        [*table, "", f"Wall time of the attempts that were not killed: {duration(wall)}."]
-        if wall is not None
-        else table
-    )
+    return table if wall is None else [*table, "", f"Wall time of the attempts that were not killed: {duration(wall)}."]
 
 
 def _attempts(attempts: Iterable[dict[str, Any]]) -> list[str]:

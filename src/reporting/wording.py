@@ -30,13 +30,13 @@ def coverage(values: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `0.04 s`, `12.3 s`, `5 min 3 s`, `2 h 10 min`."""
+    """Seconds as a person says them: `0.042 s`, `12.3 s`, `5 min 3 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     if whole >= 60:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.3f} s"
 
 
 def class_name(identity: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,9 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
 
 
 def _free_paths(folder: Path, stem: str) -> ReportPaths:
-    for number in count(1):
-        name = stem if number == 1 else f"{stem}_{number}"
-        paths = ReportPaths(folder / f"{name}.json", folder / f"{name}.md")
-        if not paths.json.exists() and not paths.markdown.exists():
-            return paths
-    raise AssertionError("counting never ends")
+    names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+    pairs = (ReportPaths(folder / f"{name}.json", folder / f"{name}.md") for name in names)
+    return next(pair for pair in pairs if not pair.json.exists() and not pair.markdown.exists())
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,6 +19,8 @@ class BaseDiffusionModel(BaseModel):
 
     batch_size: int = 1
     """How many samples `batch_edit` wants at once."""
+    max_concurrency: int = 1
+    """How many calls may run at the same time, each in its own thread (API editors)."""
 
     @abstractmethod
     def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:

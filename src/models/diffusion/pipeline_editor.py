@@ -173,6 +173,8 @@ class PipelineEditor(BaseDiffusionModel):
         if loader is None:
             raise ModelError(f"diffusers {diffusers.__version__} has no pipeline {class_name!r}")
         self._check(loader)
+        if self.params.disable_progress_bar:
+            self._silence_loading()
         dtype = pick_dtype(self.params.dtype, self.device)
         try:
             return loader.from_pretrained(name, dtype=dtype, use_safetensors=True, **pinned(name, self.params.revision))
@@ -181,6 +183,15 @@ class PipelineEditor(BaseDiffusionModel):
                 "the folder is incomplete or damaged" if is_local(name) else f"complete them with: hf download {name}"
             )
             raise ModelError(f"the weights {name} could not be loaded; {again} ({error})") from error
+
+    @staticmethod
+    def _silence_loading() -> None:
+        """The bars of the libraries would be drawn across the run's own display."""
+        import diffusers
+        import transformers
+
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

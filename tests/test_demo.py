@@ -1,0 +1,84 @@
+"""The default run as a newcomer starts it: the shipped benchmark, the shipped weights, the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = 30
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output directory of the default run on the first samples."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, "main.py", "--config", "config.yaml", "--limit", str(SAMPLES), "--output-dir", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "物理 physical" in done.stdout
+    return out
+
+
+def report_of(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(max((out / "results").glob("*.json")).read_text(encoding="utf-8"))
+    return report
+
+
+def test_the_shipped_editor_edits_every_sample_and_beats_no_edit_in_every_category(demo: Path) -> None:
+    report = report_of(demo)
+    assert report["statuses"] == {"scored": SAMPLES}
+    means = report["summary"]["category_means"]
+    assert list(means) == ["物理", "环境", "社会", "因果", "指代"]
+    assert min(means.values()) > 1.0, "no edit at all scores 0"
+    assert max(means.values()) < 10.0
+
+
+def test_the_pictures_lie_where_people_look_for_them(demo: Path) -> None:
+    pictures = sorted((demo / "images").rglob("*.png"))
+    assert len(pictures) == SAMPLES
+    assert {picture.parent.name for picture in pictures} == {"物理", "环境", "社会", "因果", "指代"}
+    assert {Image.open(picture).size for picture in pictures} == {(64, 64)}
+
+
+def test_the_reports_are_rebuilt_from_the_record_alone(demo: Path) -> None:
+    before = report_of(demo)
+    code = "import sys; sys.argv[1:] = ['report', %r]; import main; main.app(standalone_mode=False); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code % str(demo)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False", "a report must not wait for torch"
+    assert len(list((demo / "results").glob("*.json"))) == 2
+    after = report_of(demo)
+    assert {**after, "timestamp": ""} == {**before, "timestamp": ""}
+
+
+def test_asking_for_help_loads_no_heavy_library() -> None:
+    code = "import main, sys; print([name for name in ('torch', 'diffusers', 'numpy', 'PIL', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "diffusion_model.params.model_name=assets/miniature/editr"], "there are no weights at"),
+        (["--set", "benchmark.data_path=assets/miniature/benchmark.jsn"], "Did you mean 'benchmark.json'"),
+        (["--category", "物里"], "Did you mean '物理'"),
+        (["--config", "nothing.yaml"], "nothing.yaml does not exist"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_explained_in_one_line_without_a_traceback(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    command = [sys.executable, "main.py", "evaluate", "--output-dir", str(tmp_path), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
