@@ -196,6 +196,103 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(tmp_path: Path, name: st
         load(tmp_path / name)
 
 
+def test_malformed_json_is_located_to_the_byte_even_behind_several_blocks(tmp_path: Path) -> None:
+    text = json.dumps([item(index, note="x" * 20_000) for index in range(20)]).encode()
+    place = text.index(b'"change to 9"')
+    (tmp_path / "b.json").write_bytes(text[:place] + b"@" + text[place:])
+    with pytest.raises(DataError, match=rf"malformed at byte {place} of {len(text) + 1}, after 9 whole items: lexical"):
+        load(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("name", ["item_{:05d}", "item_{}"])
+def test_an_explicit_id_is_kept_as_it_is(write_benchmark: Write, name: str) -> None:
+    items = [item(index, id=name.format(index)) for index in range(3)]
+    assert [sample.sample_id for sample in good(write_benchmark(items))] == [entry["id"] for entry in items]
+
+
+def test_an_id_that_equals_the_path_of_another_item_is_no_duplicate(write_benchmark: Write) -> None:
+    samples = good(write_benchmark([item(0, id="a.png"), item(1, original_image_path="a.png")]))
+    assert [sample.sample_id for sample in samples] == ["a.png", "a"]
+
+
+@pytest.mark.parametrize("name", ["a\x85b", "a\u2028b", "  ", ""])
+def test_an_id_that_no_file_should_bear_is_refused(write_benchmark: Write, name: str) -> None:
+    (bad,) = load(write_benchmark([item(0, id=name)]))
+    assert isinstance(bad, BadSample)
+
+
+def test_a_blank_instruction_is_not_replaced_by_the_one_in_the_other_language(write_benchmark: Write) -> None:
+    (bad,) = load(write_benchmark([item(0, edit_instruction_en="  ")]))
+    assert isinstance(bad, BadSample)
+    assert "absent or blank" in bad.reason
+
+
+def test_a_line_nested_too_deeply_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text("[" * 200_000 + "\n" + json.dumps(item(1)))
+    bad, last = load(tmp_path / "b.jsonl")
+    assert isinstance(bad, BadSample)
+    assert isinstance(last, EditSample)
+
+
+def test_a_broken_line_is_shown_whatever_is_selected(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text(f"{{broken\n{json.dumps(item(1))}\n{json.dumps(item(2))}")
+    bad, hard = load(tmp_path / "b.jsonl", categories=("社会",), difficulties=("hard",))
+    assert isinstance(bad, BadSample)
+    assert hard.index == 2
+
+
+def test_a_category_of_several_words_is_suggested_whole(write_benchmark: Write) -> None:
+    with pytest.raises(DataError, match="Did you mean 'Social norms'"):
+        load(write_benchmark([item(0, subset="Social norms")]), categories=("Social norm",))
+
+
+def test_a_mapping_gives_its_key_to_items_without_a_subset_and_leaves_metadata_alone(tmp_path: Path) -> None:
+    groups = {"version": {"a": [1]}, "x.item": [item(0, subset=None), {**item(1), "subset": None}, 5], "y": [item(2)]}
+    (tmp_path / "b.json").write_text(json.dumps(groups), encoding="utf-8")
+    first, second, bad, own = load(tmp_path / "b.json")
+    assert [first.category, second.category, own.category] == ["x.item", "x.item", "社会"]
+    assert isinstance(bad, BadSample)
+
+
+def test_a_picture_may_lie_in_the_folder_of_parquet_files_and_files_may_be_named_by_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "a.png").write_bytes(png())
+    as_parquet(tmp_path / "parts" / "0.parquet", [item(0, src_img_b64=None, src_img="a.png")])
+    for data_path in (tmp_path / "parts", tmp_path / "parts" / "*.parquet"):
+        assert good(data_path)[0].source.decode().size == (16, 16)
+
+
+def test_the_hub_is_read_through_datasets_and_a_break_of_the_network_keeps_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    as_parquet(tmp_path / "test.parquet", [item(0), item(1)])
+    assert [sample.index for sample in load_samples(f"hf://{tmp_path}@test", Selection())] == [0, 1]
+
+    class Broken:
+        features = None
+
+        def __iter__(self) -> Any:
+            yield item(0)
+            raise ConnectionError("gone")
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: Broken())
+    samples = load_samples("hf://org/name", Selection())
+    assert isinstance(next(samples), EditSample)
+    with pytest.raises(DataError, match="breaks off after 1 items: gone"):
+        next(samples)
+
+
+def test_progress_foretells_the_number_of_samples_of_a_small_file(write_benchmark: Write) -> None:
+    progress = ByteProgress()
+    samples = load_samples(str(write_benchmark(100)), Selection(), progress)
+    for count in range(1, 101):
+        next(samples)
+        if count in (10, 50, 90):
+            assert count / progress.fraction == pytest.approx(100, rel=0.15)
+
+
 def test_a_missing_file_suggests_its_neighbour(write_benchmark: Write, tmp_path: Path) -> None:
     write_benchmark(1)
     with pytest.raises(DataError, match=r"Did you mean 'benchmark\.json'"):
@@ -208,7 +305,9 @@ def test_a_truncated_file_yields_what_came_before_and_names_the_byte(write_bench
     path.write_bytes(text[: int(len(text) * 0.7)])
     samples = load_samples(str(path), Selection())
     assert [next(samples).index for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(DataError, match=r"at about byte \d+ of \d+, after 3 whole items"):
+    with pytest.raises(
+        DataError, match=f"at byte {int(len(text) * 0.7)} of {int(len(text) * 0.7)}, after 3 whole items"
+    ):
         next(samples)
 
 

@@ -3,7 +3,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import os
 import struct
+import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -128,6 +131,65 @@ def test_a_damaged_png_gives_rgb_pixels_or_an_image_error(tail: bytes, position:
         assert decode_image(bytes(data)).mode == "RGB"
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_comes_upright(orientation: int) -> None:
+    upright = Image.new("L", (24, 16), 0)
+    upright.paste(255, (0, 0, 6, 4))
+    stored_as = [None, *(Image.Transpose(way) for way in (0, 3, 1, 5, 2, 6, 4))][orientation - 1]
+    stored = upright if stored_as is None else upright.transpose(stored_as)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert decode_image(encoded(stored, exif=exif)).tobytes() == upright.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_sixteen_bits_in_every_format(kind: str) -> None:
+    assert decode_image(encoded(Image.new("I;16", (16, 16), 40_000), kind)).getpixel((3, 3)) == (156,) * 3
+
+
+def test_a_phones_jpeg_with_a_second_picture_inside_is_its_first() -> None:
+    photo, preview = Image.new("RGB", (16, 16), "white"), Image.new("RGB", (8, 8), "black")
+    assert decode_image(encoded(photo, "MPO", save_all=True, append_images=[preview])).getpixel((2, 2))[0] > 250
+
+
+def test_profiles_and_metadata_do_not_reach_what_is_written_later() -> None:
+    source = decode_image(encoded(Image.new("RGB", (16, 16)), icc_profile=b"a profile"))
+    assert source.info == {}
+    assert b"iCCP" not in encode_png(source)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM"])
+def test_no_truncation_loses_a_pixel_silently(kind: str) -> None:
+    data = encoded(Image.effect_noise((40, 40), 90).convert("RGB"), kind)
+    whole = decode_image(data).tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for length in range(0, len(data), max(1, len(data) // 60)):
+            with contextlib.suppress(ImageError):
+                assert decode_image(data[:length]).tobytes() == whole
+
+
+def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
+    data, before = encoded(Image.new("RGB", (16, 16))), list(warnings.filters)
+    threads = [threading.Thread(target=lambda: [decode_image(data) for _ in range(300)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+def test_base64_may_be_broken_into_lines() -> None:
+    data = encode_png(Image.effect_noise((16, 16), 90).convert("RGB"))
+    assert LazyImage(base64_text=base64.encodebytes(data).decode()).read_bytes() == data
+
+
+def test_a_pipe_is_refused_instead_of_being_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match=r"pipe\.png is not a regular file"):
+        LazyImage(path=tmp_path / "pipe.png").read_bytes()
+
+
 def test_base64_may_have_a_data_prefix(tmp_path: Path) -> None:
     data = encode_png(Image.new("RGB", (9, 9), "red"))
     text = "data:image/png;base64," + base64.b64encode(data).decode()
@@ -144,6 +206,8 @@ def test_base64_may_have_a_data_prefix(tmp_path: Path) -> None:
         (LazyImage(base64_text=""), "empty"),
         (LazyImage(base64_text="数据"), "not valid base64"),
         (LazyImage(path=Path("no/such/file.png")), "No such file"),
+        (LazyImage(path=Path("a\0b.png")), "not a possible file name"),
+        (LazyImage(path=Path("a\ud800.png")), "not a possible file name"),
     ],
 )
 def test_an_unreadable_source_says_why(image: LazyImage, message: str) -> None:

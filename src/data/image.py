@@ -60,13 +60,15 @@ class LazyImage:
 
 def _read_file(path: Path) -> bytes:
     try:
-        if path.exists() and not path.is_file():  # reading a pipe or a device would never end
-            raise ImageError(f"image file {path} is not a regular file")
-        return path.read_bytes()
+        is_endless = path.exists() and not path.is_file()  # a pipe or a device
+        data = b"" if is_endless else path.read_bytes()
     except OSError as error:
         raise ImageError(f"image file {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # NUL, or half a surrogate pair
         raise ImageError(f"image path {str(path)!r:.80} is not a possible file name: {error}") from error
+    if is_endless:
+        raise ImageError(f"image file {path} is not a regular file")
+    return data
 
 
 def content_hash(data: bytes) -> str:
@@ -78,8 +80,9 @@ def decode_image(data: bytes) -> Image.Image:
     """Decodes bytes to an upright 8-bit RGB image, or says why that is impossible.
 
     EXIF rotation is applied; palette, CMYK and grey are converted; 16-bit is scaled to 8; transparency is laid over
-    white; colour profiles and other metadata are dropped. Refused, because no honest single picture can be made of them: more than one frame, more than `MAX_PIXELS`
-    pixels, a side under `MIN_SIDE` pixels, truncated or unknown files.
+    white; colour profiles and other metadata are dropped. Refused, because no honest single picture can be made of
+    them: more than one frame, more than `MAX_PIXELS` pixels, a side under `MIN_SIDE` pixels, 32-bit pixels, truncated
+    or unknown files.
 
     Raises:
         ImageError: with the reason.

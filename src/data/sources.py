@@ -43,8 +43,8 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
     A file that breaks off yields everything before the break and then raises, so that a run can finish what it read.
 
     Args:
-        data_path: A file, a folder or pattern (`parts/*.parquet`) of parquet files, a folder made by `datasets.save_to_disk`, or
-            `hf://org/name[:config][@split]`.
+        data_path: A file, a folder or pattern (`parts/*.parquet`) of parquet files, a folder made by
+            `datasets.save_to_disk`, or `hf://org/name[:config][@split]`.
         progress: Updated while reading.
 
     Raises:

@@ -31,6 +31,8 @@ SCHEMA_VERSION = 1
 DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 """Verdicts that a resumed run keeps; failed ones are tried again."""
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
 _SCHEMA = """
 CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT);
 CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, seconds REAL, outcome TEXT,
@@ -112,9 +114,7 @@ class Record:
     def begin_attempt(self, info: RunInfo) -> None:
         """Starts a run, or goes on with it when its key is known."""
         now = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
-        texts = [
-            json.dumps(part, ensure_ascii=False) for part in (info.config, info.editor, info.scorer, info.environment)
-        ]
+        texts = [_to_json(part) for part in (info.config, info.editor, info.scorer, info.environment)]
         self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?)", (info.run_key, *texts, now))
         cursor = self._write(
             "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')", (info.run_key, now)
@@ -162,7 +162,7 @@ class Record:
             "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?)",
             (
                 *(run_key, sample.sample_id, sample.index, sample.category, sample.difficulty),
-                *(json.dumps(sample.tags, ensure_ascii=False), sample.instruction, sample.description),
+                *(_to_json(sample.tags), sample.instruction, sample.description),
                 *(keys.seed, keys.source_sha256, keys.edit_key, keys.verdict_key, self._attempt),
             ),
         )
@@ -270,8 +270,8 @@ class Record:
         self._write(
             "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?)",
             (
-                *(verdict_key, self._attempt, verdict.status, verdict.score, json.dumps(verdict.dimensions)),
-                *(verdict.reason, json.dumps(verdict.replies, ensure_ascii=False), json.dumps(verdict.usage)),
+                *(verdict_key, self._attempt, verdict.status, verdict.score, _to_json(verdict.dimensions)),
+                *(verdict.reason, _to_json(verdict.replies), _to_json(verdict.usage)),
                 verdict.seconds,
             ),
         )

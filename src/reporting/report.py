@@ -59,7 +59,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "statuses": overall["statuses"],
         "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
-        "samples": [asdict(row) for row in rows],
+        "samples": [{name: getattr(row, name) for name in SampleResult.__dataclass_fields__} for row in rows],
         "editor": info.editor,
         "scorer": info.scorer,
         "environment": info.environment,

@@ -32,7 +32,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
         results_dir.mkdir(parents=True, exist_ok=True)
         paths = _free_paths(results_dir, f"evaluation_report_{now:%Y%m%d_%H%M%S}")
         _write(paths.markdown, render_markdown(report))
-        _write(paths.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
+        _write(paths.json, _json(report))
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {results_dir}: {error.strerror or error}; "
@@ -45,6 +45,14 @@ def _free_paths(folder: Path, stem: str) -> ReportPaths:
     names = chain([stem], (f"{stem}_{number}" for number in count(2)))
     pairs = (ReportPaths(folder / f"{name}.json", folder / f"{name}.md") for name in names)
     return next(pair for pair in pairs if not pair.json.exists() and not pair.markdown.exists())
+
+
+def _json(report: dict[str, Any]) -> str:
+    """JSON that people can read: indented, but for the samples, of which each has a line of its own."""
+    head = json.dumps(report | {"samples": []}, ensure_ascii=False, indent=1, allow_nan=False)
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in report["samples"])
+    # No text inside the report can hold this line: JSON escapes its line breaks.
+    return head.replace('\n "samples": []', f'\n "samples": [\n{rows}\n ]', 1)
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,81 @@
+"""What scorers and vision-language judges say to each other: `Question` in, `Reply` out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image and the words that introduce it."""
+
+    label: str
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class Question:
+    """One prompt for a vision-language model.
+
+    It is laid out as system prompt, then each image after its label, then the text: questions about the same images
+    share the longest possible prefix, which servers compute once.
+    """
+
+    system_prompt: str
+    images: tuple[LabelledImage, ...]
+    text: str
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the wanted answer, for judges that can enforce one; others answer in plain text."""
+    score_range: tuple[float, float] = (0.0, 10.0)
+    """The scale that the text names, for judges that compute an expected score from token probabilities."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: a text, or the reason why there is none."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    """As the server names it; `length` means that the text is cut off."""
+    expected_score: float | None = None
+    """Mean over the probabilities of the score's tokens, on the question's scale, where the judge computes it."""
+    refusal: str | None = None
+    """The model declined, in these words."""
+    error: str | None = None
+    """No answer after all retries, and why."""
+    usage: dict[str, float] = field(default_factory=dict)
+    """`calls`, `prompt_tokens`, `completion_tokens`, `cost` …"""
+    model: str = ""
+    """The model that answered, as resolved by the server."""
+    seconds: float = 0.0
+
+
+class Refused(Exception):
+    """The judge declined to answer."""
+
+
+class VisionLanguageJudge(BaseRewardModel):
+    """A judge that answers questions about images. Implementations define `ask`; scores follow from it."""
+
+    @abstractmethod
+    def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
+        """Answers each question, in order, whatever the order of completion; failures are replies with `error`.
+
+        Args:
+            questions: Asked at once, as far as the judge can.
+            attempt: 0 for the first time; a re-asked question has 1, 2 …, so that sampling takes another seed.
+
+        Raises:
+            ModelUnusable: when no question can ever be answered (wrong key, unknown model).
+        """
+
+    def judge(self, request: JudgeRequest) -> Judgement:
+        """Asks the request's own prompts about source and edit, and reads a score of 0–10 from the reply."""
+        raise NotImplementedError
