@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from src.reporting.report import comparable
 
 from benchmarks.harness import close, config_of, show, write_benchmark
+from src.reporting.report import comparable
 
 KILLS, SAMPLES = 20, 400
 

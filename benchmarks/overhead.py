@@ -1,6 +1,6 @@
 """What the harness itself costs per sample (zero-cost models), and how fast the command line answers.
 
-Each sample becomes a file, and creating one can cost more than everything else on a slow disk. So the harness is measured
+Each sample becomes a file, and creating one can cost more than all else on a slow disk. So the harness is measured
 in memory (`/dev/shm`, where there is one) and, beside it, on the disk of the temporary folder.
 """
 

@@ -358,6 +358,17 @@ def test_memory_does_not_grow_with_the_number_of_samples(tmp_path: Path) -> None
     assert peak < 15_000_000, "60 MB of base64 were held in memory"
 
 
+def test_parquet_holds_no_more_than_a_row_group_in_memory(tmp_path: Path) -> None:
+    pictures = [base64.b64encode(index.to_bytes(2, "big") * 375_000).decode() for index in range(60)]
+    table = pa.Table.from_pylist([item(index, src_img_b64=picture) for index, picture in enumerate(pictures)])
+    pq.write_table(table, tmp_path / "b.parquet", row_group_size=4)
+    del table, pictures
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in load_samples(str(tmp_path / "b.parquet"), Selection())]
+    assert len(held) == 60
+    assert max(held) < 20_000_000, "60 MB of base64 were held in memory"
+
+
 def test_inspect_counts_and_names_every_problem(write_benchmark: Write) -> None:
     items = [item(0), item(1, src_img_b64="AAAA"), item(2, subset=None), item(3, reference_img_b64="AAAA"), item(4)]
     found = inspect_benchmark(str(write_benchmark(items)))

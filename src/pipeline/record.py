@@ -231,11 +231,6 @@ class Record:
         except FileNotFoundError:
             return False
 
-    def edit_failed_now(self, edit_key: str) -> bool:
-        """Whether the edit was tried in this attempt and failed."""
-        statement = "SELECT 1 FROM edits WHERE edit_key = ? AND attempt = ? AND reason IS NOT NULL"
-        return bool(self._read(statement, (edit_key, self._attempt)))
-
     def add_edit(self, edit_key: str, png: bytes, seconds: float) -> None:
         """Stores a finished edit: first its picture, atomically, then its row."""
         path = self.edit_path(edit_key)

@@ -1,7 +1,7 @@
 """How many leading tokens of a Qwen edit prompt are fixed text and must be dropped after encoding.
 
-The pipelines encode `system text + user turn` and hand the transformer only the hidden states of the user turn. They cut off
-a constant number of tokens, which fits the tokenizer they were released with and no other.
+The pipelines encode `system text + user turn` and hand the transformer only the hidden states of the user turn. They
+cut off a constant number of tokens, which fits the tokenizer they were released with and no other.
 """
 
 from __future__ import annotations
