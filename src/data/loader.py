@@ -195,7 +195,7 @@ def _image(fields: Mapping[str, Any], name: str, folder: Path) -> LazyImage | No
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
         if isinstance(value, str):
-            return LazyImage(path=folder / value)
+            return LazyImage(path=_inside(folder, value))
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -203,5 +203,12 @@ def _image(fields: Mapping[str, Any], name: str, folder: Path) -> LazyImage | No
     if not isinstance(value, str):
         raise _Unusable(f"the image (field `{name}_b64`) is {type(value).__name__}, not base64 text")
     if fields.get(f"{name}_b64") is None:
-        return LazyImage(path=folder / value)
+        return LazyImage(path=_inside(folder, value))
     return LazyImage(base64_text=value)
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """A path below the benchmark's folder: a foreign file must not choose what is read here and sent to a judge."""
+    if Path(path).is_absolute() or ".." in PurePosixPath(path.replace("\\", "/")).parts:
+        raise _Unusable(f"the image path {path!r:.80} leads out of the benchmark's folder")
+    return folder / path

@@ -124,7 +124,7 @@ class Evaluation:
             self._pass(items, tick, edits=True, judges=False)
             self._free_editors()
             benchmark = self._plan.config.benchmark
-            again = load_samples(benchmark.data_path, self._plan.selection, self._tally.reading)
+            again = load_samples(benchmark.data_path, self._plan.selection)
             self._pass(again, tick, edits=False, judges=True)
         else:
             self._pass(items, tick, edits=True, judges=True)
