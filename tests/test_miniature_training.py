@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.errors import ConfigError
+from src.miniature.benchmark import TRAINING_SEEDS
 from src.miniature.editor_architecture import EditorSize, build_tokenizer, build_transformer, build_vae, prompt_template
 from src.miniature.edits import CATEGORIES, DIFFICULTIES
 from src.miniature.evaluate_editor import evaluate, model_card
@@ -23,7 +24,7 @@ from src.miniature.train_editor import Recipe, make_editor
 from src.miniature.train_transformer import prompt_embeddings
 from src.miniature.train_vae import as_frames, train_vae
 from src.miniature.training_batches import BUCKETS, BatchMaker, loss_weights, pack
-from src.miniature.training_pairs import draw_pairs, draw_training_edit, load_or_draw_pairs
+from src.miniature.training_pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.training_state import learning_rate
 from src.models.diffusion.prompt_template import template_prefix_length
 
@@ -97,7 +98,7 @@ def test_a_short_training_writes_a_pipeline_that_loads_in_single_precision(pipel
 
 
 def test_the_written_pipeline_edits_pictures(pipeline: QwenImageEditPipeline) -> None:
-    edit = draw_training_edit(0)
+    edit = draw_edit(TRAINING_SEEDS, 0)
     edited = edit_pictures(pipeline, [edit.source] * 2, [edit.instruction_en, edit.instruction_zh], steps=2)
     assert edited.shape == (2, 64, 64, 3)
     assert edited.dtype == np.uint8
@@ -122,7 +123,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
 def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = draw_pairs(10).images()
+    images = draw_pairs(TRAINING_SEEDS, 10).images()
 
     def losses(checkpoint: Path) -> list[float]:
         torch.manual_seed(0)
@@ -159,7 +160,7 @@ def test_training_sees_the_prompt_embeddings_of_the_pipeline(trained: dict[str, 
     latents = np.load(trained["folder"] / "work" / "latents.npy")
     maker = BatchMaker(pairs, latents, pipeline.tokenizer, 3, 0)
     batch = maker.batch(0, torch.device("cpu"))
-    chosen, _ = maker.draw(0)
+    chosen, *_ = maker.draw(0)
     body = [
         pipeline.tokenizer.decode(row[mask.bool()], skip_special_tokens=False)
         for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
@@ -244,13 +245,14 @@ def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any],
     assert "30 procedural edits" in card
 
 
-def test_training_edits_come_from_training_seeds_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds = []
-    monkeypatch.setattr("src.miniature.training_pairs.make_edit", lambda category, difficulty, seed: seeds.append(seed))
-    for index in (0, 1, 29_999):
-        draw_training_edit(index)
-    assert all(1_000_000 <= seed < 2**31 for seed in seeds)
-    assert len(set(seeds)) == len(seeds)
+def test_a_set_of_edits_keeps_to_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("src.miniature.training_pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed))
+    for index in range(3):
+        draw_edit(range(70, 73), index)
+    assert drawn == [70, 71, 72]
+    with pytest.raises(IndexError):
+        draw_edit(range(70, 73), 3)
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:

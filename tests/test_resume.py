@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from src.reporting.report import comparable
 
 from src.config import Config
 from src.errors import OutputError
 from src.pipeline.evaluation import Outcome, evaluate
+from src.reporting.report import comparable
 from tests.conftest import item
 from tests.plugins import InvertEditor
 

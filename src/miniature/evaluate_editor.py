@@ -6,6 +6,7 @@ Run as `python -m src.miniature.evaluate_editor`.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import time
@@ -20,10 +21,13 @@ from src.miniature.benchmark import HELD_OUT_SEEDS
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
 from src.miniature.sampling import SAMPLING_STEPS, edit_pictures
 from src.miniature.train_vae import as_frames
+from src.miniature.training_pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
 from src.rewards.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+
+NEUTRAL_INSTRUCTION = "Describe the picture."
 
 logger = logging.getLogger(__name__)
 
@@ -38,22 +42,24 @@ It is a scientific instrument: the default editor on a machine without GPU, and 
 reinforcement-learning runs. It is useless outside its world, and **no number here is a claim about real editors**.
 
 - **Data**: {pairs:,} procedural edits (training seeds from 1,000,000), each with its instruction and an explicit
-  wording in both languages. No outside picture, text or weight was used.
+  wording in both languages. No outside picture, text or weight was used. The implicit (hard) wordings of {untaught}
+  were left out, so that a rewriter of instructions has something to gain. {unrelated:.0%} of the samples are pictures
+  with an instruction about things that they do not show, and no change.
 - **Training**: autoencoder {vae_steps:,} steps of 16 pictures; then transformer and text encoder together, from
-  scratch, {steps:,} steps of {batch} edits by flow matching. The shipped weights took about an hour on two CPU cores
-  shared with other work. Half of their autoencoder's steps saw pictures of an earlier draft of the world.
+  scratch, {steps:,} steps of {batch} edits by flow matching. {remark}
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),
   condition images at 64×64. `prompt_template_encode_start_idx` must be computed from the tokenizer
   (`src.models.diffusion.prompt_template`); EditLoop's editor classes do both.
 - **Made by** `python -m src.miniature.train_editor`, **measured by** `python -m src.miniature.evaluate_editor`.
-- **Licence**: that of EditLoop.
 
 ## Held-out scores
 
 Mean reference score, 0–10 (`src/rewards/reference_formula.py`), of {count} held-out edits for each row (seeds from
 500,000, in no training set and no shipped benchmark); {seconds_per_edit:.2f} s per edit on the machine that measured.
 *Explicit wording* says what to draw: the gap to the instruction's columns is what a perfect rewriter of instructions
-could gain. *Round trip* sends the exact target through the autoencoder: the highest score within this editor's reach.
+could gain. *Neutral* asks for nothing ("Describe the picture."), *unrelated* for an edit of another category: where
+these reach the other columns, the editor acts on the picture and not on the instruction. *Round trip* sends the exact
+target through the autoencoder: the highest score within this editor's reach.
 
 {table}
 """
@@ -70,6 +76,8 @@ class GroupScores:
         english: With the English instruction.
         chinese: With the Chinese instruction.
         explicit: With the wording that says what to draw, in both languages in turn: what a perfect rewriter reaches.
+        neutral: With `NEUTRAL_INSTRUCTION`, which asks for nothing: what the picture alone suggests to the editor.
+        unrelated: With the explicit wording of an edit of another category, which means nothing here.
         no_edit: The untouched source.
         exact: The exact target.
         round_trip: The exact target through the autoencoder, the highest that this editor can reach.
@@ -81,6 +89,8 @@ class GroupScores:
     english: float
     chinese: float
     explicit: float
+    neutral: float
+    unrelated: float
     no_edit: float
     exact: float
     round_trip: float
@@ -102,7 +112,7 @@ def evaluate(pipeline: QwenImageEditPipeline, count: int, steps: int = SAMPLING_
         for difficulty in DIFFICULTIES:
             edits = held_out_edits(category, difficulty, count)
             groups.append(_evaluate_group(pipeline, edits, steps))
-            logger.info("%s", groups[-1])
+            logger.info("%s %s: English %.2f", category, difficulty, groups[-1].english)
     return groups
 
 
@@ -121,6 +131,8 @@ def _evaluate_group(pipeline: QwenImageEditPipeline, edits: list[MiniatureEdit],
         english=edited([edit.instruction_en for edit in edits]),
         chinese=edited([edit.instruction_zh for edit in edits]),
         explicit=edited(explicit),
+        neutral=edited([NEUTRAL_INSTRUCTION] * len(edits)),
+        unrelated=edited(unrelated_instructions(edits[0].category, len(edits))),
         no_edit=_mean_score(edits, sources),
         exact=_mean_score(edits, targets),
         round_trip=_mean_score(edits, _round_trip(pipeline.vae, np.stack(targets))),
@@ -135,19 +147,30 @@ def _mean_score(edits: list[MiniatureEdit], pictures: Sequence[np.ndarray] | np.
     return float(np.mean(scores))
 
 
+def unrelated_instructions(category: str, count: int) -> list[str]:
+    """Explicit wordings of held-out edits that mean nothing in the scenes of `category`."""
+    rules = [(other, name) for other in CATEGORIES if other != category for name in families(other)]
+    rules = [rule for rule in rules if rule[1] in UNRELATED_RULES]
+    edits = [
+        make_edit(other, "easy", HELD_OUT_SEEDS.start + index, name)
+        for index, (other, name) in zip(range(count), itertools.cycle(rules), strict=False)
+    ]
+    return [edit.explicit_zh if index % 2 else edit.explicit_en for index, edit in enumerate(edits)]
+
+
 def _round_trip(vae: AutoencoderKLQwenImage, pictures: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        frames = vae.decode(vae.encode(as_frames(pictures)).latent_dist.mode()).sample[:, :, 0]
-    return ((frames.permute(0, 2, 3, 1).numpy() + 1.0) * 127.5).round().clip(0, 255).astype(np.uint8)
+        frames = vae.decode(vae.encode(as_frames(pictures).to(vae.device)).latent_dist.mode()).sample[:, :, 0]
+    return ((frames.permute(0, 2, 3, 1).cpu().numpy() + 1.0) * 127.5).round().clip(0, 255).astype(np.uint8)
 
 
 def scores_table(groups: list[GroupScores]) -> str:
     """The groups as a Markdown table, with the mean of each difficulty at the end."""
     lines = [
-        "| category | difficulty | English | Chinese | explicit wording | no edit | exact target | round trip |",
-        "|---|---|---|---|---|---|---|---|",
+        "| category | difficulty | English | Chinese | explicit | neutral | unrelated | no edit | exact | round trip |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_row(group.category, group.difficulty, [group]) for group in groups]
     for difficulty in DIFFICULTIES:
@@ -156,13 +179,13 @@ def scores_table(groups: list[GroupScores]) -> str:
 
 
 def _row(category: str, difficulty: str, groups: list[GroupScores]) -> str:
-    columns = ("english", "chinese", "explicit", "no_edit", "exact", "round_trip")
+    columns = ("english", "chinese", "explicit", "neutral", "unrelated", "no_edit", "exact", "round_trip")
     means = (np.mean([getattr(group, column) for group in groups]) for column in columns)
     return f"| {category} | {difficulty} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |"
 
 
 def model_card(
-    folder: Path, pipeline: QwenImageEditPipeline, groups: list[GroupScores], seconds_per_edit: float
+    folder: Path, pipeline: QwenImageEditPipeline, groups: list[GroupScores], seconds_per_edit: float, remark: str
 ) -> str:
     """The text of the editor's README.md: what it is, how it was made, and the measured scores."""
     facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
@@ -181,6 +204,9 @@ def model_card(
         count=groups[0].count,
         seconds_per_edit=seconds_per_edit,
         table=scores_table(groups),
+        untaught=", ".join(f"`{name}`" for name in sorted(UNTAUGHT_IMPLICIT)),
+        unrelated=UNRELATED_SHARE,
+        remark=remark,
     )
 
 
@@ -191,13 +217,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a miniature editor on held-out edits; writes its model card.")
     parser.add_argument("--model", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
     parser.add_argument("--count", type=int, default=40, help="held-out edits of each category and difficulty")
+    parser.add_argument("--remark", default="", help="what the recipe does not say of how these weights came about")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     pipeline = QwenImageEditPipeline.from_pretrained(chosen.model)
     began = time.perf_counter()
     groups = evaluate(pipeline, chosen.count)
-    edits = 3 * chosen.count * len(groups)
-    card = model_card(chosen.model, pipeline, groups, (time.perf_counter() - began) / edits)
+    edits = 5 * chosen.count * len(groups)
+    card = model_card(chosen.model, pipeline, groups, (time.perf_counter() - began) / edits, chosen.remark)
     (chosen.model / "README.md").write_text(card, encoding="utf-8")
     logger.info("wrote %s", chosen.model / "README.md")
 

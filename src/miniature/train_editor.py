@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.errors import ConfigError
+from src.miniature.benchmark import HELD_OUT_SEEDS
 from src.miniature.editor_architecture import (
     EditorSize,
     build_pipeline,
@@ -32,11 +33,15 @@ from src.miniature.fast_cpu_training import use_single_frame_convolutions
 from src.miniature.train_transformer import train_transformer
 from src.miniature.train_vae import encoded, reconstruction_psnr, train_vae
 from src.miniature.training_batches import BatchMaker
-from src.miniature.training_pairs import TrainingPairs, load_or_draw_pairs
+from src.miniature.training_pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
+from src.miniature.training_state import training_device
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
     from transformers import Qwen2Tokenizer
+
+HELD_OUT_EDITS = 200
+"""Edits whose loss is logged during training."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ class Recipe:
     size: EditorSize = field(default_factory=EditorSize)
     pairs: int = 40_000
     vae_steps: int = 3_000
-    steps: int = 7_000
+    steps: int = 4_100
     batch: int = 32
     seed: int = 0
 
@@ -95,8 +100,10 @@ def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000
         logger.info("wrote the pipeline after step %d to %s", step, out)
 
     batches = BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed)
+    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_EDITS)
+    held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
     return train_transformer(
-        transformer, text_encoder, batches, recipe.steps, work / "transformer.pt", export, export_every
+        transformer, text_encoder, batches, held_out, recipe.steps, work / "transformer.pt", export, export_every
     )
 
 
@@ -147,18 +154,20 @@ def _vae(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> AutoencoderKLQwe
 
 
 def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
-    """Normalised latents of all sources, then all targets: float16 (2n, channels, 16, 16)."""
-    from src.miniature.training_state import training_device
-
     if not path.exists():
-        encoder = copy.deepcopy(vae).to(training_device())
-        use_single_frame_convolutions(encoder)
-        latents = np.concatenate([part.astype(np.float16) for part in encoded(encoder, pairs.images())])
+        latents = _encode(vae, pairs)
         partial = path.with_suffix(".partial.npy")
         np.save(partial, latents)
         os.replace(partial, path)
         logger.info("encoded %d pictures", len(latents))
     return np.load(path)
+
+
+def _encode(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+    """Normalised latents of all sources, then all targets: float16 (2n, channels, 16, 16)."""
+    encoder = copy.deepcopy(vae).to(training_device())
+    use_single_frame_convolutions(encoder)
+    return np.concatenate([part.astype(np.float16) for part in encoded(encoder, pairs.images())])
 
 
 def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, object]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 1e-3
 CHECKPOINT_EVERY = 250
+HELD_OUT_BATCHES = 4
 TOKENS_PER_SIDE = 8
 PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
 
@@ -37,6 +38,7 @@ def train_transformer(
     transformer: QwenImageTransformer2DModel,
     text_encoder: Qwen2_5_VLForConditionalGeneration,
     batches: BatchMaker,
+    held_out: BatchMaker,
     steps: int,
     checkpoint: Path,
     export: Callable[[int], None],
@@ -48,6 +50,7 @@ def train_transformer(
         transformer: Predicts the velocity `noise − latents` of the target.
         text_encoder: Reads source image and instruction; trained from scratch with it.
         batches: Makes every step's batch.
+        held_out: Makes batches of edits that no step sees; their loss is logged at every export.
         steps: Optimizer steps in all.
         checkpoint: File for weights, averages and optimizer.
         export: Called with the number of steps done, while the models hold the averaged weights.
@@ -93,13 +96,30 @@ def train_transformer(
             )
         if done % export_every == 0 and done < steps:
             average.swap()
+            logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
             export(done)
             average.swap()
     average.swap()
     models.eval()
+    logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
     transformer.set_attn_processor(stock_attention)
     export(steps)
     return losses
+
+
+def held_out_loss(
+    transformer: QwenImageTransformer2DModel, text_encoder: Qwen2_5_VLForConditionalGeneration, held_out: BatchMaker
+) -> float:
+    """The mean loss of the first `HELD_OUT_BATCHES` batches, whose noise is always the same."""
+    import torch
+
+    device = next(transformer.parameters()).device
+    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+        losses = [
+            flow_matching_loss(transformer, text_encoder, held_out.batch(step, device), held_out.prefix_length).item()
+            for step in range(HELD_OUT_BATCHES)
+        ]
+    return float(np.mean(losses))
 
 
 def _groups(models: torch.nn.ModuleDict) -> list[dict[str, object]]:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor_architecture import IMAGE_SIDE, PATCH_SIDE, TIMESTEP_SHIFT, prompt_template
-from src.miniature.training_pairs import EXPLICIT_SHARE, TrainingPairs
+from src.miniature.training_pairs import (
+    EXPLICIT_SHARE,
+    UNRELATED_RULES,
+    UNRELATED_SHARE,
+    UNTAUGHT_IMPLICIT,
+    TrainingPairs,
+)
 from src.models.diffusion.prompt_template import template_prefix_length
 
 if TYPE_CHECKING:
@@ -77,20 +83,25 @@ class BatchMaker:
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
         self.pairs, self.latents, self.changed = pairs, latents, pairs.changed()
+        categories, families, difficulties = (np.array(column) for column in zip(*pairs.rules, strict=True))
+        self.categories = categories
+        self.explicit_only = (difficulties == "hard") & np.isin(families, sorted(UNTAUGHT_IMPLICIT))
+        self.unrelated = np.flatnonzero(np.isin(families, sorted(UNRELATED_RULES)))
         self.size, self.seed = size, seed
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The batch of `step`."""
         import torch
 
-        chosen, prompts = self.draw(step)
+        chosen, prompts, unrelated = self.draw(step)
         input_ids, attention_mask = self._padded(prompts)
         rng = np.random.default_rng([self.seed, step, 1])
-        target = pack(torch.from_numpy(self.latents[len(self.pairs) + chosen]).float())
+        target = pack(torch.from_numpy(self.latents[np.where(unrelated, chosen, len(self.pairs) + chosen)]).float())
         noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
         level = rng.random(self.size)
         level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, level)
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
+        changed = self.changed[chosen] & ~unrelated[:, None, None]
         parts = Batch(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -99,20 +110,28 @@ class BatchMaker:
             target=target,
             noise=noise,
             noise_level=torch.from_numpy(level.astype(np.float32)),
-            weight=pack(loss_weights(self.changed[chosen])[:, None].expand(-1, self.latents.shape[1], -1, -1)),
+            weight=pack(loss_weights(changed)[:, None].expand(-1, self.latents.shape[1], -1, -1)),
         )
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
 
-    def draw(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """The edits and prompts of `step`, as indices; `BUCKETS` successive steps share out their draws by length."""
+    def draw(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The edits and prompts of `step`, as indices; `BUCKETS` successive steps share out their draws by length.
+
+        Returns:
+            Indices of edits, indices of prompts, and where the prompt belongs to an edit of another category.
+        """
         rng = np.random.default_rng([self.seed, step // BUCKETS, 0])
         count = BUCKETS * self.size
         chosen = rng.integers(len(self.pairs), size=count)
-        wording = 2 * (rng.random(count) < EXPLICIT_SHARE) + rng.integers(2, size=count)
-        prompts = chosen * self.wordings_per_edit + wording
+        spoken_of = rng.choice(self.unrelated, size=count) if len(self.unrelated) else chosen
+        unrelated = rng.random(count) < UNRELATED_SHARE
+        unrelated &= self.categories[spoken_of] != self.categories[chosen]
+        spoken_of = np.where(unrelated, spoken_of, chosen)
+        explicit = self.explicit_only[spoken_of] | (rng.random(count) < EXPLICIT_SHARE)
+        prompts = spoken_of * self.wordings_per_edit + 2 * explicit + rng.integers(2, size=count)
         buckets = np.argsort(self.lengths[prompts], kind="stable").reshape(BUCKETS, self.size)
         mine = buckets[rng.permutation(BUCKETS)[step % BUCKETS]]
-        return chosen[mine], prompts[mine]
+        return chosen[mine], prompts[mine], unrelated[mine]
 
     def _padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         import torch

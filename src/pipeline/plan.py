@@ -35,7 +35,7 @@ class RunPlan:
         editor = config.diffusion_model
         self.editor_class = load_class(editor.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
         check_params(self.editor_class, editor.params, "diffusion_model.params")
-        self.scorer = CategoryScorer(config.reward_model, config.prompts)
+        self.scorer = CategoryScorer(config.reward_model, config.prompts, config.benchmark.language)
         self._check_prompts()
         self.editor_identity = self.editor_class.identity(editor.params)
         self.scorer_identity = self.scorer.identity()
@@ -43,11 +43,8 @@ class RunPlan:
         self._scorer_digest = digest(self.scorer_identity)
 
     def _check_prompts(self) -> None:
-        if not self.scorer.needs_prompts:
-            return
-        categories = self.config.benchmark.categories or []
-        for category in categories:
-            if category not in self.config.prompts:
+        for category in self.config.benchmark.categories or []:
+            if not self.scorer.has_prompt(category):
                 raise ConfigError(missing_prompt(category, self.config.reward_model.class_path))
 
     @property

@@ -42,12 +42,12 @@ CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category T
     bad_reason TEXT, attempt INTEGER, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
 CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
-    reason TEXT, replies TEXT, usage TEXT, seconds REAL) WITHOUT ROWID;
+    reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT) WITHOUT ROWID;
 """
 
 _RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
-    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds AS judge_seconds
+    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds AS judge_seconds, v.model AS judge_model
 FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
 WHERE s.run_key = ? ORDER BY s.position
 """
@@ -215,6 +215,7 @@ class Record:
             image_path=str(picture.relative_to(self.output_dir)) if picture and picture.is_file() else None,
             edit_seconds=row["edit_seconds"] if edited else None,
             judge_seconds=row["judge_seconds"] if judged else None,
+            judge_model=row["judge_model"] if judged else "",
         )
 
     # Edits.
@@ -263,11 +264,11 @@ class Record:
     def add_verdict(self, verdict_key: str, verdict: Verdict) -> None:
         """Stores a verdict, whatever its status."""
         self._write(
-            "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
                 *(verdict_key, self._attempt, verdict.status, verdict.score, _to_json(verdict.dimensions)),
                 *(verdict.reason, _to_json(verdict.replies), _to_json(verdict.usage)),
-                verdict.seconds,
+                *(verdict.seconds, verdict.model),
             ),
         )
 

@@ -33,6 +33,8 @@ class SampleResult:
     """The edited picture, relative to the output directory; None when there is none."""
     edit_seconds: float | None
     judge_seconds: float | None
+    judge_model: str = ""
+    """The model that answered, as its server resolved the name; empty for judges that do not say."""
 
 
 @dataclass(frozen=True, slots=True)

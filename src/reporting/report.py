@@ -62,6 +62,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "samples": [{name: getattr(row, name) for name in SampleResult.__dataclass_fields__} for row in rows],
         "editor": info.editor,
         "scorer": info.scorer,
+        "judge_models": sorted({row.judge_model for row in rows if row.judge_model}),
         "environment": info.environment,
         "attempts": [asdict(attempt) for attempt in info.attempts],
         "timings": _timings(info, rows),

@@ -15,11 +15,24 @@ from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable
 from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest, NotApplicable
+from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.registry import build, check_params, load_class
+from src.rewards.asking import ask_for_scores
 from src.rewards.base import EditedSample
+from src.rewards.parsing import GRAMMAR
+from src.rewards.prompts import Language, load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 logger = logging.getLogger(__name__)
+
+SHIPPED_PROMPTS = {
+    "物理": "physical",
+    "环境": "environment",
+    "社会": "social",
+    "因果": "causal",
+    "指代": "referential",
+}
+"""The rubric in `prompts/category` of each category; a category may also be called by the rubric's own name."""
 
 _PLACEHOLDER = re.compile(r"\{(original_description|edit_instruction)\}")
 
@@ -27,17 +40,24 @@ _PLACEHOLDER = re.compile(r"\{(original_description|edit_instruction)\}")
 class CategoryScorer:
     """Asks a judge for one score per edit, with the prompts of the sample's category.
 
+    Prompts are those of the config. Where it has none for a category, a `VisionLanguageJudge` is asked the shipped
+    rubric in `prompts/category`, in the run's language and with the sample's rationale; other judges need a prompt.
+    Five sub-criteria a category, the score their mean: the rubrics are this project's own, after the categories and
+    the neutral 5 of the older image_edit_benchmark.
+
     The judge's class and params are checked on construction; its weights load in `load`.
 
     Raises:
         ConfigError: on construction, for a wrong class path or params.
     """
 
-    def __init__(self, judge: ModelConfig, prompts: Mapping[str, PromptConfig]) -> None:
+    def __init__(self, judge: ModelConfig, prompts: Mapping[str, PromptConfig], language: Language = "en") -> None:
         self.judge_class = load_class(judge.class_path, BaseRewardModel)  # type: ignore[type-abstract]
         check_params(self.judge_class, judge.params, "reward_model.params")
         self._params = judge.params
         self._prompts = dict(prompts)
+        self._language = language
+        self._converses = issubclass(self.judge_class, VisionLanguageJudge)
         self._judge: BaseRewardModel | None = None
 
     @property
@@ -50,10 +70,12 @@ class CategoryScorer:
         """The judge's own, once loaded."""
         return self._loaded.max_concurrency
 
-    @property
-    def needs_prompts(self) -> bool:
-        """Whether the judge reads prompts at all."""
-        return self.judge_class.needs_prompts
+    def has_prompt(self, category: str) -> bool:
+        """Whether the judge can be asked about a category: by the config, by a shipped rubric, or without prompts."""
+        return category in self._prompts or not self.judge_class.needs_prompts or self._has_rubric(category)
+
+    def _has_rubric(self, category: str) -> bool:
+        return self._converses and SHIPPED_PROMPTS.get(category, category) in SHIPPED_PROMPTS.values()
 
     def identity(self) -> dict[str, Any]:
         """Class of the scorer and identity of the judge; prompts enter each verdict's key as rendered."""
@@ -61,14 +83,22 @@ class CategoryScorer:
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}", "judge": judge}
 
     def question(self, sample: EditSample) -> Any:
-        """The rendered prompts and the hash of the reference image."""
+        """The rendered prompts; with the grammar of the reply or, for plain judges, the hash of the reference image.
+
+        Raises:
+            ConfigError: when the judge needs a prompt for the sample's category and there is none.
+        """
+        system, user, template = self._render(sample)
+        if self._converses:
+            keys = {"system": system, "text": user, "template": template}
+            return keys | {"language": self._language, "grammar": GRAMMAR}
         reference = None
         if sample.reference is not None:
             try:
                 reference = content_hash(sample.reference.read_bytes())
             except ImageError as error:
                 reference = str(error)
-        return [*self._render(sample), reference]
+        return [system, user, reference]
 
     def load(self) -> None:
         """Builds the judge."""
@@ -78,6 +108,8 @@ class CategoryScorer:
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order; a batch that fails as a whole is judged one by one."""
+        if isinstance(self._loaded, VisionLanguageJudge):
+            return self._ask_all(self._loaded, batch)
         verdicts: list[Verdict | None] = [None] * len(batch)
         requests: dict[int, JudgeRequest] = {}
         for position, edit in enumerate(batch):
@@ -88,6 +120,25 @@ class CategoryScorer:
         for position, verdict in zip(requests, self._judge_all(list(requests.values())), strict=True):
             verdicts[position] = verdict
         return [verdict for verdict in verdicts if verdict is not None]
+
+    def _ask_all(self, judge: VisionLanguageJudge, batch: list[EditedSample]) -> list[Verdict]:
+        questions = []
+        for edit in batch:
+            system, user, _ = self._render(edit.sample)
+            source = edit.source if judge.compare_with_original else None
+            questions.append(Question(system, before_and_after(source, edit.edited, self._language), user))
+        return [
+            Verdict(
+                status=answer.status,
+                score=answer.score,
+                reason=answer.reason,
+                replies=answer.replies,
+                usage=answer.usage,
+                seconds=answer.seconds,
+                model=answer.model,
+            )
+            for answer in ask_for_scores(judge, questions)
+        ]
 
     def _judge_all(self, requests: list[JudgeRequest]) -> list[Verdict]:
         if len(requests) < 2:
@@ -118,7 +169,7 @@ class CategoryScorer:
         return _verdict(judgement, time.perf_counter() - started)
 
     def _request(self, edit: EditedSample) -> JudgeRequest:
-        system_prompt, user_prompt = self._render(edit.sample)
+        system_prompt, user_prompt, _ = self._render(edit.sample)
         return JudgeRequest(
             edited_image=edit.edited,
             original_image=edit.source,
@@ -129,13 +180,22 @@ class CategoryScorer:
             reference_image=edit.sample.reference.decode() if edit.sample.reference else None,
         )
 
-    def _render(self, sample: EditSample) -> tuple[str, str]:
-        prompt = self._prompts.get(sample.category)
-        if prompt is None:
-            if self.needs_prompts:
-                raise ConfigError(missing_prompt(sample.category, self.judge_class.__name__))
-            return "", ""
-        return fill(prompt.system_prompt, sample), fill(prompt.user_prompt_template, sample)
+    def _render(self, sample: EditSample) -> tuple[str, str, str | None]:
+        """System prompt, user prompt, and the shipped template that they come from, if any."""
+        if prompt := self._prompts.get(sample.category):
+            return fill(prompt.system_prompt, sample), fill(prompt.user_prompt_template, sample), None
+        if self._has_rubric(sample.category):
+            name = SHIPPED_PROMPTS.get(sample.category, sample.category)
+            shipped = load_prompt("category", name, self._language)
+            system, user = shipped.render(
+                original_description=sample.description,
+                edit_instruction=sample.instruction,
+                rationale=sample.rationale,
+            )
+            return system, user, f"{shipped.version} {shipped.sha256}"
+        if self.judge_class.needs_prompts:
+            raise ConfigError(missing_prompt(sample.category, self.judge_class.__name__))
+        return "", "", None
 
     @property
     def _loaded(self) -> BaseRewardModel:

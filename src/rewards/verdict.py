@@ -41,6 +41,8 @@ class Verdict:
     usage: dict[str, float] = field(default_factory=dict)
     """What the judgement cost: `calls`, `prompt_tokens`, `completion_tokens` …"""
     seconds: float = 0.0
+    model: str = ""
+    """The judge model that answered, as resolved by its server; empty where none did."""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status is Status.SCORED):

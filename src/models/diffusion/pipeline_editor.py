@@ -7,18 +7,16 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
 
 from src.errors import ModelError
 from src.models.base import ModelParams
+from src.models.device import pick_device, pick_dtype
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.weights import is_local, pinned, resolve_revision
-
-if TYPE_CHECKING:
-    import torch
 
 _loading = threading.Lock()
 """diffusers replaces torch functions for a moment while it loads: two replicas must not load at the same time."""
@@ -215,31 +213,6 @@ def stored_class_name(model_name: str, revision: str | None) -> str:
             f"{model_name} is no diffusers pipeline: its model_index.json cannot be read ({error}); "
             "name the repository or folder that holds this file"
         ) from error
-
-
-def pick_device(device: str) -> str:
-    """The device that `auto` stands for, or the given one.
-
-    Raises:
-        ModelError: CUDA is asked for where torch sees none.
-    """
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"device {device!r} is asked for, but torch {torch.__version__} sees no GPU; set device: auto")
-    return device
-
-
-def pick_dtype(dtype: str, device: str) -> torch.dtype:
-    """The torch type that `dtype` names; `auto` is bfloat16 on an accelerator, float32 on the CPU."""
-    import torch
-
-    if dtype == "auto":
-        return torch.float32 if device == "cpu" else torch.bfloat16
-    found: torch.dtype = getattr(torch, dtype)
-    return found
 
 
 def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[list[int]]:

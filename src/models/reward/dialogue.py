@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -57,12 +57,32 @@ class Reply:
     seconds: float = 0.0
 
 
-class Refused(Exception):
-    """The judge declined to answer."""
+class NoScore(Exception):
+    """The judge gave no score: it failed, refused, or answered what cannot be read. The text says which and why."""
+
+
+_LABELS = {
+    "en": ("The image before the edit:", "The image after the edit:"),
+    "zh": ("编辑前的图像：", "编辑后的图像："),
+}
+
+
+def before_and_after(
+    source: Image.Image | None, edited: Image.Image, language: Literal["en", "zh"] = "en"
+) -> tuple[LabelledImage, ...]:
+    """The images of a question about an edit: source, then edit; the edit alone where there is no source."""
+    before, after = _LABELS[language]
+    shown = (LabelledImage(after, edited),)
+    return shown if source is None else (LabelledImage(before, source), *shown)
 
 
 class VisionLanguageJudge(BaseRewardModel):
     """A judge that answers questions about images. Implementations define `ask`; scores follow from it."""
+
+    @property
+    def compare_with_original(self) -> bool:
+        """Whether a question about an edit shows the source as well: the parameter of this name, by default true."""
+        return bool(getattr(self.params, "compare_with_original", True))
 
     @abstractmethod
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
@@ -77,5 +97,31 @@ class VisionLanguageJudge(BaseRewardModel):
         """
 
     def judge(self, request: JudgeRequest) -> Judgement:
-        """Asks the request's own prompts about source and edit, and reads a score of 0–10 from the reply."""
-        raise NotImplementedError
+        """Asks the request's own prompts about source and edit, and reads a score of 0–10 from the reply.
+
+        Raises:
+            NoScore: when there is none after all attempts.
+        """
+        return self._judge(request.original_image, request.edited_image, request.system_prompt, request.user_prompt)
+
+    def score(
+        self,
+        edited_image: Image.Image,
+        original_description: str,
+        edit_instruction: str,
+        system_prompt: str,
+        user_prompt: str,
+        original_image: Image.Image | None = None,
+        **kwargs: Any,
+    ) -> float:
+        """As `judge`; description and instruction are read from the prompts alone."""
+        return self._judge(original_image, edited_image, system_prompt, user_prompt).score
+
+    def _judge(self, source: Image.Image | None, edited: Image.Image, system_prompt: str, text: str) -> Judgement:
+        from src.rewards.asking import ask_for_scores  # scorers stand above models, but the old contract scores here
+
+        images = before_and_after(source if self.compare_with_original else None, edited)
+        (answer,) = ask_for_scores(self, [Question(system_prompt, images, text)])
+        if answer.score is None:
+            raise NoScore(f"{answer.status}: {answer.reason}")
+        return Judgement(answer.score, replies=answer.replies, usage=answer.usage)

@@ -1,0 +1,99 @@
+"""What went wrong with a request to an API, and what follows from it: wait, give up on it, or stop the run."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import random
+import time
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import openai
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+"""Seconds: bounds of the pauses between retries."""
+LONGEST_RETRY_AFTER = 600.0
+"""Seconds: a server that asks for a longer pause is not waited for."""
+
+_QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
+_MODERATION = ("content_filter", "content_policy_violation", "moderation_blocked")
+_PASSING_STATUS = (408, 409, 425)
+
+
+class Kind(Enum):
+    """The consequence of a fault."""
+
+    RATE_LIMITED = auto()
+    """Wait and send less."""
+    PASSING = auto()
+    """Wait and try again."""
+    REFUSED = auto()
+    """The content was declined."""
+    QUESTION = auto()
+    """This request can never succeed, others may."""
+    KEY = auto()
+    """The key is wrong, may not do this, or has no money left."""
+    MODEL = auto()
+    """There is no such model, or no such address."""
+
+
+class Fault(Exception):
+    """One failed try; its text is what the server or the connection said."""
+
+    def __init__(self, kind: Kind, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+def fault_of(error: openai.APIError) -> Fault:
+    """Classifies an error of the `openai` client: by HTTP status where there is one, else as a lost connection."""
+    import openai
+
+    text = f"{type(error).__name__}: {error}"
+    if not isinstance(error, openai.APIStatusError):
+        return Fault(Kind.PASSING, text)
+    return Fault(_kind(error.status_code, error.code), text, retry_after(error.response.headers, time.time()))
+
+
+def _kind(status: int, code: str | None) -> Kind:
+    if status in (401, 402, 403) or code in _QUOTA:
+        return Kind.KEY
+    if status == 404:
+        return Kind.MODEL
+    if status == 429:
+        return Kind.RATE_LIMITED
+    if code in _MODERATION:
+        return Kind.REFUSED
+    return Kind.PASSING if status >= 500 or status in _PASSING_STATUS else Kind.QUESTION
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks to wait, ≥ 0: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
+
+    Args:
+        headers: Of the response; names in lower case, or a mapping that ignores case.
+        now: Unix time, for dates.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, date.timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def pause(retry: int, retry_after: float | None) -> float:
+    """Seconds before the given retry (0 is the first): doubling, bounded, jittered, never less than `retry_after`."""
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(retry, 30)) * random.uniform(0.5, 1.0)
+    return wait if retry_after is None else retry_after + random.uniform(0.0, min(wait, FIRST_WAIT))

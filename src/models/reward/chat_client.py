@@ -1,0 +1,179 @@
+"""`ChatClient`: one endpoint, one connection pool, one limit; a question goes in, a reply or a reason comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from src.errors import ModelUnusable
+from src.models.reward.adaptive_limit import AdaptiveLimit, Gate
+from src.models.reward.api_faults import LONGEST_RETRY_AFTER, Fault, Kind, fault_of, pause
+from src.models.reward.chat_completion import Completion, Dialect, messages_of, read_completion
+from src.models.reward.dialogue import Question, Reply
+from src.models.reward.expected_score import expected_score
+from src.redaction import REDACTED
+
+if TYPE_CHECKING:
+    from src.models.reward.implementations.openai_reward import OpenAIRewardModel
+
+logger = logging.getLogger(__name__)
+
+_NO_KEY = "none"
+_LONGEST_REASON = 500
+
+
+class ChatClient:
+    """Asks one model over HTTP; all its coroutines belong to one event loop.
+
+    A waiting question keeps its place among the concurrent ones: a server in trouble is asked less, and questions that
+    have not been asked yet lose none of their retries to it.
+    """
+
+    def __init__(self, params: OpenAIRewardModel.Params, key: str, limit: AdaptiveLimit, dialect: Dialect) -> None:
+        """Takes the parameters of `OpenAIRewardModel`; an empty key is for servers that want none."""
+        import openai
+
+        self._params = params
+        self._key = key
+        self._client = openai.AsyncOpenAI(
+            api_key=key or _NO_KEY, base_url=params.base_url, timeout=params.timeout, max_retries=0
+        )
+        self._limit = limit
+        self._gate = Gate(limit)
+        self._dialect = dialect
+        self._unusable: str | None = None
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def answer(self, question: Question, data_urls: list[str], attempt: int) -> Reply:
+        """The reply, or a reply with an error after all retries.
+
+        Raises:
+            ModelUnusable: no question can be answered; every later call raises it too, without a request.
+        """
+        body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
+        if self._params.temperature is not None:
+            body["temperature"] = self._params.temperature
+        if self._params.seed is not None:
+            body["seed"] = self._params.seed + attempt
+        usage: dict[str, float] = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
+        async with self._gate:
+            started = time.perf_counter()
+            reply = await self._persist(question, body, usage)
+        seconds = time.perf_counter() - started
+        return replace(reply, usage=self._with_cost(usage), seconds=seconds)
+
+    def _with_cost(self, usage: dict[str, float]) -> dict[str, float]:
+        prompt_price = self._params.price_per_million_prompt_tokens
+        completion_price = self._params.price_per_million_completion_tokens
+        if prompt_price is None or completion_price is None:
+            return usage
+        cost = usage["prompt_tokens"] * prompt_price + usage["completion_tokens"] * completion_price
+        return usage | {"cost": cost / 1e6}
+
+    async def _persist(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> Reply:
+        """Tries until there is a reply or the retries are spent; adds what each request cost to `usage`."""
+        retry = 0
+        while True:
+            try:
+                reply = await self._try(question, body, usage)
+            except Fault as fault:
+                if final := self._give_up(fault, retry):
+                    return final
+                seconds = pause(retry, fault.retry_after)
+                logger.debug("try %d failed, the next in %.1f s: %s", retry + 1, seconds, fault.kind.name)
+            else:
+                self._limit.succeeded(self._gate.in_use)
+                return reply
+            retry += 1
+            await asyncio.sleep(seconds)
+
+    async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> Reply:
+        """One try; a request that is refused for an optional part is sent again without it.
+
+        Raises:
+            Fault: no reply this time.
+            ModelUnusable: no reply ever.
+        """
+        while True:
+            if self._unusable is not None:
+                raise ModelUnusable(self._unusable)
+            options = self._dialect.options(question)
+            usage["calls"] += 1
+            try:
+                completion = await self._send(body | options)
+            except Fault as fault:
+                if fault.kind is Kind.QUESTION and self._dialect.adapt(self._safe(fault), options):
+                    continue
+                raise
+            if completion.usage is not None:
+                usage["prompt_tokens"] += completion.usage.prompt_tokens or 0
+                usage["completion_tokens"] += completion.usage.completion_tokens or 0
+            return _reply(completion, question)
+
+    async def _send(self, body: dict[str, Any]) -> Completion:
+        import openai
+
+        try:
+            async with asyncio.timeout(self._params.timeout):  # the client's own timeout starts anew with every byte
+                # `chat.completions.create` walks through every message again, which costs as much as all the rest.
+                text = await self._client.post("/chat/completions", cast_to=str, body=body)
+        except TimeoutError:
+            raise Fault(Kind.PASSING, f"no answer within {self._params.timeout:g} s") from None
+        except openai.APIError as error:
+            raise fault_of(error) from None
+        return read_completion(text)
+
+    def _give_up(self, fault: Fault, retry: int) -> Reply | None:
+        """Adjusts the limit; the last word on this question, or None when it is worth another try.
+
+        Raises:
+            ModelUnusable: nothing is worth another try.
+        """
+        reason = self._safe(fault)[:_LONGEST_REASON]
+        if fault.kind in (Kind.KEY, Kind.MODEL):
+            self._unusable = self._why_unusable(fault.kind, reason)
+            raise ModelUnusable(self._unusable)
+        if fault.kind is Kind.REFUSED:
+            return Reply(refusal=reason)
+        if fault.kind is Kind.QUESTION:
+            return Reply(error=reason)
+        if fault.kind is Kind.RATE_LIMITED:
+            self._limit.rate_limited(fault.retry_after)
+        else:
+            self._limit.faulted()
+        if retry >= self._params.max_retries:
+            return Reply(error=f"no answer in {retry + 1} tries; the last: {reason}")
+        if fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER:
+            return Reply(error=f"the server asks to wait {fault.retry_after:.0f} s: {reason}")
+        return None
+
+    def _why_unusable(self, kind: Kind, reason: str) -> str:
+        server, variable = self._client.base_url, self._params.api_key_env
+        if kind is Kind.KEY:
+            return f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
+        return f"{server} has no model {self._params.model!r}: {reason}; correct reward_model.params.model or base_url"
+
+    def _safe(self, fault: Fault) -> str:
+        """The fault's text, without the key that a server may repeat in it."""
+        return str(fault).replace(self._key, REDACTED) if self._key else str(fault)
+
+
+def _reply(completion: Completion, question: Question) -> Reply:
+    if not completion.choices:
+        raise Fault(Kind.PASSING, "the server's answer has no choice")
+    choice = completion.choices[0]
+    text, finish, model = choice.message.content or "", choice.finish_reason, completion.model or ""
+    if choice.message.refusal or finish == "content_filter":
+        refusal = choice.message.refusal or text or "stopped by the content filter"
+        return Reply(refusal=refusal, finish_reason=finish, model=model)
+    if not text.strip() and finish != "length":
+        raise Fault(Kind.PASSING, f"the answer is empty (finish_reason {finish})")
+    tokens = choice.logprobs.content if choice.logprobs else None
+    score = expected_score(tokens, *question.score_range) if tokens else None
+    return Reply(text=text, finish_reason=finish, expected_score=score, model=model)

@@ -1,0 +1,77 @@
+"""Images as data URLs, each resized and encoded once however many questions are asked of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+from src.data.image import encode_png
+
+KEPT = 64
+"""Encoded images that are remembered; the longest unused one is forgotten first."""
+
+
+@dataclass(frozen=True)
+class ImagePolicy:
+    """What a judge gets to see of an image: part of its identity."""
+
+    max_side: int | None
+    """Larger images are scaled down (Lanczos) until their longer side has so many pixels; None sends all pixels."""
+    format: Literal["png", "jpeg"]
+    quality: int
+    """JPEG quality, 1–100; PNG is lossless."""
+
+
+class ImageEncoder:
+    """Encodes by a policy and remembers; may be used by several threads at once."""
+
+    def __init__(self, policy: ImagePolicy) -> None:
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, Future[str]] = OrderedDict()
+        self.encoded = 0
+        """How many images were really encoded."""
+
+    def data_url(self, image: Image.Image) -> str:
+        """The image as a `data:` URL; images of equal pixels are encoded once, also when two threads ask at once."""
+        rgb = image.convert("RGB")
+        key = hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).digest()
+        with self._lock:
+            known = self._kept.get(key)
+            future = known or Future()
+            self._kept[key] = future
+            self._kept.move_to_end(key)
+            if known is None:
+                self.encoded += 1
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        if known is None:
+            try:
+                future.set_result(encode(rgb, self._policy))
+            except BaseException as error:  # whoever waits for this image must hear of it too
+                self._kept.pop(key, None)
+                future.set_exception(error)
+        return future.result()
+
+
+def encode(image: Image.Image, policy: ImagePolicy) -> str:
+    """An RGB image as a `data:` URL."""
+    longest = max(image.size)
+    if policy.max_side is not None and longest > policy.max_side:
+        width, height = (max(1, round(side * policy.max_side / longest)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    if policy.format == "png":
+        data = encode_png(image)
+    else:
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=policy.quality)
+        data = buffer.getvalue()
+    return f"data:image/{policy.format};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,305 @@
+"""`Qwen3VLRewardModel`: a vision-language model in this process as the judge."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import pydantic
+from PIL import Image
+
+from src.errors import ModelError
+from src.models.base import ModelParams
+from src.models.device import pick_device, pick_dtype
+from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.reward.exact_expected_score import NumberTokens, expected_score
+from src.models.reward.seeded_sampling import SeededSampler, question_seed
+from src.models.weights import is_local, pinned, resolve_revision
+
+logger = logging.getLogger(__name__)
+
+WITHOUT_EFFECT = ("conda_env", "python_path", "script_path", "timeout")
+"""Params of older configs, which ran the judge in a process of its own."""
+MEMORY_SETTINGS = "batch_size, image_max_side, max_new_tokens, dtype, or device: auto to use all GPUs"
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+_VISION_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id")
+
+
+class Qwen3VLRewardModel(VisionLanguageJudge):
+    """Any `AutoModelForImageTextToText` checkpoint with a chat template: Qwen3-VL, Qwen2.5-VL and others.
+
+    Questions are answered in batches with left padding. Greedy decoding and seeded sampling both give a question the
+    same reply whatever its batch, up to the rounding of the number type: in bfloat16 two nearly equal tokens may swap.
+    The generation settings stored with a checkpoint (sampling, penalties) are not used; only its end tokens are.
+    Control tokens in a question's text are encoded as plain text: no instruction can end its turn or insert an image.
+
+    A batch that fails is halved and asked again, so that only the question at fault gets a reply with `error`.
+
+    Raises:
+        ModelError: on construction, when weights, chat template or device are missing.
+    """
+
+    class Params(ModelParams):
+        """Every key of the older benchmark is accepted; `WITHOUT_EFFECT` lists those that do nothing."""
+
+        model_name: str = "Qwen/Qwen3-VL-30B-A3B-Instruct"
+        """Hub id or local folder."""
+        revision: str | None = None
+        """Branch, tag or commit of a hub model."""
+        device: str = "auto"
+        """`auto` (spread over all GPUs where there are several), `cuda:1`, `cpu` …"""
+        device_ids: list[int] | None = None
+        """With `device: auto` or `cuda`: the GPUs over which the model is spread, instead of all."""
+        dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+        """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
+        use_flash_attention: bool = False
+        """Use the package flash-attn instead of torch's own attention."""
+        trust_remote_code: bool = False
+        """Run Python code that comes with the checkpoint."""
+        max_new_tokens: int = pydantic.Field(512, ge=1)
+        temperature: float = pydantic.Field(0.0, ge=0)
+        """0 is greedy decoding."""
+        top_p: float = pydantic.Field(1.0, gt=0, le=1)
+        """With a temperature: sample from the likeliest tokens that together have this probability."""
+        seed: int = 0
+        """With a temperature: what the draws start from, together with question and attempt."""
+        score_mode: Literal["text", "expected"] = "text"
+        """`expected` adds the mean over the score's probabilities to each reply (`exact_expected_score.py` has the
+        formula), for two or more further passes over the prompt."""
+        compare_with_original: bool = True
+        """Show the source image before the edit."""
+        image_max_side: int | None = pydantic.Field(None, ge=28)
+        """Longest side in pixels of what the judge sees; None leaves it to the checkpoint's processor."""
+        use_batch_inference: bool = True
+        """False asks one question at a time."""
+        batch_size: int = pydantic.Field(4, ge=1)
+        """Questions answered at once; halved for good when memory runs out."""
+        conda_env: str | None = None
+        python_path: str | None = None
+        script_path: str | None = None
+        timeout: float | None = None
+
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = (
+        VisionLanguageJudge.NOT_IN_IDENTITY
+        | {"revision", "use_flash_attention", "use_batch_inference"}
+        | set(WITHOUT_EFFECT)
+    )
+
+    def _initialize(self) -> None:
+        if ignored := [name for name in WITHOUT_EFFECT if self.config.get(name) is not None]:
+            logger.info("reward_model.params: %s have no effect; the judge runs in this process", ", ".join(ignored))
+        self.device = pick_device(self.params.device)
+        self.batch_size = self.params.batch_size if self.params.use_batch_inference else 1
+        self._rows = self.batch_size
+        self._load()
+        self._generation = self._generation_settings()
+        self.model.generation_config = self._generation  # what a call leaves unset would come from the checkpoint's
+        self._ends = frozenset(self._generation.eos_token_id)
+        expected = self.params.score_mode == "expected"
+        self._numbers = NumberTokens.of(self.processor.tokenizer) if expected else None
+
+    def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
+        """Answers in batches; a failure is a reply with `error`, which says what to change when memory ran out."""
+        replies: list[Reply] = []
+        while len(replies) < len(questions):
+            replies += self._answer(questions[len(replies) : len(replies) + self._rows], attempt)
+        return replies
+
+    def _answer(self, questions: Sequence[Question], attempt: int) -> list[Reply]:
+        started = time.perf_counter()
+        reason = None
+        try:
+            replies = self._generate(questions, attempt)
+        except Exception as error:  # a model may fail in any way; the retry below must not run within its traceback
+            reason = self._explain(error, len(questions))
+        seconds = (time.perf_counter() - started) / len(questions)
+        if reason is None:
+            return [replace(reply, seconds=seconds) for reply in replies]
+        self._empty_cache()
+        if len(questions) == 1:
+            return [Reply(error=reason, model=self.params.model_name, seconds=seconds)]
+        logger.warning("a batch of %d questions failed (%s); asking half of it at a time", len(questions), reason)
+        middle = (len(questions) + 1) // 2
+        return self._answer(questions[:middle], attempt) + self._answer(questions[middle:], attempt)
+
+    def _explain(self, error: Exception, rows: int) -> str:
+        if not _out_of_memory(error):
+            return f"{type(error).__name__}: {error}"
+        self._rows = max(1, min(self._rows, rows // 2))
+        return f"out of memory on {self.device} with {rows} questions at once; change {MEMORY_SETTINGS} ({error})"
+
+    def _generate(self, questions: Sequence[Question], attempt: int) -> list[Reply]:
+        import torch
+
+        inputs = self._encode(questions)
+        with torch.inference_mode():
+            output = self.model.generate(
+                **inputs, generation_config=self._generation, logits_processor=self._sampler(questions, attempt)
+            )
+        written = output[:, inputs["input_ids"].shape[1] :].tolist()
+        prompts = inputs["attention_mask"].sum(dim=1).tolist()
+        return [self._reply(*row) for row in zip(questions, written, prompts, strict=True)]
+
+    def _sampler(self, questions: Sequence[Question], attempt: int) -> list[SeededSampler]:
+        if not self.params.temperature:
+            return []
+        seeds = [question_seed(question, self.params.seed, attempt) for question in questions]
+        return [SeededSampler(self.params.temperature, self.params.top_p, seeds)]
+
+    def _reply(self, question: Question, written: list[int], prompt_tokens: int) -> Reply:
+        end = next((index for index, token in enumerate(written) if token in self._ends), None)
+        tokens = written[:end]
+        completion_tokens = len(tokens) + (end is not None)
+        return Reply(
+            text=self.processor.tokenizer.decode(tokens, skip_special_tokens=True),
+            finish_reason="length" if end is None else "stop",
+            expected_score=self._expected_score(question, tokens),
+            usage={"calls": 1.0, "prompt_tokens": float(prompt_tokens), "completion_tokens": float(completion_tokens)},
+            model=self.params.model_name,
+        )
+
+    def _expected_score(self, question: Question, reply: list[int]) -> float | None:
+        if self._numbers is None:
+            return None
+        import torch
+
+        prompt = self._encode([question])
+
+        def next_tokens(start: list[int], count: int) -> torch.Tensor:
+            with torch.inference_mode():
+                logits = self.model(**_lengthened(prompt, start), logits_to_keep=count).logits
+            return logits[0, -count:].float().softmax(dim=-1).cpu()
+
+        low, high = question.score_range
+        return expected_score(reply, self.processor.tokenizer, self._numbers, next_tokens, low, high)
+
+    def _encode(self, questions: Sequence[Question]) -> Any:
+        return self.processor.apply_chat_template(
+            [self._messages(question) for question in questions],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            sanitize_control_tokens=True,
+            processor_kwargs={"padding": True},
+        ).to(self.model.device, self.model.dtype)
+
+    def _messages(self, question: Question) -> list[dict[str, Any]]:
+        content: list[dict[str, Any]] = []
+        for picture in question.images:
+            content += [{"type": "text", "text": picture.label}, {"type": "image", "image": self._seen(picture.image)}]
+        user = {"role": "user", "content": [*content, {"type": "text", "text": question.text}]}
+        if not question.system_prompt:
+            return [user]
+        return [{"role": "system", "content": [{"type": "text", "text": question.system_prompt}]}, user]
+
+    def _seen(self, image: Image.Image) -> Image.Image:
+        side = self.params.image_max_side
+        shrunk = image.convert("RGB")
+        if side is not None:
+            shrunk.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return shrunk
+
+    def load_to_gpu(self) -> None:
+        """Moves the weights to the device; nothing to do for a model spread over several."""
+        if not self._spread:
+            self.model.to(self.device)
+
+    def unload_from_gpu(self) -> None:
+        """Moves the weights to main memory; nothing to do for a model spread over several GPUs."""
+        if not self._spread and self.device != "cpu":
+            self.model.to("cpu")
+            self._empty_cache()
+
+    def _empty_cache(self) -> None:
+        import torch
+
+        if self.device != "cpu":
+            torch.get_device_module(self.device).empty_cache()
+
+    def _load(self) -> None:
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()  # it would be drawn across the run's own display
+        name = self.params.model_name
+        source = {"trust_remote_code": self.params.trust_remote_code, **pinned(name, self.params.revision)}
+        placement = self._placement()
+        if self.params.use_flash_attention:
+            placement["attn_implementation"] = "flash_attention_2"
+        try:
+            self.processor = transformers.AutoProcessor.from_pretrained(name, **source)
+            self.model = transformers.AutoModelForImageTextToText.from_pretrained(
+                name, dtype=pick_dtype(self.params.dtype, self.device), **source, **placement
+            ).eval()
+        except ImportError as error:
+            or_without = ", or set use_flash_attention: false" if self.params.use_flash_attention else ""
+            raise ModelError(f"{name} needs a package that is missing; pip install it{or_without} ({error})") from error
+        except (OSError, ValueError) as error:
+            again = "the folder holds no such model" if is_local(name) else f"complete it with: hf download {name}"
+            raise ModelError(f"{name} could not be loaded as a vision-language model; {again} ({error})") from error
+        self._spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
+        self._check_processor()
+        self.load_to_gpu()
+
+    def _placement(self) -> dict[str, Any]:
+        """The arguments that spread the model over several GPUs; none for a single device."""
+        import torch
+
+        if self.device != "cuda":
+            return {}
+        chosen = self.params.device_ids or (range(torch.cuda.device_count()) if self.params.device == "auto" else [0])
+        if len(chosen) == 1:
+            self.device = f"cuda:{chosen[0]}"
+            return {}
+        return {"device_map": "auto", "max_memory": {index: torch.cuda.mem_get_info(index)[0] for index in chosen}}
+
+    def _check_processor(self) -> None:
+        tokenizer = getattr(self.processor, "tokenizer", None)
+        if tokenizer is None or not (self.processor.chat_template or tokenizer.chat_template):
+            raise ModelError(
+                f"{self.params.model_name} has no chat template, so it cannot be asked; name an instruct model"
+            )
+        tokenizer.padding_side = "left"
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+
+    def _generation_settings(self) -> Any:
+        from transformers import GenerationConfig
+
+        tokenizer, stored = self.processor.tokenizer, self.model.generation_config.eos_token_id
+        ends = {tokenizer.eos_token_id, *(stored if isinstance(stored, list) else [stored])}
+        vision = {getattr(self.model.config, name, None) for name in _VISION_TOKENS}
+        return GenerationConfig(
+            max_new_tokens=self.params.max_new_tokens,
+            do_sample=False,
+            eos_token_id=sorted(token for token in ends if token is not None),
+            pad_token_id=tokenizer.pad_token_id,
+            suppress_tokens=sorted(token for token in vision if token is not None) or None,
+        )
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """The hub commit, or the fingerprint of the local folder."""
+        checked = cls.Params(**params)
+        return resolve_revision(checked.model_name, checked.revision)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch has a class of its own for this on CUDA only
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _MEMORY_WORDS)
+
+
+def _lengthened(prompt: Any, tokens: list[int]) -> dict[str, Any]:
+    """The inputs of one prompt with the first tokens of a reply after it."""
+    import torch
+
+    ids = prompt["input_ids"]
+    added = torch.tensor([tokens], dtype=ids.dtype, device=ids.device)
+    zeros, ones = torch.zeros_like(added), torch.ones_like(added)
+    longer = {"input_ids": added, "attention_mask": ones, "mm_token_type_ids": zeros, "token_type_ids": zeros}
+    return {
+        name: torch.cat([value, longer[name].to(value.dtype)], dim=1) if name in longer else value
+        for name, value in prompt.items()
+    }
