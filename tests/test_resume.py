@@ -135,11 +135,11 @@ def config_file(tmp_path: Path, data: Path, out: str) -> Path:
         "benchmark": {"data_path": str(data)},
         "diffusion_model": {
             "class_path": "tests.plugins.InvertEditor",
-            "params": {"log": str(tmp_path / f"{out}.edits"), "seconds": 0.01},
+            "params": {"log": str(tmp_path / f"{out}.edits"), "seconds": 0.04},
         },
         "reward_model": {
             "class_path": "tests.plugins.BrightnessJudge",
-            "params": {"log": str(tmp_path / f"{out}.verdicts"), "seconds": 0.02, "concurrency": 2},
+            "params": {"log": str(tmp_path / f"{out}.verdicts"), "seconds": 0.05, "concurrency": 2},
         },
         "evaluation": {"output_dir": str(tmp_path / out)},
     }
@@ -152,6 +152,14 @@ def start(config: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def wait_for_lines(log: Path, count: int) -> None:
+    """Until a log has so many lines, so that a test interrupts work at its height on slow machines as on fast ones."""
+    deadline = time.monotonic() + 90
+    while not log.exists() or len(log.read_text().splitlines()) < count:
+        assert time.monotonic() < deadline, f"{log.name} never had {count} lines"
+        time.sleep(0.005)
+
+
 def latest_report(out: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(max((out / "results").glob("*.json")).read_text())
     return report
@@ -162,15 +170,18 @@ def test_a_run_killed_again_and_again_redoes_nothing_and_ends_like_an_unbroken_o
 ) -> None:
     data = write_benchmark(40)
     unbroken = start(config_file(tmp_path, data, "unbroken"))
-    assert unbroken.wait(60) == 0
     config, dice = config_file(tmp_path, data, "killed"), random.Random(7)
+    lines = 0
     for _ in range(3):
+        lines += dice.randint(3, 9)
         process = start(config, "--resume")
-        time.sleep(0.6 + dice.random() * 0.5)
+        wait_for_lines(tmp_path / "killed.edits", lines)
+        time.sleep(dice.random() * 0.05)
         process.kill()
         process.wait(10)
     final = start(config, "--resume")
-    assert final.wait(60) == 0, final.stdout and final.stdout.read()
+    assert final.wait(90) == 0, final.stdout and final.stdout.read()
+    assert unbroken.wait(90) == 0
     assert comparable(latest_report(tmp_path / "killed")) == comparable(latest_report(tmp_path / "unbroken"))
     edits = Counter((tmp_path / "killed.edits").read_text().split())
     in_flight_at_most = 3 * 4  # an editor and its store, each kill
@@ -179,13 +190,11 @@ def test_a_run_killed_again_and_again_redoes_nothing_and_ends_like_an_unbroken_o
 
 
 def test_ctrl_c_stores_what_is_in_flight_and_says_how_to_go_on(write_benchmark: Write, tmp_path: Path) -> None:
-    config = config_file(tmp_path, write_benchmark(200), "out")
+    config = config_file(tmp_path, write_benchmark(400), "out")
     process = start(config)
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "out.verdicts").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_lines(tmp_path / "out.verdicts", 3)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "--resume" in output
     edits, verdicts = ((tmp_path / f"out.{name}").read_text().splitlines() for name in ("edits", "verdicts"))
@@ -195,7 +204,7 @@ def test_ctrl_c_stores_what_is_in_flight_and_says_how_to_go_on(write_benchmark: 
     report = latest_report(tmp_path / "out")
     assert report["timings"]["edits_made"] == len(edits), "no finished edit was lost"
     assert report["overall_statistics"]["num_samples"] == len(verdicts), rebuilt.stdout
-    assert len(edits) < 200
+    assert len(edits) < 400
 
 
 def test_a_record_of_something_else_is_refused_with_advice(
