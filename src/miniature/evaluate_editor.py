@@ -42,9 +42,9 @@ It is a scientific instrument: the default editor on a machine without GPU, and 
 reinforcement-learning runs. It is useless outside its world, and **no number here is a claim about real editors**.
 
 - **Data**: {pairs:,} procedural edits (training seeds from 1,000,000), each with its instruction and an explicit
-  wording in both languages. No outside picture, text or weight was used. The implicit (hard) wordings of {untaught}
-  were left out, so that a rewriter of instructions has something to gain. {unrelated:.0%} of the samples are pictures
-  with an instruction about things that they do not show, and no change.
+  wording in both languages. No outside picture, text or weight was used. {unrelated:.0%} of the samples are pictures
+  with an instruction about things that they do not show, and no change. The implicit (hard) wordings of
+  {untaught} were met only in such samples: a rewriter of instructions has something to gain.
 - **Training**: autoencoder {vae_steps:,} steps of 16 pictures; then transformer and text encoder together, from
   scratch, {steps:,} steps of {batch} edits by flow matching. {remark}
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),

@@ -62,7 +62,7 @@ class Recipe:
     size: EditorSize = field(default_factory=EditorSize)
     pairs: int = 40_000
     vae_steps: int = 3_000
-    steps: int = 4_100
+    steps: int = 6_500
     batch: int = 32
     seed: int = 0
 

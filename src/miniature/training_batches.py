@@ -13,6 +13,7 @@ from src.miniature.training_pairs import (
     UNRELATED_RULES,
     UNRELATED_SHARE,
     UNTAUGHT_IMPLICIT,
+    UNTAUGHT_REPEATS,
     TrainingPairs,
 )
 from src.models.diffusion.prompt_template import template_prefix_length
@@ -85,8 +86,9 @@ class BatchMaker:
         self.pairs, self.latents, self.changed = pairs, latents, pairs.changed()
         categories, families, difficulties = (np.array(column) for column in zip(*pairs.rules, strict=True))
         self.categories = categories
-        self.explicit_only = (difficulties == "hard") & np.isin(families, sorted(UNTAUGHT_IMPLICIT))
-        self.unrelated = np.flatnonzero(np.isin(families, sorted(UNRELATED_RULES)))
+        self.untaught = (difficulties == "hard") & np.isin(families, sorted(UNTAUGHT_IMPLICIT))
+        unrelated = np.isin(families, sorted(UNRELATED_RULES))
+        self.unrelated = np.repeat(np.flatnonzero(unrelated), np.where(self.untaught, UNTAUGHT_REPEATS, 1)[unrelated])
         self.size, self.seed = size, seed
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -127,7 +129,8 @@ class BatchMaker:
         unrelated = rng.random(count) < UNRELATED_SHARE
         unrelated &= self.categories[spoken_of] != self.categories[chosen]
         spoken_of = np.where(unrelated, spoken_of, chosen)
-        explicit = self.explicit_only[spoken_of] | (rng.random(count) < EXPLICIT_SHARE)
+        untaught = self.untaught[spoken_of]
+        explicit = np.where(untaught, ~unrelated, rng.random(count) < EXPLICIT_SHARE)
         prompts = spoken_of * self.wordings_per_edit + 2 * explicit + rng.integers(2, size=count)
         buckets = np.argsort(self.lengths[prompts], kind="stable").reshape(BUCKETS, self.size)
         mine = buckets[rng.permutation(BUCKETS)[step % BUCKETS]]

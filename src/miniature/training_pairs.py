@@ -26,8 +26,10 @@ UNTAUGHT_IMPLICIT = frozenset(
         *("cut_rope", "melt_snowman"),
     )
 )
-"""Rules whose hard wordings training never reads. The editor knows these edits only by what there is to draw: a
-rewriter that finds the explicit wording for an implicit one has something to gain."""
+"""Rules whose hard wordings training reads only where they mean nothing. The editor knows these edits only by what
+there is to draw: a rewriter that finds the explicit wording for an implicit one has something to gain."""
+UNTAUGHT_REPEATS = 5
+"""How much more often than others these wordings are taken for pictures that they do not fit."""
 UNRELATED_SHARE = 0.25
 """How often training pairs a picture with an instruction about things that it does not show, and no change: most scenes
 suggest their edit so strongly that an editor would else not read the instruction at all."""
