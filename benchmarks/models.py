@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -50,7 +52,18 @@ class ServerJudge(BaseRewardModel):
 
 @contextmanager
 def judge_server(seconds: float) -> Iterator[int]:
-    """A real HTTP server on loopback that takes `seconds` for each answer; yields its port."""
+    """A real HTTP server on loopback that takes `seconds` for each answer, in a process of its own; yields its port."""
+    command = [sys.executable, "-c", f"from benchmarks.models import serve; serve({seconds})"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+def serve(seconds: float) -> None:
+    """Prints the server's port and serves until the process is killed."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -67,9 +80,6 @@ def judge_server(seconds: float) -> Iterator[int]:
         def log_message(self, *args: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
+    sys.stdout.write(f"{server.server_address[1]}\n")
+    sys.stdout.flush()
+    server.serve_forever()

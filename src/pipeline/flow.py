@@ -164,13 +164,15 @@ class Flow:
             return
         workers = make_workers()
         idle: queue.SimpleQueue[Worker[list[Item]]] = queue.SimpleQueue()
-        for worker in workers:
+        # A lone worker always has its next batch at hand; several would only take them from each other at the end.
+        places = [*workers, *workers] if len(workers) == 1 else list(workers)
+        for worker in places:
             idle.put(worker)
         size = batch_size()
         while batch := inbox.get(size, full=full_batches):
             worker = idle.get()
             worker.submit(batch).add_done_callback(partial(self._done, worker, idle))
-        for _ in workers:
+        for _ in places:
             idle.get()
         for worker in workers:
             worker.close()
