@@ -238,11 +238,12 @@ def test_every_bucket_of_a_group_of_steps_is_used_once(trained: dict[str, Any], 
 
 def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any], pipeline: Any) -> None:
     groups = evaluate(pipeline, count=1, steps=1)
-    card = model_card(trained["folder"] / "editor", pipeline, groups, seconds_per_edit=0.5)
+    card = model_card(trained["folder"] / "editor", pipeline, groups, seconds_per_edit=0.5, remark="By hand.")
     assert {(group.category, group.difficulty) for group in groups} == set(product(CATEGORIES, DIFFICULTIES))
     assert all(group.no_edit == 0.0 and group.exact == 10.0 for group in groups)
     assert "| 指代 | hard |" in card
     assert "30 procedural edits" in card
+    assert "By hand." in card
 
 
 def test_a_set_of_edits_keeps_to_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
