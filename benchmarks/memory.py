@@ -35,7 +35,7 @@ def main() -> None:
     largest = parser.parse_args().largest
     rows, peaks = [], []
     for samples in (size for size in SIZES if size <= largest):
-        with tempfile.TemporaryDirectory(dir=".") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             data = write_benchmark(Path(folder) / "benchmark.json", samples, SIDE)
             command = [sys.executable, "-c", RUN, str(data), f"{folder}/out", str(samples)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)

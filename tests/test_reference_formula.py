@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.rewards.reference_formula import TOLERATED_DAMAGE, compare_with_reference
+from src.rewards.reference_formula import UNSEEN_DAMAGE, compare_with_reference
 
 
 def picture(seed: int) -> np.ndarray:
@@ -43,8 +43,8 @@ def test_no_edit_scores_zero_and_the_reference_ten(corner: int, side: int, level
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 100), st.integers(1, 20))
-def test_damage_outside_the_change_lowers_the_score(damage: int, width: int) -> None:
+@given(st.integers(17, 100), st.integers(1, 20))
+def test_visible_damage_outside_the_change_lowers_the_score(damage: int, width: int) -> None:
     source = canvas()
     reference = with_square(source, 0, 6, 200)
     damaged = reference.copy()
@@ -82,14 +82,20 @@ def test_overshooting_is_no_negative_progress() -> None:
     assert result.change == 0.0
 
 
-def test_preservation_falls_linearly_to_zero_at_the_tolerated_damage() -> None:
+def test_noise_that_nobody_sees_costs_nothing() -> None:
     source = canvas()
     reference = with_square(source, 0, 6, 200)
-    damage = round(255 * TOLERATED_DAMAGE / 2)
-    result = compare_with_reference(
-        source, np.where(reference == 200, reference, reference + damage).astype(np.uint8), reference
-    )
-    assert result.preservation == pytest.approx(1.0 - damage / 255 / TOLERATED_DAMAGE)
+    noisy = np.where(reference == 200, reference, reference + UNSEEN_DAMAGE).astype(np.uint8)
+    assert compare_with_reference(source, noisy, reference).score == 10.0
+
+
+def test_damage_as_large_as_the_demanded_change_leaves_nothing() -> None:
+    source = canvas()
+    reference = with_square(source, 0, 8, 200)
+    twice = with_square(reference, 14, 9, 200)
+    half = with_square(reference, 14, 6, 200)
+    assert compare_with_reference(source, twice, reference).score == 0.0
+    assert 2.0 < compare_with_reference(source, half, reference).score < 8.0
 
 
 def test_a_change_of_the_whole_picture_leaves_nothing_to_preserve() -> None:

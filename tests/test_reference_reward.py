@@ -32,7 +32,7 @@ def test_half_of_the_change_gets_half_of_the_points() -> None:
 
 def test_damage_elsewhere_costs_points_and_shows_in_the_dimensions() -> None:
     damaged = REFERENCE.copy()
-    damaged.paste((60, 200, 30), (24, 0, 32, 32))
+    damaged.paste((60, 200, 30), (28, 0, 32, 8))
     judgement = ReferenceRewardModel({}).judge(JudgeRequest(damaged, SOURCE, "", "", reference_image=REFERENCE))
     assert judgement.dimensions["change"] == 10.0
     assert 0 < judgement.score == judgement.dimensions["preservation"] < 10  # type: ignore[operator]

@@ -10,8 +10,10 @@ CHANGE_THRESHOLD = 8
 """A pixel belongs to the change when a channel differs by more than this many of 255 grey levels."""
 SMALLEST_COMPONENT = 4
 """Connected components with fewer pixels are judged together, as one."""
-TOLERATED_DAMAGE = 0.10
-"""Mean absolute change (0–1) of the pixels that should stay at which `preservation` reaches zero."""
+UNSEEN_DAMAGE = 16
+"""Changes of up to this many grey levels in pixels that should stay are forgiven: autoencoders leave such noise."""
+TOLERATED_DAMAGE = (0.02, 0.10)
+"""Bounds of the mean damage (0–1) of the pixels that should stay at which `preservation` reaches zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,11 @@ def compare_with_reference(source: np.ndarray, edited: np.ndarray, reference: np
     - M falls into 8-connected components; those under `SMALLEST_COMPONENT` pixels form one component together.
     - `progress` of a component = clip(1 − Σ|edited − reference| / Σ|source − reference|, 0, 1) over its pixels.
     - `change` = mean progress over the components, so that a small change counts as much as a large one.
-    - `preservation` = max(0, 1 − mean|edited − source| / `TOLERATED_DAMAGE`) over the pixels outside M, grown by one
-      pixel to forgive soft edges; 1 when no pixel is outside.
+    - `damage` = mean of max(0, |edited − source| − `UNSEEN_DAMAGE`) / 255 over the pixels outside M, grown by one pixel
+      to forgive soft edges; |·| is the mean over the channels here.
+    - `demand` = Σ|reference − source| / 255 over M, divided by the number of those outside pixels: what the demanded
+      change would cost as damage, so that removing two objects for one leaves nothing of the score.
+    - `preservation` = max(0, 1 − damage / demand), with demand kept within `TOLERATED_DAMAGE`; 1 if nothing is outside.
     - `score` = 10 × change × preservation.
 
     The formula is this project's own.
@@ -58,7 +63,7 @@ def compare_with_reference(source: np.ndarray, edited: np.ndarray, reference: np
     if not changed.any():
         raise ValueError("source and reference show no difference, so progress towards the reference is undefined")
     change = _mean_progress(changed, np.abs(after - wanted).sum(axis=2), np.abs(before - wanted).sum(axis=2))
-    preservation = _preservation(changed, np.abs(after - before))
+    preservation = _preservation(changed, np.abs(after - before).mean(axis=2), np.abs(wanted - before).mean(axis=2))
     return ReferenceComparison(score=10.0 * change * preservation, change=change, preservation=preservation)
 
 
@@ -86,10 +91,12 @@ def _mean_progress(changed: np.ndarray, remaining: np.ndarray, demanded: np.ndar
     return float(np.clip(1.0 - left / full, 0.0, 1.0).mean())
 
 
-def _preservation(changed: np.ndarray, damage: np.ndarray) -> float:
+def _preservation(changed: np.ndarray, difference: np.ndarray, demanded: np.ndarray) -> float:
     from scipy import ndimage
 
     outside = ~ndimage.binary_dilation(changed, structure=np.ones((3, 3)))
     if not outside.any():
         return 1.0
-    return float(max(0.0, 1.0 - damage[outside].mean() / 255.0 / TOLERATED_DAMAGE))
+    damage = np.maximum(0.0, difference[outside] - UNSEEN_DAMAGE).mean() / 255.0
+    demand = demanded[changed].sum() / outside.sum() / 255.0
+    return float(max(0.0, 1.0 - damage / np.clip(demand, *TOLERATED_DAMAGE)))

@@ -19,9 +19,9 @@ class ReferenceRewardModel(BaseRewardModel):
     """Scores how much of the demanded change was made and how well the rest was left alone.
 
     `score = 10 × change × preservation`: `change` (0–1) is the mean progress from source to reference over the
-    connected components of the pixels in which the two differ; `preservation` (0–1) falls with the mean change of all
-    other pixels and reaches zero at 10 % of the grey scale. The untouched source gets 0, the reference itself 10. The
-    exact formula is in `src/rewards/reference_formula.py`.
+    connected components of the pixels in which the two differ; `preservation` (0–1) falls with the visible change of
+    all other pixels and reaches zero when that is as large as the demanded change. The untouched source gets 0, the
+    reference itself 10. The exact formula is in `src/rewards/reference_formula.py`.
 
     Source and edit are resized (bicubic) to the size of the reference first. Samples without a reference image, or with
     one that equals the source, are not applicable.
