@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import numpy as np
 
 from src.miniature.editor_architecture import IMAGE_SIDE
+from src.models.diffusion.condition_size import condition_sizes
 from src.models.diffusion.prompt_template import template_prefix_length
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ def edit_pictures(
         The edited pictures: uint8 (n, 64, 64, 3).
     """
     import torch
-    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as stock
     from PIL import Image
 
     pipeline.prompt_template_encode_start_idx = template_prefix_length(
@@ -49,7 +48,7 @@ def edit_pictures(
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
     edited = []
-    with mock.patch.object(stock, "calculate_dimensions", return_value=(IMAGE_SIDE, IMAGE_SIDE, None)):
+    with condition_sizes(pipeline, IMAGE_SIDE, None):
         for start in range(0, len(pictures), BATCH):
             result = pipeline(
                 image=[Image.fromarray(picture) for picture in pictures[start : start + BATCH]],
