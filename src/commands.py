@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -83,10 +83,9 @@ def report(output_dir: Path) -> None:
         from src.pipeline.evaluation import report_run
         from src.pipeline.record import Record
 
-        record = Record(output_dir, must_exist=True)
-        info = record.latest_run()
-        config = parse_config(info.config, f"the configuration stored in {output_dir}")
-        outcome = report_run(record, config.moved_to(output_dir))
+        with closing(Record(output_dir, must_exist=True)) as record:
+            config = parse_config(record.latest_run().config, f"the configuration stored in {output_dir}")
+            outcome = report_run(record, config.moved_to(output_dir))
         _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
 
 

@@ -46,8 +46,10 @@ def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
             continue
         categories[item.category] += 1
-        verdicts += record is None or not record.has_verdict(keys.verdict_key)
-        edits += record is None or not (record.has_verdict(keys.verdict_key) or record.has_edit(keys.edit_key))
+        judged = record is not None and record.has_verdict(keys.verdict_key)
+        edited = judged or (record is not None and record.has_edit(keys.edit_key))
+        verdicts += not judged
+        edits += not edited
     total = sum(categories.values())
     yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
     yield (

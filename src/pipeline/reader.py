@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError, content_hash, decode_image
 from src.data.sample import BadSample, EditSample
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
@@ -55,12 +55,13 @@ class Reader:
 
     def _dispatch(self, sample: EditSample) -> None:
         try:
-            keys = self._plan.keys(sample, content_hash(sample.source.read_bytes()))
+            data = sample.source.read_bytes()
+            keys = self._plan.keys(sample, content_hash(data))
             job = Job(sample, keys)
             verdict_known = self._record.has_verdict(keys.verdict_key)
             edit_known = self._record.has_edit(keys.edit_key)
             if not verdict_known and not edit_known:
-                job.source = sample.source.decode()
+                job.source = decode_image(data)
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return
