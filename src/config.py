@@ -65,6 +65,9 @@ class ModelConfig(_Section):
     type: str | None = None
 
 
+DEFAULT_SCORER = "src.rewards.category_scorer.CategoryScorer"
+
+
 class PromptConfig(_Section):
     """Judge prompts of one category; `{original_description}` and `{edit_instruction}` are filled in."""
 
@@ -138,7 +141,9 @@ class Config(_Section):
 
     benchmark: BenchmarkConfig
     diffusion_model: ModelConfig
-    reward_model: ModelConfig
+    reward_model: ModelConfig | None = None
+    """The judge. Only scorers that look at the edit by themselves do without."""
+    scorer: ModelConfig = ModelConfig(class_path=DEFAULT_SCORER)
     prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)
     evaluation: EvaluationConfig = pydantic.Field(default_factory=EvaluationConfig)
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)

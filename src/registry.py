@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +17,11 @@ from src.errors import ConfigError, EditLoopError, ModelError, did_you_mean
 from src.models.base import BaseModel
 from src.validation import config_error
 
+Named = TypeVar("Named")
 ModelClass = TypeVar("ModelClass", bound=BaseModel)
 
 
-def load_class(class_path: str, base: type[ModelClass]) -> type[ModelClass]:
+def load_class(class_path: str, base: type[Named]) -> type[Named]:
     """Imports `package.module.ClassName`; modules outside this project are found from the working directory as well.
 
     Raises:
@@ -74,18 +76,19 @@ def _sibling_modules(module_name: str) -> list[str]:
     return [f"{parent}.{module.name}" for module in pkgutil.iter_modules(locations)]
 
 
-def check_params(model_class: type[BaseModel], params: dict[str, Any], where: str) -> None:
-    """Checks `params` against the class's typed parameters, if it has any, before anything loads.
+def check_params(named: type, params: Mapping[str, Any], where: str) -> None:
+    """Checks `params` against the class's typed parameters (`Params`), if it has any, before anything loads.
 
     Raises:
         ConfigError: naming each wrong key.
     """
-    if model_class.Params is None:
+    typed: type[pydantic.BaseModel] | None = getattr(named, "Params", None)
+    if typed is None:
         return
     try:
-        model_class.Params(**params)
+        typed(**params)
     except pydantic.ValidationError as error:
-        raise config_error(error, model_class.Params, f"{where} of {model_class.__name__}") from error
+        raise config_error(error, typed, f"{where} of {named.__name__}") from error
 
 
 def build(model_class: type[ModelClass], params: dict[str, Any]) -> ModelClass:

@@ -46,3 +46,13 @@ class ForgetfulJudge(ScriptedJudge):
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
         replies = super().ask(questions, attempt)
         return replies[:-1] if len(replies) > 1 else replies
+
+
+class TiringJudge(VisionLanguageJudge):
+    """Gives the texts of `scores` one after the other, whatever it is asked."""
+
+    def _initialize(self) -> None:
+        self.left = list(self.config["scores"])
+
+    def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
+        return [Reply(self.left.pop(0), "stop") for _ in questions]

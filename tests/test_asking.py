@@ -8,9 +8,10 @@ from PIL import Image
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.dialogue import NoScore, Question, before_and_after
-from src.rewards.asking import MOST_ATTEMPTS, Answer, ask_for_scores
+from src.rewards.asking import MOST_ATTEMPTS, Answer, ask_repeatedly, score_enquiry
+from src.rewards.asking import ask as ask_all
 from src.rewards.verdict import Status
-from tests.scripted_judge import BlindJudge, ForgetfulJudge, ScriptedJudge
+from tests.scripted_judge import BlindJudge, ForgetfulJudge, ScriptedJudge, TiringJudge
 
 SOURCE = Image.new("RGB", (4, 4), "red")
 EDITED = Image.new("RGB", (4, 4), "blue")
@@ -22,16 +23,20 @@ def question(text: str, **changes: Any) -> Question:
 
 def ask(replies: list[Any], **changes: Any) -> tuple[Answer, ScriptedJudge]:
     judge = ScriptedJudge({"script": {"q": replies}})
-    (answer,) = ask_for_scores(judge, [question("q", **changes)])
+    (answer,) = ask_all(judge, [score_enquiry(question("q", **changes))])
     return answer, judge
+
+
+def score(answer: Answer) -> float | None:
+    return None if answer.values is None else answer.values["score"]
 
 
 def test_answers_come_in_the_order_of_the_questions() -> None:
     judge = ScriptedJudge(
         {"script": {"first": ["hm", "Score: 1"], "second": ["Score: 2"], "third": ["hm", "Score: 3"]}}
     )
-    answers = ask_for_scores(judge, [question("first"), question("second"), question("third")])
-    assert [answer.score for answer in answers] == [1.0, 2.0, 3.0]
+    answers = ask_all(judge, [score_enquiry(one) for one in (question("first"), question("second"), question("third"))])
+    assert [score(answer) for answer in answers] == [1.0, 2.0, 3.0]
     assert [[asked.text for asked in call] for call in judge.asked] == [
         ["first", "second", "third"],
         ["first", "third"],
@@ -40,7 +45,7 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
 
 def test_an_unreadable_reply_is_asked_again_and_every_reply_is_kept_and_paid_for() -> None:
     answer, _ = ask(["no idea", "Score: 6\nScore: 7", "Score: 7"])
-    assert (answer.status, answer.score, answer.reason) == (Status.SCORED, 7.0, None)
+    assert (answer.status, score(answer), answer.reason) == (Status.SCORED, 7.0, None)
     assert answer.replies == ("no idea", "Score: 6\nScore: 7", "Score: 7")
     assert answer.usage == {"calls": 3, "cost": 0.75}
     assert (answer.model, answer.seconds) == ("scripted-2", 1.5)
@@ -64,7 +69,7 @@ def test_each_failure_has_its_status_and_reason_and_no_score(
     reply: Any, status: Status, reason: str, calls: int
 ) -> None:
     answer, judge = ask([reply])
-    assert (answer.status, answer.score) == (status, None)
+    assert (answer.status, score(answer)) == (status, None)
     assert reason in str(answer.reason)
     assert len(judge.asked) == calls
 
@@ -78,21 +83,23 @@ def test_a_refusal_after_an_unreadable_reply_ends_the_asking() -> None:
 
 def test_an_expected_score_goes_before_the_text_and_needs_no_complete_reply() -> None:
     answer, _ = ask([{"text": "Score: 7", "finish_reason": "length", "expected_score": 6.8}])
-    assert answer.score == 6.8
+    assert score(answer) == 6.8
     answer, _ = ask([{"text": "4", "expected_score": 12.0}], score_range=(0.0, 25.0))
-    assert answer.score == 12.0
+    assert score(answer) == 12.0
 
 
 def test_a_judge_that_fails_on_one_question_still_answers_its_neighbours() -> None:
     judge = ScriptedJudge({"script": {"good": ["Score: 9"], "bad": ["boom"]}})
-    answers = ask_for_scores(judge, [question("good 1"), question("bad"), question("good 2")])
-    assert [answer.score for answer in answers] == [9.0, None, 9.0]
+    answers = ask_all(judge, [score_enquiry(one) for one in (question("good 1"), question("bad"), question("good 2"))])
+    assert [score(answer) for answer in answers] == [9.0, None, 9.0]
     assert answers[1].status is Status.JUDGE_FAILED
 
 
 def test_replies_that_do_not_match_the_questions_in_number_are_never_assigned() -> None:
     judge = ForgetfulJudge({"script": {"a": ["Score: 1"], "b": ["Score: 2"]}})
-    assert [answer.score for answer in ask_for_scores(judge, [question("a"), question("b")])] == [1.0, 2.0]
+    assert [
+        score(answer) for answer in ask_all(judge, [score_enquiry(one) for one in (question("a"), question("b"))])
+    ] == [1.0, 2.0]
 
 
 def test_an_unusable_judge_stops_everything() -> None:
@@ -102,7 +109,7 @@ def test_an_unusable_judge_stops_everything() -> None:
 
 def test_no_question_is_no_call() -> None:
     judge = ScriptedJudge({"script": {}})
-    assert ask_for_scores(judge, []) == []
+    assert ask_all(judge, []) == []
     assert judge.asked == []
 
 
@@ -127,3 +134,15 @@ def test_a_judge_that_does_not_compare_is_not_shown_the_source() -> None:
     judgement = judge.judge(JudgeRequest(EDITED, SOURCE, "", "", "You judge.", "rate it"))
     assert (judgement.score, judgement.replies) == (7.0, ("7",))
     assert [shown.image for shown in judge.asked[0][0].images] == [EDITED]
+
+
+def test_the_value_of_a_repeated_enquiry_is_the_mean_of_the_replies_that_could_be_read() -> None:
+    judge = TiringJudge({"scores": ["4", "hm", "8", "1", "hm", "hm"]})
+    answers = ask_repeatedly(judge, [score_enquiry(question("first")), score_enquiry(question("second"))], repeats=2)
+    assert [score(answer) for answer in answers] == [4.0, 4.5]
+    assert answers[0].replies == ("4", "hm", "hm", "hm")
+
+
+def test_a_repeated_enquiry_without_any_value_keeps_the_status_of_its_last_reply() -> None:
+    (answer,) = ask_repeatedly(TiringJudge({"scores": ["hm"] * 6}), [score_enquiry(question("q"))], repeats=2)
+    assert (answer.status, answer.values) == (Status.UNPARSABLE, None)

@@ -13,8 +13,9 @@ from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import EditedSample
+from src.rewards.base import EditedSample, ScorerSetting
 from src.rewards.category_scorer import CategoryScorer
+from src.rewards.judge_handle import JudgeHandle
 from src.rewards.verdict import Status
 
 SOURCE = Image.new("RGB", (4, 4), "red")
@@ -37,13 +38,13 @@ def lazy(image: Image.Image) -> LazyImage:
 
 def scorer(script: dict[str, list[Any]] | None = None, judge: str = "ScriptedJudge", **changes: Any) -> CategoryScorer:
     config = ModelConfig(class_path=f"tests.scripted_judge.{judge}", params={"script": script or {"": ["Score: 7"]}})
-    made = CategoryScorer(config, **{"prompts": {}, **changes})
+    made = CategoryScorer({}, ScorerSetting(JudgeHandle(config), **changes))
     made.load()
     return made
 
 
 def asked(made: CategoryScorer) -> list[list[Any]]:
-    return made._judge.asked  # type: ignore[union-attr]
+    return made.setting.judge.model.asked  # type: ignore[union-attr]
 
 
 def test_a_vision_language_judge_is_asked_the_shipped_rubric_of_the_category() -> None:
@@ -83,8 +84,9 @@ def test_an_unknown_category_without_a_prompt_is_a_config_error() -> None:
 
 
 def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
-    made = CategoryScorer(ModelConfig(class_path="tests.plugins.PromptJudge"), {})
-    assert not made.has_prompt("物理")
+    made = CategoryScorer({}, ScorerSetting(JudgeHandle(ModelConfig(class_path="tests.plugins.PromptJudge"))))
+    with pytest.raises(ConfigError, match="PromptJudge needs a prompt"):
+        made.check_categories(["物理"])
     with pytest.raises(ConfigError, match="PromptJudge needs a prompt"):
         made.question(sample())
 

@@ -22,7 +22,8 @@ def check_run(config: Config) -> Iterator[str]:
     """
     plan = RunPlan(config)
     yield f"editor   {plan.editor_identity['class']}, {len(plan.editor_replicas())} replica(s)"
-    yield f"judge    {plan.scorer_identity['judge']['class']}"
+    yield f"scorer   {plan.scorer_identity['class']}"
+    yield f"judge    {plan.judge.identity()['class'] if plan.judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     output_dir = config.evaluation.output_dir
     record = Record(output_dir) if (output_dir / RECORD_NAME).is_file() else None

@@ -201,7 +201,7 @@ class Evaluation:
                 to_judge.put(job)
 
     def _judge_workers(self) -> list[ThreadWorker[Job]]:
-        with self._loading(self._plan.scorer.judge_class.__name__):
+        with self._loading(self._plan.judge.name if self._plan.judge else type(self._plan.scorer).__name__):
             self._plan.scorer.load()
         return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
 

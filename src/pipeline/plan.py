@@ -10,14 +10,15 @@ import src
 from src.config import Config
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.errors import ConfigError
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.record import SampleKeys
 from src.pipeline.results import RunInfo
 from src.registry import check_params, load_class
-from src.rewards.category_scorer import CategoryScorer, missing_prompt
+from src.rewards.base import ScorerSetting
+from src.rewards.build import build_scorer
+from src.rewards.judge_handle import JudgeHandle
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 
@@ -35,17 +36,14 @@ class RunPlan:
         editor = config.diffusion_model
         self.editor_class = load_class(editor.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
         check_params(self.editor_class, editor.params, "diffusion_model.params")
-        self.scorer = CategoryScorer(config.reward_model, config.prompts, config.benchmark.language)
-        self._check_prompts()
+        self.judge = JudgeHandle(config.reward_model) if config.reward_model else None
+        setting = ScorerSetting(self.judge, config.prompts, config.benchmark.language)
+        self.scorer = build_scorer(config.scorer, setting)
+        self.scorer.check_categories(config.benchmark.categories or [])
         self.editor_identity = self.editor_class.identity(editor.params)
         self.scorer_identity = self.scorer.identity()
         self._editor_digest = digest(self.editor_identity)
         self._scorer_digest = digest(self.scorer_identity)
-
-    def _check_prompts(self) -> None:
-        for category in self.config.benchmark.categories or []:
-            if not self.scorer.has_prompt(category):
-                raise ConfigError(missing_prompt(category, self.config.reward_model.class_path))
 
     @property
     def selection(self) -> Selection:
@@ -61,7 +59,8 @@ class RunPlan:
     @property
     def run_key(self) -> str:
         """Equal for two runs exactly when they ask for the same results."""
-        prompts = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
+        inline = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
+        prompts = [inline, self.scorer.prompt_versions()]
         benchmark = self.config.benchmark.model_dump(mode="json")
         return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])
 
@@ -88,7 +87,7 @@ class RunPlan:
             run_key=self.run_key,
             config=self.config.redacted(),
             editor=self.editor_identity,
-            scorer=self.scorer_identity,
+            scorer=self.scorer_identity | {"prompts": self.scorer.prompt_versions()},
             environment=environment | versions,
         )
 
@@ -106,7 +105,7 @@ class RunPlan:
         if schedule != "auto":
             return schedule == "two_stage"
         editor = {gpu for params in self.editor_replicas() for gpu in _gpus(self.editor_class, params)}
-        return bool(editor & _gpus(self.scorer.judge_class, self.config.reward_model.params))
+        return self.judge is not None and bool(editor & _gpus(self.judge.judge_class, self.judge.params))
 
 
 def _installed(name: str) -> bool:

@@ -1,10 +1,10 @@
-"""`ask_for_scores`: puts questions to a judge and reads a score from each reply; what cannot be read is asked again."""
+"""`ask`: puts enquiries to a judge and reads values from each reply; what cannot be read is asked again."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.errors import ModelUnusable
@@ -18,15 +18,26 @@ MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
+class Enquiry:
+    """A question, and how the values that it asks for are read from a reply."""
+
+    question: Question
+    names: tuple[str, ...]
+    """Of the values; a judge's expected score answers an enquiry with a single one."""
+    parse: Callable[[str], Mapping[str, float]]
+    """From a complete reply to a value for each name; raises `UnparsableReply`."""
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What came of one question, over all attempts."""
+    """What came of one enquiry, over all attempts and repeats."""
 
     status: Status
-    """`scored`, `unparsable` (complete replies without a clear score), `refused`, or `judge_failed`."""
-    score: float | None
-    """On the question's scale; set exactly when `status` is `scored`."""
+    """`scored`, `unparsable` (complete replies without clear values), `refused`, or `judge_failed`."""
+    values: dict[str, float] | None
+    """By name, on the question's scale; set exactly when `status` is `scored`."""
     reason: str | None
-    """Why there is no score, from the last attempt."""
+    """Why there are none, from the last attempt."""
     replies: tuple[str, ...]
     """Every text that came back, refusals included, first attempt first."""
     usage: dict[str, float]
@@ -36,13 +47,14 @@ class Answer:
     seconds: float
 
 
-def ask_for_scores(
-    judge: VisionLanguageJudge,
-    questions: Sequence[Question],
-    parse: Callable[[str], float] = parse_score,
-    most_attempts: int = MOST_ATTEMPTS,
-) -> list[Answer]:
-    """One answer a question, in order.
+def score_enquiry(question: Question, name: str = "score") -> Enquiry:
+    """Asks for one score on the question's scale, by the grammar of `parse_score`."""
+    low, high = question.score_range
+    return Enquiry(question, (name,), lambda reply: {name: parse_score(reply, low, high)})
+
+
+def ask(judge: VisionLanguageJudge, enquiries: Sequence[Enquiry], most_attempts: int = MOST_ATTEMPTS) -> list[Answer]:
+    """One answer an enquiry, in order.
 
     Replies that are unreadable, cut off or empty are asked again, all together, up to `most_attempts` times in all.
     Refusals and errors are final: the judge has retried what can be retried. An expected score that the judge computed
@@ -50,31 +62,41 @@ def ask_for_scores(
 
     Args:
         judge: Asked for everything that is open at once.
-        questions: May be empty.
-        parse: Reads a complete reply; raises `UnparsableReply`.
+        enquiries: May be empty.
         most_attempts: At least 1.
 
     Raises:
         ModelUnusable: when the judge can answer nothing at all.
     """
-    replies: list[list[Reply]] = [[] for _ in questions]
+    replies: list[list[Reply]] = [[] for _ in enquiries]
     readings: dict[int, _Reading] = {}
-    pending = list(range(len(questions)))
+    pending = list(range(len(enquiries)))
     for attempt in range(most_attempts):
         if not pending:
             break
-        asked = [questions[position] for position in pending]
+        asked = [enquiries[position].question for position in pending]
         for position, reply in zip(pending, _replies(judge, asked, attempt), strict=True):
             replies[position].append(reply)
-            readings[position] = _read(reply, questions[position], parse)
+            readings[position] = _read(reply, enquiries[position])
         pending = [position for position in pending if readings[position].ask_again]
     return [_answer(readings[position], given) for position, given in enumerate(replies)]
+
+
+def ask_repeatedly(judge: VisionLanguageJudge, enquiries: Sequence[Enquiry], repeats: int) -> list[Answer]:
+    """One answer an enquiry, in order: the mean over `repeats` independent replies to each.
+
+    A question that is listed several times in one call is answered so often; servers do it in one request where they
+    can. Replies without values are left out of the mean; an answer without any value has the status of its last reply.
+    """
+    answers = ask(judge, [enquiry for enquiry in enquiries for _ in range(repeats)])
+    groups = [answers[start : start + repeats] for start in range(0, len(answers), repeats)]
+    return [_mean(group) for group in groups]
 
 
 @dataclass(frozen=True)
 class _Reading:
     status: Status
-    score: float | None = None
+    values: dict[str, float] | None = None
     reason: str | None = None
     ask_again: bool = False
 
@@ -94,38 +116,57 @@ def _replies(judge: VisionLanguageJudge, questions: list[Question], attempt: int
     return replies
 
 
-def _read(reply: Reply, question: Question, parse: Callable[[str], float]) -> _Reading:
+def _read(reply: Reply, enquiry: Enquiry) -> _Reading:
     if reply.error is not None:
         return _Reading(Status.JUDGE_FAILED, reason=reply.error)
     if reply.refusal is not None:
         return _Reading(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
-    if reply.expected_score is not None:
-        low, high = question.score_range
+    if reply.expected_score is not None and len(enquiry.names) == 1:
+        low, high = enquiry.question.score_range
         if not low <= reply.expected_score <= high:  # NaN fails the comparison
             reason = f"the expected score {reply.expected_score:g} is outside {low:g}–{high:g}"
             return _Reading(Status.JUDGE_FAILED, reason=reason)
-        return _Reading(Status.SCORED, reply.expected_score)
+        return _Reading(Status.SCORED, {enquiry.names[0]: reply.expected_score})
     if reply.finish_reason == "length":
         reason = "the reply was cut off at the token limit; raise max_new_tokens or max_tokens"
         return _Reading(Status.JUDGE_FAILED, reason=reason, ask_again=True)
     if not reply.text.strip():
         return _Reading(Status.JUDGE_FAILED, reason="the reply was empty", ask_again=True)
     try:
-        return _Reading(Status.SCORED, parse(reply.text))
+        return _Reading(Status.SCORED, dict(enquiry.parse(reply.text)))
     except UnparsableReply as error:
         return _Reading(Status.UNPARSABLE, reason=str(error), ask_again=True)
 
 
 def _answer(reading: _Reading, given: list[Reply]) -> Answer:
-    usage: Counter[str] = Counter()
-    for reply in given:
-        usage.update(reply.usage)
     return Answer(
         status=reading.status,
-        score=reading.score,
+        values=reading.values,
         reason=reading.reason,
         replies=tuple(reply.text or reply.refusal or "" for reply in given if reply.error is None or reply.text),
-        usage=dict(usage),
+        usage=total_usage(reply.usage for reply in given),
         model=next((reply.model for reply in reversed(given) if reply.model), ""),
         seconds=sum(reply.seconds for reply in given),
     )
+
+
+def _mean(answers: list[Answer]) -> Answer:
+    read = [answer.values for answer in answers if answer.values is not None]
+    means = {name: sum(values[name] for values in read) / len(read) for name in read[0]} if read else None
+    return Answer(
+        status=Status.SCORED if read else answers[-1].status,
+        values=means,
+        reason=None if read else answers[-1].reason,
+        replies=tuple(reply for answer in answers for reply in answer.replies),
+        usage=total_usage(answer.usage for answer in answers),
+        model=answers[-1].model,
+        seconds=sum(answer.seconds for answer in answers),
+    )
+
+
+def total_usage(usages: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sum of several accounts, name by name."""
+    total: Counter[str] = Counter()
+    for usage in usages:
+        total.update(usage)
+    return dict(total)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from PIL import Image
 
+from src.config import PromptConfig
 from src.data.sample import EditSample
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.rewards.judge_handle import JudgeHandle
+from src.rewards.prompts import Language
 from src.rewards.verdict import Verdict
 
 
@@ -18,27 +25,87 @@ class EditedSample:
     sample: EditSample
     source: Image.Image
     edited: Image.Image
+    completion: str | None = None
+    """The text by which a policy demanded this edit; None where the editor got the sample's own instruction."""
 
 
-class Scorer(Protocol):
-    """Owns prompts, dimensions, parsing and aggregation; calls a judge or none."""
+@dataclass(frozen=True)
+class ScorerSetting:
+    """What a run gives to each of its scorers besides their own params."""
 
-    @property
-    def batch_size(self) -> int:
-        """How many edits `score` wants at once."""
+    judge: JudgeHandle | None = None
+    prompts: Mapping[str, PromptConfig] = field(default_factory=dict)
+    """The config's inline prompts by category."""
+    language: Language = "en"
 
-    @property
-    def max_concurrency(self) -> int:
-        """How many calls of `score` may run at the same time."""
+
+class NoParams(ModelParams):
+    """For scorers that have nothing to set."""
+
+
+class Scorer(ABC):
+    """Owns prompts, dimensions, parsing and aggregation; calls a judge or none. Named by `class_path` in the YAML.
+
+    Everything that can be wrong with its params is found on construction, before a judge loads.
+    """
+
+    Params: ClassVar[type[ModelParams]] = NoParams
+    VERSION: ClassVar[str] = "1"
+    """Raise it when the scorer's own code changes what it says, so that stored verdicts are not reused."""
+    batch_size: int = 1
+    """How many edits `score` wants at once."""
+    max_concurrency: int = 1
+    """How many calls of `score` may run at the same time."""
+
+    def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
+        self.params: Any = self.Params(**(params or {}))
+        self.setting = setting or ScorerSetting()
+
+    def check_categories(self, categories: Sequence[str]) -> None:
+        """Refuses categories that this scorer can say nothing about; by default there are none.
+
+        Raises:
+            ConfigError: naming the category and what to add.
+        """
 
     def identity(self) -> dict[str, Any]:
         """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
+        own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}
+        return own | {"params": self.params.model_dump(mode="json")}
 
+    def prompt_versions(self) -> dict[str, str]:
+        """Version and hash of each prompt file that it may ask, by file."""
+        return {}
+
+    def load(self) -> None:
+        """Loads the judge, if there is one. Called before the first `score`; a second call does nothing."""
+
+    @abstractmethod
     def question(self, sample: EditSample) -> Any:
         """What it asks about this sample (rendered prompts, reference): part of the verdict's key. JSON-able."""
 
-    def load(self) -> None:
-        """Loads the judge, if there is one. Called once, before the first `score`."""
-
+    @abstractmethod
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order. Never raises for a single edit: its verdict says what failed."""
+
+    def _require_judge(self) -> JudgeHandle:
+        if self.setting.judge is None:
+            raise ConfigError(f"{type(self).__name__} asks a judge: add reward_model.class_path (and params)")
+        return self.setting.judge
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A text that a policy wrote, and what it was to say."""
+
+    text: str
+    answer: str | None = None
+    """The right answer of a question with one; None where only the form can be judged."""
+
+
+class CompletionScorer(ABC):
+    """Turns texts into verdicts; needs no picture and no judge. Named by `class_path` in the YAML, like a `Scorer`."""
+
+    @abstractmethod
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        """One verdict a text, in order."""

@@ -6,21 +6,22 @@ import logging
 import numbers
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from src.config import ModelConfig, PromptConfig
+import pydantic
+
 from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable
-from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest, NotApplicable
+from src.models.base import ModelParams
+from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
-from src.registry import build, check_params, load_class
-from src.rewards.asking import ask_for_scores
-from src.rewards.base import EditedSample
+from src.rewards.asking import ask_repeatedly, score_enquiry
+from src.rewards.base import EditedSample, Scorer, ScorerSetting
 from src.rewards.parsing import GRAMMAR
-from src.rewards.prompts import Language, load_prompt
+from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ SHIPPED_PROMPTS = {
 _PLACEHOLDER = re.compile(r"\{(original_description|edit_instruction)\}")
 
 
-class CategoryScorer:
+class CategoryScorer(Scorer):
     """Asks a judge for one score per edit, with the prompts of the sample's category.
 
     Prompts are those of the config. Where it has none for a category, a `VisionLanguageJudge` is asked the shipped
@@ -45,42 +46,57 @@ class CategoryScorer:
     Five sub-criteria a category, the score their mean: the rubrics are this project's own, after the categories and
     the neutral 5 of the older image_edit_benchmark.
 
-    The judge's class and params are checked on construction; its weights load in `load`.
-
     Raises:
-        ConfigError: on construction, for a wrong class path or params.
+        ConfigError: on construction, without a judge.
     """
 
-    def __init__(self, judge: ModelConfig, prompts: Mapping[str, PromptConfig], language: Language = "en") -> None:
-        self.judge_class = load_class(judge.class_path, BaseRewardModel)  # type: ignore[type-abstract]
-        check_params(self.judge_class, judge.params, "reward_model.params")
-        self._params = judge.params
-        self._prompts = dict(prompts)
-        self._language = language
-        self._converses = issubclass(self.judge_class, VisionLanguageJudge)
-        self._judge: BaseRewardModel | None = None
+    class Params(ModelParams):
+        """All optional."""
+
+        repeats: int = pydantic.Field(1, ge=1)
+        """Independent replies per edit, of which the mean is taken; for judges that answer questions by sampling."""
+
+    def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
+        super().__init__(params, setting)
+        self._handle = self._require_judge()
+        self._converses = issubclass(self._handle.judge_class, VisionLanguageJudge)
+        if self.params.repeats > 1 and not self._converses:
+            raise ConfigError(f"scorer.params.repeats: {self._handle.name} only scores; it is asked once an edit")
 
     @property
-    def batch_size(self) -> int:
+    def batch_size(self) -> int:  # type: ignore[override]
         """The judge's own, once loaded."""
-        return self._loaded.batch_size
+        return self._handle.model.batch_size
 
     @property
-    def max_concurrency(self) -> int:
+    def max_concurrency(self) -> int:  # type: ignore[override]
         """The judge's own, once loaded."""
-        return self._loaded.max_concurrency
+        return self._handle.model.max_concurrency
 
-    def has_prompt(self, category: str) -> bool:
-        """Whether the judge can be asked about a category: by the config, by a shipped rubric, or without prompts."""
-        return category in self._prompts or not self.judge_class.needs_prompts or self._has_rubric(category)
+    def check_categories(self, categories: Sequence[str]) -> None:
+        """Each needs a prompt in the config or a shipped rubric, unless the judge works without."""
+        for category in categories:
+            if category not in self.setting.prompts and not self._has_rubric(category):
+                self._check_promptless(category)
+
+    def _check_promptless(self, category: str) -> None:
+        if self._handle.judge_class.needs_prompts:
+            raise ConfigError(
+                f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
+                "and .user_prompt_template, or leave the category out of benchmark.categories"
+            )
 
     def _has_rubric(self, category: str) -> bool:
         return self._converses and SHIPPED_PROMPTS.get(category, category) in SHIPPED_PROMPTS.values()
 
     def identity(self) -> dict[str, Any]:
-        """Class of the scorer and identity of the judge; prompts enter each verdict's key as rendered."""
-        judge = self.judge_class.identity(self._params)
-        return {"class": f"{type(self).__module__}.{type(self).__qualname__}", "judge": judge}
+        """With the judge's; prompts enter each verdict's key as rendered."""
+        return super().identity() | {"judge": self._handle.identity()}
+
+    def prompt_versions(self) -> dict[str, str]:
+        """The shipped rubrics in the run's language."""
+        prompts = [load_prompt("category", name, self.setting.language) for name in SHIPPED_PROMPTS.values()]
+        return {prompt.version: prompt.sha256 for prompt in prompts} if self._converses else {}
 
     def question(self, sample: EditSample) -> Any:
         """The rendered prompts; with the grammar of the reply or, for plain judges, the hash of the reference image.
@@ -91,7 +107,7 @@ class CategoryScorer:
         system, user, template = self._render(sample)
         if self._converses:
             keys = {"system": system, "text": user, "template": template}
-            return keys | {"language": self._language, "grammar": GRAMMAR}
+            return keys | {"language": self.setting.language, "grammar": GRAMMAR}
         reference = None
         if sample.reference is not None:
             try:
@@ -102,14 +118,12 @@ class CategoryScorer:
 
     def load(self) -> None:
         """Builds the judge."""
-        if self._judge is None:
-            self._judge = build(self.judge_class, self._params)
-            self._judge.load_to_gpu()
+        self._handle.load()
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order; a batch that fails as a whole is judged one by one."""
-        if isinstance(self._loaded, VisionLanguageJudge):
-            return self._ask_all(self._loaded, batch)
+        if isinstance(self._handle.model, VisionLanguageJudge):
+            return self._ask_all(self._handle.model, batch)
         verdicts: list[Verdict | None] = [None] * len(batch)
         requests: dict[int, JudgeRequest] = {}
         for position, edit in enumerate(batch):
@@ -122,22 +136,23 @@ class CategoryScorer:
         return [verdict for verdict in verdicts if verdict is not None]
 
     def _ask_all(self, judge: VisionLanguageJudge, batch: list[EditedSample]) -> list[Verdict]:
-        questions = []
+        enquiries = []
         for edit in batch:
             system, user, _ = self._render(edit.sample)
             source = edit.source if judge.compare_with_original else None
-            questions.append(Question(system, before_and_after(source, edit.edited, self._language), user))
+            images = before_and_after(source, edit.edited, self.setting.language)
+            enquiries.append(score_enquiry(Question(system, images, user)))
         return [
             Verdict(
                 status=answer.status,
-                score=answer.score,
+                score=answer.values["score"] if answer.values else None,
                 reason=answer.reason,
                 replies=answer.replies,
                 usage=answer.usage,
                 seconds=answer.seconds,
                 model=answer.model,
             )
-            for answer in ask_for_scores(judge, questions)
+            for answer in ask_repeatedly(judge, enquiries, self.params.repeats)
         ]
 
     def _judge_all(self, requests: list[JudgeRequest]) -> list[Verdict]:
@@ -145,7 +160,7 @@ class CategoryScorer:
             return [self._judge_one(request) for request in requests]
         started = time.perf_counter()
         try:
-            judgements = self._loaded.judge_batch(requests)
+            judgements = self._handle.model.judge_batch(requests)
         except ModelUnusable:
             raise
         except Exception as error:  # one bad edit must not cost its neighbours their verdicts
@@ -157,7 +172,7 @@ class CategoryScorer:
     def _judge_one(self, request: JudgeRequest) -> Verdict:
         started = time.perf_counter()
         try:
-            judgement = self._loaded.judge(request)
+            judgement = self._handle.model.judge(request)
         except ModelUnusable:
             raise
         except NotApplicable as error:
@@ -182,33 +197,19 @@ class CategoryScorer:
 
     def _render(self, sample: EditSample) -> tuple[str, str, str | None]:
         """System prompt, user prompt, and the shipped template that they come from, if any."""
-        if prompt := self._prompts.get(sample.category):
+        if prompt := self.setting.prompts.get(sample.category):
             return fill(prompt.system_prompt, sample), fill(prompt.user_prompt_template, sample), None
         if self._has_rubric(sample.category):
             name = SHIPPED_PROMPTS.get(sample.category, sample.category)
-            shipped = load_prompt("category", name, self._language)
+            shipped = load_prompt("category", name, self.setting.language)
             system, user = shipped.render(
                 original_description=sample.description,
                 edit_instruction=sample.instruction,
                 rationale=sample.rationale,
             )
             return system, user, f"{shipped.version} {shipped.sha256}"
-        if self.judge_class.needs_prompts:
-            raise ConfigError(missing_prompt(sample.category, self.judge_class.__name__))
+        self._check_promptless(sample.category)
         return "", "", None
-
-    @property
-    def _loaded(self) -> BaseRewardModel:
-        assert self._judge is not None, "CategoryScorer.load() must be called before scoring"
-        return self._judge
-
-
-def missing_prompt(category: str, judge: str) -> str:
-    """The text of the error for a category without prompts."""
-    return (
-        f"{judge} needs a prompt for category {category!r}: add prompts.{category}.system_prompt and "
-        f".user_prompt_template, or leave the category out of benchmark.categories"
-    )
 
 
 def fill(template: str, sample: EditSample) -> str:

@@ -125,9 +125,9 @@ def parse_score(reply: str, low: float = 0.0, high: float = 10.0) -> float:
     Raises:
         UnparsableReply: no score, several different ones, or one outside `low`–`high`.
     """
-    answer = _final_answer(reply).translate(_PLAIN_FORMS)
+    answer = plain_forms(final_answer(reply))
     objects, prose = find_objects(answer)
-    candidates = _from_json(objects, high) or [_Candidate(_whole(text, high)) for text in _TAG.findall(prose)]
+    candidates = _from_json(objects, high) or [_Candidate(whole_value(text, high)) for text in _TAG.findall(prose)]
     if not candidates:
         prose = _without_scales(prose, low, high)
         candidates = (
@@ -156,12 +156,22 @@ def _decide(candidates: list[_Candidate], low: float, high: float) -> float:
     return value
 
 
-def _final_answer(reply: str) -> str:
+def final_answer(reply: str) -> str:
+    """What follows the thinking: after the last `</think>`, inside the last `<answer>`.
+
+    Raises:
+        UnparsableReply: when the reply breaks off while thinking.
+    """
     answer = re.split(r"</think(?:ing)?>", reply, flags=re.IGNORECASE)[-1]
     if re.search(r"<think(?:ing)?>", answer, re.IGNORECASE):
         raise UnparsableReply("the reply breaks off while thinking")
     marked = re.split(r"<answer>", answer, flags=re.IGNORECASE)[-1]
     return re.split(r"</answer>", marked, maxsplit=1, flags=re.IGNORECASE)[0]
+
+
+def plain_forms(text: str) -> str:
+    """The text with fullwidth digits and punctuation as their plain forms."""
+    return text.translate(_PLAIN_FORMS)
 
 
 def _without_scales(text: str, low: float, high: float) -> str:
@@ -202,7 +212,7 @@ def _value_at(text: str, position: int, high: float) -> tuple[float | None, int]
     return (None if _SPOILED.match(text, end) else value), end
 
 
-def _whole(text: str, high: float) -> float | None:
+def whole_value(text: str, high: float) -> float | None:
     """The number that a text consists of, apart from a denominator, a unit and markup."""
     stripped = text.strip().lstrip("*_`\"'“([")
     if not _NUMBER.match(stripped):
@@ -217,7 +227,7 @@ def _from_json(objects: list[JsonObject], high: float) -> list[_Candidate]:
     level = objects
     while level:
         pairs = [pair for pairs in level for pair in pairs]
-        labels = [(_LABEL.fullmatch(key.strip()), _Candidate(_json_value(value, high))) for key, value in pairs]
+        labels = [(_LABEL.fullmatch(key.strip()), _Candidate(json_value(value, high))) for key, value in pairs]
         found = [(_is_final(label), candidate) for label, candidate in labels if label]
         if found:
             return [candidate for final, candidate in found if final] or [candidate for _, candidate in found]
@@ -229,9 +239,10 @@ def _is_final(label: re.Match[str]) -> bool:
     return bool(label["final"] or label["final_zh"] or label["total_zh"])
 
 
-def _json_value(value: object, high: float) -> float | None:
+def json_value(value: object, high: float) -> float | None:
+    """A number, or a text that consists of one; None for anything else."""
     if isinstance(value, str):
-        return _whole(value, high)
+        return whole_value(value, high)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(str(value)) if is_number else None  # through text: an integer too long for a float becomes infinite
 
@@ -287,6 +298,6 @@ def _from_phrases(text: str, high: float) -> Iterator[_Candidate]:
 
 def _from_lone_numbers(text: str, high: float) -> Iterator[_Candidate]:
     for line in text.splitlines():
-        value = _whole(line, high)
+        value = whole_value(line, high)
         if value is not None:
             yield _Candidate(value)

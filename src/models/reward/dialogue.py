@@ -89,7 +89,8 @@ class VisionLanguageJudge(BaseRewardModel):
         """Answers each question, in order, whatever the order of completion; failures are replies with `error`.
 
         Args:
-            questions: Asked at once, as far as the judge can.
+            questions: Asked at once, as far as the judge can. A question that occurs several times is answered so
+                often, each time independently.
             attempt: 0 for the first time; a re-asked question has 1, 2 …, so that sampling takes another seed.
 
         Raises:
@@ -118,10 +119,13 @@ class VisionLanguageJudge(BaseRewardModel):
         return self._judge(original_image, edited_image, system_prompt, user_prompt).score
 
     def _judge(self, source: Image.Image | None, edited: Image.Image, system_prompt: str, text: str) -> Judgement:
-        from src.rewards.asking import ask_for_scores  # scorers stand above models, but the old contract scores here
+        from src.rewards.asking import (
+            ask,
+            score_enquiry,
+        )  # scorers stand above models, but the old contract scores here
 
         images = before_and_after(source if self.compare_with_original else None, edited)
-        (answer,) = ask_for_scores(self, [Question(system_prompt, images, text)])
-        if answer.score is None:
+        (answer,) = ask(self, [score_enquiry(Question(system_prompt, images, text))])
+        if answer.values is None:
             raise NoScore(f"{answer.status}: {answer.reason}")
-        return Judgement(answer.score, replies=answer.replies, usage=answer.usage)
+        return Judgement(answer.values["score"], replies=answer.replies, usage=answer.usage)

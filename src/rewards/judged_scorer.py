@@ -1,0 +1,197 @@
+"""`JudgedScorer`: what scorers share that put one or more questions about an edit to a vision-language judge."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pydantic
+from PIL import Image
+
+from src.data.image import ImageError, content_hash
+from src.data.sample import EditSample
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.models.reward.dialogue import LabelledImage, Question, VisionLanguageJudge
+from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry, total_usage
+from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.parsing import GRAMMAR
+from src.rewards.parsing_several import parse_scores, parse_yes_no
+from src.rewards.prompts import Language, Prompt
+from src.rewards.verdict import Status, Verdict, failed
+
+Picture = Literal["source", "edited", "reference"]
+
+_LABELS: dict[Language, dict[Picture, str]] = {
+    "en": {
+        "source": "The image before the edit:",
+        "edited": "The image after the edit:",
+        "reference": "A right result, for comparison:",
+    },
+    "zh": {"source": "编辑前的图像：", "edited": "编辑后的图像：", "reference": "用于比较的正确结果："},
+}
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """One prompt of a protocol about one sample, before there is an edit to look at."""
+
+    system: str
+    text: str
+    template: str
+    """Version and hash of the prompt file."""
+    dimensions: tuple[str, ...]
+    """What its reply gives a value for."""
+    shows: tuple[Picture, ...] = ("source", "edited")
+    """In this order; the source is left out for a judge with `compare_with_original: false`."""
+    form: Literal["scores", "yes_no"] = "scores"
+    """`yes_no` gives 1.0 for yes and 0.0 for no, to a single dimension."""
+    score_range: tuple[float, float] = (0.0, 10.0)
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the reply, for judges that can enforce one."""
+
+    def key(self) -> list[Any]:
+        """All that decides the reply, apart from the pictures; JSON-able."""
+        return [self.system, self.text, self.template, self.shows, self.form, self.score_range, self.schema, GRAMMAR]
+
+    def enquiry(self, images: tuple[LabelledImage, ...]) -> Enquiry:
+        """The question about these images, with the way to read its reply."""
+        question = Question(self.system, images, self.text, self.schema, self.score_range)
+        if self.form == "yes_no":
+            (name,) = self.dimensions
+            return Enquiry(question, self.dimensions, lambda reply: {name: float(parse_yes_no(reply))})
+        if len(self.dimensions) == 1:
+            return score_enquiry(question, self.dimensions[0])
+        low, high = self.score_range
+        return Enquiry(question, self.dimensions, lambda reply: parse_scores(reply, self.dimensions, low, high))
+
+
+def inquiry(prompt: Prompt, dimensions: tuple[str, ...], values: Mapping[str, Any], **changes: Any) -> Inquiry:
+    """Renders a shipped prompt with `values`; `changes` are further fields of the `Inquiry`."""
+    system, text = prompt.render(**values)
+    return Inquiry(system, text, f"{prompt.version} {prompt.sha256}", dimensions, **changes)
+
+
+class JudgedParams(ModelParams):
+    """What every judged scorer can be told."""
+
+    repeats: int = pydantic.Field(1, ge=1)
+    """Independent replies to each question, of which the mean is taken; needs a judge that samples."""
+
+
+class JudgedScorer(Scorer):
+    """Asks all questions about a batch of edits at once and concludes on each edit from its values.
+
+    An edit has no score when any of its questions has no answer: a mean over what happens to be there would be
+    another quantity. A subclass says what to ask (`inquiries`) and what follows (`conclude`).
+
+    Raises:
+        ConfigError: on construction, without a judge that answers questions.
+    """
+
+    Params = JudgedParams
+
+    def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
+        super().__init__(params, setting)
+        self._handle = self._require_judge()
+        if not issubclass(self._handle.judge_class, VisionLanguageJudge):
+            raise ConfigError(
+                f"{type(self).__name__} puts several questions to its judge, and {self._handle.name} only scores: "
+                "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
+            )
+
+    @abstractmethod
+    def inquiries(self, sample: EditSample) -> list[Inquiry]:
+        """What to ask about a sample's edit; no two share a dimension. An empty list means: not applicable."""
+
+    @abstractmethod
+    def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
+        """The score (0–10) and the dimensions to report, from the value of each asked dimension."""
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """The judge's own, once loaded."""
+        return self._handle.model.batch_size
+
+    @property
+    def max_concurrency(self) -> int:  # type: ignore[override]
+        """The judge's own, once loaded."""
+        return self._handle.model.max_concurrency
+
+    def identity(self) -> dict[str, Any]:
+        """With the judge's."""
+        return super().identity() | {"judge": self._handle.identity()}
+
+    def question(self, sample: EditSample) -> Any:
+        """The rendered prompts; with the hash of the reference where one is shown."""
+        asked = self.inquiries(sample)
+        key: list[Any] = [one.key() for one in asked]
+        if any("reference" in one.shows for one in asked):
+            key.append(_reference_key(sample))
+        return key
+
+    def load(self) -> None:
+        """Builds the judge."""
+        self._handle.load()
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """One verdict an edit, in order."""
+        judge = self._handle.model
+        assert isinstance(judge, VisionLanguageJudge), f"checked on construction, got {judge!r}"
+        enquiries: list[Enquiry] = []
+        places: list[slice | Verdict] = []
+        for edit in batch:
+            first = len(enquiries)
+            asked = self.inquiries(edit.sample)
+            try:
+                enquiries += [one.enquiry(self._images(one, edit, judge)) for one in asked]
+            except ImageError as error:
+                del enquiries[first:]
+                places.append(failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}"))
+            else:
+                nothing = failed(Status.NOT_APPLICABLE, f"{type(self).__name__} has nothing to ask about this sample")
+                places.append(slice(first, len(enquiries)) if asked else nothing)
+        answers = ask_repeatedly(judge, enquiries, self.params.repeats)
+        return [
+            place if isinstance(place, Verdict) else self._verdict(edit, answers[place])
+            for edit, place in zip(batch, places, strict=True)
+        ]
+
+    def _images(self, asked: Inquiry, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
+        labels = _LABELS[self.setting.language]
+        shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
+        return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
+
+    def _verdict(self, edit: EditedSample, answers: list[Answer]) -> Verdict:
+        values = {name: value for answer in answers for name, value in (answer.values or {}).items()}
+        unanswered = next((answer for answer in answers if answer.values is None), None)
+        score, dimensions = (None, dict(values)) if unanswered else self.conclude(edit, values)
+        return Verdict(
+            status=unanswered.status if unanswered else Status.SCORED,
+            score=score,
+            dimensions=dimensions,  # type: ignore[arg-type]
+            reason=unanswered.reason if unanswered else None,
+            replies=tuple(reply for answer in answers for reply in answer.replies),
+            usage=total_usage(answer.usage for answer in answers),
+            seconds=sum(answer.seconds for answer in answers),
+            model=answers[-1].model,
+        )
+
+
+def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:
+    if picture != "reference":
+        return edit.source if picture == "source" else edit.edited
+    if edit.sample.reference is None:
+        raise ImageError("the sample has none")
+    return edit.sample.reference.decode()
+
+
+def _reference_key(sample: EditSample) -> str | None:
+    if sample.reference is None:
+        return None
+    try:
+        return content_hash(sample.reference.read_bytes())
+    except ImageError as error:
+        return str(error)
