@@ -194,7 +194,7 @@ def parse_config(data: Mapping[str, Any], where: str) -> Config:
         raise config_error(error, Config, where) from error
     for key in IGNORED_KEYS:
         section, name = key.split(".")
-        if name in getattr(config, section).model_fields_set:
+        if name in getattr(getattr(config, section), "model_fields_set", ()):  # reward_model may be absent
             logger.info("%s is accepted for older files and has no effect", key)
     return config
 

@@ -8,7 +8,7 @@ from PIL import Image
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.dialogue import NoScore, Question, before_and_after
-from src.rewards.asking import MOST_ATTEMPTS, Answer, ask_repeatedly, score_enquiry
+from src.rewards.asking import MOST_ATTEMPTS, Answer, Enquiry, ask_repeatedly, score_enquiry
 from src.rewards.asking import ask as ask_all
 from src.rewards.verdict import Status
 from tests.scripted_judge import BlindJudge, ForgetfulJudge, ScriptedJudge, TiringJudge
@@ -86,6 +86,12 @@ def test_an_expected_score_goes_before_the_text_and_needs_no_complete_reply() ->
     assert score(answer) == 6.8
     answer, _ = ask([{"text": "4", "expected_score": 12.0}], score_range=(0.0, 25.0))
     assert score(answer) == 12.0
+
+
+def test_an_expected_score_answers_no_question_that_asks_for_something_else() -> None:
+    judge = ScriptedJudge({"script": {"q": [{"text": "yes, 2 of them", "expected_score": 2.0}]}})
+    (answer,) = ask_all(judge, [Enquiry(question("q"), ("shown",), lambda reply: {"shown": 1.0})])
+    assert answer.values == {"shown": 1.0}
 
 
 def test_a_judge_that_fails_on_one_question_still_answers_its_neighbours() -> None:

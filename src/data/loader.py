@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from src.data.image import LazyImage
+from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
@@ -109,6 +110,9 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
             tags=_tags(fields),
             rationale=_translated(fields, "rationale_short", language) or None,
             reference=_image(fields, "reference_img", folder),
+            graph=_graph(fields),
+            family=_family(fields),
+            seed=_seed(fields),
         )
     except _Unusable as error:
         return BadSample(sample_id or ids.free(f"item_{raw.index:05d}"), raw.index, category, str(error))
@@ -187,6 +191,26 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(tags, list | tuple):
         return tuple(_storable(str(tag)) for tag in tags)
     raise _Unusable(f"field `tags` is {type(tags).__name__}, not a list of texts")
+
+
+def _graph(fields: Mapping[str, Any]) -> KnowledgeGraph | None:
+    if fields.get("knowledge_graph") is None:
+        return None
+    try:
+        return read_knowledge_graph(fields["knowledge_graph"])
+    except ValueError as error:
+        raise _Unusable(f"field `knowledge_graph` {error}") from error
+
+
+def _family(fields: Mapping[str, Any]) -> str | None:
+    """Other benchmarks may mean something else by the key."""
+    value = fields.get("family")
+    return _storable(value) if isinstance(value, str) else None
+
+
+def _seed(fields: Mapping[str, Any]) -> int | None:
+    value = fields.get("seed")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _image(fields: Mapping[str, Any], name: str, folder: Path) -> LazyImage | None:

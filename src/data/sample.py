@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from src.data.image import LazyImage
+from src.data.knowledge_graph import KnowledgeGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class EditSample:
     """Why the right edit looks as it does; shown to judges that ask for it, never to editors."""
     reference: LazyImage | None = None
     """The exact or a model edit, where the benchmark has one."""
+    graph: KnowledgeGraph | None = None
+    """What a right edit shows, where the benchmark says it as elements and dependencies."""
+    family: str | None = None
+    """The rule of the miniature world that made the sample."""
+    seed: int | None = None
+    """With which it was made; category, difficulty, family and seed make it again."""
 
 
 @dataclass(frozen=True, slots=True)

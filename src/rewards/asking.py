@@ -23,9 +23,11 @@ class Enquiry:
 
     question: Question
     names: tuple[str, ...]
-    """Of the values; a judge's expected score answers an enquiry with a single one."""
+    """Of the values."""
     parse: Callable[[str], Mapping[str, float]]
     """From a complete reply to a value for each name; raises `UnparsableReply`."""
+    for_score: bool = False
+    """Asks for one score, which a judge may compute from token probabilities instead."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Answer:
 def score_enquiry(question: Question, name: str = "score") -> Enquiry:
     """Asks for one score on the question's scale, by the grammar of `parse_score`."""
     low, high = question.score_range
-    return Enquiry(question, (name,), lambda reply: {name: parse_score(reply, low, high)})
+    return Enquiry(question, (name,), lambda reply: {name: parse_score(reply, low, high)}, for_score=True)
 
 
 def ask(judge: VisionLanguageJudge, enquiries: Sequence[Enquiry], most_attempts: int = MOST_ATTEMPTS) -> list[Answer]:
@@ -121,7 +123,7 @@ def _read(reply: Reply, enquiry: Enquiry) -> _Reading:
         return _Reading(Status.JUDGE_FAILED, reason=reply.error)
     if reply.refusal is not None:
         return _Reading(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
-    if reply.expected_score is not None and len(enquiry.names) == 1:
+    if reply.expected_score is not None and enquiry.for_score:
         low, high = enquiry.question.score_range
         if not low <= reply.expected_score <= high:  # NaN fails the comparison
             reason = f"the expected score {reply.expected_score:g} is outside {low:g}–{high:g}"

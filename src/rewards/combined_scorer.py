@@ -1,0 +1,154 @@
+"""`CombinedScorer`: a weighted mean of several scorers, which share one judge."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pydantic
+
+from src.config import ModelConfig
+from src.data.sample import EditSample
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.rewards.asking import total_usage
+from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.build import build_scorer
+from src.rewards.verdict import SCORE_RANGE, Status, Verdict
+
+
+class Part(ModelParams):
+    """One scorer of a combination."""
+
+    class_path: str
+    params: dict[str, Any] = pydantic.Field(default_factory=dict)
+    weight: float = pydantic.Field(1.0, gt=0, allow_inf_nan=False)
+    """Relative to the other parts'."""
+    name: str | None = None
+    """In reports; the class's name when absent."""
+
+
+class CombinedScorer(Scorer):
+    """`score = Σ weight × score / Σ weight` over its parts, 0–10.
+
+    A part that is not applicable to an edit is left out, its weight as well; when all are, so is the whole. A part that
+    has no score for any other reason leaves the whole without one, with that part's status: a mean over what happens to
+    be there would be another quantity.
+
+    Dimensions: each part's score by its name, and its dimensions as `name.dimension`.
+
+    Raises:
+        ConfigError: on construction, for whatever is wrong with a part, or two parts of one name.
+    """
+
+    class Params(ModelParams):
+        """What is combined."""
+
+        parts: tuple[Part, ...] = pydantic.Field(min_length=1)
+
+    def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
+        super().__init__(params, setting)
+        parts: tuple[Part, ...] = self.params.parts
+        self._scorers: dict[str, Scorer] = {}
+        self._weights: dict[str, float] = {}
+        for position, part in enumerate(parts):
+            where = f"scorer.params.parts[{position}]"
+            name = part.name or part.class_path.rpartition(".")[2]
+            if name in self._scorers:
+                raise ConfigError(
+                    f"{where}: another part is called {name!r} already; give this one a `name` of its own"
+                )
+            config = ModelConfig(class_path=part.class_path, params=part.params)
+            self._scorers[name] = build_scorer(config, self.setting, where)
+            self._weights[name] = part.weight / sum(other.weight for other in parts)
+        self._turns: dict[str, threading.Semaphore] = {}
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """The largest that any part wants; the others get it in pieces."""
+        return max(scorer.batch_size for scorer in self._scorers.values())
+
+    @property
+    def max_concurrency(self) -> int:  # type: ignore[override]
+        """The highest of all parts; calls of the others wait for their turn."""
+        return max(scorer.max_concurrency for scorer in self._scorers.values())
+
+    def check_categories(self, categories: Sequence[str]) -> None:
+        """Each part must have something to say about all of them."""
+        for scorer in self._scorers.values():
+            scorer.check_categories(categories)
+
+    def identity(self) -> dict[str, Any]:
+        """Every part's, with its name and its share of the whole."""
+        parts = [
+            {"name": name, "weight": self._weights[name], "scorer": scorer.identity()}
+            for name, scorer in self._scorers.items()
+        ]
+        return super().identity() | {"params": {"parts": parts}}
+
+    def prompt_versions(self) -> dict[str, str]:
+        """Those of all parts."""
+        parts = self._scorers.values()
+        return {version: sha256 for part in parts for version, sha256 in part.prompt_versions().items()}
+
+    def load(self) -> None:
+        """Builds the judge, if any part asks it."""
+        if self._turns:
+            return
+        for scorer in self._scorers.values():
+            scorer.load()
+        self._turns = {name: threading.Semaphore(scorer.max_concurrency) for name, scorer in self._scorers.items()}
+
+    def question(self, sample: EditSample) -> Any:
+        """What each part asks."""
+        return [scorer.question(sample) for scorer in self._scorers.values()]
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """One verdict an edit, in order."""
+        columns = {name: self._score_part(name, scorer, batch) for name, scorer in self._scorers.items()}
+        rows = zip(*columns.values(), strict=True)
+        return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
+
+    def _score_part(self, name: str, scorer: Scorer, batch: list[EditedSample]) -> list[Verdict]:
+        size = scorer.batch_size
+        with self._turns[name]:
+            return [
+                verdict for start in range(0, len(batch), size) for verdict in scorer.score(batch[start : start + size])
+            ]
+
+    def _combine(self, verdicts: dict[str, Verdict]) -> Verdict:
+        status, score, reason = self._conclusion(verdicts)
+        return Verdict(
+            status=status,
+            score=score,
+            dimensions=_dimensions(verdicts),
+            reason=reason,
+            replies=tuple(reply for one in verdicts.values() for reply in one.replies),
+            usage=total_usage(one.usage for one in verdicts.values()),
+            seconds=sum(one.seconds for one in verdicts.values()),
+            model=next((one.model for one in verdicts.values() if one.model), ""),
+        )
+
+    def _conclusion(self, verdicts: dict[str, Verdict]) -> tuple[Status, float | None, str | None]:
+        """Status, score and reason of the whole."""
+        total = weights = 0.0
+        for name, one in verdicts.items():
+            if one.status is Status.NOT_APPLICABLE:
+                continue
+            if one.score is None:
+                return one.status, None, f"{name}: {one.reason}"
+            total += self._weights[name] * one.score
+            weights += self._weights[name]
+        if not weights:
+            reasons = "; ".join(f"{name}: {one.reason}" for name, one in verdicts.items())
+            return Status.NOT_APPLICABLE, None, f"no part is applicable ({reasons})"
+        return Status.SCORED, min(SCORE_RANGE[1], total / weights), None  # rounding may pass the maximum
+
+
+def _dimensions(verdicts: dict[str, Verdict]) -> dict[str, float | None]:
+    named: dict[str, float | None] = {}
+    for name, one in verdicts.items():
+        named[name] = one.score
+        named |= {f"{name}.{dimension}": value for dimension, value in one.dimensions.items()}
+    return named

@@ -1,0 +1,109 @@
+"""`FormatReward`: how well a policy's completion keeps to the form that it was asked for. No picture, no judge."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import pydantic
+
+from src.data.sample import EditSample
+from src.models.base import ModelParams
+from src.rewards.base import Completion, CompletionScorer, EditedSample, Scorer
+from src.rewards.tags import REWRITE_TAGS, THINK_TAGS, read_answer, read_blocks, read_rewrite, require_tags
+from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
+from src.rewards.words import words
+
+
+class FormatReward(Scorer, CompletionScorer):
+    """Full marks less what is deducted; a completion that breaks a hard rule gets 0.
+
+    The rules are those of the official_grpo_rl_post_edit_module:
+
+    - Hard: the structure that `read_rewrite` or `read_answer` demands.
+    - Length: by the mean number of words of the instructions (or the answer): nothing up to the first of
+      `length_limits`, then one of `length_penalties` for each further range.
+    - Lines (`rewrite` only): `line_penalty` for each block that does not fill exactly one line by itself.
+
+    What differs: lengths are in words, as prompts state them, where the original counted characters against them;
+    empty blocks and unbalanced tags break the structure; points are given on 0–10, twice the original's 0–5.
+
+    Dimensions: `structure_deducted`, `length_deducted` and `lines_deducted`, in points of the score.
+    """
+
+    class Params(ModelParams):
+        """Defaults are the published ones, with points doubled to 0–10."""
+
+        style: Literal["rewrite", "think_answer"] = "rewrite"
+        length_unit: Literal["words", "characters"] = "words"
+        length_limits: tuple[float, float, float] = (50, 100, 150)
+        """Rising: the ideal, the acceptable and the tolerable mean length."""
+        length_penalties: tuple[float, float, float] = (1.0, 3.0, 5.0)
+        """Deducted above each limit; the last that applies counts alone."""
+        line_penalty: float = pydantic.Field(2.0, ge=0)
+
+        @pydantic.model_validator(mode="after")
+        def _ordered(self) -> Self:
+            if not 0 <= self.length_limits[0] <= self.length_limits[1] <= self.length_limits[2]:
+                raise ValueError("length_limits must rise from the ideal to the tolerable length")
+            if min(self.length_penalties) < 0:
+                raise ValueError("length_penalties must not be negative: they are deducted")
+            return self
+
+    def question(self, sample: EditSample) -> Any:
+        """Nothing: it reads the completion alone."""
+        return None
+
+    def prompt_agrees(self, template: str) -> None:
+        """Checks that a policy's prompt asks for the tags that are demanded here.
+
+        Raises:
+            ConfigError: naming the missing tags.
+        """
+        names = REWRITE_TAGS if self.params.style == "rewrite" else THINK_TAGS
+        require_tags(template, names, f"FormatReward with style {self.params.style}")
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """One verdict an edit, in order; not applicable to edits that no completion demanded."""
+        return [self._edit_verdict(edit) for edit in batch]
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        """One verdict a text, in order; every text has a score."""
+        return [self._verdict(completion.text) for completion in batch]
+
+    def _edit_verdict(self, edit: EditedSample) -> Verdict:
+        if edit.completion is None:
+            return failed(
+                Status.NOT_APPLICABLE, "no policy wrote this edit's instruction, so there is no form to check"
+            )
+        return self._verdict(edit.completion)
+
+    def _verdict(self, text: str) -> Verdict:
+        full = SCORE_RANGE[1]
+        problems, measured, lines_at_fault = self._read(text)
+        deducted = {
+            "structure_deducted": full if problems else 0.0,
+            "length_deducted": 0.0 if problems else self._length_penalty(measured),
+            "lines_deducted": 0.0 if problems else self.params.line_penalty * lines_at_fault,
+        }
+        return Verdict(Status.SCORED, max(0.0, full - sum(deducted.values())), dimensions=dict(deducted))
+
+    def _read(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+        """Broken hard rules, the texts whose length counts, and the number of blocks that do not keep to their line."""
+        if self.params.style == "think_answer":
+            answered = read_answer(text)
+            return answered.problems, (answered.answer or "",), 0
+        rewrite = read_rewrite(text)
+        return rewrite.problems, rewrite.instructions, _blocks_off_their_line(text)
+
+    def _length_penalty(self, texts: tuple[str, ...]) -> float:
+        measure = len if self.params.length_unit == "characters" else lambda text: len(words(text))
+        mean = sum(map(measure, texts)) / len(texts)
+        steps = zip(self.params.length_limits, self.params.length_penalties, strict=True)
+        return next((penalty for limit, penalty in reversed(list(steps)) if mean > limit), 0.0)
+
+
+def _blocks_off_their_line(text: str) -> int:
+    """How many blocks of a well-formed rewrite share a line or take several."""
+    lines = [read_blocks(line, REWRITE_TAGS) for line in text.split("\n")]
+    alone = sum(len(line.blocks) == 1 and not (line.outside or line.problems) for line in lines)
+    return len(read_blocks(text, REWRITE_TAGS).blocks) - alone

@@ -1,0 +1,174 @@
+"""`VQAReward`: whether a policy answers a question about an image rightly, in the form that it was asked for."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import pydantic
+
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.rewards.base import Completion, CompletionScorer
+from src.rewards.tags import THINK_TAGS, read_answer, require_tags
+from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
+from src.rewards.words import words
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
+
+_YES_NO = frozenset({"yes", "no"})
+_CLAUSE_END = re.compile(r"[.,;:!?\n]")
+_BLEU_ORDER = 4
+
+
+class VQAReward(CompletionScorer):
+    """`score = 10 × format × (accuracy_weight × accuracy + overlap_weight × overlap) / (sum of the weights)`.
+
+    The formula and the default weights are those of the VQA-RAD task for EasyR1 (MLLM_POISON_RELEASE,
+    `task_vqa_vqa_rad_cot`); its components are made anew:
+
+    - `format`: 1 when the completion is well-formed (`read_answer`), else 0. There an empty thought counted as one, and
+      the answer could come before it.
+    - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it.
+    - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that a long list of guesses gains less than an
+      answer. There it was the substring again, which the accuracy held already.
+
+    Dimensions, 0–10 each: `format`, `accuracy`, `overlap` and, for the report alone, `bleu` and `rouge_l`. Without an
+    answer in the completion all of them are 0. A completion without a right answer to compare with is not applicable.
+    """
+
+    class Params(ModelParams):
+        """All optional."""
+
+        style: Literal["think_answer", "plain"] = "think_answer"
+        """`plain` takes the whole completion for the answer, and its format for 1."""
+        accuracy_weight: float = pydantic.Field(0.8, ge=0)
+        overlap_weight: float = pydantic.Field(0.2, ge=0)
+        partial_from: float = pydantic.Field(0.5, gt=0, le=1)
+        """The least share of the truth's words that is worth anything."""
+
+        @pydantic.model_validator(mode="after")
+        def _weighted(self) -> Self:
+            if self.accuracy_weight + self.overlap_weight == 0:
+                raise ValueError("accuracy_weight and overlap_weight must not both be 0")
+            return self
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        self.params = self.Params(**(params or {}))
+
+    def prompt_agrees(self, template: str) -> None:
+        """Checks that a policy's prompt asks for the form that is rewarded: tags, or none.
+
+        Raises:
+            ConfigError: naming the tags that are missing, or too many.
+        """
+        if self.params.style == "think_answer":
+            require_tags(template, THINK_TAGS, "VQAReward with style think_answer")
+        elif named := [f"<{name}>" for name in THINK_TAGS if f"<{name}>" in template.lower()]:
+            raise ConfigError(
+                f"the policy's prompt asks for {', '.join(named)}, and VQAReward with style plain would take the tags "
+                "for a part of the answer: set style think_answer, or use a prompt without tags"
+            )
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        """One verdict a text, in order."""
+        return [self._verdict(completion) for completion in batch]
+
+    def _verdict(self, completion: Completion) -> Verdict:
+        truth = completion.answer or ""
+        if not words(truth):
+            return failed(Status.NOT_APPLICABLE, f"there is no right answer to compare with, only {truth!r:.80}")
+        answer, is_formed = self._read(completion.text)
+        parts = {
+            "format": float(is_formed),
+            "accuracy": accuracy(answer, truth, self.params.partial_from),
+            "overlap": overlap(answer, truth),
+            "bleu": bleu(answer, truth),
+            "rouge_l": rouge_l(answer, truth),
+        }
+        weights = (self.params.accuracy_weight, self.params.overlap_weight)
+        content = (weights[0] * parts["accuracy"] + weights[1] * parts["overlap"]) / sum(weights)
+        full = SCORE_RANGE[1]
+        dimensions: dict[str, float | None] = {name: full * value for name, value in parts.items()}
+        return Verdict(Status.SCORED, full * parts["format"] * content, dimensions)
+
+    def _read(self, text: str) -> tuple[str, bool]:
+        if self.params.style == "plain":
+            return text, True
+        read = read_answer(text)
+        return read.answer or "", not read.problems
+
+
+def accuracy(answer: str, truth: str, partial_from: float = 0.5) -> float:
+    """How right an answer is, 0–1, word by word and never letter by letter.
+
+    - To a truth of yes or no: 1 if the first clause that says yes or no says the right one alone, else 0.
+    - To any other: 1 if the truth's words occur side by side, else the share of them that occur at all, and 0 where
+      that is below `partial_from`.
+    """
+    expected, given = words(truth), words(answer)
+    if len(expected) == 1 and expected[0] in _YES_NO:
+        return float(_yes_or_no(answer) == expected[0])
+    if any(given[start : start + len(expected)] == expected for start in range(len(given))):
+        return 1.0
+    share = _common(given, expected) / len(expected)
+    return share if share >= partial_from else 0.0
+
+
+def overlap(answer: str, truth: str) -> float:
+    """The F1 of the answer's words against the truth's, 0–1, each counted as often as it occurs."""
+    expected, given = words(truth), words(answer)
+    return 2 * _common(given, expected) / (len(given) + len(expected))
+
+
+def bleu(answer: str, truth: str) -> float:
+    """Sentence BLEU with smoothing 1 of Chen and Cherry (2014), 0–1.
+
+    N-grams go up to four words or to the length of a shorter truth: with a fixed four, no answer of a single word could
+    reach 1.
+    """
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+    expected = words(truth)
+    order = min(_BLEU_ORDER, len(expected))
+    smoothing = SmoothingFunction().method1
+    return float(sentence_bleu([expected], words(answer), [1 / order] * order, smoothing_function=smoothing))
+
+
+def rouge_l(answer: str, truth: str) -> float:
+    """ROUGE-L (Lin 2004): the F-measure of the longest common subsequence of stemmed words, 0–1."""
+    return float(_rouge_scorer().score(truth, answer)["rougeL"].fmeasure)
+
+
+def _yes_or_no(answer: str) -> str | None:
+    for clause in _CLAUSE_END.split(answer):
+        if said := set(words(clause)) & _YES_NO:
+            return said.pop() if len(said) == 1 else None
+    return None
+
+
+def _common(given: Sequence[str], expected: Sequence[str]) -> int:
+    return (Counter(given) & Counter(expected)).total()
+
+
+@functools.cache
+def _rouge_scorer() -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], tokenizer=_StemmedWords())
+
+
+class _StemmedWords:
+    """The library's own tokenizer knows no letters but a–z."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self._stem = PorterStemmer().stem
+
+    def tokenize(self, text: str) -> list[str]:
+        return [self._stem(word) for word in words(text)]

@@ -1,0 +1,127 @@
+"""Answers are compared word by word, the form gates the content, and the report's measures are not inflated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.errors import ConfigError
+from src.registry import check_params
+from src.rewards.base import Completion
+from src.rewards.verdict import Status, Verdict
+from src.rewards.vqa_reward import VQAReward, accuracy, bleu, overlap, rouge_l
+
+PLAIN = "Answer the question briefly."
+TAGGED = "Think inside <think> </think>, then answer inside <answer> </answer>."
+
+
+def judged(text: str, answer: str | None, **params: Any) -> Verdict:
+    (verdict,) = VQAReward(params).score_completions([Completion(text, answer)])
+    return verdict
+
+
+def formed(answer: str) -> str:
+    return f"<think>look</think><answer>{answer}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "expected"),
+    [
+        ("No.", "no", 1.0),
+        ("normal", "no", 0.0),
+        ("abnormality unknown", "no", 0.0),
+        ("Yes, there is no effusion", "yes", 1.0),
+        ("Yes, there is no effusion", "no", 0.0),
+        ("yes and no", "yes", 0.0),
+        ("yes and no", "no", 0.0),
+        ("In my view: no", "no", 1.0),
+        ("", "yes", 0.0),
+        ("the Left Lung!", "left lung", 1.0),
+        ("left lungs", "left lung", 0.5),
+        ("lung, left", "left lung", 1.0),
+        ("right", "right upper lobe", 0.0),
+        ("right lobe", "right upper lobe", 2 / 3),
+        ("3.55 cm", "3.5 cm", 0.5),
+        ("13", "3", 0.0),
+        ("在左侧肺部", "左侧", 1.0),
+        ("在右侧", "左侧", 0.5),
+        ("no no no", "no fracture no", 2 / 3),
+    ],
+)
+def test_accuracy_by_hand(answer: str, truth: str, expected: float) -> None:
+    assert accuracy(answer, truth) == pytest.approx(expected)
+
+
+@given(st.sampled_from(["no", "yes"]), st.text("abnormlyes", min_size=1, max_size=12))
+def test_a_truth_inside_a_longer_word_is_never_found(truth: str, word: str) -> None:
+    assert accuracy(word, truth) == float(word == truth)
+
+
+@given(st.text(max_size=40), st.text("ab c.", min_size=1, max_size=20).filter(lambda text: text.strip(" .")))
+def test_all_measures_stay_between_nothing_and_all(answer: str, truth: str) -> None:
+    for measure in (accuracy, overlap, bleu, rouge_l):
+        assert 0.0 <= measure(answer, truth) <= 1.0 + 1e-9
+        assert measure(truth, truth) == pytest.approx(1.0)
+
+
+def test_overlap_is_the_f1_of_the_words() -> None:
+    assert overlap("the left lung", "left lung") == pytest.approx(2 * 2 / (3 + 2))
+    assert overlap("left right left", "left left") == pytest.approx(4 / 5)
+    assert overlap("", "left") == 0.0
+
+
+def test_bleu_and_rouge_are_their_own_and_not_one_for_a_truth_that_is_merely_contained() -> None:
+    assert bleu("yes", "yes") == pytest.approx(1.0)
+    assert bleu("the left lung is dark", "left lung") == pytest.approx((2 / 5 * 1 / 4) ** 0.5)
+    assert rouge_l("the left lung is dark", "left lung") == pytest.approx(2 * (2 / 5) * 1 / (2 / 5 + 1))
+    assert rouge_l("fractures", "fracture") == 1.0
+    assert rouge_l("左肺", "左肺") == 1.0
+
+
+def test_the_score_is_the_format_times_the_weighted_content() -> None:
+    verdict = judged(formed("the left lung"), "left lung")
+    assert verdict.score == pytest.approx(10 * (0.8 * 1.0 + 0.2 * 0.8))
+    assert set(verdict.dimensions) == {"format", "accuracy", "overlap", "bleu", "rouge_l"}
+    assert verdict.dimensions["overlap"] == pytest.approx(8.0)
+    other = judged(formed("the left lung"), "left lung", accuracy_weight=1.0, overlap_weight=3.0)
+    assert other.score == pytest.approx(10 * (1.0 + 3 * 0.8) / 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["yes", "<answer>yes</answer>", "<think></think><answer>yes</answer>", "<answer>yes</answer><think>a</think>"],
+)
+def test_a_right_answer_in_the_wrong_form_earns_nothing(text: str) -> None:
+    verdict = judged(text, "yes")
+    assert (verdict.status, verdict.score, verdict.dimensions["format"]) == (Status.SCORED, 0.0, 0.0)
+
+
+def test_a_plain_answer_is_the_whole_completion() -> None:
+    assert judged("Yes", "yes", style="plain").score == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("answer", [None, "", "?!"])
+def test_without_a_right_answer_there_is_nothing_to_judge(answer: str | None) -> None:
+    verdict = judged(formed("yes"), answer)
+    assert (verdict.status, verdict.score) == (Status.NOT_APPLICABLE, None)
+    assert "no right answer" in str(verdict.reason)
+
+
+def test_prompt_and_reward_must_ask_for_the_same_form() -> None:
+    VQAReward().prompt_agrees(TAGGED)
+    VQAReward({"style": "plain"}).prompt_agrees(PLAIN)
+    with pytest.raises(ConfigError, match="demands <think>, <answer>"):
+        VQAReward().prompt_agrees(PLAIN)
+    with pytest.raises(ConfigError, match="style plain would take the tags"):
+        VQAReward({"style": "plain"}).prompt_agrees(TAGGED)
+
+
+@pytest.mark.parametrize(
+    "params", [{"accuracy_weight": 0, "overlap_weight": 0}, {"partial_from": 0}, {"accuracy_weight": -1}]
+)
+def test_wrong_settings_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        check_params(VQAReward, params, "reward.params")
