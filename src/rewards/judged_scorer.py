@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
@@ -18,8 +18,8 @@ from src.models.reward.dialogue import LabelledImage, Question, VisionLanguageJu
 from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry, total_usage
 from src.rewards.base import EditedSample, Scorer, ScorerSetting
 from src.rewards.parsing import GRAMMAR
-from src.rewards.parsing_several import parse_scores, parse_yes_no
-from src.rewards.prompts import Language, Prompt
+from src.rewards.parsing_several import parse_scores, parse_yes_no, scores_schema
+from src.rewards.prompts import Language, Prompt, load_prompt
 from src.rewards.verdict import Status, Verdict, failed
 
 Picture = Literal["source", "edited", "reference"]
@@ -53,8 +53,9 @@ class Inquiry:
     """JSON schema of the reply, for judges that can enforce one."""
 
     def key(self) -> list[Any]:
-        """All that decides the reply, apart from the pictures; JSON-able."""
-        return [self.system, self.text, self.template, self.shows, self.form, self.score_range, self.schema, GRAMMAR]
+        """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
+        asked = [self.system, self.text, self.template, self.shows, self.schema]
+        return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
 
     def enquiry(self, images: tuple[LabelledImage, ...]) -> Enquiry:
         """The question about these images, with the way to read its reply."""
@@ -85,13 +86,17 @@ class JudgedScorer(Scorer):
     """Asks all questions about a batch of edits at once and concludes on each edit from its values.
 
     An edit has no score when any of its questions has no answer: a mean over what happens to be there would be
-    another quantity. A subclass says what to ask (`inquiries`) and what follows (`conclude`).
+    another quantity. A subclass says what to ask (`inquiries`) and what follows (`conclude`), and may name its prompts.
 
     Raises:
         ConfigError: on construction, without a judge that answers questions.
     """
 
     Params = JudgedParams
+    FOLDER: ClassVar[str] = ""
+    """Below `prompts/`."""
+    PROMPTS: ClassVar[tuple[str, ...]] = ()
+    """Names of the prompt files in it that the scorer may ask."""
 
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
         super().__init__(params, setting)
@@ -131,6 +136,41 @@ class JudgedScorer(Scorer):
         if any("reference" in one.shows for one in asked):
             key.append(_reference_key(sample))
         return key
+
+    def prompt_versions(self) -> dict[str, str]:
+        """Of `PROMPTS`, in the run's language."""
+        prompts = [load_prompt(self.FOLDER, name, self.setting.language) for name in self.PROMPTS]
+        return {prompt.version: prompt.sha256 for prompt in prompts}
+
+    def edit_inquiry(
+        self,
+        name: str,
+        dimensions: tuple[str, ...],
+        sample: EditSample,
+        shows: tuple[Picture, ...] = ("source", "edited"),
+        **values: Any,
+    ) -> Inquiry:
+        """Renders a prompt of `FOLDER` that extends `prompts/shared/frame`.
+
+        All questions about an edit then begin alike, up to the criteria: servers compute that part once. One dimension
+        is asked for as a line of text, from which a judge can compute an expected score; several as a JSON object.
+
+        Args:
+            name: One of `PROMPTS`.
+            dimensions: What the judge is to give a value for; the prompt chooses its criteria by it.
+            sample: Its description, instruction and rationale are told.
+            shows: The pictures.
+            values: What the prompt names besides.
+        """
+        values |= {
+            "original_description": sample.description,
+            "edit_instruction": sample.instruction,
+            "rationale": sample.rationale,
+            "dimensions": dimensions,
+        }
+        schema = scores_schema(dimensions) if len(dimensions) > 1 else None
+        prompt = load_prompt(self.FOLDER, name, self.setting.language)
+        return inquiry(prompt, dimensions, values, shows=shows, schema=schema)
 
     def load(self) -> None:
         """Builds the judge."""
@@ -176,7 +216,7 @@ class JudgedScorer(Scorer):
             replies=tuple(reply for answer in answers for reply in answer.replies),
             usage=total_usage(answer.usage for answer in answers),
             seconds=sum(answer.seconds for answer in answers),
-            model=answers[-1].model,
+            model=next((answer.model for answer in reversed(answers) if answer.model), ""),
         )
 
 

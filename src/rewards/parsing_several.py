@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import Any
 
 from src.rewards.json_in_text import JsonObject, find_objects
 from src.rewards.parsing import UnparsableReply, final_answer, json_value, plain_forms, whole_value
 
-_LINE = re.compile(r"^[ \t]*(?:[-*][ \t])?[*_`\"']{0,3}([^:=\n]{1,60}?)[*_`\"']{0,3}[ \t]?[:=](.{0,80})$", re.MULTILINE)
+_LINE = re.compile(
+    r"""^[ \t]*(?:[-*][ \t])?[*_`"']{0,3}(?P<name>[^:=\n]{1,60}?)[*_`"']{0,3}[ \t]?
+    [:=](?=[ \t*_`"'“(\[]{0,8}[-+]?[0-9])(?P<value>.{0,80})$""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A name, then what begins with a number: `naturalness: the light is right` explains and gives no value."""
 _MARKUP = " \t*_`\"'.,;!。！（）()"
+_FIRST_WORD = re.compile(r"\A[\s*_`\"'(]*+(\w+)[*_`\"')]*+[.,;:!。；]")
 _YES_NO = {"yes": True, "true": True, "是": True, "是的": True, "no": False, "false": False, "否": False, "不是": False}
 _ANSWER_KEYS = frozenset({"answer", "verdict", "答案", "回答", "结论"})
 
@@ -31,9 +38,9 @@ def parse_scores(reply: str, names: Sequence[str], low: float = 0.0, high: float
     """
     objects, prose = find_objects(plain_forms(final_answer(reply)))
     wanted = {_folded(name): name for name in names}
-    pairs = [(key, _value(value, high)) for found in objects for key, value in _flat(found, wanted)]
+    pairs = [(key, _value(value, high)) for key, value in _asked_for(objects, wanted)]
     if not pairs:
-        pairs = [(match[1], whole_value(match[2], high)) for match in _LINE.finditer(prose)]
+        pairs = [(match["name"], whole_value(match["value"], high)) for match in _LINE.finditer(prose)]
     values: dict[str, float] = {}
     for key, value in pairs:
         name = wanted.get(_folded(key))
@@ -41,45 +48,67 @@ def parse_scores(reply: str, names: Sequence[str], low: float = 0.0, high: float
             continue
         if value is None:
             raise UnparsableReply(f"what the reply gives for {name} is not one number on this scale")
-        if values.setdefault(name, value) != value:
-            raise UnparsableReply(f"the reply gives {name} twice, with different values")
         if not low <= value <= high:  # NaN fails the comparison
             raise UnparsableReply(f"the value {value:g} of {name} is outside {low:g}–{high:g}")
+        if values.setdefault(name, value) != value:
+            raise UnparsableReply(f"the reply gives {name} twice, with different values")
     if missing := [name for name in names if name not in values]:
         raise UnparsableReply(f"the reply gives no value for {', '.join(missing)}")
     return values
 
 
+def scores_schema(names: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of a reply for `parse_scores`: an explanation, written first, then a number for each name.
+
+    The range is left to `parse_scores`: not every server that enforces schemas knows bounds of numbers.
+    """
+    properties = {"reasoning": {"type": "string"}} | {name: {"type": "number"} for name in names}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
 def parse_yes_no(reply: str) -> bool:
-    """Reads yes or no: a JSON `answer`, a line that consists of it (`Answer: yes`), or the reply's first word.
+    """Reads yes or no: a JSON `answer`, a line that consists of it (`Answer: yes`), or else the reply's first word.
+
+    A first word counts where punctuation follows, as in `Yes, there is`: `No other cup …` is no answer.
 
     Raises:
         UnparsableReply: when there is neither, or both.
     """
     objects, prose = find_objects(plain_forms(final_answer(reply)))
-    answers = [str(value) for found in objects for key, value in found if key.strip().lower() in _ANSWER_KEYS]
+    answers: list[object] = [value for found in objects for key, value in found if _folded(key) in _ANSWER_KEYS]
     if not answers:
-        lines = [line for line in prose.splitlines() if line.strip()]
-        answers = [line.rpartition(":")[2] for line in lines if _read_yes_no(line.rpartition(":")[2]) is not None]
-        answers = answers or re.split(r"[\s,.;:，。；：]", " ".join(lines).strip(_MARKUP), maxsplit=1)[:1]
+        lines = [line.rpartition(":")[2] for line in prose.splitlines()]
+        answers = [line for line in lines if _read_yes_no(line) is not None] or re.findall(_FIRST_WORD, prose)
     readings = {_read_yes_no(answer) for answer in answers}
     if readings == {True} or readings == {False}:
         return readings == {True}
     raise UnparsableReply("the reply says neither yes nor no, or both")
 
 
-def _read_yes_no(text: str) -> bool | None:
-    return _YES_NO.get(text.strip(_MARKUP).lower())
+def _read_yes_no(answer: object) -> bool | None:
+    if isinstance(answer, bool):
+        return answer
+    return _YES_NO.get(answer.strip(_MARKUP).lower()) if isinstance(answer, str) else None
 
 
 def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
-def _flat(found: JsonObject, wanted: dict[str, str]) -> list[tuple[str, object]]:
-    """The pairs of an object that were asked for; of the objects inside it when it has none itself."""
-    pairs = [(key, value) for key, value in found if _folded(key) in wanted]
-    return pairs or [pair for _, value in found if isinstance(value, JsonObject) for pair in _flat(value, wanted)]
+def _asked_for(objects: list[JsonObject], wanted: Container[str]) -> list[tuple[str, object]]:
+    """The pairs that were asked for, at the shallowest level of the objects that has any."""
+    level = objects
+    while level:
+        pairs = [pair for found in level for pair in found]
+        if asked := [(key, value) for key, value in pairs if _folded(key) in wanted]:
+            return asked
+        level = [value for _, value in pairs if isinstance(value, JsonObject)]
+    return []
 
 
 def _value(value: object, high: float) -> float | None:

@@ -1,0 +1,39 @@
+"""Weighted means of named values, never outside the range of the values, whatever is lost in rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated
+
+import pydantic
+
+Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+"""Relative to other weights; for params."""
+
+
+def weighted_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """`Σ w·v / Σ w` over the names in `values`.
+
+    Args:
+        values: Not empty.
+        weights: A weight of 0 or more for each name in `values`; others are passed over. Not all are 0.
+    """
+    total = math.fsum(weights[name] for name in values)
+    mean = math.fsum(weights[name] * value for name, value in values.items()) / total
+    return min(max(mean, min(values.values())), max(values.values()))
+
+
+def weighted_geometric_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """`∏ v^(w / Σ w)` over the names in `values`, which are 0 or more: a single 0 that has a weight makes it 0.
+
+    Args:
+        values: Not empty.
+        weights: As for `weighted_mean`.
+    """
+    counted = {name: value for name, value in values.items() if weights[name] > 0}
+    lowest, highest = min(counted.values()), max(counted.values())
+    if lowest == 0:
+        return 0.0
+    mean = math.exp(weighted_mean({name: math.log(value) for name, value in counted.items()}, weights))
+    return min(max(mean, lowest), highest)
