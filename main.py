@@ -54,9 +54,73 @@ def check(
 
 
 @app.command()
+def audit(
+    config: ConfigPath = Path("config.yaml"),
+    assignments: Assignments = [],  # noqa: B006
+    limit: Limit = None,
+    category: Categories = [],  # noqa: B006
+    difficulty: Difficulties = [],  # noqa: B006
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Instead of the folder audit in evaluation.output_dir.")
+    ] = None,
+    edits: Annotated[Path | None, typer.Option(help="A run whose edits count as right, instead of references.")] = None,
+) -> None:
+    """Check without labels whether the config's judge can be trusted; exit 1 if not. Goes on where it stopped."""
+    overrides = commands.config_overrides(
+        assignments, limit=limit, categories=category, difficulties=difficulty, output_dir=None, resume=False
+    )
+    commands.audit(config, overrides, output_dir, edits)
+
+
+@app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Output directory of a run.")]) -> None:
     """Rebuild all reports of a run from its record; loads no model."""
     commands.report(run_dir)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Option("--config", help="YAML file of the training.")],
+    assignments: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. training.grpo.max_steps=20.")
+    ] = [],  # noqa: B006
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint; no edit is paid twice.")
+    ] = (False),
+) -> None:
+    """Train a vision-language policy by GRPO against the scorers of the benchmark; also under accelerate launch."""
+    commands.train(config, assignments, resume)
+
+
+@app.command("serve-editor")
+def serve_editor(
+    config: ConfigPath = Path("config.yaml"),
+    assignments: Assignments = [],  # noqa: B006
+    host: Annotated[str, typer.Option(help="Address to listen on; any other than loopback is open to its network.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
+    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are sent away (429).")] = 64,
+    max_wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for others to fill a batch.")] = 0.02,
+) -> None:
+    """Serve the config's editor over HTTP, for HttpEditor in runs and trainings elsewhere."""
+    commands.serve_editor(config, assignments, host, port, queue, max_wait)
+
+
+@app.command("merge-lora")
+def merge_lora(
+    base: Annotated[str, typer.Option(help="Vision-language model that the adapter was trained on: folder or hub id.")],
+    adapter: Annotated[Path, typer.Option(help="Folder with adapter_config.json.")],
+    output: Annotated[Path, typer.Option(help="New folder for the merged model.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a base model on the hub.")] = None,
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"], typer.Option(help="How it is stored; auto: as the base.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda:1 …")] = "auto",
+    push_to_hub: Annotated[str | None, typer.Option(metavar="ID", help="Upload the result there as well.")] = None,
+) -> None:
+    """Merge a LoRA adapter into its base model, and prove that the result answers as both together."""
+    commands.merge_lora(base, adapter, output, revision, dtype, device, push_to_hub)
 
 
 @data_app.command("inspect")

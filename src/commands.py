@@ -15,7 +15,8 @@ from rich.markup import escape
 from src.errors import EditLoopError, OutputError
 
 if TYPE_CHECKING:
-    from src.config import Config
+    from src.config import Config, LoggingConfig
+    from src.pipeline.tally import Tally
 
 console = Console()
 error_console = Console(stderr=True)
@@ -100,6 +101,59 @@ def check(config_path: Path, overrides: Sequence[str]) -> None:
             console.print(line, highlight=False, markup=False)
 
 
+def audit(config_path: Path, overrides: Sequence[str], output_dir: Path | None, edits: Path | None) -> None:
+    """Audits the config's scorer without labels; exits with 1 when a check fails or none passes."""
+    with readable_errors():
+        from src.audit.run import audit as run
+        from src.audit.table import print_audit, write_audit
+        from src.config import load_config
+
+        config = load_config(config_path, overrides)
+        config = config.moved_to(output_dir or config.evaluation.output_dir / "audit")
+        start_logging(config)
+        try:
+            with console.status("reading") as status:
+                finished = run(config, edits, lambda tally: status.update(_audit_progress(tally)))
+        except KeyboardInterrupt:
+            error_console.print("interrupted; all finished work is recorded. The same command goes on with it")
+            raise typer.Exit(130) from None
+        print_audit(finished, console)
+        for path in write_audit(finished, config.evaluation.output_dir):
+            console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
+        if not finished.passed:
+            raise typer.Exit(1)
+
+
+def _audit_progress(tally: Tally) -> str:
+    if tally.loading:
+        return f"loading {tally.loading} …"
+    known, unscored = tally.verdicts_reused, tally.verdicts_failed
+    judged = tally.verdicts_made + unscored
+    return f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
+
+
+def train(config_path: Path, overrides: Sequence[str], resume: bool) -> None:
+    """Trains a policy, and says where it is and what training changed."""
+    with readable_errors():
+        from src.training.config import load_training_config
+        from src.training.progress import TrainingProgress
+        from src.training.table import print_gains
+        from src.training.train import train as run
+
+        config = load_training_config(config_path, overrides)
+        log_to(config.logging, config.training.output_dir / "logs" / "training.log")
+        try:
+            progress = TrainingProgress(console)
+            with progress.shown():
+                outcome = run(config, resume=resume, callbacks=[progress.callback()])
+        except KeyboardInterrupt:
+            error_console.print(
+                "interrupted; edits and verdicts are recorded. Go on with the same command and --resume"
+            )
+            raise typer.Exit(130) from None
+        print_gains(outcome, console)
+
+
 def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -> None:
     """Prints what a benchmark file holds and every problem in it."""
     with readable_errors():
@@ -112,6 +166,40 @@ def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -
             render_inspection(inspection, console)
 
 
+def serve_editor(
+    config_path: Path, overrides: Sequence[str], host: str, port: int, capacity: int, max_wait: float
+) -> None:
+    """Serves the config's editor over HTTP until it is stopped."""
+    with readable_errors():
+        from rich.logging import RichHandler
+
+        from src.serving.config import load_served_model
+        from src.serving.serve import ServingOptions
+        from src.serving.serve import serve_editor as serve
+
+        shown = RichHandler(console=error_console, show_path=False, markup=False)
+        logging.basicConfig(level="INFO", format="%(message)s", handlers=[shown], force=True)
+        serve(load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait))
+
+
+def merge_lora(
+    base: str,
+    adapter: Path,
+    output: Path,
+    revision: str | None,
+    dtype: Literal["auto", "bfloat16", "float16", "float32"],
+    device: str,
+    push_to_hub: str | None,
+) -> None:
+    """Merges an adapter into its base model and prints the proof."""
+    with readable_errors():
+        from src.training.merge_lora import merge_lora as merge
+
+        proof = merge(base, adapter, output, revision=revision, dtype=dtype, device=device, push_to_hub=push_to_hub)
+        for line in [*proof.lines(), str(output)]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def _show(report: dict, paths: Sequence[Path]) -> None:
     from src.reporting.console import print_report
 
@@ -122,15 +210,19 @@ def _show(report: dict, paths: Sequence[Path]) -> None:
 
 def start_logging(config: Config) -> None:
     """Logs to the run's file, and warnings to the console beside the progress display."""
+    log_to(config.logging, config.evaluation.log_file)
+
+
+def log_to(settings: LoggingConfig, log_file: Path) -> None:
+    """Logs to the settings' file, else to `log_file`, and warnings to the console."""
     from rich.logging import RichHandler
 
-    settings = config.logging
     handlers: list[logging.Handler] = []
     if settings.console_output:
         shown = RichHandler(logging.WARNING, console=console, show_path=False, markup=False)
         handlers.append(shown)
     if settings.file_output:
-        path = settings.log_file or config.evaluation.log_file
+        path = settings.log_file or log_file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             written = logging.FileHandler(path, encoding="utf-8")

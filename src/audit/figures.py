@@ -1,0 +1,81 @@
+"""`Figure`: something measured, its 95 % interval, and whether that is where it has to be."""
+
+from __future__ import annotations
+
+import operator
+import statistics
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from src.audit.preference import preference
+from src.reporting.statistics import mean_interval
+
+
+class Outcome(StrEnum):
+    """What is known of a requirement."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    """The interval holds values that would pass and values that would fail: more samples are needed."""
+    NOT_POSSIBLE = "not possible"
+    """Nothing could be measured; the check's `reason` says why."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A requirement: `>= 7`."""
+
+    sign: str
+    """`<`, `<=`, `>` or `>=`."""
+    threshold: float
+
+    def met_by(self, value: float) -> bool:
+        """Whether the value fulfils it."""
+        holds = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[self.sign]
+        return bool(holds(value, self.threshold))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number; without `needed` it is there for information."""
+
+    label: str
+    value: float
+    interval: tuple[float, float] | None
+    """95 %; None for fewer than two sources, or where the value stands for itself."""
+    samples: int
+    """How many samples it comes from."""
+    needed: Needed | None = None
+    outcome: Outcome | None = None
+    """Set exactly when `needed` is."""
+
+
+def by_interval(
+    label: str, value: float, interval: tuple[float, float] | None, samples: int, needed: Needed | None = None
+) -> Figure:
+    """A figure that passes when the whole interval fulfils the requirement and fails when none of it does."""
+    if needed is None:
+        return Figure(label, value, interval, samples)
+    met = {needed.met_by(end) for end in interval} if interval else {True, False}
+    outcome = Outcome.INCONCLUSIVE if len(met) == 2 else Outcome.PASS if met == {True} else Outcome.FAIL
+    return Figure(label, value, interval, samples, needed, outcome)
+
+
+def by_value(label: str, value: float, samples: int, needed: Needed) -> Figure:
+    """A figure that stands for itself, without a guess about other samples."""
+    return Figure(label, value, None, samples, needed, Outcome.PASS if needed.met_by(value) else Outcome.FAIL)
+
+
+def mean_figure(
+    label: str, values: Sequence[float], clusters: Sequence[Hashable], needed: Needed | None = None
+) -> Figure:
+    """The mean of at least one value, with the cluster-robust interval of the reports."""
+    return by_interval(label, statistics.fmean(values), mean_interval(values, clusters), len(values), needed)
+
+
+def preference_figure(label: str, differences: Sequence[float], clusters: Sequence[Hashable], needed: Needed) -> Figure:
+    """The share of positive differences, ties counted half; see `preference`."""
+    share, interval = preference(differences, clusters)
+    return by_interval(label, share, interval, len(differences), needed)

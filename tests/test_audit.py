@@ -1,0 +1,333 @@
+"""Audits of judges with known faults: each fails exactly the checks that it should, and no failure is a number."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
+
+from src.audit.checks import Check, kendall_tau_a
+from src.audit.figures import Needed, Outcome, by_interval
+from src.audit.partners import with_partners
+from src.audit.preference import preference
+from src.audit.probes import NAMES
+from src.audit.run import Audit, audit
+from src.audit.table import print_audit, to_json, write_audit
+from src.config import Config
+from src.data.image import LazyImage
+from src.data.sample import EditSample
+from src.errors import ModelUnusable, OutputError
+from src.pipeline.evaluation import evaluate
+from tests.conftest import item
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = 45
+COMPARISONS = {"no_edit", "swapped", "wrong_source", "shuffled_instruction"}
+LADDERS = {"blur", "jpeg"}
+
+Write = Callable[..., Path]
+Make = Callable[..., Config]
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def picture_item(index: int, **changes: Any) -> dict[str, Any]:
+    """An item whose picture has something to blur, and whose edit paints one more box."""
+    dice = np.random.default_rng(index)
+    source = np.full((32, 32, 3), dice.integers(150, 255, 3), dtype=np.uint8)
+    for _ in range(3):
+        x, y = dice.integers(0, 24, 2)
+        source[y : y + 7, x : x + 7] = dice.integers(0, 70, 3)
+    target = source.copy()
+    x, y = dice.integers(0, 20, 2)
+    target[y : y + 10, x : x + 10] = (255, 40, 255)
+    pictures = {"src_img_b64": _png(source), "reference_img_b64": _png(target)}
+    return item(index, **(pictures | changes))
+
+
+@pytest.fixture
+def benchmark(write_benchmark: Write) -> Path:
+    return write_benchmark([picture_item(index) for index in range(SAMPLES)])
+
+
+def outcomes(audited: Audit) -> dict[str, Outcome]:
+    return {check.name: check.outcome for check in audited.checks}
+
+
+def row(audited: Audit, name: str) -> Check:
+    return next(check for check in audited.checks if check.name == name)
+
+
+def failing(audited: Audit) -> set[str]:
+    return {name for name, outcome in outcomes(audited).items() if outcome is Outcome.FAIL}
+
+
+@pytest.mark.parametrize(
+    ("judge", "params", "rows"),
+    [
+        ("KnowingJudge", {}, set()),
+        ("KnowingJudge", {"blind_to": "source"}, {"wrong_source"}),
+        ("KnowingJudge", {"blind_to": "instruction"}, {"shuffled_instruction"}),
+        ("ConstantJudge", {}, COMPARISONS | LADDERS),
+        ("SharpnessJudge", {}, COMPARISONS | {"jpeg"}),
+        ("RandomJudge", {}, COMPARISONS | LADDERS | {"exact_target", "repeat"}),
+    ],
+)
+def test_a_judge_fails_exactly_the_checks_of_what_it_cannot_see(
+    benchmark: Path, make_config: Make, judge: str, params: dict[str, Any], rows: set[str]
+) -> None:
+    if judge == "KnowingJudge":
+        params = {**params, "data": str(benchmark)}
+    audited = audit(
+        make_config(benchmark, reward_model={"class_path": f"tests.audit_judges.{judge}", "params": params})
+    )
+    assert failing(audited) == rows
+    passing = {name for name, outcome in outcomes(audited).items() if outcome is Outcome.PASS}
+    assert passing == outcomes(audited).keys() - rows, "nothing else is left open"
+    assert audited.passed == (not rows)
+
+
+def test_the_exact_formula_passes_but_cannot_judge_an_edit_whose_source_is_already_the_result(
+    benchmark: Path, make_config: Make
+) -> None:
+    judge = {"class_path": "src.models.reward.implementations.reference.ReferenceRewardModel"}
+    audited = audit(make_config(benchmark, reward_model=judge))
+    assert outcomes(audited).pop("swapped") is Outcome.NOT_POSSIBLE
+    assert "source and reference show no difference" in (row(audited, "swapped").reason or "")
+    assert set(outcomes(audited).values()) == {Outcome.PASS, Outcome.NOT_POSSIBLE}
+
+
+def test_questions_without_a_score_lower_coverage_and_enter_no_mean(benchmark: Path, make_config: Make) -> None:
+    audited = audit(make_config(benchmark, reward_model={"class_path": "tests.audit_judges.MumblingJudge"}))
+    (figure,) = row(audited, "coverage").figures
+    statuses = audited.report["statuses"]
+    assert statuses["unparsable"] > 0
+    assert figure.value == statuses["scored"] / (statuses["scored"] + statuses["unparsable"])
+    assert figure.outcome is Outcome.FAIL
+    assert {values["mean"] for values in audited.probe_statistics.values()} == {7.0}
+    assert "unparsable: the reply holds no score" in printed(audited)
+
+
+def test_repeats_are_asked_in_one_call_and_show_noise_other_words_and_questions_asked_again(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    data = write_benchmark([picture_item(0, reference_img_b64=None), picture_item(5, reference_img_b64=None)])
+    audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.HesitantJudge"}))
+    noise, differing, asked_again = row(audited, "repeat").figures
+    assert noise.value == pytest.approx(math.sqrt(4 / 3)), "of 4, 6, 4 and of 6, 4, 6"
+    assert noise.outcome is Outcome.FAIL
+    assert (differing.value, asked_again.value) == (1.0, pytest.approx(1 / 6))
+
+
+def test_an_interrupted_audit_goes_on_and_a_finished_one_asks_nothing(
+    benchmark: Path, make_config: Make, tmp_path: Path
+) -> None:
+    log = tmp_path / "asked.log"
+
+    def run(**params: int) -> Audit:
+        judge = {"class_path": "tests.audit_judges.ConstantJudge", "params": {"log": str(log), **params}}
+        return audit(make_config(benchmark, reward_model=judge))
+
+    with pytest.raises(ModelUnusable):
+        run(patience=100)
+    assert len(log.read_text().splitlines()) == 100
+    first = run()
+    assert len(log.read_text().splitlines()) == SAMPLES * len(NAMES)
+    again = run()
+    assert len(log.read_text().splitlines()) == SAMPLES * len(NAMES)
+    assert again.checks == first.checks
+
+
+def test_without_references_every_comparison_says_what_it_lacks(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark([picture_item(index, reference_img_b64=None) for index in range(20)])
+    audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
+    impossible = {check for check in audited.checks if check.outcome is Outcome.NOT_POSSIBLE}
+    assert {check.name for check in impossible} == (COMPARISONS | LADDERS | {"exact_target"}) - {"no_edit"}
+    assert all("--edits" in (check.reason or "") for check in impossible)
+    assert failing(audited) == {"no_edit"}, "7 for an unedited picture is too much whatever the target gets"
+    assert "--edits" in (row(audited, "no_edit").reason or "")
+    assert outcomes(audited)["repeat"] is Outcome.PASS
+
+
+def test_edits_of_a_run_stand_in_for_references_but_are_not_taken_for_right(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    items = [picture_item(index) for index in range(20)]
+    data = write_benchmark([{**entry, "reference_img_b64": None} for entry in items])
+    pictures = tmp_path / "made"
+    pictures.mkdir()
+    for index, entry in enumerate(items):
+        name = Path(entry["original_image_path"]).stem if index else "another_sample"
+        (pictures / f"{name}.png").write_bytes(base64.b64decode(entry["reference_img_b64"]))
+    editor = {
+        "class_path": "src.models.diffusion.implementations.precomputed.PrecomputedEditModel",
+        "params": {"folder": str(pictures)},
+    }
+    run_dir = tmp_path / "run"
+    evaluate(make_config(data, diffusion_model=editor, evaluation={"output_dir": str(run_dir)}))
+    whole = write_benchmark(items, "with_references.json")
+    knowing = {"class_path": "tests.audit_judges.KnowingJudge", "params": {"data": str(whole), "blind_to": "source"}}
+    audited = audit(make_config(data, reward_model=knowing), edits=run_dir)
+    assert failing(audited) == {"wrong_source"}
+    assert "nobody knows that they are right" in (row(audited, "exact_target").reason or "")
+    assert audited.probe_statistics["target"]["total"] == 19, "of one sample there is no edit"
+    assert audited.probe_statistics["no_edit"]["total"] == 20
+
+
+def test_an_unreadable_source_is_a_bad_sample_with_edits_of_a_run_as_well(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data = write_benchmark([picture_item(0), picture_item(5, src_img_b64="!!")])
+    evaluate(make_config(data, evaluation={"output_dir": str(tmp_path / "run")}))
+    audited = audit(make_config(data), edits=tmp_path / "run")
+    assert audited.samples == 1
+    assert audited.report["statuses"]["bad_sample"] == 1
+
+
+def test_a_folder_without_a_run_is_refused_as_source_of_edits(
+    benchmark: Path, make_config: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match=r"record\.sqlite"):
+        audit(make_config(benchmark), edits=tmp_path)
+
+
+def test_bad_samples_are_left_out_and_named_and_blamed_on_no_partner(write_benchmark: Write, make_config: Make) -> None:
+    broken = base64.b64encode(b"no picture").decode()
+    items = [picture_item(0), picture_item(5, src_img_b64=broken), picture_item(10), picture_item(15, subset=None)]
+    data = write_benchmark([*items, picture_item(20, reference_img_b64=broken)])
+    audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
+    assert audited.samples == 2
+    assert audited.report["statuses"] == {"scored": 2 * len(NAMES), "bad_sample": 3}
+    text = printed(audited)
+    assert "bad_sample: source image: not a readable image" in text
+    assert "bad_sample: reference image: not a readable image" in text
+
+
+def test_an_audit_without_a_single_sound_sample_does_not_pass(write_benchmark: Write, make_config: Make) -> None:
+    audited = audit(make_config(write_benchmark([picture_item(0, src_img_b64="!!")])))
+    assert set(outcomes(audited).values()) == {Outcome.NOT_POSSIBLE}
+    assert not audited.passed
+
+
+def test_a_lone_sample_of_its_category_has_no_partner_to_borrow_from(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark([picture_item(0), picture_item(1)])
+    audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
+    for name in ("wrong_source", "shuffled_instruction"):
+        assert row(audited, name).reason == "no two samples of a category differ in source and instruction"
+    assert outcomes(audited)["swapped"] is Outcome.INCONCLUSIVE, "two samples prove nothing"
+
+
+def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(
+    benchmark: Path, make_config: Make, tmp_path: Path
+) -> None:
+    audited = audit(make_config(benchmark, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
+    as_json, as_markdown = write_audit(audited, tmp_path)
+    data = json.loads(as_json.read_text(encoding="utf-8"))
+    assert data == json.loads(json.dumps(to_json(audited)))
+    assert not data["passed"]
+    assert [check["name"] for check in data["checks"]] == list(outcomes(audited))
+    for text in (as_markdown.read_text(encoding="utf-8"), printed(audited)):
+        plain = text.replace("\\", "")
+        for check in audited.checks:
+            assert check.name in plain
+            assert (check.meaning in plain) == (check.outcome is Outcome.FAIL)
+
+
+def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_failed(tmp_path: Path) -> None:
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "main.py", "audit", "--limit", "12", "--output-dir", str(tmp_path / "audit")]
+        nobody = ["--set", "diffusion_model.class_path=no.such.Editor"]
+        return subprocess.run([*command, *nobody, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    good = run()
+    assert good.returncode == 0, good.stdout + good.stderr
+    bad = run("--set", "reward_model.class_path=tests.audit_judges.ConstantJudge")
+    assert bad.returncode == 1
+    assert "the scorer does not look at the source image" in " ".join(bad.stdout.split())
+
+
+def printed(audited: Audit) -> str:
+    console = Console(width=200, file=io.StringIO())
+    print_audit(audited, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def sample(index: int, category: str, instruction: str, picture: str) -> EditSample:
+    source = LazyImage(base64_text=picture)
+    return EditSample(str(index), index, category, instruction, "", source)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=30))
+def test_every_sample_comes_once_with_a_partner_of_its_category_that_differs_in_both(
+    drawn: list[tuple[str, str, str]],
+) -> None:
+    samples = [sample(index, *fields) for index, fields in enumerate(drawn)]
+    paired = list(with_partners(iter(samples)))
+    assert sorted(one.index for one, _ in paired) == list(range(len(samples)))
+    for one, partner in paired:
+        if partner is not None:
+            assert one.category == partner.category
+            assert one.instruction != partner.instruction
+            assert one.source != partner.source
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 2.0]), min_size=1, max_size=40))
+def test_a_preference_lies_in_its_interval_and_turns_around_with_the_signs(differences: list[float]) -> None:
+    clusters = list(range(len(differences)))
+    share, (low, high) = preference(differences, clusters)
+    assert 0 <= low <= share <= high <= 1
+    turned, (turned_low, turned_high) = preference([-difference for difference in differences], clusters)
+    assert (turned, turned_low, turned_high) == pytest.approx((1 - share, 1 - high, 1 - low))
+
+
+def test_a_preference_is_the_adjusted_wald_interval_of_bonett_and_price() -> None:
+    # 7 wins, 1 loss, 2 ties: p₊ = 8/12 and p₋ = 2/12 after the adjustment.
+    share, interval = preference([1.0] * 7 + [-1.0] + [0.0] * 2, range(10))
+    half = 1.959964 * math.sqrt((10 / 12 - (6 / 12) ** 2) / 12)
+    assert share == pytest.approx(0.8)
+    assert interval == pytest.approx(((1 + 0.5 - half) / 2, (1 + 0.5 + half) / 2))
+
+
+def test_samples_that_share_a_source_count_as_one_for_the_width() -> None:
+    assert preference([1.0] * 40, ["the same"] * 40) == preference([1.0], ["the same"])
+
+
+@pytest.mark.parametrize(
+    ("scores", "tau"), [([3, 2, 1, 0], -1.0), ([0, 1, 2, 3], 1.0), ([5, 5, 5, 5], 0.0), ([3, 2, 2, 4], 1 / 6)]
+)
+def test_kendalls_tau_counts_rising_against_falling_pairs(scores: list[float], tau: float) -> None:
+    assert kendall_tau_a(scores) == tau
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome"),
+    [
+        ((0.7, 0.9), Outcome.PASS),
+        ((0.5, 0.5), Outcome.PASS),
+        ((0.1, 0.4), Outcome.FAIL),
+        ((0.4, 0.6), Outcome.INCONCLUSIVE),
+        (None, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_figure_passes_or_fails_only_when_its_whole_interval_does(
+    interval: tuple[float, float] | None, outcome: Outcome
+) -> None:
+    assert by_interval("share", 0.5, interval, 10, Needed(">=", 0.5)).outcome is outcome
