@@ -1,5 +1,7 @@
 """How near the API judge comes to the most that a server allows, its limit on requests at once found by itself.
 
+Before that the tables of `judge_prefill` and `judge_batching`, which also run alone.
+
 The server takes 200 ms for each answer, in a process of its own; it answers any number of requests at once, so the most
 is `max_concurrency` ÷ 0.2 s. The ramp from 10 requests at once is part of the measurement.
 """
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
+from benchmarks import judge_batching, judge_prefill
 from benchmarks.harness import close, show
 from src.models.reward.dialogue import LabelledImage, Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
@@ -67,6 +70,8 @@ def questions() -> list[Question]:
 
 def main() -> None:
     """Asks all questions at once; the value is the rate reached ÷ the most possible."""
+    judge_prefill.measure()
+    judge_batching.measure()
     os.environ["no_proxy"] = "127.0.0.1"
     with server_process() as url:
         judge = OpenAIRewardModel({"model": "sleeper", "base_url": url, "max_concurrency": CONCURRENCY})

@@ -1,21 +1,25 @@
-"""Stand-in models whose cost is known: an editor that sleeps, a judge that asks a server that sleeps."""
+"""The benchmarks' models: an editor that sleeps, a judge that asks a server that sleeps, a real judge of small size."""
 
 from __future__ import annotations
 
 import http.client
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
+
+SHIPPED_JUDGE = Path("assets/miniature/judge")
 
 
 class SleepingEditor(BaseDiffusionModel):
@@ -48,6 +52,18 @@ class ServerJudge(BaseRewardModel):
             self._connections.http = http.client.HTTPConnection("127.0.0.1", self.config["port"], timeout=30)
         self._connections.http.request("POST", "/score", body=b"{}")
         return float(self._connections.http.getresponse().read())
+
+
+@contextmanager
+def judge_folder() -> Iterator[str]:
+    """The shipped miniature judge; a smaller one with random weights where none is shipped."""
+    if SHIPPED_JUDGE.is_dir():
+        yield str(SHIPPED_JUDGE)
+        return
+    from tests.tiny_judges import save_judge
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield str(save_judge(Path(folder), "qwen3"))
 
 
 @contextmanager

@@ -81,14 +81,16 @@ def check_params(named: type, params: Mapping[str, Any], where: str) -> None:
 
     Raises:
         ConfigError: naming each wrong key.
+        ModelError: a model lacks something besides its params (`BaseModel.check_ready`).
     """
     typed: type[pydantic.BaseModel] | None = getattr(named, "Params", None)
-    if typed is None:
-        return
-    try:
-        typed(**params)
-    except pydantic.ValidationError as error:
-        raise config_error(error, typed, f"{where} of {named.__name__}") from error
+    if typed is not None:
+        try:
+            typed(**params)
+        except pydantic.ValidationError as error:
+            raise config_error(error, typed, f"{where} of {named.__name__}") from error
+    if issubclass(named, BaseModel):
+        named.check_ready(dict(params))
 
 
 def build(model_class: type[ModelClass], params: dict[str, Any]) -> ModelClass:

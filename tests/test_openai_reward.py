@@ -1,5 +1,7 @@
 """The API judge against a real HTTP server on this machine that misbehaves in every way."""
 
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
 from __future__ import annotations
 
 import base64
@@ -12,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,31 +25,8 @@ from src.models.reward import api_faults, image_encoder
 from src.models.reward.dialogue import LabelledImage, Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from src.registry import check_params
+from tests.api_judge import KEY, SCHEMA, Make, judge, picky, question, server  # noqa: F401 (fixtures)
 from tests.chat_server import FAULTS, Answer, ChatServer, chat_server, completion, failure, text_of
-
-KEY = "sk-very-secret-key"
-SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
-Make = Callable[..., OpenAIRewardModel]
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with chat_server() as running:
-        yield running
-
-
-@pytest.fixture
-def judge(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Make:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(api_faults, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(api_faults, "LONGEST_WAIT", 0.05)
-    return lambda **params: OpenAIRewardModel({"model": "judge", "base_url": server.url, "timeout": 20, **params})
-
-
-def question(text: str = "How good?", *colors: str, **changes: Any) -> Question:
-    images = tuple(LabelledImage(f"{color}:", Image.new("RGB", (16, 16), color)) for color in colors)
-    return Question("You judge edits.", images, text, **changes)
 
 
 def test_a_question_is_laid_out_as_system_prompt_labelled_images_and_text(judge: Make, server: ChatServer) -> None:
@@ -228,10 +206,6 @@ def test_structured_output_is_asked_for_where_a_question_has_a_schema(judge: Mak
     assert "response_format" not in off
 
 
-def picky(word: str, status: int = 400) -> Callable[[dict[str, Any], int], Answer]:
-    return lambda body, number: failure(status, f"unsupported: {word}") if word in body else Answer()
-
-
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_server_without_structured_output_is_asked_for_it_once(
     judge: Make, server: ChatServer, status: int, caplog: pytest.LogCaptureFixture
@@ -351,6 +325,8 @@ def test_a_missing_key_is_an_error_only_where_one_is_needed(
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(ModelError, match="MY_KEY"):
         OpenAIRewardModel({"api_key_env": "MY_KEY"})
+    with pytest.raises(ModelError, match="set the environment variable MY_KEY"):
+        check_params(OpenAIRewardModel, {"api_key_env": "MY_KEY"}, "reward_model.params")  # before any model loads
     assert judge(api_key_env="MY_KEY").ask([question()])[0].error is None
 
 

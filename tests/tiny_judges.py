@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -15,6 +16,9 @@ from src.miniature.editor_architecture import (
     build_text_encoder,
     build_tokenizer,
 )
+from src.models.reward.dialogue import LabelledImage, Question, Reply
+from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from tests.tiny_pipelines import gradient
 
 TEXTS = ["Score: 8.5", "How well was the sky painted red?", "评分：7"]
 SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=2, vision_width=64, vision_layers=2)
@@ -26,6 +30,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 IMAGE_PIXELS = {"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
+SAMPLED = {"temperature": 1.0, "top_p": 0.9, "seed": 3}
 LEAKY = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.5, "max_length": 3}
 """Generation settings as checkpoints bring them along; none may reach the judge."""
 
@@ -76,7 +81,7 @@ def _qwen3_processor(tokenizer: Any, image_processor: Any) -> Any:
     return Qwen3VLProcessor(image_processor=image_processor, tokenizer=tokenizer, video_processor=video)
 
 
-def _save(folder: Path, family: str) -> Path:
+def save_judge(folder: Path, family: str) -> Path:
     import torch
 
     with torch.random.fork_rng():
@@ -103,10 +108,43 @@ def _save(folder: Path, family: str) -> Path:
 @pytest.fixture(scope="session", params=["qwen3", "qwen2.5"])
 def judge_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-VL, then a Qwen2.5-VL."""
-    return _save(tmp_path_factory.mktemp("judge"), request.param)
+    return save_judge(tmp_path_factory.mktemp("judge"), request.param)
 
 
 @pytest.fixture(scope="session")
 def qwen3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-VL alone, for what does not depend on the family."""
-    return _save(tmp_path_factory.mktemp("qwen3"), "qwen3")
+    return save_judge(tmp_path_factory.mktemp("qwen3"), "qwen3")
+
+
+def judge(folder: Path, **changes: Any) -> Qwen3VLRewardModel:
+    return Qwen3VLRewardModel({"model_name": str(folder), "max_new_tokens": 12, **changes})
+
+
+def question(turn: int = 0, text: str = "How well?", images: int = 2, size: tuple[int, int] | None = None) -> Question:
+    """Another one for each `turn`, with pictures of another size."""
+    pictures = [gradient(size or (64, 48 + 16 * turn + 32 * index), turn + index) for index in range(images)]
+    labels = ("Source:", "Edit:")
+    return Question(
+        "You judge.",
+        tuple(LabelledImage(*pair) for pair in zip(labels, pictures, strict=False)),
+        text + " really" * turn,
+    )
+
+
+def texts(replies: list[Reply]) -> list[str]:
+    assert [reply.error for reply in replies] == [None] * len(replies)
+    return [reply.text for reply in replies]
+
+
+def ids(model: Qwen3VLRewardModel, text: str) -> list[int]:
+    return list(model.processor.tokenizer.encode(text))
+
+
+def dictated(model: Qwen3VLRewardModel, *replies: list[int]) -> Any:
+    """The model writes these tokens, one reply a row, and padding after the end of a row."""
+    import torch
+
+    longest, pad = max(map(len, replies)), model.processor.tokenizer.pad_token_id
+    rows = torch.tensor([reply + [pad] * (longest - len(reply)) for reply in replies])
+    return mock.patch.object(model.model, "generate", lambda input_ids, **rest: torch.cat([input_ids, rows], dim=1))

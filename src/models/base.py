@@ -39,6 +39,14 @@ class BaseModel(ABC):
         self.params: Any = self.Params(**self.config) if self.Params else None
         self._initialize()
 
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Looks for what the model needs besides its params (a key …), before any model of the run loads.
+
+        Raises:
+            ModelError: what is missing and how to provide it.
+        """
+
     @abstractmethod
     def _initialize(self) -> None:
         """Loads what the model needs. Called once, by the constructor."""

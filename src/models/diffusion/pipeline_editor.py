@@ -13,28 +13,22 @@ import pydantic
 from PIL import Image
 
 from src.errors import ModelError
-from src.models.base import ModelParams
+from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device, pick_dtype
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.weights import is_local, pinned, resolve_revision
+from src.models.weights import is_local, pinned
 
 _loading = threading.Lock()
 """diffusers replaces torch functions for a moment while it loads: two replicas must not load at the same time."""
 
 
-class PipelineParams(ModelParams):
+class PipelineParams(CheckpointParams):
     """Params of every editor made of a diffusers pipeline."""
 
-    model_name: str
-    """Hub id or local folder."""
-    revision: str | None = None
-    """Branch, tag or commit of a hub model."""
     device: str = "auto"
     """`auto` (cuda, else mps, else cpu), `cuda:1`, `cpu` …"""
     device_ids: list[int | str] | None = None
     """The run makes one replica for each of these devices, with `device` set; a single instance ignores it."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Keep weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
     num_inference_steps: int = pydantic.Field(50, ge=1)
@@ -44,7 +38,7 @@ class PipelineParams(ModelParams):
     disable_progress_bar: bool = True
 
 
-class PipelineEditor(BaseDiffusionModel):
+class PipelineEditor(CheckpointModel, BaseDiffusionModel):
     """An editor made of a diffusers pipeline; used by one thread at a time.
 
     The noise of each sample comes from its own generator on the CPU: the same for every device, batch and position.
@@ -53,7 +47,7 @@ class PipelineEditor(BaseDiffusionModel):
         ModelError: on construction, when the weights or the device are missing.
     """
 
-    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseDiffusionModel.NOT_IN_IDENTITY | {"offload", "revision"}
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = CheckpointModel.NOT_IN_IDENTITY | {"offload"}
     MEMORY_SETTINGS: ClassVar[str]
     """What to change when memory runs out."""
 
@@ -190,12 +184,6 @@ class PipelineEditor(BaseDiffusionModel):
 
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
-
-    @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """The hub commit, or the fingerprint of the local folder."""
-        checked: Any = cls.Params(**params)  # type: ignore[misc]
-        return resolve_revision(checked.model_name, checked.revision)
 
 
 def stored_class_name(model_name: str, revision: str | None) -> str:

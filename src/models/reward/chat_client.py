@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelUnusable
 from src.models.reward.adaptive_limit import AdaptiveLimit, Gate
 from src.models.reward.api_faults import LONGEST_RETRY_AFTER, Fault, Kind, fault_of, pause
-from src.models.reward.chat_completion import Completion, Dialect, messages_of, read_completion
+from src.models.reward.chat_completion import Choice, Completion, Dialect, messages_of, read_completion
 from src.models.reward.dialogue import Question, Reply
 from src.models.reward.expected_score import expected_score
 from src.redaction import REDACTED
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _NO_KEY = "none"
 _LONGEST_REASON = 500
+_SEEDS_OF_A_REPEAT = 1000
+"""Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour."""
 
 
 class ChatClient:
@@ -50,8 +53,11 @@ class ChatClient:
         """Closes the connections."""
         await self._client.close()
 
-    async def answer(self, question: Question, data_urls: list[str], attempt: int) -> Reply:
-        """The reply, or a reply with an error after all retries.
+    async def answer(self, question: Question, data_urls: list[str], attempt: int, repeats: int = 1) -> list[Reply]:
+        """`repeats` independent replies to one question; one that failed after all retries has an error.
+
+        They are asked for in one request, whose account is that of the first reply. What it does not bring (a server
+        may refuse `n`, ignore it, or leave one answer empty) is asked for in single requests.
 
         Raises:
             ModelUnusable: no question can be answered; every later call raises it too, without a request.
@@ -59,14 +65,37 @@ class ChatClient:
         body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
         if self._params.temperature is not None:
             body["temperature"] = self._params.temperature
-        if self._params.seed is not None:
-            body["seed"] = self._params.seed + attempt
+        if repeats == 1 or not self._dialect.several:
+            return await self._one_by_one(question, body, attempt, range(repeats))
+        together, usage = await self._ask(question, body | {"n": repeats} | self._seed(attempt, 0))
+        missing = [place for place in range(repeats) if place not in together]
+        singles = await self._one_by_one(question, body, attempt, missing)
+        if not together and any(reply.error is None for reply in singles):
+            self._dialect.ask_singly()
+        replies = together | dict(zip(missing, singles, strict=True))
+        first = replies[0]
+        total = {name: amount + first.usage.get(name, 0.0) for name, amount in usage.items()}
+        return [replace(first, usage=total), *(replies[place] for place in range(1, repeats))]
+
+    async def _one_by_one(
+        self, question: Question, body: dict[str, Any], attempt: int, places: Iterable[int]
+    ) -> list[Reply]:
+        """A request for each of these places among the repeats, all at once."""
+        asked = await asyncio.gather(*(self._ask(question, body | self._seed(attempt, place)) for place in places))
+        return [replace(replies[0], usage=usage) for replies, usage in asked]
+
+    def _seed(self, attempt: int, place: int) -> dict[str, Any]:
+        seed = self._params.seed
+        return {} if seed is None else {"seed": seed + attempt + _SEEDS_OF_A_REPEAT * place}
+
+    async def _ask(self, question: Question, body: dict[str, Any]) -> tuple[dict[int, Reply], dict[str, float]]:
+        """What one request brought, by place among the repeats, and the account of all its tries."""
         usage: dict[str, float] = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
         async with self._gate:
             started = time.perf_counter()
-            reply = await self._persist(question, body, usage)
-        seconds = time.perf_counter() - started
-        return replace(reply, usage=self._with_cost(usage), seconds=seconds)
+            replies = await self._persist(question, body, usage)
+        seconds = (time.perf_counter() - started) / max(1, len(replies))
+        return {place: replace(reply, seconds=seconds) for place, reply in replies.items()}, self._with_cost(usage)
 
     def _with_cost(self, usage: dict[str, float]) -> dict[str, float]:
         prompt_price = self._params.price_per_million_prompt_tokens
@@ -76,24 +105,29 @@ class ChatClient:
         cost = usage["prompt_tokens"] * prompt_price + usage["completion_tokens"] * completion_price
         return usage | {"cost": cost / 1e6}
 
-    async def _persist(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> Reply:
-        """Tries until there is a reply or the retries are spent; adds what each request cost to `usage`."""
-        retry = 0
+    async def _persist(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
+        """Tries until there are replies or the retries are spent; adds what each request cost to `usage`.
+
+        No reply at all comes of a request for several answers that the server rejects.
+        """
+        repeats, retry = body.get("n", 1), 0
         while True:
             try:
-                reply = await self._try(question, body, usage)
+                replies = await self._try(question, body, usage)
             except Fault as fault:
+                if fault.kind is Kind.QUESTION and repeats > 1:
+                    return {}
                 if final := self._give_up(fault, retry):
-                    return final
+                    return dict.fromkeys(range(repeats), final)
                 seconds = pause(retry, fault.retry_after)
                 logger.debug("try %d failed, the next in %.1f s: %s", retry + 1, seconds, fault.kind.name)
             else:
                 self._limit.succeeded(self._gate.in_use)
-                return reply
+                return replies
             retry += 1
             await asyncio.sleep(seconds)
 
-    async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> Reply:
+    async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
         """One try; a request that is refused for an optional part is sent again without it.
 
         Raises:
@@ -114,7 +148,10 @@ class ChatClient:
             if completion.usage is not None:
                 usage["prompt_tokens"] += completion.usage.prompt_tokens or 0
                 usage["completion_tokens"] += completion.usage.completion_tokens or 0
-            return _reply(completion, question)
+            repeats = body.get("n", 1)
+            if len(completion.choices) < repeats:
+                self._dialect.ask_singly()
+            return _replies(completion, question, repeats)
 
     async def _send(self, body: dict[str, Any]) -> Completion:
         import openai
@@ -164,16 +201,27 @@ class ChatClient:
         return str(fault).replace(self._key, REDACTED) if self._key else str(fault)
 
 
-def _reply(completion: Completion, question: Question) -> Reply:
-    if not completion.choices:
-        raise Fault(Kind.PASSING, "the server's answer has no choice")
-    choice = completion.choices[0]
-    text, finish, model = choice.message.content or "", choice.finish_reason, completion.model or ""
+def _replies(completion: Completion, question: Question, repeats: int) -> dict[int, Reply]:
+    """The answers by place, at most `repeats`; an empty one is left out.
+
+    Raises:
+        Fault: there is none.
+    """
+    read = [_reply(choice, completion.model or "", question) for choice in completion.choices[:repeats]]
+    replies = {place: reply for place, reply in enumerate(read) if reply is not None}
+    if not replies:
+        reasons = ", ".join(str(choice.finish_reason) for choice in completion.choices)
+        raise Fault(Kind.PASSING, f"the answer is empty (finish_reason {reasons})" if reasons else "there is no answer")
+    return replies
+
+
+def _reply(choice: Choice, model: str, question: Question) -> Reply | None:
+    text, finish = choice.message.content or "", choice.finish_reason
     if choice.message.refusal or finish == "content_filter":
         refusal = choice.message.refusal or text or "stopped by the content filter"
         return Reply(refusal=refusal, finish_reason=finish, model=model)
     if not text.strip() and finish != "length":
-        raise Fault(Kind.PASSING, f"the answer is empty (finish_reason {finish})")
+        return None
     tokens = choice.logprobs.content if choice.logprobs else None
     score = expected_score(tokens, *question.score_range) if tokens else None
     return Reply(text=text, finish_reason=finish, expected_score=score, model=model)

@@ -116,6 +116,8 @@ class Dialect:
         self._logprobs = logprobs
         self._max_tokens = max_tokens
         self._max_tokens_name = "max_tokens"
+        self.several = True
+        """Whether to ask for several answers with one request (`n`)."""
 
     def options(self, question: Question) -> dict[str, Any]:
         """The parts to send with this question."""
@@ -148,3 +150,9 @@ class Dialect:
         else:
             return False
         return True
+
+    def ask_singly(self) -> None:
+        """From now on, repeats of a question are requests of their own."""
+        if self.several:
+            logger.warning("the server gives fewer answers than `n` asks for; repeats are sent one by one")
+        self.several = False

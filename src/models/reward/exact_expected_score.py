@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from src.models.reward.score_start import score_start
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,12 +22,6 @@ LEAST_PROBABILITY = 0.01
 NextTokens = Callable[[list[int], int], "torch.Tensor"]
 """Given the first tokens of a reply and a count n: the probabilities (n × vocabulary) of what follows the last n."""
 
-_LABELLED = re.compile(
-    r"(?:score|rating|评分|得分|总分|分数)(?:\s{0,3}\([^()\n]{0,40}\))?"
-    r"[\"'*_>\s]{0,6}(?:is|[:：=为是])?[\"'*_\s]{0,6}(?P<whole>[0-9]+)",
-    re.IGNORECASE,
-)
-_BARE = re.compile(r"\s*(?P<whole>[0-9]+)(?:\.[0-9]+)?\s*")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -52,19 +48,6 @@ class NumberTokens:
             elif _DIGITS.fullmatch(text.strip()):
                 digits.setdefault(text.strip(), []).append(index)
         return cls(digits, point)
-
-
-def score_start(reply: str) -> int | None:
-    """Where the digits of the score begin: after the last label (`Score:`, `评分` …), or a number all alone.
-
-    Thinking text is passed over. None where the reply names no score in this way.
-    """
-    answer = reply.rfind("</think>") + len("</think>") if "</think>" in reply else 0
-    found = [match.start("whole") for match in _LABELLED.finditer(reply, answer)]
-    if found:
-        return found[-1]
-    bare = _BARE.fullmatch(reply, answer)
-    return bare.start("whole") if bare else None
 
 
 def expected_score(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from src.models.reward.chat_completion import Token
-from src.models.reward.exact_expected_score import score_start
+from src.models.reward.score_start import score_start
 
 _NUMBER = re.compile(r"([0-9]+)(\.[0-9]+)?")
 _LEAST_MASS = 0.5

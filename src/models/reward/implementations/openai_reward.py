@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -104,14 +106,20 @@ class OpenAIRewardModel(VisionLanguageJudge):
         "price_per_million_completion_tokens",
     }
 
-    def _initialize(self) -> None:
-        params = self.params
-        key = os.environ.get(params.api_key_env, "")
-        if not key and params.base_url is None:
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ModelError` when OpenAI's own server is meant and the environment holds no key."""
+        checked = cls.Params(**params)
+        if checked.base_url is None and not os.environ.get(checked.api_key_env):
             raise ModelError(
-                f"{params.model} needs a key: set the environment variable {params.api_key_env} "
+                f"{checked.model} needs a key: set the environment variable {checked.api_key_env} "
                 "(or base_url, for a server of your own)"
             )
+
+    def _initialize(self) -> None:
+        self.check_ready(self.config)
+        params = self.params
+        key = os.environ.get(params.api_key_env, "")
         self.max_concurrency: int = params.max_concurrency
         self._images = ImageEncoder(ImagePolicy(params.image_max_side, params.image_format, params.image_quality))
         start = min(max(params.min_concurrency, params.start_concurrency), params.max_concurrency)
@@ -125,20 +133,34 @@ class OpenAIRewardModel(VisionLanguageJudge):
         """Answers each question, in order; may be called by several threads at once, which share the limit.
 
         Args:
-            questions: Each goes out as soon as its images are encoded and the limit allows it.
+            questions: Each goes out as soon as its images are encoded and the limit allows it. One that occurs several
+                times (the same words about the same image objects) goes out once, with `n`, where the server bears it.
             attempt: Added to the seed, where there is one.
 
         Raises:
             ModelUnusable: the key is refused, the model unknown, the account empty, or `structured_output: on` refused.
         """
-        replies: list[Future[Reply]] = []
+        groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for place, question in enumerate(questions):
+            groups[_words_and_images(question)].append(place)
+        asked: list[Future[list[Reply]]] = []
         try:
-            for question in questions:
+            for places in groups.values():
+                question = questions[places[0]]
                 urls = [self._images.data_url(labelled.image) for labelled in question.images]
-                replies.append(self._loop.submit(self._client.answer(question, urls, attempt)))
-            for reply in wait(replies, return_when=FIRST_EXCEPTION).done:
-                reply.result()
-            return [reply.result() for reply in replies]
+                asked.append(self._loop.submit(self._client.answer(question, urls, attempt, len(places))))
+            for answered in wait(asked, return_when=FIRST_EXCEPTION).done:
+                answered.result()
+            grouped = zip(groups.values(), asked, strict=True)
+            replies = {
+                place: reply for places, future in grouped for place, reply in zip(places, future.result(), strict=True)
+            }
+            return [replies[place] for place in range(len(questions))]
         finally:
-            for reply in replies:
-                reply.cancel()
+            for future in asked:
+                future.cancel()
+
+
+def _words_and_images(question: Question) -> Hashable:
+    shown = tuple((labelled.label, id(labelled.image)) for labelled in question.images)
+    return question.system_prompt, shown, question.text, json.dumps(question.schema, default=dict), question.score_range

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
@@ -12,12 +13,12 @@ import pydantic
 from PIL import Image
 
 from src.errors import ModelError
-from src.models.base import ModelParams
+from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device, pick_dtype
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
-from src.models.weights import is_local, pinned, resolve_revision
+from src.models.weights import is_local, pinned
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 _VISION_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id")
 
 
-class Qwen3VLRewardModel(VisionLanguageJudge):
+class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
     """Any `AutoModelForImageTextToText` checkpoint with a chat template: Qwen3-VL, Qwen2.5-VL and others.
 
     Questions are answered in batches with left padding. Greedy decoding and seeded sampling both give a question the
@@ -42,19 +43,14 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
         ModelError: on construction, when weights, chat template or device are missing.
     """
 
-    class Params(ModelParams):
+    class Params(CheckpointParams):
         """Every key of the older benchmark is accepted; `WITHOUT_EFFECT` lists those that do nothing."""
 
         model_name: str = "Qwen/Qwen3-VL-30B-A3B-Instruct"
-        """Hub id or local folder."""
-        revision: str | None = None
-        """Branch, tag or commit of a hub model."""
         device: str = "auto"
         """`auto` (spread over all GPUs where there are several), `cuda:1`, `cpu` …"""
         device_ids: list[int] | None = None
         """With `device: auto` or `cuda`: the GPUs over which the model is spread, instead of all."""
-        dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-        """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
         use_flash_attention: bool = False
         """Use the package flash-attn instead of torch's own attention."""
         trust_remote_code: bool = False
@@ -83,9 +79,7 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
         timeout: float | None = None
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = (
-        VisionLanguageJudge.NOT_IN_IDENTITY
-        | {"revision", "use_flash_attention", "use_batch_inference"}
-        | set(WITHOUT_EFFECT)
+        CheckpointModel.NOT_IN_IDENTITY | {"use_flash_attention", "use_batch_inference"} | set(WITHOUT_EFFECT)
     )
 
     def _initialize(self) -> None:
@@ -103,27 +97,40 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
 
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
         """Answers in batches; a failure is a reply with `error`, which says what to change when memory ran out."""
+        asked = list(zip(questions, self._seeds(questions, attempt), strict=True))
         replies: list[Reply] = []
-        while len(replies) < len(questions):
-            replies += self._answer(questions[len(replies) : len(replies) + self._rows], attempt)
+        while len(replies) < len(asked):
+            replies += self._answer(asked[len(replies) : len(replies) + self._rows])
         return replies
 
-    def _answer(self, questions: Sequence[Question], attempt: int) -> list[Reply]:
+    def _seeds(self, questions: Sequence[Question], attempt: int) -> list[int]:
+        """One a question, for its draws; those of equal questions follow each other. Greedy decoding draws nothing."""
+        if not self.params.temperature:
+            return [0] * len(questions)
+        occurred: Counter[int] = Counter()
+        seeds = []
+        for question in questions:
+            first = question_seed(question, self.params.seed, attempt)
+            seeds.append(first + occurred[first])
+            occurred[first] += 1
+        return seeds
+
+    def _answer(self, asked: Sequence[tuple[Question, int]]) -> list[Reply]:
         started = time.perf_counter()
         reason = None
         try:
-            replies = self._generate(questions, attempt)
+            replies = self._generate(asked)
         except Exception as error:  # a model may fail in any way; the retry below must not run within its traceback
-            reason = self._explain(error, len(questions))
-        seconds = (time.perf_counter() - started) / len(questions)
+            reason = self._explain(error, len(asked))
+        seconds = (time.perf_counter() - started) / len(asked)
         if reason is None:
             return [replace(reply, seconds=seconds) for reply in replies]
         self._empty_cache()
-        if len(questions) == 1:
+        if len(asked) == 1:
             return [Reply(error=reason, model=self.params.model_name, seconds=seconds)]
-        logger.warning("a batch of %d questions failed (%s); asking half of it at a time", len(questions), reason)
-        middle = (len(questions) + 1) // 2
-        return self._answer(questions[:middle], attempt) + self._answer(questions[middle:], attempt)
+        logger.warning("a batch of %d questions failed (%s); asking half of it at a time", len(asked), reason)
+        middle = (len(asked) + 1) // 2
+        return self._answer(asked[:middle]) + self._answer(asked[middle:])
 
     def _explain(self, error: Exception, rows: int) -> str:
         if not _out_of_memory(error):
@@ -131,23 +138,17 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
         self._rows = max(1, min(self._rows, rows // 2))
         return f"out of memory on {self.device} with {rows} questions at once; change {MEMORY_SETTINGS} ({error})"
 
-    def _generate(self, questions: Sequence[Question], attempt: int) -> list[Reply]:
+    def _generate(self, asked: Sequence[tuple[Question, int]]) -> list[Reply]:
         import torch
 
-        inputs = self._encode(questions)
+        questions, seeds = zip(*asked, strict=True)
+        inputs = self.encode(questions)
+        sampler = [SeededSampler(self.params.temperature, self.params.top_p, seeds)] if self.params.temperature else []
         with torch.inference_mode():
-            output = self.model.generate(
-                **inputs, generation_config=self._generation, logits_processor=self._sampler(questions, attempt)
-            )
+            output = self.model.generate(**inputs, generation_config=self._generation, logits_processor=sampler)
         written = output[:, inputs["input_ids"].shape[1] :].tolist()
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
         return [self._reply(*row) for row in zip(questions, written, prompts, strict=True)]
-
-    def _sampler(self, questions: Sequence[Question], attempt: int) -> list[SeededSampler]:
-        if not self.params.temperature:
-            return []
-        seeds = [question_seed(question, self.params.seed, attempt) for question in questions]
-        return [SeededSampler(self.params.temperature, self.params.top_p, seeds)]
 
     def _reply(self, question: Question, written: list[int], prompt_tokens: int) -> Reply:
         end = next((index for index, token in enumerate(written) if token in self._ends), None)
@@ -166,7 +167,7 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
             return None
         import torch
 
-        prompt = self._encode([question])
+        prompt = self.encode([question])
 
         def next_tokens(start: list[int], count: int) -> torch.Tensor:
             with torch.inference_mode():
@@ -176,7 +177,8 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
         low, high = question.score_range
         return expected_score(reply, self.processor.tokenizer, self._numbers, next_tokens, low, high)
 
-    def _encode(self, questions: Sequence[Question]) -> Any:
+    def encode(self, questions: Sequence[Question]) -> Any:
+        """The model's inputs for a batch of questions: token ids (questions × longest prompt, padded left), pixels."""
         return self.processor.apply_chat_template(
             [self._messages(question) for question in questions],
             add_generation_prompt=True,
@@ -278,12 +280,6 @@ class Qwen3VLRewardModel(VisionLanguageJudge):
             pad_token_id=tokenizer.pad_token_id,
             suppress_tokens=sorted(token for token in vision if token is not None) or None,
         )
-
-    @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """The hub commit, or the fingerprint of the local folder."""
-        checked = cls.Params(**params)
-        return resolve_revision(checked.model_name, checked.revision)
 
 
 def _out_of_memory(error: Exception) -> bool:

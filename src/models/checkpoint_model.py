@@ -1,0 +1,32 @@
+"""`CheckpointModel`: what models share whose weights are a local folder or a Hugging Face repository."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from src.models.base import BaseModel, ModelParams
+from src.models.weights import resolve_revision
+
+
+class CheckpointParams(ModelParams):
+    """Which weights, and in which number type."""
+
+    model_name: str
+    """Hub id or local folder."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
+
+
+class CheckpointModel(BaseModel):
+    """A model whose `Params` are `CheckpointParams`."""
+
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseModel.NOT_IN_IDENTITY | {"revision"}
+    """The revision is there as the commit that it stands for."""
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """The hub commit, or the fingerprint of the local folder."""
+        checked: Any = cls.Params(**params)  # type: ignore[misc]
+        return resolve_revision(checked.model_name, checked.revision)

@@ -1,0 +1,135 @@
+"""The expected score from a local model's own probabilities, on tiny random checkpoints."""
+
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.models.reward import exact_expected_score
+from src.models.reward.exact_expected_score import NumberTokens, expected_score
+from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.reward.score_start import score_start
+from tests.tiny_judges import dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
+
+
+@pytest.mark.parametrize(
+    ("reply", "rest"),
+    [
+        ("Score: 8.5", "8.5"),
+        ("Score: 3 at first. Final score: 7", "7"),
+        ('{"score": 7, "why": "2 trees"}', '7, "why": "2 trees"}'),
+        ("<score>7</score>", "7</score>"),
+        ("**Score:** 6.0", "6.0"),
+        ("Score (0-10): 9", "9"),
+        ("The score is 4", "4"),
+        ("评分：7", "7"),
+        ("<think>Score: 2</think>\nScore: 9", "9"),
+        (" 10 ", "10 "),
+        ("I saw 3 trees", None),
+        ("<think>Score: 2</think> I do not know", None),
+        ("Score: high", None),
+        ("Score: -3", None),
+        ("", None),
+    ],
+)
+def test_the_score_begins_after_its_last_label(reply: str, rest: str | None) -> None:
+    start = score_start(reply)
+    assert (None if start is None else reply[start:]) == rest
+
+
+def test_the_score_of_a_very_long_reply_is_found_at_once() -> None:
+    assert score_start("score " * 20_000 + " " * 20_000 + "Score: 7") is not None
+
+
+def table(model: Qwen3VLRewardModel, distributions: dict[str, dict[str, float]]) -> Callable[[list[int], int], Any]:
+    """A model that after these texts continues with these probabilities, and else ends."""
+    import torch
+
+    tokenizer = model.processor.tokenizer
+
+    def next_tokens(start: list[int], count: int) -> Any:
+        rows = torch.zeros(count, len(tokenizer))
+        for row in range(count):
+            text = tokenizer.decode(start[: len(start) - count + row + 1])
+            for word, probability in distributions.get(text, {"<|im_end|>": 1.0}).items():
+                rows[row, tokenizer.convert_tokens_to_ids(word)] = probability
+        return rows
+
+    return next_tokens
+
+
+@pytest.mark.parametrize(
+    ("distributions", "span", "mean"),
+    [
+        ({"": {"8": 0.5, "9": 0.5}}, (0, 10), 8.5),
+        ({"": {"9": 0.6, "1": 0.4}, "1": {"0": 1.0}}, (0, 10), 0.6 * 9 + 0.4 * 10),
+        ({"": {"9": 0.6, "1": 0.4}, "1": {"0": 0.5, ".": 0.5}, "1.": {"5": 1.0}}, (0, 10), 5.4 + 2.0 + 0.2 * 1.5),
+        ({"": {"8": 1.0}, "8": {".": 0.8}, "8.": {"5": 0.5, "0": 0.5}}, (0, 10), 0.2 * 8 + 0.4 * 8.5 + 0.4 * 8),
+        ({"": {"8": 0.5, "3": 0.25, "a": 0.25}}, (0, 5), 3.0),
+        ({"": {"8": 0.5, "2": 0.5}, "8": {"5": 1.0}}, (0, 10), 2.0),
+        ({"": {"0": 0.5, "4": 0.5}}, (1, 5), 4.0),
+        ({"": {"5": 0.5, "4": 0.5}, "5": {".": 1.0}, "5.": {"9": 1.0}}, (0, 5), 4.0),
+        ({"": {"8": 0.995, "0": 0.005}}, (0, 10), 8.0),
+        ({"": {"8": 1.0}}, (0, 100), None),
+        ({"": {"a": 1.0}}, (0, 10), None),
+    ],
+)
+def test_the_expected_score_weighs_every_number_the_model_might_have_written(
+    qwen3_folder: Path, distributions: dict[str, dict[str, float]], span: tuple[float, float], mean: float | None
+) -> None:
+    model = judge(qwen3_folder)
+    tokenizer = model.processor.tokenizer
+    numbers, reply = NumberTokens.of(tokenizer), ids(model, "8")
+    low, high = span
+    found = expected_score(reply, tokenizer, numbers, table(model, distributions), low, high)
+    assert found == (None if mean is None else pytest.approx(mean))
+
+
+def test_a_vocabulary_with_ten_as_one_token_counts_it_as_ten(qwen3_folder: Path) -> None:
+    model = judge(qwen3_folder)
+    tokenizer = model.processor.tokenizer
+    tokenizer.add_tokens(["10"])
+    numbers = NumberTokens.of(tokenizer)
+    assert numbers.digits["10"] == [tokenizer.convert_tokens_to_ids("10")]
+    next_tokens = table(model, {"": {"10": 0.5, "9": 0.5}})
+    assert expected_score(ids(model, "9"), tokenizer, numbers, next_tokens, 0, 10) == pytest.approx(9.5)
+
+
+def test_the_expected_score_is_that_of_the_models_own_probabilities(
+    judge_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(exact_expected_score, "LEAST_PROBABILITY", 0.0)
+    model = judge(judge_folder, score_mode="expected", max_new_tokens=12)
+    tokenizer, prefix = model.processor.tokenizer, ids(model, "Score: ")
+    prompt = model.encode([question()])
+
+    def after(tail: list[int]) -> Any:
+        added = torch.tensor([prefix + tail])
+        extra = {"input_ids": added, "attention_mask": torch.ones_like(added), "mm_token_type_ids": 0 * added}
+        inputs = {key: torch.cat([value, extra[key]], 1) if key in extra else value for key, value in prompt.items()}
+        with torch.no_grad():
+            return model.model(**inputs).logits[0, -1].softmax(dim=-1)
+
+    digit = [tokenizer.convert_tokens_to_ids(str(value)) for value in range(10)]
+    point = tokenizer.convert_tokens_to_ids(".")
+    pairs = []
+    for whole in range(10):
+        start, rest = float(after([])[digit[whole]]), after([digit[whole]])
+        fractions = after([digit[whole], point])[digit] * rest[point]
+        pairs += [(whole + place / 10, start * float(fractions[place])) for place in range(10)]
+        ended = 1 - float(rest[digit].sum()) - float(fractions.sum())
+        pairs += [(float(whole), start * ended)]
+        pairs += [(10.0, start * float(rest[digit[0]]))] if whole == 1 else []
+    mean = sum(value * weight for value, weight in pairs) / sum(weight for _, weight in pairs)
+    with dictated(model, ids(model, "Score: 8.5")):
+        (reply,) = model.ask([question()])
+    assert reply.expected_score == pytest.approx(mean, rel=1e-3)
+    with dictated(model, ids(model, "no idea")):
+        assert model.ask([question()])[0].expected_score is None

@@ -1,0 +1,90 @@
+"""How the local judge picks its tokens: greedy, or drawn from seeds of their own."""
+
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.models.reward.seeded_sampling import SeededSampler
+from tests.tiny_judges import SAMPLED, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
+
+VISION_TOKENS = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
+
+
+def test_greedy_replies_follow_the_largest_logit_whatever_sampling_the_checkpoint_stores(judge_folder: Path) -> None:
+    import torch
+
+    model = judge(judge_folder)
+    prompt = model.processor.apply_chat_template(
+        [model._messages(question())], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    written: list[int] = []
+    for _ in range(12):
+        added = torch.tensor([written], dtype=torch.long)
+        tail = {"input_ids": added, "attention_mask": torch.ones_like(added), "mm_token_type_ids": 0 * added}
+        inputs = {name: torch.cat([value, tail[name]], 1) if name in tail else value for name, value in prompt.items()}
+        with torch.no_grad():
+            logits = model.model(**inputs).logits[0, -1]
+        logits[model.processor.tokenizer.convert_tokens_to_ids(VISION_TOKENS)] = -torch.inf
+        written.append(int(logits.argmax()))
+    assert texts(model.ask([question()])) == [model.processor.tokenizer.decode(written, skip_special_tokens=True)]
+
+
+def test_sampled_replies_depend_on_seed_attempt_words_and_pixels_and_on_nothing_else(qwen3_folder: Path) -> None:
+    model = judge(qwen3_folder, **SAMPLED)
+    first = texts(model.ask([question()]))
+    assert texts(model.ask([question()])) == first
+    assert texts(judge(qwen3_folder, **SAMPLED).ask([question()])) == first
+    others = [
+        texts(model.ask([question()], attempt=1)),
+        texts(judge(qwen3_folder, **{**SAMPLED, "seed": 4}).ask([question()])),
+        texts(model.ask([question(text="How bad?")])),
+        texts(model.ask([question(size=(64, 64))])),
+        texts(judge(qwen3_folder).ask([question()])),
+    ]
+    assert first not in others
+
+
+def test_draws_have_the_probabilities_of_the_model_and_stay_within_the_nucleus() -> None:
+    import torch
+
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().expand(2000, 4)
+    shares = {}
+    for top_p in (1.0, 0.7):
+        drawn = SeededSampler(1.0, top_p, list(range(2000)))(torch.zeros(2000, 1), logits)
+        counts = Counter(drawn.argmax(dim=-1).tolist())
+        shares[top_p] = [counts[token] / 2000 for token in range(4)]
+    assert shares[1.0] == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.04)
+    assert shares[0.7] == pytest.approx([0.625, 0.375, 0.0, 0.0], abs=0.04)
+
+
+@pytest.mark.parametrize("mode", [{}, SAMPLED])
+def test_vision_tokens_are_never_written(judge_folder: Path, mode: dict[str, Any]) -> None:
+    model = judge(judge_folder, **mode)
+    before = texts(model.ask([question()]))
+    wanted = model.processor.tokenizer.convert_tokens_to_ids(VISION_TOKENS)
+
+    def prefer(module: Any, inputs: Any, logits: Any) -> Any:
+        logits[..., wanted] += 1000.0
+        return logits
+
+    model.model.lm_head.register_forward_hook(prefer)
+    assert texts(model.ask([question()])) == before
+
+
+def test_repeats_of_a_question_draw_on_their_own_and_the_same_in_any_batch(qwen3_folder: Path) -> None:
+    repeated = [question(), question(1), question(), question(1), question()]
+    wide = texts(judge(qwen3_folder, **SAMPLED).ask(repeated))
+    assert len(set(wide)) == 5
+    assert wide == texts(judge(qwen3_folder, **SAMPLED, batch_size=2).ask(repeated))
+    assert wide[:2] == texts(judge(qwen3_folder, **SAMPLED).ask(repeated[:2]))
+
+
+def test_greedy_repeats_are_equal(qwen3_folder: Path) -> None:
+    first, second = texts(judge(qwen3_folder).ask([question(), question()]))
+    assert first == second
