@@ -31,20 +31,21 @@ def report_of(out: Path) -> dict[str, Any]:
     return report
 
 
-def test_the_shipped_editor_edits_every_sample_and_beats_no_edit_in_every_category(demo: Path) -> None:
+@pytest.fixture(scope="module")
+def by_oracle(demo: Path) -> dict[str, Any]:
+    """The report of the same edits judged by the oracle, made by the command that config.yaml names."""
+    scorer = "scorer.class_path=src.rewards.oracle_score.OracleScore"
+    command = [sys.executable, "main.py", "--config", "config.yaml", "--resume", "--set", scorer]
+    command += ["--limit", str(SAMPLES), "--output-dir", str(demo)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return report_of(demo)
+
+
+def test_the_shipped_judge_scores_every_edit(demo: Path) -> None:
     report = report_of(demo)
     assert report["statuses"] == {"scored": SAMPLES}
-    means = report["summary"]["category_means"]
-    assert list(means) == ["物理", "环境", "社会", "因果", "指代"]
-    assert min(means.values()) > 1.0, "no edit at all scores 0"
-    assert max(means.values()) < 10.0
-
-
-def test_the_pictures_lie_where_people_look_for_them(demo: Path) -> None:
-    pictures = sorted((demo / "images").rglob("*.png"))
-    assert len(pictures) == SAMPLES
-    assert {picture.parent.name for picture in pictures} == {"物理", "环境", "社会", "因果", "指代"}
-    assert {Image.open(picture).size for picture in pictures} == {(64, 64)}
+    assert list(report["summary"]["category_means"]) == ["物理", "环境", "社会", "因果", "指代"]
+    assert all(row["replies"][0].startswith("Score: ") for row in report["samples"])
 
 
 def test_the_reports_are_rebuilt_from_the_record_alone(demo: Path) -> None:
@@ -56,6 +57,24 @@ def test_the_reports_are_rebuilt_from_the_record_alone(demo: Path) -> None:
     assert len(list((demo / "results").glob("*.json"))) == 2
     after = report_of(demo)
     assert {**after, "timestamp": ""} == {**before, "timestamp": ""}
+
+
+def test_another_scorer_judges_a_finished_run_without_a_single_new_edit(by_oracle: dict[str, Any]) -> None:
+    last = by_oracle["attempts"][-1]
+    assert (last["edits_made"], last["edits_reused"], last["verdicts_made"]) == (0, SAMPLES, SAMPLES)
+
+
+def test_by_the_oracle_the_shipped_editor_beats_no_edit_in_every_category(by_oracle: dict[str, Any]) -> None:
+    means = by_oracle["summary"]["category_means"]
+    assert min(means.values()) > 1.0, "no edit at all scores 0"
+    assert max(means.values()) < 10.0
+
+
+def test_the_pictures_lie_where_people_look_for_them(demo: Path) -> None:
+    pictures = sorted((demo / "images").rglob("*.png"))
+    assert len(pictures) == SAMPLES
+    assert {picture.parent.name for picture in pictures} == {"物理", "环境", "社会", "因果", "指代"}
+    assert {Image.open(picture).size for picture in pictures} == {(64, 64)}
 
 
 def test_asking_for_help_loads_no_heavy_library() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,27 +71,28 @@ def prompt_template() -> str:
     return str(empty.prompt_template_encode)
 
 
-def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
+def build_tokenizer(texts: Iterable[str], vocabulary: int, whole: Sequence[str] | None = None) -> Qwen2Tokenizer:
     """Trains a byte-level BPE with Qwen's pre-tokenizer on `texts`; any Unicode text can be encoded.
 
     A token holds one Chinese character at most: for want of spaces the BPE would learn whole phrases of the training
     texts, and a colour would be another token in every phrase.
 
-    The fixed system text of the prompt template is one single token: every prompt would else carry about 60 tokens that
-    say nothing, more than its instruction.
+    Fixed texts are one single token each: the editor's prompts would else carry about 60 tokens that say nothing, more
+    than their instruction, and the judge's ten times as many.
 
     Args:
         texts: The texts whose words shall become short.
         vocabulary: Entries in all; at least 256 bytes and the special tokens.
+        whole: The texts that become one token each; by default the fixed system text of the editor's prompts.
     """
     from tokenizers import AddedToken, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
 
-    system_text = prompt_template().partition("system\n")[2].partition("<|im_end|>")[0]
-    special = [*SPECIAL_TOKENS, system_text]
+    if whole is None:
+        whole = [prompt_template().partition("system\n")[2].partition("<|im_end|>")[0]]
     trained = Qwen2Tokenizer().backend_tokenizer
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(special),
+        vocab_size=vocabulary - len(SPECIAL_TOKENS) - len(whole),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -99,7 +100,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
     vocab, merges = _model_of(trained)
     tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, padding_side="right")
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    tokenizer.add_tokens([AddedToken(system_text, special=False, normalized=False)])
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in whole])
     return tokenizer
 
 

@@ -14,7 +14,7 @@ import pydantic
 
 from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
-from src.errors import ConfigError, ModelUnusable
+from src.errors import ConfigError, ModelUnusable, did_you_mean
 from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
@@ -83,7 +83,8 @@ class CategoryScorer(Scorer):
         if self._handle.judge_class.needs_prompts:
             raise ConfigError(
                 f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
-                "and .user_prompt_template, or leave the category out of benchmark.categories"
+                "and .user_prompt_template, or leave the category out of benchmark.categories."
+                + did_you_mean(category, SHIPPED_PROMPTS)
             )
 
     def _has_rubric(self, category: str) -> bool:
