@@ -10,7 +10,7 @@ import typer
 from src import commands
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
-data_app = typer.Typer(no_args_is_help=True, help="Look into benchmark files.")
+data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
@@ -131,6 +131,19 @@ def inspect_data(
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
     commands.inspect_data(file, language, as_json)
+
+
+@data_app.command("convert")
+def convert_data(
+    source: Annotated[str, typer.Argument(metavar="IN", help="File, folder, pattern or hf:// id.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A .jsonl file; images go to a folder beside it.")],
+    source_format: Annotated[str, typer.Option("--from", help="complex-edit, conversations, edit-parquet or vqa-rad.")],
+    assignments: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Setting of the format, e.g. levels=[1,8].")
+    ] = [],  # noqa: B006
+) -> None:
+    """Convert training data into EditLoop's formats; bad rows are named and left out."""
+    commands.convert_data(source_format, source, output, assignments)
 
 
 def main() -> None:

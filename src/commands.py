@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich.console import Console
@@ -151,7 +151,8 @@ def train(config_path: Path, overrides: Sequence[str], resume: bool) -> None:
                 "interrupted; edits and verdicts are recorded. Go on with the same command and --resume"
             )
             raise typer.Exit(130) from None
-        print_gains(outcome, console)
+        if outcome is not None:
+            print_gains(outcome, console)
 
 
 def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -> None:
@@ -164,6 +165,26 @@ def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -
             typer.echo(inspection.to_json())
         else:
             render_inspection(inspection, console)
+
+
+def convert_data(source_format: str, source: str, output: Path, assignments: Sequence[str]) -> None:
+    """Converts a data file, says what became of it and names every bad row."""
+    with readable_errors():
+        from src.config import apply_override
+        from src.data.convert.run import build_converter, convert
+
+        params: dict[str, Any] = {}
+        for assignment in assignments:
+            apply_override(params, assignment)
+        result = convert(build_converter(source_format, params), source, output)
+        for problem in [*result.bad, *filter(None, [result.broken_off])]:
+            console.print(f"[red]{escape(problem)}[/red]", highlight=False, soft_wrap=True)
+        console.print(
+            f"{output}: {result.items} items and {result.images} images from {result.rows} rows, {len(result.bad)} bad",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def serve_editor(

@@ -1,0 +1,129 @@
+"""`Question`: an image, what is asked about it, and the right answer; read from `{prompt, answer, images}` files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from src.data.image import LazyImage
+from src.data.sample import BadSample
+from src.data.selection import Selection
+from src.data.sources import RawItem, read_items
+from src.errors import DataError
+
+IMAGE_MARK = "<image>"
+"""Stands in a prompt where an image goes. Images are shown first whatever its place; each mark must have one."""
+DEFAULT_CATEGORY = "vqa"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with one right answer."""
+
+    question_id: str
+    """The item's `id`, or `question_<index>`; unique within a file."""
+    index: int
+    category: str
+    text: str
+    """Without image marks."""
+    answer: str
+    images: tuple[LazyImage, ...]
+    difficulty: str | None = None
+
+
+class _Unusable(ValueError):
+    """Why an item is no question."""
+
+
+def load_questions(data_path: str, selection: Selection) -> Iterator[Question | BadSample]:
+    """Streams the selected questions of a file in its order; images stay encoded.
+
+    Items have `prompt`, `answer` and `images` (a list of paths below the file's folder, of `data:` URIs, or
+    of `{bytes, path}`), and may have `id`, `category` and `difficulty`. The format is that of EasyR1's multimodal data.
+
+    Args:
+        data_path: Any source that `read_items` knows.
+        selection: Categories, difficulties and limit; questions have one language.
+
+    Raises:
+        DataError: the file cannot be read, or nothing is selected.
+    """
+    folder = Path(data_path) if Path(data_path).is_dir() else Path(data_path).parent
+    seen: Counter[str] = Counter()
+    selected = 0
+    for raw in read_items(data_path):
+        item = _item(raw, folder, seen)
+        if not _is_selected(item, selection):
+            continue
+        selected += 1
+        yield item
+        if selected == selection.limit:
+            return
+    if not selected:
+        raise DataError(f"nothing in {data_path} matches {selection.describe()}")
+
+
+def _item(raw: RawItem, folder: Path, seen: Counter[str]) -> Question | BadSample:
+    try:
+        if raw.fields is None:
+            raise _Unusable(raw.problem or "the item is empty")
+        question = _question(raw.fields, raw.index, folder)
+        seen[question.question_id] += 1
+        if seen[question.question_id] > 1:
+            raise _Unusable(f"the id {question.question_id!r:.80} is a duplicate")
+    except _Unusable as error:
+        return BadSample(f"question_{raw.index:05d}", raw.index, None, str(error))
+    return question
+
+
+def _is_selected(item: Question | BadSample, selection: Selection) -> bool:
+    """A bad item is shown rather than silently dropped."""
+    if isinstance(item, BadSample):
+        return True
+    if selection.categories and item.category not in selection.categories:
+        return False
+    return not selection.difficulties or item.difficulty in selection.difficulties
+
+
+def _question(fields: Mapping[str, Any], index: int, folder: Path) -> Question:
+    prompt, answer = _text(fields, "prompt"), _text(fields, "answer")
+    values = fields.get("images")
+    if not isinstance(values, list) or not values:
+        raise _Unusable("field `images` is no list of images")
+    marks = prompt.count(IMAGE_MARK)
+    if marks not in (0, len(values)):
+        raise _Unusable(f"the prompt has {marks} × {IMAGE_MARK} for {len(values)} images")
+    return Question(
+        question_id=str(fields.get("id") or f"question_{index:05d}"),
+        index=index,
+        category=str(fields.get("category") or DEFAULT_CATEGORY),
+        text=prompt.replace(IMAGE_MARK, "").strip(),
+        answer=answer,
+        images=tuple(_image(value, folder) for value in values),
+        difficulty=str(fields["difficulty"]) if fields.get("difficulty") is not None else None,
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.replace(IMAGE_MARK, "").strip():
+        raise _Unusable(f"field `{name}` is absent, blank or no text")
+    return value.encode(errors="replace").decode().strip()
+
+
+def _image(value: Any, folder: Path) -> LazyImage:
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return LazyImage.from_bytes(value)
+    if not isinstance(value, str) or not value:
+        raise _Unusable("an entry of `images` is neither a path nor bytes")
+    if value.startswith("data:"):
+        return LazyImage(base64_text=value)
+    # A foreign file must not choose what is read here and sent elsewhere.
+    if Path(value).is_absolute() or ".." in PurePosixPath(value.replace("\\", "/")).parts:
+        raise _Unusable(f"the image path {value!r:.80} leads out of the file's folder")
+    return LazyImage(path=folder / value)

@@ -1,0 +1,51 @@
+"""What went wrong with a request to an editor's server, and what follows from it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pydantic
+
+from src.errors import ModelError
+from src.models.diffusion.edit_protocol import Problem
+from src.models.reward.api_faults import retry_after
+
+if TYPE_CHECKING:
+    import httpx2
+
+_DEFAULT_PAUSE = 1.0
+_LONGEST_REASON = 200
+
+
+class Fault(Exception):
+    """No answer, or one of no use: try again, if there is another endpoint, there."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Busy(Fault):
+    """The server's queue is full: come again after `retry_after` seconds."""
+
+
+class Useless(Exception):
+    """This endpoint can serve no edit of this run."""
+
+
+def fault_of(answer: httpx2.Response) -> Fault | Useless | ModelError:
+    """What an answer other than 200 means; a `ModelError` is the last word on this one edit."""
+    pause = retry_after(answer.headers, time.time())
+    try:
+        problem = Problem.model_validate_json(answer.content)
+    except pydantic.ValidationError:  # something else than our server: a proxy, a wrong address
+        text = f"HTTP {answer.status_code}: {answer.text[:_LONGEST_REASON]!r}"
+        passing = answer.status_code >= 500 or answer.status_code in (408, 425, 429)
+        return Fault(text, pause) if passing else Useless(f"{text}; it is no server of `serve-editor`")
+    text = f"{problem.kind}: {problem.reason}"
+    if problem.kind == "busy":
+        return Busy(text, _DEFAULT_PAUSE if pause is None else pause)
+    if problem.kind in ("unusable", "other_editor", "unknown"):
+        return Useless(text)
+    return Fault(text, pause) if problem.kind == "failed" else ModelError(text)

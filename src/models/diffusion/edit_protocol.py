@@ -1,0 +1,51 @@
+"""What travels between `HttpEditor` and the server of `python main.py serve-editor`, besides the edited PNG itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pydantic
+
+HEALTH_PATH, EDIT_PATH = "/health", "/edit"
+
+Kind = Literal[
+    "bad_request", "bad_image", "too_large", "unknown", "other_editor", "busy", "edit_failed", "unusable", "failed"
+]
+
+
+class EditRequest(pydantic.BaseModel):
+    """The JSON of `POST /edit`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    image: str
+    """The source: base64 of a PNG or any other format that EditLoop reads."""
+    instruction: str = pydantic.Field(min_length=1, max_length=20_000)
+    seed: int = pydantic.Field(0, ge=0, lt=2**63)
+    digest: str | None = None
+    """Of the editor that the client expects, from `Health`; None takes whatever is served."""
+
+
+class Health(pydantic.BaseModel):
+    """The JSON of `GET /health`."""
+
+    ready: bool
+    """False once the editor said that it can serve nothing any more."""
+    editor: dict[str, Any]
+    """What decides the editor's results (`BaseModel.identity`)."""
+    digest: str
+    """Of `editor`."""
+    batch_size: int
+    waiting: int
+    """Requests in the queue."""
+    editing: int
+    """Requests in the batches under way."""
+    capacity: int
+    """Requests that may wait before the server answers 429."""
+
+
+class Problem(pydantic.BaseModel):
+    """The JSON of every answer that is neither a picture nor `Health`."""
+
+    kind: Kind
+    reason: str

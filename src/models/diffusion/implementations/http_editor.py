@@ -1,0 +1,145 @@
+"""`HttpEditor`: an editor that runs elsewhere, behind one or more servers of `python main.py serve-editor`."""
+
+from __future__ import annotations
+
+import base64
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from typing import Annotated, Any
+
+import pydantic
+from PIL import Image
+
+from src.data.image import ImageError, decode_image, encode_png
+from src.errors import ModelError
+from src.models.base import ModelParams
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.edit_faults import Busy, Fault, Useless, fault_of
+from src.models.diffusion.edit_protocol import EDIT_PATH, EditRequest
+from src.models.diffusion.endpoints import Endpoints
+from src.models.diffusion.served_editor import ask_health
+
+_CONNECT_SECONDS = 10.0
+
+
+class HttpEditor(BaseDiffusionModel):
+    """Sends each edit to the least loaded of its endpoints, and to another one when that fails.
+
+    Its identity is the served editor's: edits are shared with a run that has the same editor in its own process.
+    Every request names that identity, so an endpoint that was restarted with another editor is not used any more.
+
+    Raises:
+        ModelError: on construction, when no endpoint answers.
+        ConfigError: on construction, when endpoints serve different editors.
+    """
+
+    class Params(ModelParams):
+        """Where the servers are and how patient to be with them; none of it changes a pixel."""
+
+        endpoints: Annotated[list[str], pydantic.Field(min_length=1)]
+        """Such as `http://127.0.0.1:8100`."""
+        timeout: float = pydantic.Field(600.0, gt=0)
+        """Seconds for one try: the server's queue, the edit, and the way there and back."""
+        max_retries: int = pydantic.Field(10, ge=0)
+        """Further tries of one edit after lost connections and server errors. Being sent away by a full queue is not
+        counted; an edit that finds no room within `timeout` fails."""
+        max_concurrency: int = pydantic.Field(16, ge=1)
+        """Edits under way at the same time, over all endpoints: more than their batch sizes together."""
+
+        @pydantic.field_validator("endpoints")
+        @classmethod
+        def _plain(cls, endpoints: list[str]) -> list[str]:
+            plain = [endpoint.rstrip("/") for endpoint in endpoints]
+            if wrong := [url for url in plain if not url.startswith(("http://", "https://"))]:
+                raise ValueError(f"{wrong[0]!r} must begin with http:// or https://")
+            if len(set(plain)) < len(plain):
+                raise ValueError("the same endpoint is named twice")
+            return plain
+
+    def _initialize(self) -> None:
+        import httpx2
+
+        self.max_concurrency: int = self.params.max_concurrency
+        self._digest = ask_health(self.params.endpoints).digest
+        self._endpoints = Endpoints(self.params.endpoints)
+        self._client = httpx2.Client(
+            timeout=httpx2.Timeout(self.params.timeout, connect=min(_CONNECT_SECONDS, self.params.timeout)),
+            limits=httpx2.Limits(max_connections=None),
+        )
+
+    def edit_image(
+        self, original_image: Image.Image, edit_instruction: str, seed: int = 0, **kwargs: Any
+    ) -> Image.Image:
+        """Edits one RGB image; called from several threads at once.
+
+        Raises:
+            ModelError: the editor failed on this image, or no endpoint gave an answer in all tries; the text says why
+                and names the endpoints.
+            ModelUnusable: no endpoint can serve any edit.
+        """
+        source = base64.b64encode(encode_png(original_image)).decode("ascii")
+        request = EditRequest(image=source, instruction=edit_instruction, seed=seed, digest=self._digest)
+        body = request.model_dump_json().encode()
+        began, faults = time.monotonic(), 0
+        while True:
+            with self._endpoints.lease() as url:
+                try:
+                    return self._ask(url, body)
+                except Useless as error:
+                    self._endpoints.exclude(url, str(error))
+                    continue
+                except Busy as error:
+                    self._endpoints.rest(url, error.retry_after or 0.0)
+                    fault, patient = str(error), time.monotonic() - began < self.params.timeout
+                except Fault as error:
+                    self._endpoints.faulted(url, str(error), error.retry_after)
+                    faults += 1
+                    fault, patient = str(error), faults <= self.params.max_retries
+            if not patient:
+                raise ModelError(
+                    f"no edit after {faults} faults of {', '.join(self.params.endpoints)}; "
+                    f"the last, of {url}: {fault}. See that these servers (`python main.py serve-editor`) keep up"
+                )
+
+    def batch_edit(
+        self, images: list[Image.Image], instructions: list[str], seeds: list[int] | None = None, **kwargs: Any
+    ) -> list[Image.Image]:
+        """Edits several images at once, at most `max_concurrency`; results are in order.
+
+        Raises:
+            ModelError, ModelUnusable: as `edit_image`, when any of them fails.
+            ValueError: lists of different length.
+        """
+        if len({len(images), len(instructions), len(images if seeds is None else seeds)}) != 1:
+            raise ValueError(f"{len(images)} images, {len(instructions)} instructions, seeds {seeds}")
+        if not images:
+            return []
+        with ThreadPoolExecutor(min(len(images), self.max_concurrency), thread_name_prefix="http-edit") as threads:
+            return list(threads.map(self.edit_image, images, instructions, repeat(0) if seeds is None else seeds))
+
+    def _ask(self, url: str, body: bytes) -> Image.Image:
+        import httpx2
+
+        try:
+            answer = self._client.post(url + EDIT_PATH, content=body, headers={"content-type": "application/json"})
+        except httpx2.HTTPError as error:
+            raise Fault(f"{type(error).__name__}: {error}") from None
+        if answer.status_code != httpx2.codes.OK:
+            raise fault_of(answer)
+        try:
+            picture = decode_image(answer.content)
+        except ImageError as error:
+            raise Fault(f"an answer without a readable picture: {error}") from error
+        self._endpoints.succeeded(url)
+        return picture
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """The served editor's, asked from every endpoint.
+
+        Raises:
+            ModelError: no endpoint answers.
+            ConfigError: endpoints serve different editors.
+        """
+        return ask_health(cls.Params(**params).endpoints).editor

@@ -1,0 +1,250 @@
+"""`RewriteEditor`: a vision-language policy that says in plain words what to draw, in front of any editor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import pydantic
+from PIL import Image
+
+from src.errors import ModelError
+from src.models.base import ModelParams, named_arguments
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.reward.dialogue import LabelledImage, Question, Reply
+from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.weights import pinned, resolve_revision
+from src.registry import build, check_params, load_class
+
+logger = logging.getLogger(__name__)
+
+
+class InnerEditor(ModelParams):
+    """The editor that carries out the rewrite."""
+
+    class_path: str
+    params: dict[str, Any] = pydantic.Field(default_factory=dict)
+
+
+class UnreadableRewrite(ValueError):
+    """The policy wrote nothing that could be carried out; the text says why and quotes it."""
+
+
+class RewriteEditor(BaseDiffusionModel):
+    """Makes any trained rewriter a normal entry of the benchmark.
+
+    `first_pass`: the policy sees source and instruction, and its rewrite is carried out on the source. `second_pass`:
+    the editor carries out the user's own instruction first; the policy sees source and result, and its rewrite is
+    carried out on the result. In both cases the judge of a run sees the user's instruction.
+
+    A rewrite that cannot be read is a failed edit: never the source, and never the user's own words in its place.
+
+    Raises:
+        ModelError: on construction, when weights are missing.
+    """
+
+    class Params(ModelParams):
+        """Of the policy, and which editor it speaks to."""
+
+        policy: str
+        """Hub id or local folder of a vision-language model."""
+        revision: str | None = None
+        adapter: str | None = None
+        """Hub id or local folder of a PEFT adapter for it."""
+        trust_remote_code: bool = False
+        device: str = "auto"
+        dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+        prompt: Literal["first_pass", "second_pass"] = "first_pass"
+        """Of `prompts/rewrite`: the one that the policy was trained with."""
+        language: Literal["en", "zh"] = "en"
+        image_max_side: int | None = pydantic.Field(None, ge=28)
+        """Larger pictures are scaled down for the policy, as in its training."""
+        max_new_tokens: int = pydantic.Field(1024, ge=1)
+        temperature: float = pydantic.Field(0.0, ge=0)
+        """0 takes the likeliest words; above, they are drawn."""
+        seed: int = 0
+        """Of the draws."""
+        batch_size: int = pydantic.Field(8, ge=1)
+        """How many rewrites are written at once."""
+        editor: InnerEditor
+
+    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseDiffusionModel.NOT_IN_IDENTITY | {"revision", "editor"}
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """With the prompt's hash and the identity of the editor behind the policy.
+
+        Raises:
+            ConfigError: for an editor that cannot be found, or wrong params of it.
+        """
+        from src.rewards.prompts import load_prompt
+
+        checked = cls.Params(**params)
+        editor_class = _editor_class(checked.editor)
+        prompt = load_prompt("rewrite", checked.prompt, checked.language)
+        return super().identity(params) | {
+            "prompt": f"{prompt.version} {prompt.sha256}",
+            "editor": editor_class.identity(checked.editor.params),
+        }
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str:
+        """That of the policy and, joined by `+`, that of the adapter."""
+        checked = cls.Params(**params)
+        names = [resolve_revision(checked.policy, checked.revision)]
+        if checked.adapter is not None:
+            names.append(resolve_revision(checked.adapter))
+        return "+".join(names)
+
+    def _initialize(self) -> None:
+        # Prompts and tags belong to the scorers, which stand above models; an editor that reasons needs them as well.
+        from src.rewards.prompts import load_prompt
+
+        editor_class = _editor_class(self.params.editor)
+        self.batch_size = self.params.batch_size
+        self._prompt = load_prompt("rewrite", self.params.prompt, self.params.language)
+        self._policy = _load_policy(self.params)
+        self._editor = build(editor_class, self.params.editor.params)
+        self._written: dict[tuple[bytes, str], Reply] = {}
+
+    def edit_image(
+        self, original_image: Image.Image, edit_instruction: str, seed: int = 0, sample_id: str = "", **kwargs: Any
+    ) -> Image.Image:
+        """Rewrites, then edits.
+
+        Raises:
+            UnreadableRewrite: the policy's text cannot be read.
+        """
+        return self.batch_edit([original_image], [edit_instruction], [seed], [sample_id])[0]
+
+    def batch_edit(
+        self,
+        images: list[Image.Image],
+        instructions: list[str],
+        seeds: list[int] | None = None,
+        sample_ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[Image.Image]:
+        """Rewrites all instructions at once, then edits in the inner editor's batches.
+
+        Raises:
+            UnreadableRewrite: for the batch as a whole, when one of its texts cannot be read. The run then asks one by
+                one, and the texts that are there are not written again.
+        """
+        seeds = seeds or [0] * len(images)
+        sample_ids = sample_ids or [""] * len(images)
+        canvases = images
+        shown: list[tuple[Image.Image, ...]] = [(image,) for image in images]
+        if self.params.prompt == "second_pass":
+            canvases = self._carry_out(images, instructions, seeds, sample_ids)
+            shown = list(zip(images, canvases, strict=True))
+        rewrites = self._rewrite(shown, instructions)
+        return self._carry_out(canvases, rewrites, seeds, sample_ids)
+
+    def _carry_out(
+        self, images: list[Image.Image], instructions: list[str], seeds: list[int], sample_ids: list[str]
+    ) -> list[Image.Image]:
+        edited: list[Image.Image] = []
+        size = self._editor.batch_size
+        for start in range(0, len(images), size):
+            part = slice(start, start + size)
+            batch = [image.copy() for image in images[part]]
+            if len(batch) > 1:
+                extra = named_arguments(self._editor.batch_edit, seeds=seeds[part], sample_ids=sample_ids[part])
+                edited += self._editor.batch_edit(batch, instructions[part], **extra)
+            else:
+                extra = named_arguments(self._editor.edit_image, seed=seeds[start], sample_id=sample_ids[start])
+                edited.append(self._editor.edit_image(batch[0], instructions[start], **extra))
+        return edited
+
+    def _rewrite(self, shown: Sequence[tuple[Image.Image, ...]], instructions: Sequence[str]) -> list[str]:
+        keys = [
+            (b"".join(image.tobytes() for image in images), instruction)
+            for images, instruction in zip(shown, instructions, strict=True)
+        ]
+        missing = [place for place, key in enumerate(keys) if key not in self._written]
+        questions = [self._question(shown[place], instructions[place]) for place in missing]
+        for place, reply in zip(missing, self._policy.ask(questions), strict=True):
+            self._written[keys[place]] = reply
+        try:
+            rewrites = [_instruction(self._written[key]) for key in keys]
+        except UnreadableRewrite:
+            if len(keys) > 1:
+                raise  # what is written serves the calls for single samples, which follow
+            del self._written[keys[0]]
+            raise
+        for key, rewrite in zip(keys, rewrites, strict=True):
+            self._written.pop(key, None)
+            logger.info("%r was rewritten as %r", key[1], rewrite)
+        return rewrites
+
+    def _question(self, images: tuple[Image.Image, ...], instruction: str) -> Question:
+        system, user = self._prompt.render(edit_instruction=instruction)
+        return Question(system, tuple(LabelledImage("", image) for image in images), user)
+
+    def load_to_gpu(self) -> None:
+        """Moves policy and editor to their devices."""
+        self._policy.load_to_gpu()
+        self._editor.load_to_gpu()
+
+    def unload_from_gpu(self) -> None:
+        """Moves policy and editor to main memory."""
+        self._policy.unload_from_gpu()
+        self._editor.unload_from_gpu()
+
+
+def _editor_class(inner: InnerEditor) -> type[BaseDiffusionModel]:
+    found = load_class(inner.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
+    check_params(found, inner.params, "diffusion_model.params.editor.params")
+    return found
+
+
+def _load_policy(params: Any) -> Qwen3VLRewardModel:
+    """Any vision-language checkpoint answers questions; the judge's class does so in batches and spares no care."""
+    policy = Qwen3VLRewardModel(
+        {
+            "model_name": params.policy,
+            "revision": params.revision,
+            "trust_remote_code": params.trust_remote_code,
+            "device": params.device,
+            "dtype": params.dtype,
+            "image_max_side": params.image_max_side,
+            "max_new_tokens": params.max_new_tokens,
+            "temperature": params.temperature,
+            "seed": params.seed,
+            "batch_size": params.batch_size,
+        }
+    )
+    if params.adapter is not None:
+        policy.model = _with_adapter(policy.model, params.adapter)
+    return policy
+
+
+def _with_adapter(model: Any, adapter: str) -> Any:
+    from peft import PeftModel
+
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter, **pinned(adapter))
+    except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
+        raise ModelError(
+            f"the adapter {adapter} does not load onto the policy; was it trained for it? ({error})"
+        ) from error
+    return adapted.merge_and_unload()
+
+
+def _instruction(reply: Reply) -> str:
+    """What the editor is told.
+
+    Raises:
+        UnreadableRewrite: the policy failed, was cut off, or broke a rule of `read_rewrite`.
+    """
+    from src.rewards.tags import read_rewrite
+
+    if reply.error is not None:
+        raise UnreadableRewrite(f"the policy failed: {reply.error}")
+    rewrite = read_rewrite(reply.text)
+    if rewrite.problems:
+        cut = "cut off at max_new_tokens; " if reply.finish_reason == "length" else ""
+        raise UnreadableRewrite(f"the rewrite cannot be read: {cut}{'; '.join(rewrite.problems)}: {reply.text!r:.400}")
+    return "\n".join(rewrite.instructions)

@@ -1,0 +1,44 @@
+"""Which editor a YAML names: the `diffusion_model` of a benchmark's or a training's config, or of a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from src.config import ModelConfig, apply_override
+from src.config import _substitute_environment as substitute_environment
+from src.errors import ConfigError
+from src.validation import config_error
+
+
+class _ServedConfig(pydantic.BaseModel):
+    """Other sections may be there: they are not of interest here."""
+
+    model_config = pydantic.ConfigDict(extra="ignore")
+
+    diffusion_model: ModelConfig
+
+
+def load_served_model(path: Path, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Reads the editor's class path and params; `a.b=c` overrides and environment variables as in every config.
+
+    Raises:
+        ConfigError: naming the file, the key and the reason.
+    """
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}; give another with --config") from error
+    if not isinstance(data, dict) or "diffusion_model" not in data:
+        raise ConfigError(f"{path} names no editor: add diffusion_model.class_path (and params)")
+    for override in overrides:
+        apply_override(data, override)
+    section = {"diffusion_model": substitute_environment(data["diffusion_model"], "diffusion_model")}
+    try:
+        return _ServedConfig.model_validate(section).diffusion_model
+    except pydantic.ValidationError as error:
+        raise config_error(error, _ServedConfig, str(path)) from error

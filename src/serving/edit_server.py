@@ -1,0 +1,174 @@
+"""The HTTP face of an `EditService`: JSON with a base64 picture in, PNG out, every failure as a kind and a reason.
+
+| answer | kind in its JSON | meaning for the client |
+|---|---|---|
+| 200 `image/png` | | the edit, without loss; `Server-Timing` has the milliseconds of `queue` and `edit` |
+| 400, 413, 422 | `bad_request`, `too_large`, `bad_image` | this request can never succeed |
+| 404, 405 | `unknown` | there is only `GET /health` and `POST /edit` |
+| 409 | `other_editor` | the request expects another editor than the one that is served here |
+| 429 with `Retry-After` | `busy` | the queue is full: come again |
+| 500 | `edit_failed` | the editor failed on this request; others may work |
+| 500 | `failed` | the server has an error of its own |
+| 503 | `unusable` | the editor can serve nothing any more |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pydantic
+from fastapi import FastAPI, Request, Response
+from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from src.data.image import ImageError, LazyImage, encode_png
+from src.errors import ModelUnusable
+from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditRequest, Health, Kind, Problem
+from src.pipeline.editing import EditFailure
+from src.pipeline.keys import digest
+from src.serving.batching import QueueFull
+from src.serving.edit_service import Edited, EditService
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 96 * 2**20
+"""Bytes of the largest request that is read: a file of 64 MiB as base64, and its instruction."""
+_LONGEST_REASON = 500
+
+
+class Refused(Exception):
+    """Why a request gets no picture, with the status that says so."""
+
+    def __init__(self, status: int, kind: Kind, reason: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.problem = Problem(kind=kind, reason=reason[:_LONGEST_REASON])
+        self.headers = headers
+
+    def response(self) -> Response:
+        """The answer that the client gets."""
+        return Response(self.problem.model_dump_json(), self.status, self.headers, "application/json")
+
+
+def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
+    """The web application; its lifespan runs the service.
+
+    Args:
+        service: What edits.
+        identity: Of the served editor (`BaseModel.identity`), which clients take for their own.
+    """
+    identity_digest = digest(identity)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _unknown)
+    app.add_exception_handler(ClientDisconnect, _unheard)
+    app.add_exception_handler(Exception, _failed)
+
+    @app.get(HEALTH_PATH)
+    async def health() -> Health:
+        return Health(
+            ready=service.unusable is None,
+            editor=identity,
+            digest=identity_digest,
+            batch_size=service.batch_size,
+            waiting=service.waiting,
+            editing=service.editing,
+            capacity=service.capacity,
+        )
+
+    @app.post(EDIT_PATH)
+    async def edit(request: Request) -> Response:
+        asked = await _read(request)
+        if asked.digest not in (None, identity_digest):
+            raise Refused(409, "other_editor", f"another editor is served here: {identity}")
+        try:
+            source = await asyncio.to_thread(LazyImage(base64_text=asked.image).decode)
+        except ImageError as error:
+            raise Refused(422, "bad_image", str(error)) from error
+        edited = await _edit_while_connected(service, request, source, asked)
+        png = await asyncio.to_thread(encode_png, edited.image)
+        return Response(png, headers={"Server-Timing": _timing(edited)}, media_type="image/png")
+
+    return app
+
+
+async def _read(request: Request) -> EditRequest:
+    """The request's JSON; a body above `MAX_BODY` is not read to its end."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Refused(413, "too_large", f"the request has more than {MAX_BODY:,} bytes; send a smaller picture")
+    try:
+        return EditRequest.model_validate_json(bytes(body))
+    except pydantic.ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        reasons = [f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}" for detail in details]
+        raise Refused(400, "bad_request", "; ".join(reasons)) from None
+
+
+async def _edit_while_connected(
+    service: EditService, request: Request, source: Image.Image, asked: EditRequest
+) -> Edited:
+    """The edit; a request whose client hangs up leaves the queue."""
+    editing = asyncio.create_task(service.edit(source, asked.instruction, asked.seed))
+    hanging_up = asyncio.create_task(_hang_up(request))
+    try:
+        await asyncio.wait({editing, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not editing.done():
+            raise ClientDisconnect
+        result = editing.result()
+    except QueueFull as error:
+        seconds = service.seconds_to_room()
+        pause = {"Retry-After": str(math.ceil(seconds)), "Retry-After-Ms": str(math.ceil(seconds * 1000))}
+        raise Refused(429, "busy", str(error), pause) from error
+    except ModelUnusable as error:
+        raise Refused(503, "unusable", str(error)) from error
+    finally:
+        editing.cancel()
+        hanging_up.cancel()
+    if isinstance(result, EditFailure):
+        raise Refused(500, "edit_failed", result.reason)
+    return result
+
+
+async def _hang_up(request: Request) -> None:
+    """Returns when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _timing(edited: Edited) -> str:
+    queue, edit = edited.queue_seconds * 1000, edited.edit_seconds * 1000
+    return f"queue;dur={queue:.1f}, edit;dur={edit:.1f};desc=batch-of-{edited.batch_size}"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response()
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = f"{request.method} {request.url.path}: {error.detail}; there are GET {HEALTH_PATH} and POST {EDIT_PATH}"
+    return Refused(error.status_code, "unknown", reason).response()
+
+
+async def _unheard(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; the number is for the access log
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return Refused(500, "failed", f"{type(error).__name__} in the server; its log has the details").response()

@@ -1,0 +1,75 @@
+"""`python main.py serve-editor`: the editor of a config as an HTTP service."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass
+
+from src.config import ModelConfig
+from src.errors import ConfigError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.replicas import replica_params
+from src.registry import build, check_params, load_class
+from src.serving.edit_server import create_app
+from src.serving.edit_service import EditService
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class ServingOptions:
+    """Where the editor is served, and how many requests wait how long."""
+
+    host: str = "127.0.0.1"
+    port: int = 8100
+    """0 takes any free one."""
+    capacity: int = 64
+    """Requests that may wait; more are sent away with 429."""
+    max_wait: float = 0.02
+    """Seconds for which a request waits for others to share its batch."""
+
+
+def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
+    """Checks the config and takes the port, then loads the editor, then serves until it is told to stop (Ctrl-C).
+
+    Requests that were accepted before the stop get their edits; a second Ctrl-C drops them.
+
+    Raises:
+        ConfigError: for a wrong class path or wrong params, or an address that cannot be used.
+        ModelError: when the editor cannot be loaded.
+    """
+    import uvicorn
+
+    editor_class = load_class(config.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
+    check_params(editor_class, config.params, "diffusion_model.params")
+    with bound_socket(options.host, options.port) as listener:
+        identity = editor_class.identity(config.params)
+        editors = [build(editor_class, params) for params in replica_params(config.params)]
+        for editor in editors:
+            editor.load_to_gpu()
+        service = EditService(editors, options.capacity, options.max_wait)
+        app = create_app(service, identity)
+        logger.info("serving %s on http://%s:%d", editor_class.__name__, *listener.getsockname()[:2])
+        uvicorn.Server(uvicorn.Config(app, log_config=None, backlog=_BACKLOG)).run([listener])
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that has the address but does not listen: clients are refused, not kept waiting, while weights load.
+
+    Raises:
+        ConfigError: the address is in use or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"the editor cannot be served on {host}:{port}: {error.strerror or error}; choose another --port or --host"
+        ) from error
+    return listener

@@ -1,0 +1,53 @@
+"""`AnswerRewards`: completions are scored as texts, against the right answer, without editor and judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from src.errors import ConfigError
+from src.pipeline.keys import digest
+from src.registry import check_params, load_class
+from src.rewards.base import Completion, CompletionScorer
+from src.rewards.verdict import Status, Verdict, failed
+from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
+from src.training.tasks.vqa import VQATask
+
+
+class AnswerRewards(RewardFunction):
+    """The reward of an answer.
+
+    Raises:
+        ConfigError: on construction, when the scorer does not score texts, or rewards another form than the one that
+            the task's prompt asks for.
+    """
+
+    def __init__(self, task: VQATask, setting: RewardSetting) -> None:
+        super().__init__(task, setting)
+        scorer = setting.config.scorer
+        if "scorer" not in setting.config.model_fields_set:
+            raise ConfigError(f"{type(task).__name__} needs a scorer of texts: set scorer.class_path: {task.SCORER}")
+        scorer_class = load_class(scorer.class_path, CompletionScorer)  # type: ignore[type-abstract]
+        check_params(scorer_class, scorer.params, "scorer.params")
+        self._scorer: CompletionScorer = scorer_class(scorer.params)  # type: ignore[call-arg]
+        self._identity = digest([scorer.class_path, scorer.params])
+        if check := getattr(self._scorer, "prompt_agrees", None):
+            check(task.instructions)
+
+    def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
+        """Scores all completions at once; the same text of the same question is recorded once."""
+        started = time.perf_counter()
+        verdicts = self._scored([Completion(one.completion, one.example.subject.answer) for one in readings])
+        self.count({"seconds/judge": time.perf_counter() - started})
+        outcomes = []
+        for reading, verdict in zip(readings, verdicts, strict=True):
+            key = digest(["answer", self._identity, reading.example.subject.answer, reading.completion])
+            self.record.add_verdict(key, verdict)
+            outcomes.append(Outcome(verdict, verdict_key=key))
+        return outcomes
+
+    def _scored(self, completions: list[Completion]) -> list[Verdict]:
+        try:
+            return self._scorer.score_completions(completions)
+        except Exception as error:  # a plug-in may fail in any way; the completions are masked, training goes on
+            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(completions)

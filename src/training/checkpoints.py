@@ -1,0 +1,99 @@
+"""Checkpoints that a run can go on from exactly: which one is whole, and one for a run that has to stop."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+    from trl import GRPOTrainer
+
+logger = logging.getLogger(__name__)
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; the trainer writes its state last, so that a torn one has none."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
+
+
+def whole_model(checkpoint: Path | None) -> Path | None:
+    """The checkpoint, if it holds a whole model as `save_pretrained` writes it, rather than an adapter or shards."""
+    holds_model = checkpoint is not None and any(
+        (checkpoint / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")
+    )
+    return checkpoint if holds_model else None
+
+
+@contextmanager
+def unfounded_warnings_hidden() -> Iterator[None]:
+    """Hides what the trainer says of a whole model's weights, which `load_policy` has loaded; see there."""
+
+    def is_founded(record: logging.LogRecord) -> bool:
+        return "keys in the checkpoint model loaded" not in record.getMessage()
+
+    trainer_log = logging.getLogger("transformers.trainer")
+    trainer_log.addFilter(is_founded)
+    try:
+        yield
+    finally:
+        trainer_log.removeFilter(is_founded)
+
+
+class StepStart:
+    """Remembers all random states at the start of each step, from which its completions follow."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, Any] = {}
+
+    def remember(self) -> None:
+        """Takes the states as they are now."""
+        import numpy as np
+        import torch
+
+        self._states = {
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def restore(self) -> None:
+        """Puts them back."""
+        import numpy as np
+        import torch
+
+        random.setstate(self._states["python"])
+        np.random.set_state(self._states["numpy"])
+        torch.set_rng_state(self._states["torch"])
+        torch.cuda.set_rng_state_all(self._states["cuda"])
+
+    def callback(self) -> TrainerCallback:
+        """Remembers at each step of a trainer."""
+        from transformers import TrainerCallback
+
+        start = self
+
+        class Remember(TrainerCallback):
+            def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+                start.remember()
+
+        return Remember()
+
+    def save(self, trainer: GRPOTrainer) -> Path | None:
+        """A checkpoint of a step that was begun and got no rewards, as if it had not begun.
+
+        Nothing is written before the first finished step: there is nothing to go on from yet.
+        """
+        folder = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
+        if trainer.state.global_step == 0 or (folder / "trainer_state.json").exists():
+            return None
+        self.restore()
+        # The trainer has no public way to write a checkpoint outside its loop (transformers 5.23).
+        trainer._save_checkpoint(trainer.model, trial=None)
+        return folder

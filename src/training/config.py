@@ -1,0 +1,188 @@
+"""The YAML of a training run: the benchmark's own sections, and those that only training has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from src.config import (
+    DEFAULT_SCORER,
+    LoggingConfig,
+    ModelConfig,
+    PromptConfig,
+    _substitute_environment,
+    apply_override,
+)
+from src.errors import ConfigError
+from src.redaction import redact
+from src.validation import config_error
+
+DEFAULT_TASK = "src.training.tasks.rewrite.RewriteTask"
+LANGUAGE_MODEL_LAYERS = r"^(?!.*(visual|vision)).*\.(q|k|v|o|gate|up|down)_proj$"
+"""Regular expression of every linear layer of the language model and of none of the vision tower."""
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class LoraSettings(pydantic.BaseModel):
+    """A low-rank adapter; every other field of `peft.LoraConfig` may be set beside these."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    r: int = pydantic.Field(64, ge=1)
+    lora_alpha: int = pydantic.Field(128, ge=1)
+    lora_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+    target_modules: str | list[str] = LANGUAGE_MODEL_LAYERS
+
+
+class PolicySettings(_Section):
+    """The vision-language model that is trained."""
+
+    model: str
+    """Hub id or local folder."""
+    revision: str | None = None
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
+    attn_implementation: str | None = None
+    """As in `from_pretrained`; None lets transformers choose."""
+    lora: LoraSettings | None = None
+    """None trains all weights of the language model."""
+    freeze_vision_tower: bool = True
+    trust_remote_code: bool = False
+    image_max_side: int | None = pydantic.Field(None, ge=28)
+    """Larger pictures are scaled down before the policy sees them; the editor and the judge get them as they are."""
+
+
+class DataFile(_Section):
+    """One file of training data."""
+
+    path: str
+    coefficient: float = pydantic.Field(1.0, gt=0, le=1000)
+    """How often each sample enters an epoch: 2 is twice, 0.5 is a random half of them, 1.5 is all and a half again."""
+
+
+class DataSettings(_Section):
+    """What the policy is trained and tested on."""
+
+    train: str | list[DataFile]
+    """One file, or several with coefficients."""
+    held_out: str | float | None = pydantic.Field(None)
+    """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
+    language: Literal["en", "zh"] = "en"
+    categories: list[str] | None = None
+    difficulties: list[str] | None = None
+    limit: int | None = pydantic.Field(None, ge=1)
+    """Only the first N samples of each training file."""
+
+    @pydantic.field_validator("held_out")
+    @classmethod
+    def _is_a_share(cls, value: str | float | None) -> str | float | None:
+        if isinstance(value, float | int) and not 0 < value < 1:
+            raise ValueError("a share lies between 0 and 1; a file is given by its path")
+        return value
+
+    @property
+    def files(self) -> list[DataFile]:
+        """The training files, in order."""
+        return [DataFile(path=self.train)] if isinstance(self.train, str) else self.train
+
+
+class EvaluationSettings(_Section):
+    """The benchmark on held-out samples with the policy in front of the editor, before and after training."""
+
+    enabled: bool = True
+    """Off, or without held-out data, only training happens."""
+    limit: int | None = pydantic.Field(None, ge=1)
+    """Only the first N held-out samples."""
+    diffusion_params: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """Laid over `diffusion_model.params`: training may edit with few steps and small pictures, this should not."""
+    reward_model: ModelConfig | None = None
+    """Another judge than the one that trains; needs `scorer` beside it."""
+    scorer: ModelConfig | None = None
+    """Another scorer than the one that trains, by which the difference is judged as well."""
+    max_new_tokens: int | None = pydantic.Field(None, ge=1)
+    """Of a rewrite; `training.grpo.max_completion_length` when absent."""
+    batch_size: int = pydantic.Field(8, ge=1)
+    """How many rewrites the policy writes at once."""
+
+
+class TrainingSettings(_Section):
+    """Where the run goes and when it gives up."""
+
+    output_dir: Path = Path("outputs/training")
+    seed: int = 0
+    """Of the data order, of sampling, and of every group's edits."""
+    unparsable_reward: float | None = pydantic.Field(0.0, ge=0, le=10)
+    """Of a completion from which no instruction can be read: its own fault, so the lowest score. None masks it."""
+    most_failures: float = pydantic.Field(0.5, ge=0, le=1)
+    """When more than this share of a step's completions has no reward, through failures of editor or judge, they are
+    tried again until `patience` ends; then the run stops."""
+    patience: float = pydantic.Field(600.0, ge=0)
+    """Seconds for which a step with too many failures is tried again, with growing pauses."""
+    show_every: int = pydantic.Field(10, ge=0)
+    """An HTML page of the completions, edits and rewards of every N-th step; 0 makes none."""
+    grpo: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """Any field of `trl.GRPOConfig`."""
+
+
+class TrainingConfig(_Section):
+    """A whole training run."""
+
+    policy: PolicySettings
+    task: ModelConfig = ModelConfig(class_path=DEFAULT_TASK)
+    data: DataSettings
+    diffusion_model: ModelConfig | None = None
+    """The frozen editor; only tasks without edits do without."""
+    reward_model: ModelConfig | None = None
+    scorer: ModelConfig = ModelConfig(class_path=DEFAULT_SCORER)
+    prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)
+    training: TrainingSettings = pydantic.Field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = pydantic.Field(default_factory=EvaluationSettings)
+    logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
+
+    def redacted(self) -> dict[str, Any]:
+        """JSON-able copy without secrets, as it is stored with the run."""
+        secretless: dict[str, Any] = redact(self.model_dump(mode="json"))
+        return secretless
+
+
+def load_training_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """Reads a YAML file and applies `a.b=c` overrides, then environment variables, then the schema.
+
+    Raises:
+        ConfigError: naming the file, the key, the reason and the nearest valid name.
+    """
+    data = _read_yaml(path)
+    for override in overrides:
+        apply_override(data, override)
+    return parse_training_config(data, str(path))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read ({error}); give another with --config") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping with 'policy', 'data', 'diffusion_model' and 'training'")
+    return data
+
+
+def parse_training_config(data: Mapping[str, Any], where: str) -> TrainingConfig:
+    """Checks a mapping against the schema, after filling in environment variables."""
+    try:
+        config = TrainingConfig.model_validate(_substitute_environment(dict(data), ""))
+    except pydantic.ValidationError as error:
+        raise config_error(error, TrainingConfig, where) from error
+    for name in ("output_dir", "seed"):
+        if name in config.training.grpo:
+            raise ConfigError(f"training.grpo.{name}: set training.{name} instead, which also serves the edits")
+    return config

@@ -1,0 +1,137 @@
+"""From data files to examples: reading, storing their images, mixing, and a split that leaks no image."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from src.data.image import LazyImage, content_hash
+from src.data.sample import BadSample
+from src.data.selection import Selection
+from src.errors import DataError
+from src.pipeline.keys import digest
+from src.training.config import DataSettings
+from src.training.tasks.base import Example, Task
+
+logger = logging.getLogger(__name__)
+
+NAMED = 5
+"""How many culprits a message names."""
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Keeps every image once, as a file named by its content, so that a dataset's images do not stay in memory."""
+
+    folder: Path
+
+    def keep(self, image: LazyImage) -> LazyImage:
+        """The same image, from the folder.
+
+        Raises:
+            ImageError: when its bytes cannot be read.
+        """
+        data = image.read_bytes()
+        path = self.folder / f"{content_hash(data)}.image"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(data)
+            os.replace(part, path)
+        return LazyImage(path=path)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is trained on, and what is tested on. No source image is in both."""
+
+    train: list[Example]
+    """One epoch in file order; an example that enters twice is there twice."""
+    held_out: list[Example]
+
+
+def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> Split:
+    """Reads all files of a config.
+
+    Raises:
+        DataError: nothing to train on, a file that cannot be read, or source images that are in both parts.
+    """
+    own_file = isinstance(data.held_out, str)
+    paths = [file.path for file in data.files] + ([str(data.held_out)] if own_file else [])
+    parts = [
+        _read(task, path, _selection(data, limited=position < len(data.files)), store)
+        for position, path in enumerate(paths)
+    ]
+    if len(parts) > 1:
+        parts = [_prefixed(part, f"{position}-{Path(paths[position]).stem}/") for position, part in enumerate(parts)]
+    if own_file:
+        held_out = parts.pop()
+        _refuse_overlap([one for part in parts for one in part], held_out, str(data.held_out))
+    else:
+        share = float(data.held_out or 0.0)
+        held_out = [one for part in parts for one in part if _draw(seed, one.source_sha256) < share]
+        parts = [[one for one in part if _draw(seed, one.source_sha256) >= share] for part in parts]
+    train = [
+        one
+        for file, part in zip(data.files, parts, strict=True)
+        for one in part
+        for _ in range(_copies(one, file.coefficient, seed))
+    ]
+    if not train:
+        raise DataError(
+            f"nothing is left to train on in {', '.join(paths)}: lower data.held_out or raise a coefficient"
+        )
+    return Split(train, held_out)
+
+
+def _selection(data: DataSettings, *, limited: bool) -> Selection:
+    return Selection(
+        categories=tuple(data.categories) if data.categories else None,
+        difficulties=tuple(data.difficulties) if data.difficulties else None,
+        limit=data.limit if limited else None,
+        language=data.language,
+    )
+
+
+def _read(task: Task, path: str, selection: Selection, store: ImageStore) -> list[Example]:
+    examples: list[Example] = []
+    bad: list[str] = []
+    for item in task.examples(path, selection, store.keep):
+        if isinstance(item, BadSample):
+            bad.append(f"{item.sample_id} (item {item.index}): {item.reason}")
+        else:
+            examples.append(item)
+    if bad:
+        logger.warning("%s: %d bad items are left out: %s", path, len(bad), "; ".join(bad[:NAMED]))
+    if not examples:
+        raise DataError(f"{path} holds no usable item; the first reasons: {'; '.join(bad[:NAMED])}")
+    return examples
+
+
+def _prefixed(examples: Sequence[Example], prefix: str) -> list[Example]:
+    """Ids are unique within a file only."""
+    return [replace(one, example_id=prefix + one.example_id) for one in examples]
+
+
+def _refuse_overlap(train: Sequence[Example], held_out: Sequence[Example], path: str) -> None:
+    trained = {one.source_sha256: one.example_id for one in train}
+    shared = [f"{one.example_id} = {trained[one.source_sha256]}" for one in held_out if one.source_sha256 in trained]
+    if shared:
+        raise DataError(
+            f"{len(shared)} samples of data.held_out ({path}) have a source image that is trained on as well "
+            f"({', '.join(shared[:NAMED])}): remove them from one of the files, or give a share instead of a file"
+        )
+
+
+def _copies(example: Example, coefficient: float, seed: int) -> int:
+    """The whole part of the coefficient, and one more for a random share of examples as large as the rest."""
+    whole = int(coefficient)
+    return whole + (_draw(seed, example.example_id) < coefficient - whole)
+
+
+def _draw(seed: int, name: str) -> float:
+    """A number from 0 to 1 that depends on seed and name alone, never on an order."""
+    return int(digest(["draw", seed, name])[:13], 16) / 16**13

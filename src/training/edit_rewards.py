@@ -1,0 +1,91 @@
+"""`EditRewards`: each instruction of the policy is carried out by the frozen editor and judged by the scorer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from src.errors import DataError
+from src.pipeline.editing import EditFailure
+from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
+from src.training.tasks.base import Example, Task
+from src.training.workbench import Order, Workbench
+
+logger = logging.getLogger(__name__)
+
+SHOWN_FAILURES = 5
+
+
+class EditRewards(RewardFunction):
+    """The reward of an edit; the editor works on the last picture that the policy was shown.
+
+    The judge sees the user's own instruction, the source and the result, never the policy's words for it; a scorer of
+    the policy's form finds them in `EditedSample.completion`.
+
+    Raises:
+        ConfigError: on construction, for anything in the config that could not run.
+        ModelError: on construction, when weights are missing.
+    """
+
+    def __init__(self, task: Task, setting: RewardSetting) -> None:
+        super().__init__(task, setting)
+        self.bench = Workbench(setting.config)
+
+    def load(self) -> None:
+        """Loads the editor and the judge."""
+        super().load()
+        self.bench.load(self.record)
+
+    def close(self) -> None:
+        """Frees the editor and the judge."""
+        self.bench.unload()
+        super().close()
+
+    def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
+        """Edits and judges what is not in the record yet, both at once."""
+        orders = [
+            Order(reading.example.subject, reading.example.images[-1], reading.said, reading.completion)
+            for reading in readings
+        ]
+        outcomes, counts = self.bench.edit_and_judge(orders)
+        self.count(
+            {
+                "seconds/edit": counts.edit_seconds,
+                "seconds/judge": counts.judge_seconds,
+                "edits/made": counts.edits_made,
+                "edits/reused": len(orders) - counts.edits_made,
+                "verdicts/made": counts.verdicts_made,
+                "verdicts/reused": len(orders) - counts.verdicts_made,
+            }
+        )
+        return outcomes
+
+
+class CritiqueRewards(EditRewards):
+    """The same, for a policy that is shown the editor's first attempt and says what to correct in it."""
+
+    def prepare(self, examples: Sequence[Example]) -> list[Example]:
+        """Adds the first attempt at the user's own instruction to the pictures of each example; made once, recorded.
+
+        Raises:
+            DataError: when the editor failed on more than `training.most_failures` of them.
+        """
+        attempts = self.bench.edit([Order(example.subject, example.images[0], example.request) for example in examples])
+        prepared: list[Example] = []
+        failures: list[str] = []
+        for example, attempt in zip(examples, attempts, strict=True):
+            if isinstance(attempt, EditFailure):
+                failures.append(f"{example.example_id}: {attempt.reason}")
+            else:
+                prepared.append(replace(example, images=(example.images[0], attempt)))
+        if failures:
+            logger.warning(
+                "%d samples are left out, as their first edit failed: %s", len(failures), "; ".join(failures)
+            )
+        if len(failures) > self.setting.config.training.most_failures * len(examples):
+            raise DataError(
+                f"the editor failed on {len(failures)} of {len(examples)} samples: "
+                f"{'; '.join(failures[:SHOWN_FAILURES])}"
+            )
+        return prepared

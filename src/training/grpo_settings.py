@@ -1,0 +1,109 @@
+"""`training.grpo`: any field of `trl.GRPOConfig`, checked by name, type and divisibility before anything loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from src.errors import ConfigError, did_you_mean
+from src.training.config import TrainingSettings
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the trainer's checkpoints within `training.output_dir`."""
+
+_OWN_DEFAULTS: dict[str, Any] = {
+    "logging_steps": 1,
+    "report_to": "tensorboard",
+    "disable_tqdm": True,
+    "save_total_limit": 3,
+    # The order of the data is laid out by the run itself: TRL's sampler begins anew when a later epoch is resumed.
+    "shuffle_dataset": False,
+}
+
+
+_CPU_DEFAULTS: dict[str, Any] = {
+    "bf16": False,  # slower than single precision there, and what TRL would choose
+    "dataloader_pin_memory": False,
+}
+
+
+def grpo_config(settings: TrainingSettings) -> GRPOConfig:
+    """The trainer's arguments: TRL's defaults, ours where they differ, and what the YAML says.
+
+    Raises:
+        ConfigError: an unknown name, a value of the wrong type, or numbers that do not divide.
+    """
+    import torch
+    from trl import GRPOConfig
+
+    hints = typing.get_type_hints(GRPOConfig)
+    known = [field.name for field in dataclasses.fields(GRPOConfig) if field.init]
+    given = {name: _checked(name, value, known, hints) for name, value in settings.grpo.items()}
+    has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
+    own = _OWN_DEFAULTS | ({} if has_accelerator else _CPU_DEFAULTS)
+    fixed = {"output_dir": str(settings.output_dir / CHECKPOINTS), "seed": settings.seed}
+    try:
+        arguments = GRPOConfig(**(own | given | fixed))
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"training.grpo: {error}") from error
+    _check_resumable(arguments)
+    _check_patience(arguments, settings.patience)
+    return arguments
+
+
+def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> Any:
+    """The value in the field's type: YAML reads `1e-5` as a text."""
+    if name not in known:
+        raise ConfigError(f"training.grpo.{name}: GRPOConfig has no such field.{did_you_mean(name, known)}")
+    try:
+        return pydantic.TypeAdapter(
+            hints[name], config=pydantic.ConfigDict(arbitrary_types_allowed=True)
+        ).validate_python(value)
+    except pydantic.ValidationError as error:
+        reasons = "; ".join(detail["msg"] for detail in error.errors())
+        raise ConfigError(f"training.grpo.{name}: {reasons} (got {value!r})") from error
+    except pydantic.PydanticUserError:  # a type of transformers that pydantic cannot check; its own class does
+        return value
+
+
+def _check_resumable(arguments: GRPOConfig) -> None:
+    """A resumed run generates anew, so that a checkpoint between two generations would change what follows."""
+    per_generation = _batches_per_generation(arguments)
+    per_checkpoint = int(arguments.save_steps) * arguments.gradient_accumulation_steps
+    if arguments.save_strategy == "steps" and arguments.save_steps >= 1 and per_checkpoint % per_generation:
+        raise ConfigError(
+            f"training.grpo: save_steps × gradient_accumulation_steps ({per_checkpoint}) must be a multiple of "
+            f"steps_per_generation × num_iterations ({per_generation}), or a resumed run would not go on as it stopped"
+        )
+
+
+def _check_patience(arguments: GRPOConfig, patience: float) -> None:
+    if arguments.world_size > 1 and patience >= arguments.ddp_timeout:
+        raise ConfigError(
+            f"training.patience ({patience:g} s) must be below training.grpo.ddp_timeout ({arguments.ddp_timeout} s): "
+            "the other processes wait for a slow judge no longer than that"
+        )
+
+
+def prompts_per_generation(arguments: GRPOConfig) -> int:
+    """How many different prompts one generation answers, over all processes."""
+    return int(arguments.generation_batch_size or 0) // int(arguments.num_generations or 1)
+
+
+def _batches_per_generation(arguments: GRPOConfig) -> int:
+    """How many forward and backward passes use the same completions; TRL has filled in its default."""
+    return int(arguments.steps_per_generation or 1) * arguments.num_iterations
+
+
+def generations(arguments: GRPOConfig, examples: int) -> int:
+    """How many generations the run makes: for `max_steps`, else for `num_train_epochs` over the examples."""
+    per_generation = _batches_per_generation(arguments)
+    if arguments.max_steps > 0:
+        return -(-arguments.max_steps * arguments.gradient_accumulation_steps // per_generation)
+    return int(arguments.num_train_epochs * examples) // prompts_per_generation(arguments)

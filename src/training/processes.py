@@ -1,0 +1,56 @@
+"""The processes of one run, as `accelerate launch` starts them: each has its own editor, judge and record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among its fellows."""
+
+    rank: int
+    count: int
+
+    @classmethod
+    def of(cls, arguments: GRPOConfig) -> Processes:
+        """As the trainer's arguments, which set up the process group, know them."""
+        return cls(arguments.process_index, arguments.world_size)
+
+    @property
+    def is_first(self) -> bool:
+        """The one that writes what exists once."""
+        return self.rank == 0
+
+    @property
+    def folder(self) -> str:
+        """Of this process's record, within the run's."""
+        return f"rank{self.rank}" if self.count > 1 else ""
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            from accelerate.utils import wait_for_everyone  # type: ignore[import-untyped]
+
+            wait_for_everyone()
+
+    def first_problem(self, problem: str | None) -> str | None:
+        """The first problem that any process has, for all: one that stopped alone would leave the others waiting."""
+        if self.count == 1:
+            return problem
+        from accelerate.utils import gather_object
+
+        return next((found for found in gather_object([problem]) if found is not None), None)
+
+    def end_and_is_first(self) -> bool:
+        """Parts the processes; what follows is done by the first alone, however long it takes."""
+        if self.count > 1:
+            import torch.distributed
+
+            self.wait()
+            torch.distributed.destroy_process_group()
+        return self.is_first

@@ -1,0 +1,79 @@
+"""`Task`: what the policy is shown, and what is read from its reply."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from src.data.image import LazyImage
+from src.data.sample import BadSample
+from src.data.selection import Selection
+from src.models.base import ModelParams
+from src.rewards.base import NoParams
+
+if TYPE_CHECKING:
+    from src.training.rewards import RewardFunction, RewardSetting
+
+Subject = TypeVar("Subject")
+
+Keep = Callable[[LazyImage], LazyImage]
+"""Stores an image on disk and returns it from there, so that a dataset's images do not stay in memory."""
+
+
+class Unreadable(ValueError):
+    """A completion does not say what the task needs; the text is the reason, as a sentence part."""
+
+
+@dataclass(frozen=True)
+class Example(Generic[Subject]):
+    """One prompt of the policy."""
+
+    example_id: str
+    """Unique within a file."""
+    source_sha256: str
+    """Of the first image; examples that share it are never split between training and testing."""
+    category: str
+    request: str
+    """What the user wants, or asks: for records and pages."""
+    system: str
+    user: str
+    images: tuple[LazyImage, ...]
+    """Shown before the user's text, in this order."""
+    subject: Subject
+    """What the reward is computed from, such as an `EditSample`."""
+
+
+class Task(ABC, Generic[Subject]):
+    """Named by `class_path` in the YAML. Everything that can be wrong with its params is found on construction."""
+
+    Params: ClassVar[type[ModelParams]] = NoParams
+
+    def __init__(self, params: Mapping[str, Any] | None = None, language: str = "en") -> None:
+        self.params: Any = self.Params(**(params or {}))
+        self.language = language
+
+    @abstractmethod
+    def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[Subject] | BadSample]:
+        """Streams the selected items of a data file.
+
+        Raises:
+            DataError: for a file that cannot be read at all.
+        """
+
+    @abstractmethod
+    def read(self, completion: str) -> str:
+        """The instruction or answer that a completion gives.
+
+        Raises:
+            Unreadable: when it gives none.
+        """
+
+    @abstractmethod
+    def rewards(self, setting: RewardSetting) -> RewardFunction:
+        """The reward function of a run; checks its config and loads nothing yet.
+
+        Raises:
+            ConfigError: for whatever in the config does not suit the task.
+        """

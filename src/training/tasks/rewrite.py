@@ -1,0 +1,92 @@
+"""`RewriteTask` and `CritiqueTask`: a policy that thinks, then tells a frozen editor in plain words what to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from src.data.image import ImageError, content_hash, decode_image
+from src.data.loader import load_samples
+from src.data.sample import BadSample, EditSample
+from src.data.selection import Selection
+from src.rewards.prompts import Language, load_prompt
+from src.rewards.tags import read_rewrite
+from src.training.tasks.base import Example, Keep, Task, Unreadable
+
+if TYPE_CHECKING:
+    from src.training.rewards import RewardFunction, RewardSetting
+
+PROTOCOL = "rewrite"
+
+
+def read_instruction(completion: str) -> str:
+    """The `<Re_edit>` instructions of a completion as the editor gets them: in order, one a line.
+
+    Raises:
+        Unreadable: when the completion breaks any rule of `read_rewrite`.
+    """
+    rewrite = read_rewrite(completion)
+    if rewrite.problems:
+        raise Unreadable("; ".join(rewrite.problems))
+    return "\n".join(rewrite.instructions)
+
+
+class RewriteTask(Task[EditSample]):
+    """First pass: source image and instruction in, a better instruction out; EditThinker (arXiv 2512.05965) and kin."""
+
+    PROMPT: ClassVar[str] = "first_pass"
+
+    def __init__(self, params: Mapping[str, Any] | None = None, language: Language = "en") -> None:
+        super().__init__(params, language)
+        self._prompt = load_prompt(PROTOCOL, self.PROMPT, language)
+
+    def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[EditSample] | BadSample]:
+        """From a benchmark file; a sample whose source cannot be decoded is a bad one."""
+        for item in load_samples(path, selection):
+            if isinstance(item, BadSample):
+                yield item
+                continue
+            try:
+                yield self._example(item, keep)
+            except ImageError as error:
+                yield BadSample(item.sample_id, item.index, item.category, f"source image: {error}")
+
+    def _example(self, sample: EditSample, keep: Keep) -> Example[EditSample]:
+        data = sample.source.read_bytes()
+        decode_image(data)
+        reference = keep(sample.reference) if sample.reference else None
+        kept = replace(sample, source=keep(sample.source), reference=reference)
+        system, user = self._prompt.render(edit_instruction=sample.instruction)
+        return Example(
+            example_id=sample.sample_id,
+            source_sha256=content_hash(data),
+            category=sample.category,
+            request=sample.instruction,
+            system=system,
+            user=user,
+            images=(kept.source,),
+            subject=kept,
+        )
+
+    def read(self, completion: str) -> str:
+        """The instructions, joined."""
+        return read_instruction(completion)
+
+    def rewards(self, setting: RewardSetting) -> RewardFunction:
+        """By the scorer of the config, on the edit of the source."""
+        from src.training.edit_rewards import EditRewards
+
+        return EditRewards(self, setting)
+
+
+class CritiqueTask(RewriteTask):
+    """Second pass: source image, the editor's first attempt and the instruction in; what to draw on the attempt out."""
+
+    PROMPT: ClassVar[str] = "second_pass"
+
+    def rewards(self, setting: RewardSetting) -> RewardFunction:
+        """By the scorer of the config, on the edit of the first attempt."""
+        from src.training.edit_rewards import CritiqueRewards
+
+        return CritiqueRewards(self, setting)

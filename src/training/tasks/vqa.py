@@ -1,0 +1,86 @@
+"""`VQATask`: a policy that answers questions about images, rewarded for right answers; no editor is involved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from src.data.image import ImageError, content_hash
+from src.data.questions import Question, load_questions
+from src.data.sample import BadSample
+from src.data.selection import Selection
+from src.models.base import ModelParams
+from src.rewards.prompts import Language, load_prompt
+from src.rewards.tags import read_answer
+from src.training.tasks.base import Example, Keep, Task, Unreadable
+
+if TYPE_CHECKING:
+    from src.training.rewards import RewardFunction, RewardSetting
+
+PROTOCOL = "vqa"
+
+
+class VQATask(Task[Question]):
+    """Images and a question in, `<think>…</think><answer>…</answer>` out, as in DeepSeek-R1 (arXiv 2501.12948)."""
+
+    class Params(ModelParams):
+        """How the policy is asked."""
+
+        prompt: Literal["think_answer", "answer"] = "think_answer"
+        """`answer` asks for the answer alone; the scorer's `style` must be `plain` then."""
+
+    SCORER: ClassVar[str] = "src.rewards.vqa_reward.VQAReward"
+
+    def __init__(self, params: Mapping[str, Any] | None = None, language: Language = "en") -> None:
+        super().__init__(params, language)
+        self._prompt = load_prompt(PROTOCOL, self.params.prompt, language)
+
+    @property
+    def instructions(self) -> str:
+        """What the policy is told whatever the question; the form that is rewarded must be the one named here."""
+        return self._prompt.render(question="")[0]
+
+    def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[Question] | BadSample]:
+        """From a `{prompt, answer, images}` file; a question with an image that cannot be decoded is a bad one."""
+        for item in load_questions(path, selection):
+            if isinstance(item, BadSample):
+                yield item
+                continue
+            try:
+                yield self._example(item, keep)
+            except ImageError as error:
+                yield BadSample(item.question_id, item.index, item.category, f"image: {error}")
+
+    def _example(self, question: Question, keep: Keep) -> Example[Question]:
+        for image in question.images:
+            image.decode()
+        images = tuple(keep(image) for image in question.images)
+        system, user = self._prompt.render(question=question.text)
+        return Example(
+            example_id=question.question_id,
+            source_sha256=content_hash(images[0].read_bytes()),
+            category=question.category,
+            request=question.text,
+            system=system,
+            user=user,
+            images=images,
+            subject=replace(question, images=images),
+        )
+
+    def read(self, completion: str) -> str:
+        """The answer."""
+        if self.params.prompt == "answer":
+            if not completion.strip():
+                raise Unreadable("it is empty")
+            return completion.strip()
+        read = read_answer(completion)
+        if read.problems or read.answer is None:
+            raise Unreadable("; ".join(read.problems))
+        return read.answer
+
+    def rewards(self, setting: RewardSetting) -> RewardFunction:
+        """By the scorer of the config, on the completion's text."""
+        from src.training.answer_rewards import AnswerRewards
+
+        return AnswerRewards(self, setting)

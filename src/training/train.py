@@ -1,0 +1,282 @@
+"""`train`: one training run — check, read, train or go on, save, and compare before with after."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.config import BenchmarkConfig
+from src.errors import ConfigError, ModelError, OutputError
+from src.models.weights import resolve_revision
+from src.pipeline.output import exclusive
+from src.registry import check_params, load_class
+from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
+from src.training.clock import StepClock
+from src.training.config import TrainingConfig
+from src.training.curve import draw_curve
+from src.training.dataset import ImageStore, Split, read_split
+from src.training.grpo_settings import CHECKPOINTS, generations, grpo_config, prompts_per_generation
+from src.training.held_out import Gain, compare, rewriting_editor, trained, write_benchmark
+from src.training.policy import load_policy, lora_config, unsayable
+from src.training.processes import Processes
+from src.training.prompts import prompt_rows, run_order
+from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
+from src.training.show import Page
+from src.training.tasks.base import Example, Task
+from src.training.tasks.rewrite import RewriteTask
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+logger = logging.getLogger(__name__)
+
+POLICY = "policy"
+"""Folder of the trained weights within `training.output_dir`."""
+HISTORY = "history.json"
+GAINS = "gains.json"
+_FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
+_FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
+MEMORY_SETTINGS = (
+    "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
+    "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
+    "or give the editor another device or a server of its own"
+)
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """A finished run."""
+
+    policy: Path
+    """Folder of the trained weights: a whole model, or an adapter."""
+    history: Path
+    """JSON list of the metrics of each logged step."""
+    gains: list[Gain]
+    """Before against after on held-out samples, one entry a scorer; empty when nothing was evaluated."""
+
+
+def train(
+    config: TrainingConfig, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()
+) -> TrainingOutcome | None:
+    """Trains a policy and, where there is held-out data, measures what that changed.
+
+    Args:
+        config: What to train.
+        resume: Go on from the newest checkpoint of `training.output_dir`; nothing that is recorded is paid for twice.
+        callbacks: Of the trainer, for a display.
+
+    Returns:
+        What came of it; None in all processes of a distributed run but the first.
+
+    Raises:
+        EditLoopError: for everything that makes the run impossible, or makes it stop; in the latter case a checkpoint
+            is there.
+    """
+    arguments = grpo_config(config.training)
+    task = build_task(config)
+    processes = Processes.of(arguments)
+    output_dir = config.training.output_dir
+    setting = RewardSetting(
+        config=config,
+        folder=output_dir / "record" / processes.folder,
+        pages=_pages(arguments, output_dir) if processes.is_first else None,
+        clock=StepClock(),
+        agree=processes.first_problem,
+    )
+    rewards = task.rewards(setting)
+    if config.policy.lora is not None:
+        lora_config(config.policy.lora)
+    with _place(config, processes, resume=resume):
+        split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
+        _train(config, arguments, rewards, split, callbacks, resume=resume)
+        if not processes.end_and_is_first():
+            return None
+        _free_memory()
+        gains = _evaluate(config, arguments, task, split)
+        _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
+        return TrainingOutcome(output_dir / POLICY, output_dir / HISTORY, gains)
+
+
+def build_task(config: TrainingConfig) -> Task:
+    """The task that a config names.
+
+    Raises:
+        ConfigError: for a wrong class path or wrong params.
+    """
+    task_class = load_class(config.task.class_path, Task)  # type: ignore[type-abstract]
+    check_params(task_class, config.task.params, "task.params")
+    return task_class(config.task.params, config.data.language)
+
+
+def _train(
+    config: TrainingConfig,
+    arguments: GRPOConfig,
+    rewards: RewardFunction,
+    split: Split,
+    callbacks: Sequence[TrainerCallback],
+    *,
+    resume: bool,
+) -> None:
+    output_dir = config.training.output_dir
+    with closing(rewards):
+        resolve_revision(config.policy.model, config.policy.revision)  # before the editor and the judge take their time
+        rewards.load()
+        start = StepStart()
+        own = [rewards.setting.clock.callback(), start.callback()]
+        checkpoint = latest_checkpoint(Path(arguments.output_dir)) if resume else None
+        examples = rewards.prepare(split.train)
+        trainer = _trainer(config, arguments, rewards, examples, [*own, *callbacks], whole_model(checkpoint))
+        try:
+            _run(trainer, start, checkpoint)
+        finally:
+            if trainer.is_world_process_zero():
+                _write_json(output_dir / HISTORY, trainer.state.log_history)
+                draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
+        trainer.save_model(str(output_dir / POLICY))
+
+
+def _run(trainer: GRPOTrainer, start: StepStart, checkpoint: Path | None) -> None:
+    """Trains to the end, or until it has to stop; then with a checkpoint."""
+    try:
+        with unfounded_warnings_hidden():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except TrainingStopped as error:
+        saved = start.save(trainer)
+        raise TrainingStopped(f"{error}{f' (checkpoint: {saved})' if saved else ''}") from error
+    except RuntimeError as error:  # torch's own class for it exists on CUDA only
+        if "out of memory" not in str(error).lower():
+            raise
+        raise ModelError(f"out of memory in training; change {MEMORY_SETTINGS} ({error})") from error
+
+
+def _trainer(
+    config: TrainingConfig,
+    arguments: GRPOConfig,
+    rewards: RewardFunction,
+    examples: list[Example],
+    callbacks: Sequence[TrainerCallback],
+    weights: Path | None,
+) -> GRPOTrainer:
+    from transformers import PrinterCallback
+    from trl import GRPOTrainer
+
+    model, processor = load_policy(config.policy, weights)
+    arguments.generation_kwargs = unsayable(
+        processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
+    )
+    drawn = generations(arguments, len(examples)) * prompts_per_generation(arguments)
+    if not drawn:
+        raise ConfigError(
+            f"{len(examples)} examples fill no generation of {prompts_per_generation(arguments)} prompts: set "
+            "training.grpo.max_steps, more num_train_epochs, or a smaller batch"
+        )
+    order = run_order(len(examples), drawn, config.training.seed)
+    arguments.num_train_epochs = 1
+    rewards.know(examples)
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=[rewards],
+        args=arguments,
+        train_dataset=prompt_rows(examples, config.policy.image_max_side).select(order),
+        processing_class=processor,
+        peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _evaluate(config: TrainingConfig, arguments: GRPOConfig, task: Task, split: Split) -> list[Gain]:
+    if not (config.evaluation.enabled and split.held_out and isinstance(task, RewriteTask)):
+        return []
+    folder = config.training.output_dir / "evaluation"
+    data, held_out = config.data, config.data.held_out
+    if not isinstance(held_out, str):
+        held_out = str(config.training.output_dir / "held_out.jsonl")
+        write_benchmark([example.subject for example in split.held_out], Path(held_out))
+    benchmark = BenchmarkConfig(
+        data_path=held_out,
+        categories=data.categories,
+        difficulties=data.difficulties,
+        limit=config.evaluation.limit,
+        language=data.language,
+    )
+    before = rewriting_editor(config, task.PROMPT, arguments.max_completion_length)
+    after = trained(before, config.training.output_dir / POLICY, is_adapter=config.policy.lora is not None)
+    return compare(config, benchmark, {"before": before, "after": after}, folder)
+
+
+def _free_memory() -> None:
+    """The trainer and its model refer to each other in circles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def _place(config: TrainingConfig, processes: Processes, *, resume: bool) -> Iterator[None]:
+    """The output directory, ours alone; the first process prepares it for all."""
+    output_dir = config.training.output_dir
+    if not processes.is_first:
+        processes.wait()
+        yield
+        return
+    with exclusive(output_dir):
+        stored = output_dir / "config.json"
+        if resume:
+            _check_same_run(config, stored)
+        elif moved := _set_aside(output_dir):
+            logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
+        _write_json(stored, config.redacted())
+        processes.wait()
+        yield
+
+
+def _check_same_run(config: TrainingConfig, stored: Path) -> None:
+    """A checkpoint goes on exactly only with the same policy, task, data and seed."""
+    if not stored.is_file():
+        return
+    earlier, now = json.loads(stored.read_text(encoding="utf-8")), config.redacted()
+    fixed = [name for name in ("policy", "task", "data") if earlier.get(name) != now[name]]
+    if earlier["training"]["seed"] != now["training"]["seed"]:
+        fixed.append("training.seed")
+    if fixed:
+        raise ConfigError(
+            f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
+            "set them back, or start anew in another training.output_dir"
+        )
+
+
+def _set_aside(output_dir: Path) -> Path | None:
+    """Moves an earlier run into `previous/<time>/`, so that a fresh one loses nothing."""
+    found = [output_dir / name for name in (*_FOLDERS, *_FILES) if (output_dir / name).exists()]
+    if not found:
+        return None
+    target = output_dir / "previous" / datetime.now().strftime("%Y%m%d_%H%M%S_%f")
+    target.mkdir(parents=True)
+    for path in found:
+        shutil.move(path, target / path.name)
+    return target
+
+
+def _pages(arguments: GRPOConfig, output_dir: Path) -> Page:
+    shows_pictures = "tensorboard" in (arguments.report_to or [])
+    return Page(output_dir / "shown", output_dir / CHECKPOINTS / "runs" / "pictures" if shows_pictures else None)
+
+
+def _write_json(path: Path, data: Any) -> None:
+    try:
+        path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; free space, then --resume") from error

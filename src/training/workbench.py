@@ -1,0 +1,299 @@
+"""`Workbench`: the frozen editor and the scorer of a training run — instructions in, verdicts out.
+
+Editing and judging are joined by the benchmark's own stages: the next batch is edited while this one is judged. Work is
+found again by the benchmark's content keys, so that nothing is done twice: not within a step, not in a later step, not
+after a resume.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from PIL import Image
+
+from src.config import BenchmarkConfig, Config, RuntimeConfig
+from src.data.image import LazyImage, content_hash, decode_image, encode_png
+from src.data.sample import EditSample
+from src.errors import ConfigError, EditLoopError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.pipeline.flow import Channel, Flow, ThreadWorker
+from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
+from src.pipeline.plan import RunPlan
+from src.pipeline.record import SampleKeys
+from src.registry import build
+from src.rewards.base import EditedSample
+from src.rewards.verdict import Status, Verdict, failed
+from src.training.config import TrainingConfig
+from src.training.record import TrainingRecord
+from src.training.rewards import Outcome
+
+STORE_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Order:
+    """One instruction to carry out and to judge."""
+
+    sample: EditSample
+    """With the user's own instruction: what the judge sees."""
+    canvas: LazyImage
+    """What is edited: the sample's source, or a first attempt."""
+    instruction: str
+    """What the editor gets."""
+    completion: str | None = None
+    """The policy's whole text; None for the user's own words."""
+
+
+@dataclass
+class Counts:
+    """What was done for one list of orders."""
+
+    edits_made: int = 0
+    verdicts_made: int = 0
+    edit_seconds: float = 0.0
+    """During which an editor was at work, over the number of editors."""
+    judge_seconds: float = 0.0
+    """The same of the scorer's workers."""
+
+
+@dataclass
+class _Piece:
+    """A distinct edit and the distinct judgements that wait for it."""
+
+    job: Job
+    canvas: bytes
+    judgements: dict[str, Order] = field(default_factory=dict)
+    """By verdict key."""
+
+
+class Workbench:
+    """The editor and the scorer of a config; `load` builds them.
+
+    Raises:
+        ConfigError: on construction, for anything in the config that could not run.
+        ModelError: on construction, when weights are missing.
+    """
+
+    def __init__(self, config: TrainingConfig) -> None:
+        if config.diffusion_model is None:
+            raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
+        benchmark = BenchmarkConfig(data_path=config.data.files[0].path, language=config.data.language)
+        self.plan = RunPlan(
+            Config(
+                benchmark=benchmark,
+                diffusion_model=config.diffusion_model,
+                reward_model=config.reward_model,
+                scorer=config.scorer,
+                prompts=config.prompts,
+                runtime=RuntimeConfig(seed=config.training.seed),
+            )
+        )
+        self.plan.scorer.check_categories(config.data.categories or [])
+        self._editor_digest = digest(self.plan.editor_identity)
+        self._scorer_digest = digest(self.plan.scorer_identity)
+        self._editors: list[BaseDiffusionModel] = []
+        self._record: TrainingRecord | None = None
+
+    def load(self, record: TrainingRecord) -> None:
+        """Builds editors and judge; results go to `record`."""
+        self._record = record
+        for params in self.plan.editor_replicas():
+            editor = build(self.plan.editor_class, params)
+            editor.load_to_gpu()
+            self._editors.append(editor)
+        self.plan.scorer.load()
+
+    def unload(self) -> None:
+        """Frees the accelerator of editors and judge, if they were loaded."""
+        for editor in self._editors:
+            editor.unload_from_gpu()
+        if self._editors and self.plan.judge is not None:
+            self.plan.judge.model.unload_from_gpu()
+        self._editors.clear()
+
+    @property
+    def record(self) -> TrainingRecord:
+        """Where edits and verdicts are kept."""
+        assert self._record is not None, "load() must be called before any work"
+        return self._record
+
+    def keys(self, order: Order, canvas_sha256: str) -> SampleKeys:
+        """The content keys of an order. Orders of one sample share its seed: rewards differ through the text alone."""
+        seed = sample_seed(self.plan.config.seed, order.sample.sample_id)
+        edit = edit_key(self._editor_digest, canvas_sha256, order.instruction, seed)
+        question = self.plan.scorer.question(order.sample)
+        # A scorer that does not say that it leaves the completion alone may look at it.
+        if getattr(self.plan.scorer, "reads_completion", True):
+            question = [question, order.completion]
+        return SampleKeys(seed, canvas_sha256, edit, verdict_key(self._scorer_digest, question, edit))
+
+    def edit(self, orders: Sequence[Order]) -> list[LazyImage | EditFailure]:
+        """The edits alone, one an order, from where the record keeps them."""
+        return _Pass(self, orders, judges=False).edits()
+
+    def edit_and_judge(self, orders: Sequence[Order]) -> tuple[list[Outcome], Counts]:
+        """One outcome an order, in their order, whatever the order in which the work is finished.
+
+        Raises:
+            EditLoopError: when editor or judge can serve nothing at all, or the record cannot be written.
+        """
+        return _Pass(self, orders, judges=True).outcomes()
+
+    @property
+    def editors(self) -> list[BaseDiffusionModel]:
+        """One per device."""
+        return self._editors
+
+
+class _Pass:
+    """One list of orders on its way through the stages."""
+
+    def __init__(self, bench: Workbench, orders: Sequence[Order], *, judges: bool) -> None:
+        self._bench = bench
+        self._record = bench.record
+        self._scorer = bench.plan.scorer
+        self._judges = judges
+        self._counts = Counts()
+        self._lock = threading.Lock()
+        self._verdicts: dict[str, Verdict] = {}
+        self._failures: dict[str, EditFailure] = {}
+        self._keys: list[SampleKeys] = []
+        self._pieces: dict[str, _Piece] = {}
+        for order in orders:
+            self._take(order)
+
+    def _take(self, order: Order) -> None:
+        canvas = order.canvas.read_bytes()
+        keys = self._bench.keys(order, content_hash(canvas))
+        self._keys.append(keys)
+        if keys.verdict_key in self._verdicts:
+            return
+        if self._judges and (known := self._record.verdict(keys.verdict_key)) is not None:
+            self._verdicts[keys.verdict_key] = known
+            return
+        if keys.edit_key not in self._pieces:
+            job = Job(replace(order.sample, instruction=order.instruction), keys)
+            self._pieces[keys.edit_key] = _Piece(job, canvas)
+        self._pieces[keys.edit_key].judgements[keys.verdict_key] = order
+
+    def outcomes(self) -> tuple[list[Outcome], Counts]:
+        """Edits and judges what the record does not hold yet."""
+        self._run()
+        return [Outcome(self._verdict(keys), keys.edit_key, keys.verdict_key) for keys in self._keys], self._counts
+
+    def edits(self) -> list[LazyImage | EditFailure]:
+        """Edits what the record does not hold yet."""
+        self._run()
+        return [
+            self._failures.get(keys.edit_key) or LazyImage(path=self._record.edit_path(keys.edit_key))
+            for keys in self._keys
+        ]
+
+    def _run(self) -> None:
+        if self._pieces:
+            self._flow().run(lambda: None)
+
+    def _verdict(self, keys: SampleKeys) -> Verdict:
+        if failure := self._failures.get(keys.edit_key):
+            return failed(Status.EDIT_FAILED, failure.reason)
+        return self._verdicts[keys.verdict_key]
+
+    def _flow(self) -> Flow:
+        flow = Flow()
+        size = sum(len(piece.judgements) for piece in self._pieces.values())
+        to_edit: Channel[_Piece] = Channel(size)
+        to_store: Channel[_Piece] = Channel(size)
+        to_judge: Channel[tuple[_Piece, str]] = Channel(size)
+
+        def read() -> None:
+            for piece in self._pieces.values():
+                if not self._record.has_edit(piece.job.keys.edit_key):
+                    piece.job.source = decode_image(piece.canvas)
+                    to_edit.put(piece)
+                else:
+                    self._pass_on(piece, to_judge)
+
+        flow.source(read, [to_edit])
+        editors = self._bench.editors
+        flow.stage(
+            to_edit,
+            lambda: [
+                ThreadWorker(partial(self._edit, editor, to_store), "edit")
+                for editor in editors
+                for _ in range(editor.max_concurrency)
+            ],
+            name="edit",
+            batch_size=lambda: editors[0].batch_size,
+            full_batches=True,
+            outbox=to_store,
+        )
+        flow.stage(
+            to_store,
+            lambda: [ThreadWorker(partial(self._store, to_judge), "store") for _ in range(STORE_WORKERS)],
+            name="store",
+            outbox=to_judge,
+            drains=True,
+        )
+        flow.stage(
+            to_judge,
+            lambda: [ThreadWorker(self._judge, "judge") for _ in range(self._scorer.max_concurrency)],
+            name="judge",
+            batch_size=lambda: self._scorer.batch_size,
+        )
+        return flow
+
+    def _edit(self, editor: BaseDiffusionModel, to_store: Channel[_Piece], pieces: list[_Piece]) -> None:
+        started = time.perf_counter()
+        results = edit_jobs(editor, [piece.job for piece in pieces])
+        seconds = time.perf_counter() - started
+        self._count(edits_made=len(pieces), edit_seconds=seconds / len(self._bench.editors) / editor.max_concurrency)
+        for piece, result in zip(pieces, results, strict=True):
+            if isinstance(result, EditFailure):
+                self._record.add_failed_edit(piece.job.keys.edit_key, result.reason, seconds / len(pieces))
+                self._failures[piece.job.keys.edit_key] = result
+            else:
+                piece.job.edited, piece.job.edit_seconds = result, seconds / len(pieces)
+                to_store.put(piece)
+
+    def _store(self, to_judge: Channel[tuple[_Piece, str]], pieces: list[_Piece]) -> None:
+        for piece in pieces:
+            assert piece.job.edited is not None, "only made edits are stored"
+            self._record.add_edit(piece.job.keys.edit_key, encode_png(piece.job.edited), piece.job.edit_seconds)
+            self._pass_on(piece, to_judge)
+
+    def _pass_on(self, piece: _Piece, to_judge: Channel[tuple[_Piece, str]]) -> None:
+        for key in piece.judgements if self._judges else ():
+            to_judge.put((piece, key))
+
+    def _judge(self, waiting: list[tuple[_Piece, str]]) -> None:
+        started = time.perf_counter()
+        edits = [self._edited_sample(piece, piece.judgements[key]) for piece, key in waiting]
+        verdicts = self._scored(edits)
+        seconds = time.perf_counter() - started
+        self._count(verdicts_made=len(waiting), judge_seconds=seconds / self._scorer.max_concurrency)
+        for (piece, key), verdict in zip(waiting, verdicts, strict=True):
+            self._record.add_verdict(key, verdict)
+            self._verdicts[key] = verdict
+            piece.job.edited = None  # a step may have hundreds; who needs it again reads it from the record
+
+    def _scored(self, edits: list[EditedSample]) -> list[Verdict]:
+        try:
+            return self._scorer.score(edits)
+        except EditLoopError:
+            raise
+        except Exception as error:  # a scorer may fail in any way; the completions are masked, training goes on
+            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(edits)
+
+    def _edited_sample(self, piece: _Piece, order: Order) -> EditedSample:
+        edited = piece.job.edited or Image.open(self._record.edit_path(piece.job.keys.edit_key)).convert("RGB")
+        return EditedSample(order.sample, order.sample.source.decode(), edited, order.completion)
+
+    def _count(self, **amounts: float) -> None:
+        with self._lock:
+            for name, amount in amounts.items():
+                setattr(self._counts, name, getattr(self._counts, name) + amount)

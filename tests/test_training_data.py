@@ -1,0 +1,189 @@
+"""Configs, data files, splits and the order of a training run; no model is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.data.loader import load_samples
+from src.data.selection import Selection
+from src.errors import ConfigError, DataError
+from src.training.config import DataSettings, load_training_config, parse_training_config
+from src.training.dataset import ImageStore, Split, read_split
+from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
+from src.training.held_out import write_benchmark as write_held_out
+from src.training.prompts import prompt_rows, run_order
+from src.training.tasks.rewrite import CritiqueTask, RewriteTask
+from src.training.train import train
+from tests.conftest import item
+
+EDITOR = {"class_path": "tests.training_plugins.ToneEditor"}
+
+
+def config(**sections: Any) -> Any:
+    return parse_training_config(
+        {
+            "policy": {"model": "no/such-model"},
+            "data": {"train": "no-such-file.json"},
+            "diffusion_model": EDITOR,
+            "reward_model": {"class_path": "tests.training_plugins.DelayedJudge"},
+            **sections,
+        },
+        "test.yaml",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            {"training": {"grpo": {"num_generation": 4}}},
+            r"num_generation: .*no such field. Did you mean 'num_generations'",
+        ),
+        ({"training": {"grpo": {"learning_rate": "fast"}}}, r"training\.grpo\.learning_rate: .*number.*'fast'"),
+        ({"training": {"grpo": {"num_generations": 3}}}, r"generation_batch_size \(8\) must be divisible"),
+        ({"training": {"grpo": {"num_generations": 1}}}, "at least 2 generations"),
+        ({"training": {"grpo": {"seed": 3}}}, r"set training\.seed instead"),
+        ({"training": {"grpo": {"steps_per_generation": 4, "save_steps": 3}}}, "multiple of"),
+        ({"policy": {"model": "x", "lorra": {}}}, r"policy\.lorra: unknown key\. Did you mean 'lora'"),
+        ({"policy": {"model": "x", "lora": {"rank": 3}}}, r"policy\.lora: .*rank"),
+        ({"task": {"class_path": "src.training.tasks.rewrite.RewritTask"}}, "Did you mean 'RewriteTask'"),
+        ({"task": {"class_path": "src.training.tasks.rewrite.RewriteTask", "params": {"x": 1}}}, r"task\.params"),
+        ({"data": {"train": "x", "held_out": 1.5}}, "a share lies between 0 and 1"),
+        ({"diffusion_model": {"class_path": "tests.training_plugins.TonEditor"}}, "Did you mean 'ToneEditor'"),
+        (
+            {"scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer", "params": {"n": 1}}},
+            r"scorer\.params",
+        ),
+        ({}, "no-such-file.json"),
+    ],
+)
+def test_whatever_is_wrong_with_a_config_or_its_data_stops_the_run_before_a_model_is_looked_for(
+    tmp_path: Path, sections: dict[str, Any], message: str
+) -> None:
+    training = {"output_dir": str(tmp_path / "out"), **sections.pop("training", {})}
+    with pytest.raises((ConfigError, DataError), match=message):
+        train(config(training=training, **sections))
+
+
+def test_numbers_that_yaml_reads_as_text_reach_the_trainer_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "policy: {model: x}\ndata: {train: '${PLACE:-here}/x.json'}\n"
+        "training: {output_dir: out, grpo: {learning_rate: 1e-3, num_generations: 4}}\n"
+    )
+    loaded = load_training_config(path, ["training.grpo.beta=1e-2", "training.seed=7"])
+    arguments = grpo_config(loaded.training)
+    assert (arguments.learning_rate, arguments.beta, arguments.seed) == (1e-3, 1e-2, 7)
+    assert loaded.data.files[0].path == "here/x.json"
+
+
+def test_held_out_samples_are_chosen_by_source_image(tmp_path: Path, write_benchmark: Callable[..., Path]) -> None:
+    items = [item(index) for index in range(40)]
+    twins = [{**one, "original_image_path": f"twins/{index}.png"} for index, one in enumerate(items)]
+    split = read(tmp_path, train=str(write_benchmark([*items, *twins])), held_out=0.3)
+    assert len(split.train) + len(split.held_out) == 80
+    assert 10 < len(split.held_out) < 40
+    assert not {one.source_sha256 for one in split.train} & {one.source_sha256 for one in split.held_out}
+
+
+def test_a_held_out_file_that_shares_an_image_with_training_is_refused(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    trained = write_benchmark([item(index) for index in range(4)], "train.json")
+    apart = write_benchmark([item(index) for index in range(4, 6)], "apart.json")
+    shared = write_benchmark([item(3, original_image_path="other.png"), item(9)], "shared.json")
+    assert len(read(tmp_path, train=str(trained), held_out=str(apart)).held_out) == 2
+    with pytest.raises(DataError, match=r"1 samples of data\.held_out .*other = .*00003_"):
+        read(tmp_path, train=str(trained), held_out=str(shared))
+
+
+def test_coefficients_say_how_often_a_sample_enters_an_epoch(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    often = write_benchmark([item(index) for index in range(4)], "often.json")
+    rarely = write_benchmark([item(index) for index in range(4, 84)], "rarely.json")
+    files = [{"path": str(often), "coefficient": 2}, {"path": str(rarely), "coefficient": 0.25}]
+    counts = Counter(one.example_id for one in read(tmp_path, train=files).train)
+    assert [count for name, count in counts.items() if "often" in name] == [2] * 4
+    assert 10 <= sum("rarely" in name for name in counts) <= 30
+    assert {count for name, count in counts.items() if "rarely" in name} == {1}
+
+
+def test_bad_items_are_left_out_and_a_file_of_nothing_else_is_refused(
+    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    mixed = write_benchmark([item(0), item(1, src_img_b64="AAAA"), {"subset": "物理"}], "mixed.json")
+    assert len(read(tmp_path, train=str(mixed)).train) == 1
+    assert "2 bad items are left out: 00001_环境_medium (item 1): source image: not a readable image" in caplog.text
+    with pytest.raises(DataError, match="no usable item"):
+        read(tmp_path, train=str(write_benchmark([item(1, src_img_b64="AAAA")], "bad.json")))
+
+
+def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    split = read(tmp_path, train=str(write_benchmark(3)))
+    assert all(image.path and image.base64_text is None for one in split.train for image in one.images)
+    rows = prompt_rows(split.train, image_max_side=8).select([2, 0, 2])
+    drawn = rows[0:2]
+    assert drawn["example_id"] == [split.train[2].example_id, split.train[0].example_id]
+    assert [images[0].size for images in drawn["images"]] == [(8, 8), (8, 8)]
+    assert drawn["images"][0][0].getpixel((0, 0)) == (2, 40, 90)
+    assert [message["role"] for message in drawn["prompt"][0]] == ["system", "user"]
+    assert drawn["prompt"][0][1]["content"] == "Instruction: change to 2"
+
+
+def test_the_order_of_a_longer_run_begins_with_that_of_a_shorter_one_and_every_epoch_holds_all() -> None:
+    short, long = run_order(5, 12, seed=3), run_order(5, 20, seed=3)
+    assert long[:12] == short
+    assert [sorted(long[start : start + 5]) for start in (0, 5, 10, 15)] == [[0, 1, 2, 3, 4]] * 4
+    assert long[:5] != long[5:10]
+    assert run_order(5, 12, seed=4) != short
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"max_steps": 10}, 10),
+        ({"max_steps": 10, "gradient_accumulation_steps": 2, "steps_per_generation": 4, "save_steps": 2}, 5),
+        ({"num_train_epochs": 2}, 20),
+        ({"max_steps": 10, "num_iterations": 2}, 5),
+    ],
+)
+def test_a_run_draws_as_many_generations_as_its_steps_need(settings: dict[str, Any], wanted: int) -> None:
+    grpo = {"per_device_train_batch_size": 8, "num_generations": 4, "gradient_accumulation_steps": 1, **settings}
+    arguments = grpo_config(config(training={"grpo": grpo}).training)
+    assert generations(arguments, examples=10 * prompts_per_generation(arguments)) == wanted
+
+
+def test_the_critique_task_asks_another_prompt() -> None:
+    first, second = (task()._prompt.render(edit_instruction="x")[0] for task in (RewriteTask, CritiqueTask))
+    assert "two images" not in first
+    assert "two images" in second
+
+
+def test_held_out_samples_survive_the_way_through_a_benchmark_file(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    graph = {"elements": ["sun", "shadow"], "dependencies": [["sun", "Causes", "shadow"]]}
+    changes = {"rationale_short_en": "because", "knowledge_graph": graph, "family": "sunset", "seed": 4}
+    split = read(tmp_path, train=str(write_benchmark([item(0, **changes), item(1, tags=None, reference_img_b64=None)])))
+    path = tmp_path / "held_out.jsonl"
+    write_held_out([one.subject for one in split.train], path)
+    again = list(load_samples(str(path), Selection()))
+    for one, sample in zip(split.train, again, strict=True):
+        assert sample.source.read_bytes() == one.subject.source.read_bytes()
+        for field in dataclasses.fields(sample):
+            if field.name not in ("source", "reference"):
+                assert getattr(sample, field.name) == getattr(one.subject, field.name), field.name
+    assert again[0].reference.read_bytes() == split.train[0].subject.reference.read_bytes()
+
+
+def read(folder: Path, **data: Any) -> Split:
+    return read_split(RewriteTask(), DataSettings(**data), seed=0, store=ImageStore(folder / "images"))

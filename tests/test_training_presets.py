@@ -1,0 +1,85 @@
+"""Every shipped training config and accelerate file is valid; nothing is loaded and nobody is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.reward.base_reward import BaseRewardModel
+from src.registry import check_params, load_class
+from src.rewards.base import CompletionScorer, Scorer, ScorerSetting
+from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
+from src.training.grpo_settings import grpo_config
+from src.training.policy import lora_config
+from src.training.train import build_task
+
+PRESETS = sorted(Path("configs/training").glob("*.yaml"))
+ACCELERATE = sorted(Path("configs/accelerate").glob("*.yaml"))
+
+
+@pytest.fixture(params=PRESETS, ids=lambda path: path.stem)
+def preset(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    return load_training_config(request.param)
+
+
+def test_a_preset_names_real_classes_with_valid_params(preset: TrainingConfig) -> None:
+    build_task(preset)
+    families = {"diffusion_model": BaseDiffusionModel, "reward_model": BaseRewardModel}
+    for section, base in families.items():
+        if (model := getattr(preset, section)) is None:
+            continue
+        changed = preset.evaluation.diffusion_params if section == "diffusion_model" else {}
+        for params in (model.params, model.params | changed):
+            check_params(load_class(model.class_path, base), params, section)  # type: ignore[type-abstract]
+
+
+def test_the_scorer_of_a_preset_can_be_built(preset: TrainingConfig) -> None:
+    from src.rewards.judge_handle import JudgeHandle
+
+    path, params = preset.scorer.class_path, preset.scorer.params
+    if preset.diffusion_model is None:
+        load_class(path, CompletionScorer)(params)  # type: ignore[type-abstract,call-arg]
+        return
+    judge = JudgeHandle(preset.reward_model) if preset.reward_model else None
+    load_class(path, Scorer)(params, ScorerSetting(judge))  # type: ignore[type-abstract]
+
+
+def test_the_trainer_accepts_the_settings_of_a_preset(preset: TrainingConfig) -> None:
+    arguments = grpo_config(preset.training)
+    assert arguments.generation_batch_size % arguments.num_generations == 0
+    if preset.policy.lora:
+        lora_config(preset.policy.lora)
+
+
+def test_adapters_leave_the_vision_tower_alone(preset: TrainingConfig) -> None:
+    import re
+
+    pattern = preset.policy.lora.target_modules if preset.policy.lora else LANGUAGE_MODEL_LAYERS
+    assert isinstance(pattern, str)
+    assert re.fullmatch(pattern, "model.language_model.layers.0.self_attn.q_proj")
+    assert not re.fullmatch(pattern, "model.visual.blocks.0.attn.q_proj")
+
+
+def test_all_presets_are_here() -> None:
+    assert {path.stem for path in PRESETS} >= {
+        "miniature_rewrite",
+        "miniature_vqa",
+        "qwen2_5_vl_7b_rewrite_fast",
+        "qwen2_5_vl_7b_rewrite_full",
+        "qwen2_5_vl_7b_rewrite_lora",
+    }
+    assert {path.stem for path in ACCELERATE} == {"cpu_zero2", "ddp", "fsdp", "zero2", "zero3", "zero3_offload"}
+
+
+@pytest.mark.parametrize("path", ACCELERATE, ids=lambda path: path.stem)
+def test_accelerate_knows_every_key_of_its_file(path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(path))
+    assert config.num_processes >= 2
+    stage = {"zero2": 2, "cpu_zero2": 2, "zero3": 3, "zero3_offload": 3}.get(path.stem)
+    assert (config.deepspeed_config or {}).get("zero_stage") == stage
+    assert config.use_cpu is (path.stem == "cpu_zero2")

@@ -1,0 +1,82 @@
+"""Real Qwen2.5-VL policies of a hundred thousand parameters, saved once per test session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from src.miniature.editor_architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
+from src.rewards.prompts import load_prompt
+from tests.tiny_judges import CHAT_TEMPLATE
+
+SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
+PARROT = "<CoT>ab</CoT><Re_edit>paint 7</Re_edit>"
+"""One token of the tiny vocabulary, as are the long system prompts."""
+
+
+def _prompt(name: str) -> tuple[str, str]:
+    return load_prompt("rewrite", name, "en").render(edit_instruction="change to 3")
+
+
+def _build() -> tuple[Any, Any]:
+    """Model and processor, the same at every call."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        whole = [*(_prompt(name)[0] for name in ("first_pass", "second_pass")), PARROT]
+        tokenizer = build_tokenizer(["aaaa bbbb", "change to 3"], SIZE.vocabulary, whole)
+        tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
+        processor = build_processor(tokenizer)
+        processor.chat_template = CHAT_TEMPLATE
+        model = build_text_encoder(SIZE, tokenizer)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model, processor
+
+
+def _save(folder: Path, *parts: Any) -> Path:
+    for part in parts:
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def policy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that says anything."""
+    return _save(tmp_path_factory.mktemp("policy"), *_build())
+
+
+@pytest.fixture(scope="session")
+def parrot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that was trained to say `PARROT`, whatever it is shown."""
+    import torch
+
+    model, processor = _build()
+    inputs = processor.apply_chat_template(
+        [_lesson("first_pass", 1, "red"), _lesson("second_pass", 2, "blue")],
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        processor_kwargs={"padding": True},
+    )
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(40):
+        model(**inputs, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return _save(tmp_path_factory.mktemp("parrot"), model, processor)
+
+
+def _lesson(name: str, images: int, color: str) -> list[dict[str, Any]]:
+    system, user = _prompt(name)
+    shown = [{"type": "image", "image": Image.new("RGB", (16, 16), color)} for _ in range(images)]
+    turns = {"system": [_text(system)], "user": [*shown, _text(user)], "assistant": [_text(PARROT)]}
+    return [{"role": role, "content": content} for role, content in turns.items()]
+
+
+def _text(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
