@@ -171,6 +171,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: naming the file, the key, the reason and the nearest valid name.
     """
+    return parse_config(read_yaml(path, overrides), str(path))
+
+
+def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping in a YAML file, with `a.b=c` overrides applied.
+
+    Raises:
+        ConfigError: when there is no such file, or no mapping in it, or an override cannot be applied.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -180,16 +189,16 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold a mapping with 'benchmark', 'diffusion_model' and 'reward_model'")
+        raise ConfigError(f"{path} must hold a mapping of sections such as diffusion_model and reward_model")
     for override in overrides:
         apply_override(data, override)
-    return parse_config(data, str(path))
+    return data
 
 
 def parse_config(data: Mapping[str, Any], where: str) -> Config:
     """Checks a mapping against the schema, after filling in environment variables."""
     try:
-        config = Config.model_validate(_substitute_environment(dict(data), ""))
+        config = Config.model_validate(substitute_environment(dict(data)))
     except pydantic.ValidationError as error:
         raise config_error(error, Config, where) from error
     for key in IGNORED_KEYS:
@@ -222,14 +231,16 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
 
 
-def _substitute_environment(value: Any, path: str) -> Any:
-    """Replaces `${NAME}` and `${NAME:-default}` in every string."""
+def substitute_environment(value: Any, path: str = "") -> Any:
+    """Replaces `${NAME}` and `${NAME:-default}` in every string; `path` names the place in messages.
+
+    Raises:
+        ConfigError: when a variable without default is not set.
+    """
     if isinstance(value, dict):
-        return {
-            key: _substitute_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()
-        }
+        return {key: substitute_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_substitute_environment(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [substitute_environment(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 

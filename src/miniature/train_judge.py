@@ -73,7 +73,7 @@ class JudgeRecipe:
     candidates: int = 6
     outputs: int = 50
     steps: int = 3_900
-    settling_steps: int = 400
+    settling_steps: int = 160
     batch: int = 32
     seed: int = 0
 

@@ -52,6 +52,8 @@ class Scorer(ABC):
     Params: ClassVar[type[ModelParams]] = NoParams
     VERSION: ClassVar[str] = "1"
     """Raise it when the scorer's own code changes what it says, so that stored verdicts are not reused."""
+    reads_completion: bool = False
+    """Whether `EditedSample.completion` matters: then the same edit is judged for each text that led to it."""
     batch_size: int = 1
     """How many edits `score` wants at once."""
     max_concurrency: int = 1

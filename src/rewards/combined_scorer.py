@@ -70,6 +70,11 @@ class CombinedScorer(Scorer):
         return max(scorer.batch_size for scorer in self._scorers.values())
 
     @property
+    def reads_completion(self) -> bool:  # type: ignore[override]
+        """Whether any part does."""
+        return any(scorer.reads_completion for scorer in self._scorers.values())
+
+    @property
     def max_concurrency(self) -> int:  # type: ignore[override]
         """The highest of all parts; calls of the others wait for their turn."""
         return max(scorer.max_concurrency for scorer in self._scorers.values())

@@ -30,6 +30,8 @@ class FormatReward(Scorer, CompletionScorer):
     Dimensions: `structure_deducted`, `length_deducted` and `lines_deducted`, in points of the score.
     """
 
+    reads_completion = True
+
     class Params(ModelParams):
         """Defaults are the published ones, with points doubled to 0–10."""
 

@@ -62,6 +62,7 @@ class SixDimensionReward(JudgedScorer):
 
     FOLDER = "six_dimensions"
     PROMPTS = ("criteria",)
+    reads_completion = True
 
     class Params(JudgedParams):
         """Defaults are the published ones, with format points doubled to 0–10."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pydantic
-import yaml
 
-from src.config import ModelConfig, apply_override
-from src.config import _substitute_environment as substitute_environment
+from src.config import ModelConfig, read_yaml, substitute_environment
 from src.errors import ConfigError
 from src.validation import config_error
 
@@ -29,14 +26,9 @@ def load_served_model(path: Path, overrides: Sequence[str] = ()) -> ModelConfig:
     Raises:
         ConfigError: naming the file, the key and the reason.
     """
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}; give another with --config") from error
-    if not isinstance(data, dict) or "diffusion_model" not in data:
+    data = read_yaml(path, overrides)
+    if "diffusion_model" not in data:
         raise ConfigError(f"{path} names no editor: add diffusion_model.class_path (and params)")
-    for override in overrides:
-        apply_override(data, override)
     section = {"diffusion_model": substitute_environment(data["diffusion_model"], "diffusion_model")}
     try:
         return _ServedConfig.model_validate(section).diffusion_model

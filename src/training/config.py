@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-import yaml
 
 from src.config import (
     DEFAULT_SCORER,
     LoggingConfig,
     ModelConfig,
     PromptConfig,
-    _substitute_environment,
-    apply_override,
+    read_yaml,
+    substitute_environment,
 )
 from src.errors import ConfigError
 from src.redaction import redact
@@ -158,28 +157,13 @@ def load_training_config(path: Path, overrides: Sequence[str] = ()) -> TrainingC
     Raises:
         ConfigError: naming the file, the key, the reason and the nearest valid name.
     """
-    data = _read_yaml(path)
-    for override in overrides:
-        apply_override(data, override)
-    return parse_training_config(data, str(path))
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read ({error}); give another with --config") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold a mapping with 'policy', 'data', 'diffusion_model' and 'training'")
-    return data
+    return parse_training_config(read_yaml(path, overrides), str(path))
 
 
 def parse_training_config(data: Mapping[str, Any], where: str) -> TrainingConfig:
     """Checks a mapping against the schema, after filling in environment variables."""
     try:
-        config = TrainingConfig.model_validate(_substitute_environment(dict(data), ""))
+        config = TrainingConfig.model_validate(substitute_environment(dict(data)))
     except pydantic.ValidationError as error:
         raise config_error(error, TrainingConfig, where) from error
     for name in ("output_dir", "seed"):

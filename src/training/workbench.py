@@ -127,8 +127,7 @@ class Workbench:
         seed = sample_seed(self.plan.config.seed, order.sample.sample_id)
         edit = edit_key(self._editor_digest, canvas_sha256, order.instruction, seed)
         question = self.plan.scorer.question(order.sample)
-        # A scorer that does not say that it leaves the completion alone may look at it.
-        if getattr(self.plan.scorer, "reads_completion", True):
+        if self.plan.scorer.reads_completion:
             question = [question, order.completion]
         return SampleKeys(seed, canvas_sha256, edit, verdict_key(self._scorer_digest, question, edit))
 
