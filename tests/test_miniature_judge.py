@@ -44,7 +44,7 @@ from src.rewards.reference_formula import compare_with_reference
 
 TINY = JudgeSize(vocabulary=420, text_width=64, text_layers=4, vision_width=64, vision_layers=1)
 DRAWING = Drawing(JUDGE_SEEDS, candidates=2, outputs=0, editor=None)
-RECIPE = JudgeRecipe(size=TINY, chunks=1, candidates=2, outputs=0, steps=4, settling_steps=1, batch=4)
+RECIPE = JudgeRecipe(size=TINY, chunks=1, candidates=2, outputs=0, steps=4, batch=4)
 
 
 @pytest.fixture(scope="module")

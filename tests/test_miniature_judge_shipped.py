@@ -25,7 +25,7 @@ def pairs() -> JudgePairs:
 
 @pytest.fixture(scope="module")
 def judge() -> HeldOutJudge:
-    return HeldOutJudge(FOLDER, "en", "text")
+    return HeldOutJudge(FOLDER, "en", "expected")  # as the default config asks it
 
 
 def _scores(judge: HeldOutJudge, pairs: JudgePairs, edited: list[np.ndarray]) -> np.ndarray:

@@ -53,7 +53,7 @@ class JudgeBatch:
         pixel_values: Patches of both pictures of each sample, (batch · 2 · 64, 384).
         positions: Where the reply's tokens are predicted: from the prompt's last token on, int64 (batch, length).
         reply: Wanted distribution over the symbols of replies at these positions, (batch, length, symbols).
-        scores: What the replies say, (batch,).
+        scores: The oracle's, (batch,).
         differences: Colour differences of edit and source within each token of the edit, (batch, 16, 48).
         changes: 1 in each of such a token's cells where edit and source clearly differ, (batch, 16, 4).
         maps: 1 in cells where a change is demanded, where one was made, where target and edit differ: (batch, 3 · 64).
@@ -135,12 +135,12 @@ class JudgeBatchMaker:
         self._shown_by[pairs.sources] = np.arange(len(pairs.sources))
         self._group: tuple[int, list[tuple[np.ndarray, list[list[int]]]]] | None = None
 
-    def batch(self, step: int, device: torch.device, scores: np.ndarray | None = None) -> JudgeBatch:
-        """The batch of `step`; with other `scores`, (batch,), in place of the oracle's where they are given."""
+    def batch(self, step: int, device: torch.device) -> JudgeBatch:
+        """The batch of `step`."""
         import torch
 
         rows, prompts = self.draw(step)
-        scores = self.pairs.scores[rows] if scores is None else scores
+        scores = self.pairs.scores[rows]
         about, before, after = self.pairs.rows[rows].T
         wanted, sampled = self.replies.targets(scores, np.random.default_rng([self.seed, step, 1]))
         ids, mask = self._padded([[*prompt, *reply] for prompt, reply in zip(prompts, sampled, strict=True)])

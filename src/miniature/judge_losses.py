@@ -40,11 +40,10 @@ def judge_losses(
     """The loss of the reply, summed over its tokens, and that of the auxiliary heads."""
     states = hidden_states(model, batch)
     logits = reply_logits(model, states[-1], batch).float()
-    return reply_loss(logits, batch, replies), _auxiliary_loss(heads, states, batch)
+    return _reply_loss(logits, batch, replies), _auxiliary_loss(heads, states, batch)
 
 
-def reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
-    """Cross-entropy of the reply's tokens, and the squared error of the expected first digit."""
+def _reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
     import torch
 
     likely = logits.log_softmax(dim=-1)[:, :, replies.symbols]

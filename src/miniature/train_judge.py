@@ -33,7 +33,6 @@ from src.miniature.judge_losses import (
     reply_logits,
 )
 from src.miniature.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
-from src.miniature.settle_judge import settle_judge
 from src.miniature.training_state import (
     AveragedWeights,
     learning_rate,
@@ -63,7 +62,6 @@ class JudgeRecipe:
         candidates: Made-up candidates for each edit.
         outputs: Outputs of the editor for every hundred edits.
         steps: Optimizer steps.
-        settling_steps: Further steps, in which the judge learns to write the mean of what it believes.
         batch: Questions per step.
         seed: Decides initial weights, candidates and order.
     """
@@ -73,7 +71,6 @@ class JudgeRecipe:
     candidates: int = 6
     outputs: int = 50
     steps: int = 3_900
-    settling_steps: int = 160
     batch: int = 32
     seed: int = 0
 
@@ -111,11 +108,7 @@ def make_judge(recipe: JudgeRecipe, work: Path, editor: Path | None, export_ever
         logger.info("step %d: held-out Spearman %.4f, written to %s", step, correlation, work / "export")
 
     batches = JudgeBatchMaker(pairs, processor, recipe.batch, recipe.seed)
-    losses = train_judge(model, batches, held_out, recipe.steps, work / "judge.pt", export, export_every)
-    losses += settle_judge(model, batches, recipe.steps, recipe.settling_steps)
-    with fast_attention(model, PATCHES_PER_SIDE**2):
-        export(recipe.steps + recipe.settling_steps, held_out_correlation(model, held_out))
-    return losses
+    return train_judge(model, batches, held_out, recipe.steps, work / "judge.pt", export, export_every)
 
 
 def _claim(note: Path, recipe: JudgeRecipe) -> None:
