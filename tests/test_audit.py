@@ -256,7 +256,7 @@ def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_fail
         nobody = ["--set", "diffusion_model.class_path=no.such.Editor"]
         return subprocess.run([*command, *nobody, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    good = run()
+    good = run("--set", "scorer.class_path=src.rewards.reference_score.ReferenceScore")
     assert good.returncode == 0, good.stdout + good.stderr
     bad = run("--set", "reward_model.class_path=tests.audit_judges.ConstantJudge")
     assert bad.returncode == 1
