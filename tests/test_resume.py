@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,11 @@ def config_file(tmp_path: Path, data: Path, out: str) -> Path:
 
 def start(config: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "main.py", "--config", str(config), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A shell's background job ignores Ctrl-C, and its children inherit that.
+    heeds_ctrl_c = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heeds_ctrl_c
+    )
 
 
 def wait_for_lines(log: Path, count: int) -> None:

@@ -50,7 +50,7 @@ A vision-language judge with the real Qwen3-VL architecture at {total:.1f} milli
 {vision:.1f} M, language model {language:.1f} M; {megabytes:.0f} MB: half precision on disk, single when loaded).
 It scores edits of the 64×64 pictures of EditLoop's procedural world, asked with the shipped prompts in
 `prompts/category`, in English or Chinese, and answers `Score: X.X`. `AutoModelForImageTextToText.from_pretrained` loads
-the folder, and so do servers.
+the folder.
 
 It is a scientific instrument: the default judge on a machine without GPU or network, and the reward of the miniature
 reinforcement-learning runs. It is useless outside its world, and **no number here is a claim about real judges**.
@@ -60,7 +60,7 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
   oracle's score (`src/rewards/reference_formula.py`); besides swapped pictures, foreign sources and instructions of
   other edits, which score 0. No outside picture, text or weight was used.
 - **Training**: {steps:,} steps of {batch} questions from scratch, by cross-entropy to an ordered distribution over the
-  digits of the score; two auxiliary heads, dropped afterwards, learned to see where pictures differ. {remark}
+  digits of the score; auxiliary heads, dropped afterwards, learned to see where pictures differ. {remark}
 - **Reads**: each fixed text of the prompts is one token, so a question has about a hundred. Prompts of other protocols
   are legible to it only as pieces and bytes: it was trained for none. A changed category prompt needs a new training.
 - **Limits**: it never says 10.0 (the exact target gets 9.9 at most). {limits}

@@ -1,4 +1,4 @@
-"""What the miniature judge is trained on: its reply, and what two auxiliary readers must find in its hidden states."""
+"""What the miniature judge is trained on: its reply, and what auxiliary readers must find in its hidden states."""
 
 from __future__ import annotations
 
