@@ -35,6 +35,7 @@ from src.miniature.judge_losses import (
 from src.miniature.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
 from src.miniature.training_state import (
     AveragedWeights,
+    decay_groups,
     learning_rate,
     load_checkpoint,
     save_checkpoint,
@@ -167,7 +168,7 @@ def train_judge(
     trained = torch.nn.ModuleDict({"judge": model, "auxiliary": heads}).to(device).train()
     parameters = list(trained.parameters())
     average = AveragedWeights(parameters)
-    optimizer = torch.optim.AdamW(_groups(parameters), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
+    optimizer = torch.optim.AdamW(decay_groups(parameters), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
     first = _resume(checkpoint, trained, average, optimizer)
     losses: list[float] = []
     with fast_attention(model, PATCHES_PER_SIDE**2):
@@ -219,14 +220,6 @@ def held_out_correlation(model: Qwen3VLForConditionalGeneration, held_out: Judge
     return float(spearmanr(np.concatenate(truth), np.concatenate(judged)).statistic)
 
 
-def _groups(parameters: list[torch.nn.Parameter]) -> list[dict[str, Any]]:
-    """Matrices decay, vectors (norms, biases) do not."""
-    return [
-        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": 0.03},
-        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
 def _state(
     trained: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer, step: int
 ) -> dict[str, Any]:
@@ -245,8 +238,7 @@ def _resume(
     if state is None:
         return 0
     trained.load_state_dict(state["trained"])
-    for own, stored in zip(average.average, state["average"], strict=True):
-        own.copy_(stored)
+    average.restore(state["average"])
     optimizer.load_state_dict(state["optimizer"])
     logger.info("resuming at step %d", state["step"])
     return int(state["step"])

@@ -206,8 +206,7 @@ def _resume(
             "use a new --work-dir, or the old settings to go on there"
         )
     policy.load_state_dict(state["policy"])
-    for own, stored in zip(average.average, state["average"], strict=True):
-        own.copy_(stored)
+    average.restore(state["average"])
     optimizer.load_state_dict(state["optimizer"])
     logger.info("policy: resuming at step %d", state["step"])
     return int(state["step"])

@@ -14,6 +14,7 @@ from src.miniature.fast_cpu_training import PlainJointAttention
 from src.miniature.training_batches import Batch, BatchMaker
 from src.miniature.training_state import (
     AveragedWeights,
+    decay_groups,
     learning_rate,
     load_checkpoint,
     save_checkpoint,
@@ -67,7 +68,7 @@ def train_transformer(
     transformer.set_attn_processor(PlainJointAttention())
     parameters = list(models.parameters())
     average = AveragedWeights(parameters)
-    optimizer = torch.optim.AdamW(_groups(models), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
+    optimizer = torch.optim.AdamW(decay_groups(models.parameters()), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
     first = _resume(checkpoint, models, average, optimizer)
     losses = []
     for step in range(first, steps):
@@ -122,13 +123,6 @@ def held_out_loss(
     return float(np.mean(losses))
 
 
-def _groups(models: torch.nn.ModuleDict) -> list[dict[str, object]]:
-    """Matrices decay, vectors (norms, biases) do not."""
-    matrices = [parameter for parameter in models.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in models.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": 0.03}, {"params": vectors, "weight_decay": 0.0}]
-
-
 def _resume(
     checkpoint: Path, models: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer
 ) -> int:
@@ -136,8 +130,7 @@ def _resume(
     if state is None:
         return 0
     models.load_state_dict(state["models"])
-    for own, stored in zip(average.average, state["average"], strict=True):
-        own.copy_(stored)
+    average.restore(state["average"])
     optimizer.load_state_dict(state["optimizer"])
     logger.info("transformer: resuming at step %d", state["step"])
     return int(state["step"])

@@ -7,6 +7,7 @@ computes what an unbroken one would have computed.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,15 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / warm_up, (steps - step) / decay)
 
 
+def decay_groups(parameters: Iterable[torch.nn.Parameter]) -> list[dict[str, Any]]:
+    """Parameter groups for AdamW: matrices decay, vectors (norms, biases) do not."""
+    known = list(parameters)
+    return [
+        {"params": [parameter for parameter in known if parameter.ndim > 1], "weight_decay": 0.03},
+        {"params": [parameter for parameter in known if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
 class AveragedWeights:
     """An exponential moving average of parameters, which samples better than the last weights."""
 
@@ -46,6 +56,11 @@ class AveragedWeights:
 
         weight = 1.0 - min(self.decay, (step + 1) / (step + 10))
         torch._foreach_lerp_(self.average, [parameter.detach() for parameter in self.parameters], weight)
+
+    def restore(self, stored: list[torch.Tensor]) -> None:
+        """Takes up the average of a checkpoint."""
+        for own, kept in zip(self.average, stored, strict=True):
+            own.copy_(kept)
 
     def swap(self) -> None:
         """Exchanges average and present weights; a second call undoes the first."""
