@@ -11,7 +11,6 @@ import copy
 import json
 import logging
 import os
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from src.miniature.editor_architecture import (
     prompt_template,
 )
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
+from src.miniature.model_folder import load_as_single, replaced_folder, save_half
 from src.miniature.train_transformer import train_transformer
 from src.miniature.train_vae import encoded, reconstruction_psnr, train_vae
 from src.miniature.training_batches import BatchMaker
@@ -178,25 +178,11 @@ def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, 
         out: The folder; its README.md is kept.
         facts: How the weights came about, written to `training.json` for the model card.
     """
-    import torch
-
-    beside = out.with_name(out.name + ".partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    pipeline.save_pretrained(beside)
-    for part in ("vae", "text_encoder", "transformer"):
-        half = copy.deepcopy(getattr(pipeline, part)).to("cpu", torch.float16)
-        half.save_pretrained(beside / part)
-    config = beside / "text_encoder" / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
-    (beside / "training.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    if (out / "README.md").exists():
-        shutil.copy(out / "README.md", beside)
-    old = out.with_name(out.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        os.replace(out, old)
-    os.replace(beside, out)
-    shutil.rmtree(old, ignore_errors=True)
+    with replaced_folder(out, facts) as folder:
+        pipeline.save_pretrained(folder)
+        for part in ("vae", "text_encoder", "transformer"):
+            save_half(getattr(pipeline, part), folder / part)
+        load_as_single(folder / "text_encoder")
 
 
 def main() -> None:

@@ -7,11 +7,9 @@ folder and are skipped when these exist, so the same command goes on after a kil
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from src.miniature.judge_losses import (
     reply_logits,
 )
 from src.miniature.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
+from src.miniature.model_folder import load_as_single, replaced_folder, save_half
 from src.miniature.training_state import (
     AveragedWeights,
     decay_groups,
@@ -255,22 +254,10 @@ def write_judge(
         out: The folder; its README.md is kept.
         facts: How the weights came about, written to `training.json` for the model card.
     """
-    import torch
-
-    beside, old = (out.with_name(out.name + ending) for ending in (".partial", ".old"))
-    for leftover in (beside, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    copy.deepcopy(model).to("cpu", torch.float16).save_pretrained(beside)
-    config = beside / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
-    processor.save_pretrained(beside)
-    (beside / "training.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    if (out / "README.md").exists():
-        shutil.copy(out / "README.md", beside)
-    if out.exists():
-        os.replace(out, old)
-    os.replace(beside, out)
-    shutil.rmtree(old, ignore_errors=True)
+    with replaced_folder(out, facts) as folder:
+        save_half(model, folder)
+        load_as_single(folder)
+        processor.save_pretrained(folder)
 
 
 def main() -> None:

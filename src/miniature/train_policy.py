@@ -8,11 +8,7 @@ a kill, on CPU and GPU.
 from __future__ import annotations
 
 import argparse
-import copy
-import json
 import logging
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +19,7 @@ from src.errors import ConfigError
 from src.miniature.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.editor_architecture import EditorSize
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, make_edit
+from src.miniature.model_folder import load_as_single, replaced_folder, save_half
 from src.miniature.noisy_rewrites import LAZY_THOUGHT, VAGUE
 from src.miniature.policy_architecture import (
     LANGUAGES,
@@ -223,22 +220,10 @@ def write_policy(
         out: The folder; its README.md is kept.
         facts: How the weights came about, written to `training.json` for the model card.
     """
-    import torch
-
-    beside, old = (out.with_name(out.name + ending) for ending in (".partial", ".old"))
-    shutil.rmtree(beside, ignore_errors=True)
-    copy.deepcopy(policy).to("cpu", torch.float16).save_pretrained(beside)
-    processor.save_pretrained(beside)
-    config = beside / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
-    (beside / "training.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    if (out / "README.md").exists():
-        shutil.copy(out / "README.md", beside)
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        os.replace(out, old)
-    os.replace(beside, out)
-    shutil.rmtree(old, ignore_errors=True)
+    with replaced_folder(out, facts) as folder:
+        save_half(policy, folder)
+        load_as_single(folder)
+        processor.save_pretrained(folder)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.replicas import replica_params
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.record import SampleKeys
 from src.pipeline.results import RunInfo
@@ -93,11 +94,7 @@ class RunPlan:
 
     def editor_replicas(self) -> list[dict[str, Any]]:
         """Params of each editor: one per entry of `device_ids`, else a single one."""
-        params = dict(self.config.diffusion_model.params)
-        device_ids = params.pop("device_ids", None)
-        if not device_ids:
-            return [params]
-        return [params | {"device": f"cuda:{name}" if isinstance(name, int) else name} for name in device_ids]
+        return replica_params(self.config.diffusion_model.params)
 
     def two_stage(self) -> bool:
         """Whether to edit everything before judging anything."""

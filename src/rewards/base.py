@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from src.config import PromptConfig
+from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.base import ModelParams
@@ -111,3 +112,13 @@ class CompletionScorer(ABC):
     @abstractmethod
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:
         """One verdict a text, in order."""
+
+
+def reference_key(sample: EditSample) -> str | None:
+    """What tells a sample's reference image from others, for `Scorer.question`: its hash, or why it cannot be read."""
+    if sample.reference is None:
+        return None
+    try:
+        return content_hash(sample.reference.read_bytes())
+    except ImageError as error:
+        return str(error)

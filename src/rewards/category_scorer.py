@@ -12,14 +12,14 @@ from typing import Any
 
 import pydantic
 
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable, did_you_mean
 from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.rewards.asking import ask_repeatedly, score_enquiry
-from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.parsing import GRAMMAR
 from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
@@ -109,13 +109,7 @@ class CategoryScorer(Scorer):
         if self._converses:
             keys = {"system": system, "text": user, "template": template}
             return keys | {"language": self.setting.language, "grammar": GRAMMAR}
-        reference = None
-        if sample.reference is not None:
-            try:
-                reference = content_hash(sample.reference.read_bytes())
-            except ImageError as error:
-                reference = str(error)
-        return [system, user, reference]
+        return [system, user, reference_key(sample)]
 
     def load(self) -> None:
         """Builds the judge."""

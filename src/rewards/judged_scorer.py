@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.reward.dialogue import LabelledImage, Question, VisionLanguageJudge
 from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry, total_usage
-from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.parsing import GRAMMAR
 from src.rewards.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.rewards.prompts import Language, Prompt, load_prompt
@@ -134,7 +134,7 @@ class JudgedScorer(Scorer):
         asked = self.inquiries(sample)
         key: list[Any] = [one.key() for one in asked]
         if any("reference" in one.shows for one in asked):
-            key.append(_reference_key(sample))
+            key.append(reference_key(sample))
         return key
 
     def prompt_versions(self) -> dict[str, str]:
@@ -226,12 +226,3 @@ def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:
     if edit.sample.reference is None:
         raise ImageError("the sample has none")
     return edit.sample.reference.decode()
-
-
-def _reference_key(sample: EditSample) -> str | None:
-    if sample.reference is None:
-        return None
-    try:
-        return content_hash(sample.reference.read_bytes())
-    except ImageError as error:
-        return str(error)

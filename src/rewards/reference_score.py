@@ -7,11 +7,11 @@ from typing import Any
 
 from PIL import Image
 
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.models.reward.base_reward import NotApplicable
 from src.models.reward.implementations.reference import ReferenceRewardModel
-from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 
@@ -28,12 +28,7 @@ class ReferenceScore(Scorer):
 
     def question(self, sample: EditSample) -> Any:
         """The hash of the reference, or why it cannot be read."""
-        if sample.reference is None:
-            return None
-        try:
-            return content_hash(sample.reference.read_bytes())
-        except ImageError as error:
-            return str(error)
+        return reference_key(sample)
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order."""

@@ -1,0 +1,46 @@
+"""Writing a miniature model's folder: in half precision, and so that a kill leaves the old one or the new one."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replaced_folder(out: Path, facts: dict[str, object]) -> Iterator[Path]:
+    """Yields an empty place to write to; afterwards it takes the place of `out`, whose README.md is kept.
+
+    Args:
+        out: The folder.
+        facts: How the weights came about, written to `training.json` for the model card.
+    """
+    beside, old = (out.with_name(out.name + ending) for ending in (".partial", ".old"))
+    for leftover in (beside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    yield beside
+    (beside / "training.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    if (out / "README.md").exists():
+        shutil.copy(out / "README.md", beside)
+    if out.exists():
+        os.replace(out, old)
+    os.replace(beside, out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Saves a copy of `model` in half precision."""
+    import torch
+
+    copy.deepcopy(model).to("cpu", torch.float16).save_pretrained(folder)
+
+
+def load_as_single(folder: Path) -> None:
+    """Lets the config of a model saved in half precision name single precision."""
+    config = folder / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
