@@ -28,6 +28,7 @@ _OWN_DEFAULTS: dict[str, Any] = {
 
 
 _CPU_DEFAULTS: dict[str, Any] = {
+    "use_cpu": True,  # without it each of several processes would take itself for the only one
     "bf16": False,  # slower than single precision there, and what TRL would choose
     "dataloader_pin_memory": False,
 }

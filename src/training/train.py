@@ -26,7 +26,7 @@ from src.training.dataset import ImageStore, Split, read_split
 from src.training.grpo_settings import CHECKPOINTS, generations, grpo_config, prompts_per_generation
 from src.training.held_out import Gain, compare, rewriting_editor, trained, write_benchmark
 from src.training.policy import load_policy, lora_config, unsayable
-from src.training.processes import Processes
+from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
 from src.training.show import Page
@@ -101,7 +101,8 @@ def train(
         if not processes.end_and_is_first():
             return None
         _free_memory()
-        gains = _evaluate(config, arguments, task, split)
+        with loading_whole(arguments):
+            gains = _evaluate(config, arguments, task, split)
         _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
         return TrainingOutcome(output_dir / POLICY, output_dir / HISTORY, gains)
 
@@ -129,7 +130,8 @@ def _train(
     output_dir = config.training.output_dir
     with closing(rewards):
         resolve_revision(config.policy.model, config.policy.revision)  # before the editor and the judge take their time
-        rewards.load()
+        with loading_whole(arguments):
+            rewards.load()
         start = StepStart()
         own = [rewards.setting.clock.callback(), start.callback()]
         checkpoint = latest_checkpoint(Path(arguments.output_dir)) if resume else None

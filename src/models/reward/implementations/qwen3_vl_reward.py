@@ -145,7 +145,12 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         inputs = self.encode(questions)
         sampler = [SeededSampler(self.params.temperature, self.params.top_p, seeds)] if self.params.temperature else []
         with torch.inference_mode():
-            output = self.model.generate(**inputs, generation_config=self._generation, logits_processor=sampler)
+            output = self.model.generate(
+                **inputs,
+                generation_config=self._generation,
+                logits_processor=sampler,
+                synced_gpus=False,  # in a sharded training it would wait for processes that ask nothing
+            )
         written = output[:, inputs["input_ids"].shape[1] :].tolist()
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
         return [self._reply(*row) for row in zip(questions, written, prompts, strict=True)]

@@ -1,0 +1,125 @@
+"""Two processes train as one does: the same completions, rewards, losses and weights, however the policy is sharded.
+
+Real launches of the command line, with the miniature policy, editor and judge, on the CPU (gloo).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.timeout(400)
+
+ROOT = Path(__file__).parent.parent
+STEPS, ROWS = 2, 8
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+DEEPSPEED = (
+    *("-m", "accelerate.commands.launch", "--config_file", "configs/accelerate/cpu_zero2.yaml"),
+    *("--main_process_port", "0"),
+)
+ZERO_3 = ("--zero_stage", "3", "--zero3_init_flag", "true", "--zero3_save_16bit_model", "true")
+needs_deepspeed = pytest.mark.skipif(
+    importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: make deepspeed"
+)
+
+
+def trained(folder: Path, launch: Sequence[str], processes: int, **environment: str) -> Path:
+    """The output directory of a finished run."""
+    settings = {
+        "training.output_dir": str(folder),
+        "training.show_every": "0",
+        "training.grpo.max_steps": str(STEPS),
+        "training.grpo.per_device_train_batch_size": str(ROWS // processes),
+        "training.grpo.num_generations": "4",
+        "training.grpo.report_to": "none",
+        "evaluation.enabled": "false",
+    }
+    assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    command = [*launch, "tests/distributed_run.py", "train", "--config", "configs/training/miniature_rewrite.yaml"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
+    own = {"PATH": path, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    done = subprocess.run(
+        [sys.executable, *command, *assignments],
+        cwd=ROOT,
+        env={**os.environ, **own, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("alone"), (), 1)
+
+
+def figures(folder: Path) -> list[list[float]]:
+    """What each step comes to, over all processes."""
+    entries = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    names = ("loss", "grad_norm", "reward", "reward_std", "frac_reward_zero_std", "entropy")
+    return [[entry[name] for name in names] for entry in entries if "loss" in entry]
+
+
+def completions(folder: Path) -> list[tuple[Any, ...]]:
+    """Who was asked what, answered what, and was rewarded how, over all processes."""
+    rows: list[tuple[Any, ...]] = []
+    for record in sorted((folder / "record").rglob("record.sqlite")):
+        with sqlite3.connect(record) as connection:
+            rows += connection.execute("SELECT step, example_id, completion, reward FROM completions")
+    return sorted(rows)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    from transformers import AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText.from_pretrained(folder / "policy").state_dict()
+
+
+def assert_same_training(alone: Path, together: Path) -> None:
+    import torch
+
+    assert len(completions(alone)) == STEPS * ROWS
+    assert completions(together) == completions(alone)
+    assert len(list((together / "record").glob("rank*"))) == 2
+    assert figures(together) == [pytest.approx(step, rel=1e-4, abs=1e-6) for step in figures(alone)]
+    expected = weights(alone)
+    for name, tensor in weights(together).items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=2e-5, msg=lambda text, name=name: name + text)
+
+
+def test_two_copies_of_the_policy_train_as_one_does(alone: Path, tmp_path: Path) -> None:
+    assert_same_training(alone, trained(tmp_path, TWO, 2))
+
+
+def test_a_policy_sharded_by_fsdp_trains_as_a_whole_one_does_beside_a_whole_editor_and_judge(
+    alone: Path, tmp_path: Path
+) -> None:
+    settings = yaml.safe_load((ROOT / "configs/accelerate/fsdp.yaml").read_text(encoding="utf-8"))["fsdp_config"]
+    sharded = {name.upper(): str(value) for name, value in settings.items()}
+    assert sharded["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "True", (
+        "it would leave frozen models empty in the second process"
+    )
+    assert_same_training(alone, trained(tmp_path, TWO, 2, ACCELERATE_USE_FSDP="true", **sharded))
+
+
+@needs_deepspeed
+def test_zero_2_trains_as_one_process_does(alone: Path, tmp_path: Path) -> None:
+    assert_same_training(alone, trained(tmp_path, DEEPSPEED, 2))
+
+
+@needs_deepspeed
+def test_a_policy_sharded_by_zero_3_trains_as_a_whole_one_does_beside_a_whole_editor_and_judge(
+    alone: Path, tmp_path: Path
+) -> None:
+    assert_same_training(alone, trained(tmp_path, (*DEEPSPEED, *ZERO_3), 2))
