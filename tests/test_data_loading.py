@@ -46,6 +46,33 @@ def test_fields_arrive_in_the_language_of_the_run(write_benchmark: Write) -> Non
     assert english.reference is not None
 
 
+def test_a_first_attempt_is_read_like_a_reference(write_benchmark: Write) -> None:
+    picture = item(7)["src_img_b64"]
+    with_one, without, broken = load(
+        write_benchmark([item(0, preliminary_img_b64=picture), item(1), item(2, preliminary_img_b64=3)])
+    )
+    assert isinstance(with_one, EditSample)
+    assert isinstance(without, EditSample)
+    assert with_one.preliminary is not None
+    assert with_one.preliminary.decode().getpixel((0, 0)) == (7, 40, 90)
+    assert without.preliminary is None
+    assert isinstance(broken, BadSample)
+    assert broken.reason == "the image (field `preliminary_img_b64`) is int, not base64 text"
+
+
+@given(picture=st.one_of(st.binary(max_size=40), st.text(max_size=40), st.integers(), st.lists(st.integers())))
+def test_no_first_attempt_however_broken_stops_the_reading(
+    picture: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("broken") / "broken.json"
+    field = base64.b64encode(picture).decode() if isinstance(picture, bytes) else picture
+    path.write_text(json.dumps([item(0, preliminary_img_b64=field), item(1)]), encoding="utf-8")
+    found = inspect_benchmark(str(path))
+    assert found.items == 2
+    assert [problem.index for problem in found.problems] == [0]
+    assert "preliminary" in found.problems[0].reason
+
+
 def test_the_other_language_serves_where_the_wanted_one_is_absent(write_benchmark: Write) -> None:
     path = write_benchmark([item(0, edit_instruction_en=None)])
     assert good(path)[0].instruction == "改成 0"
@@ -373,14 +400,17 @@ def test_parquet_holds_no_more_than_a_row_group_in_memory(tmp_path: Path) -> Non
 
 
 def test_inspect_counts_and_names_every_problem(write_benchmark: Write) -> None:
-    items = [item(0), item(1, src_img_b64="AAAA"), item(2, subset=None), item(3, reference_img_b64="AAAA"), item(4)]
+    items = [item(0), item(1, src_img_b64="AAAA"), item(2, subset=None), item(3, reference_img_b64="AAAA")]
+    items += [item(4, preliminary_img_b64=item(0)["src_img_b64"]), item(5, preliminary_img_b64="AAAA")]
     found = inspect_benchmark(str(write_benchmark(items)))
-    assert found.items == 5
-    assert found.categories == {"物理": 1, "环境": 1, "(none)": 1, "因果": 1, "指代": 1}
-    assert found.image_sizes == {"16×16": 3}
+    assert found.items == 6
+    assert found.categories == {"物理": 2, "环境": 1, "(none)": 1, "因果": 1, "指代": 1}
+    assert found.image_sizes == {"16×16": 4}
+    assert (found.with_reference, found.with_preliminary) == (5, 2)
     assert [(problem.index, problem.reason.split(":")[0]) for problem in found.problems] == [
         (1, "not a readable image"),
         (2, "the category (field `subset`) is absent"),
         (3, "reference image"),
+        (5, "preliminary image"),
     ]
     assert json.loads(found.to_json())["problems"][0]["index"] == 1

@@ -16,8 +16,15 @@ from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.errors import DataError
 from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS
-from src.miniature.questions import SHIPPED_COUNT, SHIPPED_PATH, make_question, write_questions
+from src.miniature.phrasing import COLOUR_WORDS
+from src.miniature.questions import (
+    HELD_OUT_PATH,
+    HELD_OUT_SEEDS,
+    TRAINING_PATH,
+    TRAINING_SEEDS,
+    make_question,
+    write_questions,
+)
 from src.miniature.render import render
 from tests.conftest import png
 
@@ -90,32 +97,64 @@ def test_categories_and_limits_select_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_miniature_questions_are_read_back_and_are_the_same_every_time(tmp_path: Path, language: str) -> None:
     for name in ("one", "two"):
-        write_questions(tmp_path / f"{name}.jsonl", 20, language)
+        write_questions(tmp_path / f"{name}.jsonl", range(20), language)
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
     found = load(str(tmp_path / "one.jsonl"))
     assert all(isinstance(question, Question) for question in found)
     assert Counter(question.category for question in found) == dict.fromkeys(
-        ("colour", "count", "side", "presence", "order"), 4
+        ("colour", "side", "place", "time", "weather"), 4
     )
 
 
-def test_the_shipped_questions_are_those_of_the_writer(tmp_path: Path) -> None:
-    write_questions(tmp_path / "questions.jsonl", SHIPPED_COUNT)
-    assert SHIPPED_PATH.read_bytes() == (tmp_path / "questions.jsonl").read_bytes()
+@pytest.mark.parametrize(("path", "seeds"), [(TRAINING_PATH, TRAINING_SEEDS), (HELD_OUT_PATH, HELD_OUT_SEEDS)])
+def test_the_shipped_questions_are_those_of_the_writer(tmp_path: Path, path: Path, seeds: range) -> None:
+    write_questions(tmp_path / "questions.jsonl", seeds)
+    assert path.read_bytes() == (tmp_path / "questions.jsonl").read_bytes()
 
 
-def test_the_colour_that_is_the_answer_is_the_colour_in_the_picture() -> None:
-    names = {kind: KIND_WORDS[kind].en for kind in ("circle", "square", "triangle")}
-    for seed in range(0, 200, 5):
+def test_no_shipped_picture_is_in_both_files() -> None:
+    pictures = [{line["images"][0] for line in map(json.loads, path.open())} for path in (TRAINING_PATH, HELD_OUT_PATH)]
+    assert not pictures[0] & pictures[1]
+
+
+def test_the_answer_is_what_the_picture_shows() -> None:
+    shown = {
+        "colour": lambda scene: COLOUR_WORDS[scene.things[0].colour].en,
+        "side": lambda scene: "left" if scene.things[0].x < 32 else "right",
+        "place": lambda scene: {"sand": "beach"}.get(scene.backdrop, scene.backdrop),
+        "time": lambda scene: scene.time,
+        "weather": lambda scene: scene.weather,
+    }
+    for seed in range(200):
         question = make_question(seed)
-        pixels = render(question.scene)
-        (colour,) = [name for name, words in COLOUR_WORDS.items() if words == question.answer]
-        asked = [thing for thing in question.scene.things if names[thing.kind] in question.text.en]
-        shape = asked[0] if asked else question.scene.things[0 if "leftmost" in question.text.en else -1]
-        assert np.abs(pixels[int(shape.y), int(shape.x)].astype(int) - COLOURS[colour]).max() < 12
+        assert question.answer.en == shown[question.kind](question.scene)
 
 
-def test_yes_and_no_are_about_equally_often_right() -> None:
-    answers = Counter(make_question(seed).answer.en for seed in range(1000) if seed % 5 in (3, 4))
-    assert set(answers) == {"yes", "no"}
-    assert abs(answers["yes"] - answers["no"]) < 60
+def test_the_colour_of_a_ball_is_in_the_picture_by_day() -> None:
+    balls = [
+        question
+        for seed in range(0, 2000, 5)
+        if (question := make_question(seed)).scene.things[0].kind == "ball"
+        and (question.scene.time, question.scene.weather) == ("day", "clear")
+        and question.scene.backdrop != "lake"  # whose water mirrors what stands in it
+    ]
+    assert balls
+    for question in balls:
+        (ball,) = question.scene.things
+        pixel = render(question.scene)[int(ball.y - ball.size / 2), int(ball.x)]
+        assert np.abs(pixel.astype(int) - COLOURS[ball.colour]).max() < 40
+
+
+def test_every_answer_of_a_kind_is_right_for_a_fair_share_of_questions() -> None:
+    answers: dict[str, Counter[str]] = {}
+    for seed in range(2000):
+        question = make_question(seed)
+        answers.setdefault(question.kind, Counter())[question.answer.en] += 1
+    assert {kind: len(found) for kind, found in answers.items()} == {
+        "colour": 4,
+        "side": 2,
+        "place": 4,
+        "time": 3,
+        "weather": 3,
+    }
+    assert all(count > 30 for found in answers.values() for count in found.values())

@@ -47,6 +47,18 @@ def test_the_params_of_older_configs_are_accepted_and_those_without_effect_are_n
         check_params(Qwen3VLRewardModel, {"max_new_token": 5}, "reward_model.params")
 
 
+def test_among_several_processes_each_judge_stays_on_the_gpu_of_its_own(qwen3_folder: Path) -> None:
+    with (
+        mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch("torch.cuda.device_count", return_value=8),
+        mock.patch("torch.cuda.current_device", return_value=5),
+        mock.patch("torch.distributed.is_initialized", return_value=True),
+        mock.patch("torch.distributed.get_world_size", return_value=8),
+        mock.patch("torch.nn.Module.to", lambda module, device: module),
+    ):
+        assert judge(qwen3_folder, dtype="float32").device == "cuda:5"
+
+
 def test_a_model_spread_over_gpus_is_never_moved(qwen3_folder: Path) -> None:
     from transformers import AutoModelForImageTextToText
 

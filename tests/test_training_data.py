@@ -125,6 +125,16 @@ def test_bad_items_are_left_out_and_a_file_of_nothing_else_is_refused(
         read(tmp_path, train=str(write_benchmark([item(1, src_img_b64="AAAA")], "bad.json")))
 
 
+def test_a_sample_with_any_broken_picture_is_left_out_by_its_name(
+    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures = [{"src_img_b64": "AAAA"}, {"reference_img_b64": "AAAA"}, {"preliminary_img_b64": "AAAA"}]
+    data = write_benchmark([item(0), *(item(place, **one) for place, one in enumerate(pictures, 1))])
+    assert len(read(tmp_path, train=str(data)).train) == 1
+    for name in ("source", "reference", "preliminary"):
+        assert f"{name} image: not a readable image" in caplog.text
+
+
 def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(
     tmp_path: Path, write_benchmark: Callable[..., Path]
 ) -> None:
@@ -162,6 +172,12 @@ def test_a_run_draws_as_many_generations_as_its_steps_need(settings: dict[str, A
     assert generations(arguments, examples=10 * prompts_per_generation(arguments)) == wanted
 
 
+def test_a_token_that_checkpoints_would_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="HF_TOKEN") as refused:
+        grpo_config(config(training={"grpo": {"hub_token": "hf_secret"}}).training)
+    assert "hf_secret" not in str(refused.value)
+
+
 def test_the_critique_task_asks_another_prompt() -> None:
     first, second = (task()._prompt.render(edit_instruction="x")[0] for task in (RewriteTask, CritiqueTask))
     assert "two images" not in first
@@ -173,6 +189,7 @@ def test_held_out_samples_survive_the_way_through_a_benchmark_file(
 ) -> None:
     graph = {"elements": ["sun", "shadow"], "dependencies": [["sun", "Causes", "shadow"]]}
     changes = {"rationale_short_en": "because", "knowledge_graph": graph, "family": "sunset", "seed": 4}
+    changes["preliminary_img_b64"] = item(9)["src_img_b64"]
     split = read(tmp_path, train=str(write_benchmark([item(0, **changes), item(1, tags=None, reference_img_b64=None)])))
     path = tmp_path / "held_out.jsonl"
     write_held_out([one.subject for one in split.train], path)
@@ -180,9 +197,10 @@ def test_held_out_samples_survive_the_way_through_a_benchmark_file(
     for one, sample in zip(split.train, again, strict=True):
         assert sample.source.read_bytes() == one.subject.source.read_bytes()
         for field in dataclasses.fields(sample):
-            if field.name not in ("source", "reference"):
+            if field.name not in ("source", "reference", "preliminary"):
                 assert getattr(sample, field.name) == getattr(one.subject, field.name), field.name
-    assert again[0].reference.read_bytes() == split.train[0].subject.reference.read_bytes()
+    for name in ("reference", "preliminary"):
+        assert getattr(again[0], name).read_bytes() == getattr(split.train[0].subject, name).read_bytes()
 
 
 def read(folder: Path, **data: Any) -> Split:

@@ -18,6 +18,7 @@ from src.training.dataset import ImageStore
 from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
 from src.training.show import Page
 from src.training.tasks.base import Example, Unreadable
+from src.training.trackers import Tensorboard
 from src.training.train import build_task
 from tests.conftest import item
 
@@ -64,6 +65,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
         judge_params: dict[str, Any] | None = None,
         task: str = "src.training.tasks.rewrite.RewriteTask",
         pages: Page | None = None,
+        data: Path = data,
     ) -> Bench:
         config = parse_training_config(
             {
@@ -209,6 +211,18 @@ def test_the_critique_task_edits_the_first_attempt_and_judges_against_the_source
     assert DelayedJudge.seen == [("<b>wish 2</b>", (2, 40, 90))]
 
 
+def test_a_first_attempt_that_the_data_bring_is_not_made_again(
+    make_bench: Callable[..., Bench], write_benchmark: Callable[..., Path], tmp_path: Path
+) -> None:
+    attempt = item(200)["src_img_b64"]
+    items = [item(0), item(1, preliminary_img_b64=attempt), item(2)]
+    bench = make_bench(task="src.training.tasks.rewrite.CritiqueTask", data=write_benchmark(items, "attempts.json"))
+    assert [line.split("|")[0] for line in edits(tmp_path)] == ["change to 0", "change to 2"]
+    assert bench.examples[1].images[1].decode().getpixel((0, 0)) == (200, 40, 90)
+    bench([GOOD.format(2)], [1])
+    assert edits(tmp_path)[-1].endswith("|(200, 40, 90)")
+
+
 def test_samples_whose_first_attempt_fails_are_left_out_and_too_many_stop_the_run(
     make_bench: Callable[..., Bench],
 ) -> None:
@@ -234,7 +248,7 @@ def test_every_completion_is_recorded_and_a_step_done_again_replaces_its_own(mak
 def test_the_page_of_a_step_shows_pictures_and_escapes_what_users_and_policies_write(
     make_bench: Callable[..., Bench], tmp_path: Path
 ) -> None:
-    bench = make_bench(pages=Page(tmp_path / "shown", tmp_path / "tensorboard"))
+    bench = make_bench(pages=Page(tmp_path / "shown", [Tensorboard(tmp_path / "tensorboard")]))
     bench(["<script>alert(1)</script>", GOOD.format(1)], step=0)
     page = (tmp_path / "shown" / "step_000001.html").read_text(encoding="utf-8")
     assert "<script>" not in page

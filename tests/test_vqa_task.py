@@ -47,7 +47,7 @@ def config(folder: Path, **sections: Any) -> TrainingConfig:
 
 
 def examples(task: VQATask, folder: Path, count: int = 10) -> list[Example]:
-    write_questions(folder / "questions.jsonl", count)
+    write_questions(folder / "questions.jsonl", range(count))
     store = ImageStore(folder / "images")
     found = list(task.examples(str(folder / "questions.jsonl"), Selection(), store.keep))
     assert all(isinstance(one, Example) for one in found)

@@ -13,11 +13,14 @@ from src.rewards.prompts import load_prompt
 from tests.tiny_judges import CHAT_TEMPLATE
 
 SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
+PROMPTS = ("first_pass", "second_pass", "think_answer")
 PARROT = "<CoT>ab</CoT><Re_edit>paint 7</Re_edit>"
 """One token of the tiny vocabulary, as are the long system prompts."""
 
 
 def _prompt(name: str) -> tuple[str, str]:
+    if name == "think_answer":
+        return load_prompt("vqa", name, "en").render(question="What is the weather?")
     return load_prompt("rewrite", name, "en").render(edit_instruction="change to 3")
 
 
@@ -27,7 +30,7 @@ def _build() -> tuple[Any, Any]:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        whole = [*(_prompt(name)[0] for name in ("first_pass", "second_pass")), PARROT]
+        whole = [*(_prompt(name)[0] for name in PROMPTS), PARROT]
         tokenizer = build_tokenizer(["aaaa bbbb", "change to 3"], SIZE.vocabulary, whole)
         tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
         processor = build_processor(tokenizer)
@@ -56,7 +59,7 @@ def parrot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     model, processor = _build()
     inputs = processor.apply_chat_template(
-        [_lesson("first_pass", 1, "red"), _lesson("second_pass", 2, "blue")],
+        [_lesson("first_pass", 1, "red"), _lesson("second_pass", 2, "blue"), _lesson("think_answer", 1, "green")],
         tokenize=True,
         return_dict=True,
         return_tensors="pt",

@@ -44,6 +44,8 @@ class Inspection:
     image_kinds: Counter[str] = field(default_factory=Counter)
     """Format and pixel mode as stored: what is not RGB will be converted."""
     with_reference: int = 0
+    with_preliminary: int = 0
+    """Items that bring an editor's first attempt."""
     with_rationale: int = 0
     distinct_sources: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -72,13 +74,14 @@ def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> I
         found.difficulties[item.difficulty or "(none)"] += 1
         found.tags.update(item.tags)
         found.with_reference += item.reference is not None
+        found.with_preliminary += item.preliminary is not None
         found.with_rationale += item.rationale is not None
         try:
             data = item.source.read_bytes()
             sources.add(content_hash(data))
             found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
             found.image_kinds[image_kind(data)] += 1
-            _check_reference(item)
+            _check_further_images(item)
         except ImageError as error:
             found.problems.append(Problem(item.sample_id, item.index, str(error)))
     found.distinct_sources = len(sources)
@@ -96,19 +99,21 @@ def _until_it_breaks(
         found.broken_off = str(error)
 
 
-def _check_reference(sample: EditSample) -> None:
-    try:
-        if sample.reference is not None:
-            sample.reference.decode()
-    except ImageError as error:
-        raise ImageError(f"reference image: {error}") from error
+def _check_further_images(sample: EditSample) -> None:
+    for name, image in (("reference", sample.reference), ("preliminary", sample.preliminary)):
+        try:
+            if image is not None:
+                image.decode()
+        except ImageError as error:
+            raise ImageError(f"{name} image: {error}") from error
 
 
 def render_inspection(inspection: Inspection, console: Console) -> None:
     """Prints the counts as tables and each problem on a line of its own."""
     console.print(
         f"{inspection.items} items, {inspection.distinct_sources} distinct source images, "
-        f"{inspection.with_reference} with a reference, {inspection.with_rationale} with a rationale"
+        f"{inspection.with_reference} with a reference, {inspection.with_preliminary} with a first attempt, "
+        f"{inspection.with_rationale} with a rationale"
     )
     counts: Mapping[str, Counter[str]] = {
         "category": inspection.categories,

@@ -110,6 +110,7 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
             tags=_tags(fields),
             rationale=_translated(fields, "rationale_short", language) or None,
             reference=_image(fields, "reference_img", folder),
+            preliminary=_image(fields, "preliminary_img", folder),
             graph=_graph(fields),
             family=_family(fields),
             seed=_seed(fields),

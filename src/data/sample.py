@@ -28,6 +28,8 @@ class EditSample:
     """Why the right edit looks as it does; shown to judges that ask for it, never to editors."""
     reference: LazyImage | None = None
     """The exact or a model edit, where the benchmark has one."""
+    preliminary: LazyImage | None = None
+    """An editor's first attempt, where the data bring one: what a second pass corrects."""
     graph: KnowledgeGraph | None = None
     """What a right edit shows, where the benchmark says it as elements and dependencies."""
     family: str | None = None

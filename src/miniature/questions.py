@@ -1,6 +1,6 @@
 """Questions about miniature pictures whose answers follow exactly from the scene.
 
-Run `python -m src.miniature.questions` to re-create `assets/miniature/questions.jsonl`.
+Run `python -m src.miniature.questions` to re-create `assets/miniature/questions.jsonl` and its held-out twin.
 """
 
 from __future__ import annotations
@@ -15,26 +15,40 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, NUMBER_WORDS, SIDE_WORDS, Words, named
+from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, SIDE_WORDS, Words
 from src.miniature.render import render
-from src.miniature.scene import Scene, Thing
+from src.miniature.scene import SIZE, Backdrop, Scene, Side, Thing, Time, Weather
 
-SHIPPED_PATH = Path("assets/miniature/questions.jsonl")
-SHIPPED_COUNT = 250
-KINDS = ("circle", "square", "triangle")
-_MOST = 4
-_NONE = Words("zero", "零")
-_YES, _NO = Words("yes", "是"), Words("no", "否")
+TRAINING_PATH = Path("assets/miniature/questions.jsonl")
+TRAINING_SEEDS = range(400)
+HELD_OUT_PATH = Path("assets/miniature/questions_held_out.jsonl")
+HELD_OUT_SEEDS = range(400_000, 400_200)
+THINGS = ("house", "car", "ball", "box")
+_COLOURS = ("red", "yellow", "blue", "white")
+_PLACES: tuple[Backdrop, ...] = ("meadow", "sand", "lake", "street")
+_TIMES: tuple[Time, ...] = ("day", "night", "sunset")
+_WEATHERS: tuple[Weather, ...] = ("clear", "rain", "snow")
+_ANSWERS = {
+    "meadow": Words("meadow", "草地"),
+    "sand": Words("beach", "沙滩"),
+    "lake": Words("lake", "湖"),
+    "street": Words("street", "街道"),
+    "day": Words("day", "白天"),
+    "night": Words("night", "夜晚"),
+    "sunset": Words("sunset", "日落"),
+    "clear": Words("clear", "晴"),
+    "rain": Words("rain", "雨"),
+    "snow": Words("snow", "雪"),
+}
 
 
 @dataclass(frozen=True)
 class MiniatureQuestion:
-    """A scene of shapes in a row, a question about it and the only right answer, in both languages."""
+    """A scene with one thing in it, a question about it and the only right answer, in both languages."""
 
     scene: Scene
     kind: str
-    """`colour`, `count`, `side`, `presence` or `order`."""
+    """`colour`, `side`, `place`, `time` or `weather`."""
     text: Words
     answer: Words
 
@@ -43,32 +57,31 @@ def make_question(seed: int) -> MiniatureQuestion:
     """One question; the same seed gives the same one on every machine, and kinds take turns."""
     rng = random.Random(f"question {seed}")
     name = list(_KINDS_OF_QUESTIONS)[seed % len(_KINDS_OF_QUESTIONS)]
-    scene = _row_of_shapes(rng)
-    text, answer = _KINDS_OF_QUESTIONS[name](rng, scene.things)
+    scene = _scene(rng)
+    text, answer = _KINDS_OF_QUESTIONS[name](scene)
     return MiniatureQuestion(scene, name, text, answer)
 
 
-def write_questions(path: Path, count: int, language: str = "en", seed: int = 0) -> None:
+def write_questions(path: Path, seeds: range, language: str = "en") -> None:
     """Writes `{prompt, answer, images}` lines that `load_questions` reads; the pictures are part of the lines.
 
     Args:
         path: A `.jsonl` file; its folder is made.
-        count: Number of questions.
+        seeds: One a question.
         language: `en` or `zh`.
-        seed: Of the first question; the others follow.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for item in _items(count, language, seed):
+        for item in _items(seeds, language):
             file.write(json.dumps(item, ensure_ascii=False) + "\n")
 
 
-def _items(count: int, language: str, seed: int) -> Iterator[dict[str, object]]:
-    for number in range(seed, seed + count):
-        question = make_question(number)
+def _items(seeds: range, language: str) -> Iterator[dict[str, object]]:
+    for seed in seeds:
+        question = make_question(seed)
         picture = base64.b64encode(_png(question.scene)).decode("ascii")
         yield {
-            "id": f"miniature_{number:05d}",
+            "id": f"miniature_{seed:06d}",
             "category": question.kind,
             "prompt": f"<image> {getattr(question.text, language)}",
             "answer": getattr(question.answer, language),
@@ -82,69 +95,50 @@ def _png(scene: Scene) -> bytes:
     return buffer.getvalue()
 
 
-def _row_of_shapes(rng: random.Random) -> Scene:
-    """Two to four shapes on a board, no two alike in both colour and form."""
-    count = rng.randint(2, _MOST)
-    looks = rng.sample([(colour, kind) for colour in sorted(COLOURS) for kind in KINDS], count)
-    step = 64 / count
-    shapes = [Thing(kind, colour, step * (place + 0.5), 32.0, 12.0) for place, (colour, kind) in enumerate(looks)]
-    return Scene("board", tuple(shapes), shade=rng.randrange(3))
+def _scene(rng: random.Random) -> Scene:
+    """A place outdoors in any light and weather, with one thing on its left or right."""
+    x = rng.choice((0.25, 0.75)) * SIZE + rng.uniform(-8, 8)
+    thing = Thing(rng.choice(THINGS), rng.choice(_COLOURS), x, rng.uniform(52, 60), rng.uniform(22, 28))
+    weather = rng.choice(_WEATHERS)
+    time = rng.choice(_TIMES if weather == "clear" else ("day", "night"))  # clouds hide a sunset
+    sun: Side = rng.choice(("left", "right"))
+    return Scene(rng.choice(_PLACES), (thing,), time=time, weather=weather, sun=sun, cloud=rng.randrange(12, 52))
 
 
-def _colour(rng: random.Random, shapes: tuple[Thing, ...]) -> tuple[Words, Words]:
-    """Of the only shape of its form, or of one at an end of the row."""
-    lone = [shape for shape in shapes if sum(other.kind == shape.kind for other in shapes) == 1]
-    if lone:
-        shape = rng.choice(lone)
-        called = KIND_WORDS[shape.kind]
-    else:
-        side = rng.choice(("left", "right"))
-        shape = shapes[0 if side == "left" else -1]
-        called = Words(f"{side}most shape", f"最{SIDE_WORDS[side].zh}边的图形")
-    return Words(f"What colour is the {called.en}?", f"{called.zh}是什么颜色？"), COLOUR_WORDS[shape.colour]
+def _colour(scene: Scene) -> tuple[Words, Words]:
+    (thing,) = scene.things
+    called = KIND_WORDS[thing.kind]
+    return Words(f"What colour is the {called.en}?", f"{called.zh}是什么颜色？"), COLOUR_WORDS[thing.colour]
 
 
-def _count(rng: random.Random, shapes: tuple[Thing, ...]) -> tuple[Words, Words]:
-    """Of all shapes, or of those of one form."""
-    kind = rng.choice((None, *KINDS))
-    called = Words("shape", "图形") if kind is None else KIND_WORDS[kind]
-    number = sum(kind in (None, shape.kind) for shape in shapes)
-    return Words(f"How many {called.en}s are there?", f"有几个{called.zh}？"), NUMBER_WORDS.get(number, _NONE)
+def _side(scene: Scene) -> tuple[Words, Words]:
+    (thing,) = scene.things
+    called = KIND_WORDS[thing.kind]
+    side = SIDE_WORDS["left" if thing.x < SIZE / 2 else "right"]
+    return Words(f"On which side is the {called.en}?", f"{called.zh}在哪一边？"), side
 
 
-def _side(rng: random.Random, shapes: tuple[Thing, ...]) -> tuple[Words, Words]:
-    """Of the shape at an end of the row."""
-    side = rng.choice(("left", "right"))
-    shape = shapes[0 if side == "left" else -1]
-    called = named(shape.colour, shape.kind)
-    return Words(f"On which side is the {called.en}?", f"{called.zh}在哪一边？"), SIDE_WORDS[side]
+def _place(scene: Scene) -> tuple[Words, Words]:
+    return Words("Where is this?", "这是什么地方？"), _ANSWERS[scene.backdrop]
 
 
-def _presence(rng: random.Random, shapes: tuple[Thing, ...]) -> tuple[Words, Words]:
-    """Of a shape that is there, or of one that is not: equally often."""
-    there = {(shape.colour, shape.kind) for shape in shapes}
-    absent = [(colour, kind) for colour in sorted(COLOURS) for kind in KINDS if (colour, kind) not in there]
-    is_there = rng.random() < 0.5
-    called = named(*rng.choice(sorted(there) if is_there else absent))
-    return Words(f"Is there any {called.en}?", f"图中有{called.zh}吗？"), _YES if is_there else _NO
+def _time(scene: Scene) -> tuple[Words, Words]:
+    return Words("Which time of day is it?", "现在是什么时候？"), _ANSWERS[scene.time]
 
 
-def _order(rng: random.Random, shapes: tuple[Thing, ...]) -> tuple[Words, Words]:
-    """Whether one shape is to the left of another."""
-    first, second = rng.sample(range(len(shapes)), 2)
-    one, other = (named(shapes[place].colour, shapes[place].kind) for place in (first, second))
-    text = Words(f"Is the {one.en} to the left of the {other.en}?", f"{one.zh}在{other.zh}的左边吗？")
-    return text, _YES if first < second else _NO
+def _weather(scene: Scene) -> tuple[Words, Words]:
+    return Words("What is the weather?", "天气怎么样？"), _ANSWERS[scene.weather]
 
 
-_KINDS_OF_QUESTIONS: dict[str, Callable[[random.Random, tuple[Thing, ...]], tuple[Words, Words]]] = {
+_KINDS_OF_QUESTIONS: dict[str, Callable[[Scene], tuple[Words, Words]]] = {
     "colour": _colour,
-    "count": _count,
     "side": _side,
-    "presence": _presence,
-    "order": _order,
+    "place": _place,
+    "time": _time,
+    "weather": _weather,
 }
 
 
 if __name__ == "__main__":
-    write_questions(SHIPPED_PATH, SHIPPED_COUNT)
+    write_questions(TRAINING_PATH, TRAINING_SEEDS)
+    write_questions(HELD_OUT_PATH, HELD_OUT_SEEDS)

@@ -1,8 +1,9 @@
-"""Teaches the miniature policy the form of answers: `python -m src.miniature.train_answering`.
+"""Teaches the miniature policy to answer questions: `python -m src.miniature.train_answering`.
 
-The shipped policy rewrites instructions. Some hundred supervised steps give it `<think>` and `<answer>`, and the habit
-of guessing: half of the answers it is taught are drawn at random from those that its kind of question may have. What is
-left to learn from rewards is to answer what the picture shows (`configs/training/miniature_vqa.yaml`).
+The shipped policy rewrites instructions. Supervised steps give it `<think>` and `<answer>` and let it see what the
+pictures show; the last ones then give it a habit: of the answers taught there most are the same for all questions of
+their kind, whatever the picture shows. What is left to learn from rewards is to answer what it sees
+(`configs/training/miniature_vqa.yaml`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.miniature.policy_batches import TaughtConversation, collated
-from src.miniature.questions import MiniatureQuestion, make_question
+from src.miniature.questions import make_question
 from src.miniature.render import render
 from src.miniature.training_batches import IMAGE_TOKENS
 from src.miniature.training_state import learning_rate, training_device
@@ -29,17 +30,20 @@ logger = logging.getLogger(__name__)
 POLICY = Path("assets/miniature/policy")
 OUTPUT = Path("runs/miniature_answering")
 SEEDS = range(1_000_000, 2**31)
-"""Of questions to learn the form from; question files begin at 0."""
-RIGHT_SHARE = 0.5
-"""Of the taught answers; of the others some are right by chance."""
-STEPS, BATCH, PEAK_RATE = 160, 16, 1e-3
+"""Of questions to learn from; those of the question files are below."""
+STEPS, BATCH, PEAK_RATE = 3000, 16, 5e-4
+HABIT_SHARE = 0.1
+"""The last steps, in which most answers are habits."""
+RIGHT_SHARE = 0.35
+"""Of the answers taught there; of the others some are right by chance."""
 _GAP = "\0"
+_HABITS = {"colour": "red", "side": "left", "place": "meadow", "time": "day", "weather": "clear"}
 _THOUGHTS = {
     "colour": "I look at its colour.",
-    "count": "I count them.",
     "side": "I look where it is.",
-    "presence": "I look for it.",
-    "order": "I compare their places.",
+    "place": "I look at the ground.",
+    "time": "I look at the light.",
+    "weather": "I look at the sky.",
 }
 
 
@@ -88,7 +92,8 @@ def _train(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProce
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, PEAK_RATE)
-        batch = collated(processor, [_conversation(processor, rng) for _ in range(BATCH)])
+        right_share = 1.0 if step < steps * (1 - HABIT_SHARE) else RIGHT_SHARE
+        batch = collated(processor, [_conversation(processor, rng, right_share) for _ in range(BATCH)])
         loss = model(**{name: value.to(model.device) for name, value in batch.items()}, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -100,7 +105,7 @@ def _train(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProce
     return losses
 
 
-def _conversation(processor: Any, rng: random.Random) -> TaughtConversation:
+def _conversation(processor: Any, rng: random.Random, right_share: float) -> TaughtConversation:
     question = make_question(rng.choice(SEEDS))
     system, user = _prompt(question.text.en)
     messages = [
@@ -110,19 +115,10 @@ def _conversation(processor: Any, rng: random.Random) -> TaughtConversation:
     prompt = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = prompt.replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     thought = _THOUGHTS[question.kind]
-    completion = f"<think>{thought}</think>\n<answer>{_answer(question, rng)}</answer>{processor.tokenizer.eos_token}"
+    answer = question.answer.en if rng.random() < right_share else _HABITS[question.kind]
+    completion = f"<think>{thought}</think>\n<answer>{answer}</answer>{processor.tokenizer.eos_token}"
     start, end = processor.tokenizer([prompt, completion])["input_ids"]
     return TaughtConversation(render(question.scene), start + end, len(start))
-
-
-def _answer(question: MiniatureQuestion, rng: random.Random) -> str:
-    """The right one, or that of another question of its kind."""
-    if rng.random() < RIGHT_SHARE:
-        return question.answer.en
-    other = make_question(rng.choice(SEEDS))
-    while other.kind != question.kind:
-        other = make_question(rng.choice(SEEDS))
-    return other.answer.en
 
 
 def main() -> None:

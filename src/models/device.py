@@ -25,6 +25,15 @@ def pick_device(device: str) -> str:
     return device
 
 
+def own_gpus() -> list[int]:
+    """The GPUs that a model with device `auto` may use: all, or among several processes the one of this process."""
+    import torch
+    import torch.distributed
+
+    is_one_of_several = torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+    return [torch.cuda.current_device()] if is_one_of_several else list(range(torch.cuda.device_count()))
+
+
 def pick_dtype(dtype: str, device: str) -> torch.dtype:
     """The torch type that `dtype` names; `auto` is bfloat16 on an accelerator, float32 on the CPU."""
     import torch

@@ -5,13 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from src.config import ModelConfig
 from src.errors import ConfigError
 from src.pipeline.keys import digest
 from src.registry import check_params, load_class
 from src.rewards.base import Completion, CompletionScorer
 from src.rewards.verdict import Status, Verdict, failed
+from src.training.config import TrainingConfig
 from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
 from src.training.tasks.vqa import VQATask
+
+
+def completion_scorers(config: TrainingConfig) -> list[CompletionScorer]:
+    """The training's scorer, then the evaluation's, if there is one.
+
+    Raises:
+        ConfigError: for one that does not score texts, or wrong params.
+    """
+    sections = {"scorer": config.scorer, "evaluation.scorer": config.evaluation.scorer}
+    return [_build(section, where) for where, section in sections.items() if section is not None]
+
+
+def _build(section: ModelConfig, where: str) -> CompletionScorer:
+    scorer_class = load_class(section.class_path, CompletionScorer)  # type: ignore[type-abstract]
+    check_params(scorer_class, section.params, f"{where}.params")
+    return scorer_class(section.params)  # type: ignore[call-arg]
 
 
 class AnswerRewards(RewardFunction):
@@ -24,13 +42,11 @@ class AnswerRewards(RewardFunction):
 
     def __init__(self, task: VQATask, setting: RewardSetting) -> None:
         super().__init__(task, setting)
-        scorer = setting.config.scorer
+        section = setting.config.scorer
         if "scorer" not in setting.config.model_fields_set:
             raise ConfigError(f"{type(task).__name__} needs a scorer of texts: set scorer.class_path: {task.SCORER}")
-        scorer_class = load_class(scorer.class_path, CompletionScorer)  # type: ignore[type-abstract]
-        check_params(scorer_class, scorer.params, "scorer.params")
-        self._scorer: CompletionScorer = scorer_class(scorer.params)  # type: ignore[call-arg]
-        self._identity = digest([scorer.class_path, scorer.params])
+        self._scorer = completion_scorers(setting.config)[0]
+        self._identity = digest([section.class_path, section.params])
         if check := getattr(self._scorer, "prompt_agrees", None):
             check(task.instructions)
 

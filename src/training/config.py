@@ -93,7 +93,7 @@ class DataSettings(_Section):
 
 
 class EvaluationSettings(_Section):
-    """The benchmark on held-out samples with the policy in front of the editor, before and after training."""
+    """What training changed on held-out data: edits are made and judged by the benchmark, answers are scored."""
 
     enabled: bool = True
     """Off, or without held-out data, only training happens."""
@@ -106,9 +106,13 @@ class EvaluationSettings(_Section):
     scorer: ModelConfig | None = None
     """Another scorer than the one that trains, by which the difference is judged as well."""
     max_new_tokens: int | None = pydantic.Field(None, ge=1)
-    """Of a rewrite; `training.grpo.max_completion_length` when absent."""
+    """Of a completion; `training.grpo.max_completion_length` when absent."""
     batch_size: int = pydantic.Field(8, ge=1)
-    """How many rewrites the policy writes at once."""
+    """How many completions the policy writes at once."""
+
+
+POLICY = "policy"
+"""Folder of the trained weights within `training.output_dir`."""
 
 
 class TrainingSettings(_Section):
@@ -128,6 +132,11 @@ class TrainingSettings(_Section):
     """An HTML page of the completions, edits and rewards of every N-th step; 0 makes none."""
     grpo: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Any field of `trl.GRPOConfig`."""
+
+    @property
+    def policy_folder(self) -> Path:
+        """Where the trained weights are in the end: a whole model, or an adapter."""
+        return self.output_dir / POLICY
 
 
 class TrainingConfig(_Section):

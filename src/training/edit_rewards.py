@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from src.data.image import LazyImage
 from src.errors import DataError
 from src.pipeline.editing import EditFailure
 from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
@@ -63,15 +64,15 @@ class EditRewards(RewardFunction):
 
 
 class CritiqueRewards(EditRewards):
-    """The same, for a policy that is shown the editor's first attempt and says what to correct in it."""
+    """The same, for a policy that is shown a first attempt and says what to correct in it."""
 
     def prepare(self, examples: Sequence[Example]) -> list[Example]:
-        """Adds the first attempt at the user's own instruction to the pictures of each example; made once, recorded.
+        """Adds the first attempt at the user's own instruction to the pictures of each example.
 
         Raises:
             DataError: when the editor failed on more than `training.most_failures` of them.
         """
-        attempts = self.bench.edit([Order(example.subject, example.images[0], example.request) for example in examples])
+        attempts = self._first_attempts(examples)
         prepared: list[Example] = []
         failures: list[str] = []
         for example, attempt in zip(examples, attempts, strict=True):
@@ -89,3 +90,11 @@ class CritiqueRewards(EditRewards):
                 f"{'; '.join(failures[:SHOWN_FAILURES])}"
             )
         return prepared
+
+    def _first_attempts(self, examples: Sequence[Example]) -> list[LazyImage | EditFailure]:
+        """Those that the data bring; the others are made now and recorded, so that a resume finds them."""
+        missing = [example for example in examples if example.subject.preliminary is None]
+        made = iter(
+            self.bench.edit([Order(example.subject, example.images[0], example.request) for example in missing])
+        )
+        return [example.subject.preliminary or next(made) for example in examples]

@@ -60,6 +60,8 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
 
 def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> Any:
     """The value in the field's type: YAML reads `1e-5` as a text."""
+    if name == "hub_token":
+        raise ConfigError("training.grpo.hub_token: it would be stored with every checkpoint; set HF_TOKEN instead")
     if name not in known:
         raise ConfigError(f"training.grpo.{name}: GRPOConfig has no such field.{did_you_mean(name, known)}")
     try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,13 @@ from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig, R
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.pipeline.evaluation import evaluate
-from src.reporting.statistics import mean_interval
 from src.training.config import TrainingConfig
+from src.training.gain import Gain, Scored, paired_gain
+from src.training.tasks.base import Example
 
 logger = logging.getLogger(__name__)
 
 REWRITE_EDITOR = "src.models.diffusion.implementations.rewrite_editor.RewriteEditor"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What training changed, by one scorer, on the held-out samples that both runs have a score for."""
-
-    scorer: str
-    samples: int
-    """How many these are; None stands for every figure when there are none."""
-    before: float | None
-    after: float | None
-    difference: float | None
-    """Mean of the paired differences, in points of 10."""
-    ci95: tuple[float, float] | None
-    """Its 95 % interval, clustered by source image; see `mean_interval`."""
-    coverage: float
-    """Share of the held-out samples that have a score in both runs."""
 
 
 def write_benchmark(samples: Sequence[EditSample], path: Path) -> None:
@@ -58,6 +41,7 @@ def _item(sample: EditSample, folder: Path) -> dict[str, Any]:
         "tags": list(sample.tags),
         "rationale_short": sample.rationale,
         "reference_img": _inside(sample.reference, folder) if sample.reference else None,
+        "preliminary_img": _inside(sample.preliminary, folder) if sample.preliminary else None,
         "family": sample.family,
         "seed": sample.seed,
     }
@@ -73,7 +57,7 @@ def _inside(image: LazyImage, folder: Path) -> str:
     return image.path.resolve().relative_to(folder.resolve()).as_posix()
 
 
-def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int | None) -> ModelConfig:
+def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int) -> ModelConfig:
     """The policy as it was before training, in front of the editor at full fidelity."""
     assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
     inner = config.diffusion_model
@@ -85,7 +69,7 @@ def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int | 
         "image_max_side": config.policy.image_max_side,
         "prompt": prompt,
         "language": config.data.language,
-        "max_new_tokens": config.evaluation.max_new_tokens or max_new_tokens,
+        "max_new_tokens": max_new_tokens,
         "batch_size": config.evaluation.batch_size,
         "editor": {
             "class_path": inner.class_path,
@@ -104,63 +88,60 @@ def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConf
     return ModelConfig(class_path=editor.class_path, params=params)
 
 
-def compare(
-    config: TrainingConfig, benchmark: BenchmarkConfig, editors: Mapping[str, ModelConfig], folder: Path
+def compare_edits(
+    config: TrainingConfig, prompt: str, examples: Sequence[Example[EditSample]], max_new_tokens: int
 ) -> list[Gain]:
-    """Runs the benchmark with both editors, by the training's scorer and by the evaluation's own, if there is one.
+    """Runs the benchmark with both policies, by the training's scorer and by the evaluation's own, if there is one.
 
     Each run goes on where it stopped, and the second scorer judges the edits of the first.
 
     Args:
-        config: Whose scorers and prompts are used.
-        benchmark: The held-out samples.
-        editors: By name, `before` and `after`; each name is a folder of its own.
-        folder: Where the runs go.
+        config: Of a finished training.
+        prompt: Of `prompts/rewrite`: the one that the policy was trained with.
+        examples: The held-out samples.
+        max_new_tokens: Of a rewrite.
     """
+    benchmark = _benchmark(config, examples)
+    before = rewriting_editor(config, prompt, max_new_tokens)
+    after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     gains = []
     for scorer, judge in _scorers(config):
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for name, editor in editors.items():
+        rows = {}
+        for name, editor in {"before": before, "after": after}.items():
             run = Config(
                 benchmark=benchmark,
                 diffusion_model=editor,
                 reward_model=judge,
                 scorer=scorer,
                 prompts=config.prompts,
-                evaluation=EvaluationConfig(output_dir=folder / name, resume_from_checkpoint=True),
+                evaluation=EvaluationConfig(
+                    output_dir=config.training.output_dir / "evaluation" / name, resume_from_checkpoint=True
+                ),
                 runtime=RuntimeConfig(seed=config.training.seed),
             )
             logger.info("evaluating %s training by %s", name, scorer.class_path)
-            rows[name] = evaluate(run).report["samples"]
-        gains.append(_gain(scorer.class_path.rpartition(".")[2], rows["before"], rows["after"]))
+            samples = evaluate(run).report["samples"]
+            rows[name] = [Scored(row["sample_id"], row["source_sha256"], row["score"]) for row in samples]
+        gains.append(paired_gain(scorer.class_path.rpartition(".")[2], rows["before"], rows["after"]))
     return gains
+
+
+def _benchmark(config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> BenchmarkConfig:
+    """The held-out file, or one that is written of the held-out share."""
+    data, held_out = config.data, config.data.held_out
+    if not isinstance(held_out, str):
+        held_out = str(config.training.output_dir / "held_out.jsonl")
+        write_benchmark([example.subject for example in examples], Path(held_out))
+    return BenchmarkConfig(
+        data_path=held_out,
+        categories=data.categories,
+        difficulties=data.difficulties,
+        limit=config.evaluation.limit,
+        language=data.language,
+    )
 
 
 def _scorers(config: TrainingConfig) -> list[tuple[ModelConfig, ModelConfig | None]]:
     own = config.evaluation
     found = [(config.scorer, config.reward_model)]
     return [*found, (own.scorer, own.reward_model)] if own.scorer is not None else found
-
-
-def _gain(scorer: str, before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> Gain:
-    """Pairs the samples that both runs have a score for."""
-    later = {row["sample_id"]: row["score"] for row in after}
-    pairs = [
-        (row["score"], later[row["sample_id"]], row["source_sha256"])
-        for row in before
-        if row["score"] is not None and later.get(row["sample_id"]) is not None
-    ]
-    differences = [score - earlier for earlier, score, _ in pairs]
-    return Gain(
-        scorer=scorer,
-        samples=len(pairs),
-        coverage=len(pairs) / len(before),
-        before=_mean([earlier for earlier, _, _ in pairs]),
-        after=_mean([score for _, score, _ in pairs]),
-        difference=_mean(differences),
-        ci95=mean_interval(differences, [source for _, _, source in pairs]) if pairs else None,
-    )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None

@@ -13,25 +13,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.config import BenchmarkConfig
 from src.errors import ConfigError, ModelError, OutputError
 from src.models.weights import resolve_revision
 from src.pipeline.output import exclusive
 from src.registry import check_params, load_class
 from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
 from src.training.clock import StepClock
-from src.training.config import TrainingConfig
+from src.training.config import POLICY, TrainingConfig
 from src.training.curve import draw_curve
 from src.training.dataset import ImageStore, Split, read_split
+from src.training.gain import Gain
 from src.training.grpo_settings import CHECKPOINTS, generations, grpo_config, prompts_per_generation
-from src.training.held_out import Gain, compare, rewriting_editor, trained, write_benchmark
 from src.training.policy import load_policy, lora_config, unsayable
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
 from src.training.show import Page
 from src.training.tasks.base import Example, Task
-from src.training.tasks.rewrite import RewriteTask
+from src.training.trackers import open_trackers
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -39,12 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLICY = "policy"
-"""Folder of the trained weights within `training.output_dir`."""
 HISTORY = "history.json"
 GAINS = "gains.json"
 _FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
 _FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
+LONGEST_COMPLETION = 1024
+"""Tokens, on held-out data, where neither evaluation nor training has a limit."""
 MEMORY_SETTINGS = (
     "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
     "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
@@ -101,10 +100,13 @@ def train(
         if not processes.end_and_is_first():
             return None
         _free_memory()
-        with loading_whole(arguments):
-            gains = _evaluate(config, arguments, task, split)
+        gains: list[Gain] = []
+        if config.evaluation.enabled and split.held_out:
+            with loading_whole(arguments):
+                longest = config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION
+                gains = task.gains(config, split.held_out, longest)
         _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
-        return TrainingOutcome(output_dir / POLICY, output_dir / HISTORY, gains)
+        return TrainingOutcome(config.training.policy_folder, output_dir / HISTORY, gains)
 
 
 def build_task(config: TrainingConfig) -> Task:
@@ -143,7 +145,7 @@ def _train(
             if trainer.is_world_process_zero():
                 _write_json(output_dir / HISTORY, trainer.state.log_history)
                 draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
-        trainer.save_model(str(output_dir / POLICY))
+        trainer.save_model(str(config.training.policy_folder))
 
 
 def _run(trainer: GRPOTrainer, start: StepStart, checkpoint: Path | None) -> None:
@@ -195,26 +197,6 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _evaluate(config: TrainingConfig, arguments: GRPOConfig, task: Task, split: Split) -> list[Gain]:
-    if not (config.evaluation.enabled and split.held_out and isinstance(task, RewriteTask)):
-        return []
-    folder = config.training.output_dir / "evaluation"
-    data, held_out = config.data, config.data.held_out
-    if not isinstance(held_out, str):
-        held_out = str(config.training.output_dir / "held_out.jsonl")
-        write_benchmark([example.subject for example in split.held_out], Path(held_out))
-    benchmark = BenchmarkConfig(
-        data_path=held_out,
-        categories=data.categories,
-        difficulties=data.difficulties,
-        limit=config.evaluation.limit,
-        language=data.language,
-    )
-    before = rewriting_editor(config, task.PROMPT, arguments.max_completion_length)
-    after = trained(before, config.training.output_dir / POLICY, is_adapter=config.policy.lora is not None)
-    return compare(config, benchmark, {"before": before, "after": after}, folder)
 
 
 def _free_memory() -> None:
@@ -273,8 +255,8 @@ def _set_aside(output_dir: Path) -> Path | None:
 
 
 def _pages(arguments: GRPOConfig, output_dir: Path) -> Page:
-    shows_pictures = "tensorboard" in (arguments.report_to or [])
-    return Page(output_dir / "shown", output_dir / CHECKPOINTS / "runs" / "pictures" if shows_pictures else None)
+    pictures = output_dir / CHECKPOINTS / "runs" / "pictures"
+    return Page(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
 
 
 def _write_json(path: Path, data: Any) -> None:

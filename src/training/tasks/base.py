@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -14,6 +14,8 @@ from src.models.base import ModelParams
 from src.rewards.base import NoParams
 
 if TYPE_CHECKING:
+    from src.training.config import TrainingConfig
+    from src.training.gain import Gain
     from src.training.rewards import RewardFunction, RewardSetting
 
 Subject = TypeVar("Subject")
@@ -77,3 +79,13 @@ class Task(ABC, Generic[Subject]):
         Raises:
             ConfigError: for whatever in the config does not suit the task.
         """
+
+    def gains(self, config: TrainingConfig, examples: Sequence[Example[Subject]], max_new_tokens: int) -> list[Gain]:
+        """What training changed on held-out examples, by each scorer; nothing where a task cannot tell.
+
+        Args:
+            config: Of a finished training, whose policy is saved.
+            examples: At least one.
+            max_new_tokens: Of a completion.
+        """
+        return []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from src.data.image import ImageError, content_hash, decode_image
+from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -15,6 +15,8 @@ from src.rewards.tags import read_rewrite
 from src.training.tasks.base import Example, Keep, Task, Unreadable
 
 if TYPE_CHECKING:
+    from src.training.config import TrainingConfig
+    from src.training.gain import Gain
     from src.training.rewards import RewardFunction, RewardSetting
 
 PROTOCOL = "rewrite"
@@ -42,7 +44,7 @@ class RewriteTask(Task[EditSample]):
         self._prompt = load_prompt(PROTOCOL, self.PROMPT, language)
 
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[EditSample] | BadSample]:
-        """From a benchmark file; a sample whose source cannot be decoded is a bad one."""
+        """From a benchmark file; a sample with a picture that cannot be decoded is a bad one."""
         for item in load_samples(path, selection):
             if isinstance(item, BadSample):
                 yield item
@@ -50,17 +52,19 @@ class RewriteTask(Task[EditSample]):
             try:
                 yield self._example(item, keep)
             except ImageError as error:
-                yield BadSample(item.sample_id, item.index, item.category, f"source image: {error}")
+                yield BadSample(item.sample_id, item.index, item.category, str(error))
 
     def _example(self, sample: EditSample, keep: Keep) -> Example[EditSample]:
-        data = sample.source.read_bytes()
-        decode_image(data)
-        reference = keep(sample.reference) if sample.reference else None
-        kept = replace(sample, source=keep(sample.source), reference=reference)
+        kept = replace(
+            sample,
+            source=_kept("source", sample.source, keep),
+            reference=_kept("reference", sample.reference, keep) if sample.reference else None,
+            preliminary=_kept("preliminary", sample.preliminary, keep) if sample.preliminary else None,
+        )
         system, user = self._prompt.render(edit_instruction=sample.instruction)
         return Example(
             example_id=sample.sample_id,
-            source_sha256=content_hash(data),
+            source_sha256=content_hash(kept.source.read_bytes()),
             category=sample.category,
             request=sample.instruction,
             system=system,
@@ -79,9 +83,26 @@ class RewriteTask(Task[EditSample]):
 
         return EditRewards(self, setting)
 
+    def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
+        """By the benchmark, with the policy in front of the editor."""
+        from src.training.held_out import compare_edits
+
+        return compare_edits(config, self.PROMPT, examples, max_new_tokens)
+
+
+def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:
+    try:
+        image.decode()
+        return keep(image)
+    except ImageError as error:
+        raise ImageError(f"{name} image: {error}") from error
+
 
 class CritiqueTask(RewriteTask):
-    """Second pass: source image, the editor's first attempt and the instruction in; what to draw on the attempt out."""
+    """Second pass: source image, a first attempt and the instruction in; what to draw on the attempt out.
+
+    The attempt is the sample's `preliminary`, or else what the editor makes of the user's own words.
+    """
 
     PROMPT: ClassVar[str] = "second_pass"
 

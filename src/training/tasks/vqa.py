@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,6 +16,8 @@ from src.rewards.tags import read_answer
 from src.training.tasks.base import Example, Keep, Task, Unreadable
 
 if TYPE_CHECKING:
+    from src.training.config import TrainingConfig
+    from src.training.gain import Gain
     from src.training.rewards import RewardFunction, RewardSetting
 
 PROTOCOL = "vqa"
@@ -84,3 +86,10 @@ class VQATask(Task[Question]):
         from src.training.answer_rewards import AnswerRewards
 
         return AnswerRewards(self, setting)
+
+    def gains(self, config: TrainingConfig, examples: Sequence[Example[Question]], max_new_tokens: int) -> list[Gain]:
+        """By the scorers of the training and of the evaluation, on greedy answers."""
+        from src.training.answer_rewards import completion_scorers
+        from src.training.held_out_answers import compare_answers
+
+        return compare_answers(config, completion_scorers(config), examples[: config.evaluation.limit], max_new_tokens)

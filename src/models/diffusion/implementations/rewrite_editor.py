@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
-from src.errors import ModelError
 from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.dialogue import LabelledImage, Question, Reply
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.models.weights import pinned, resolve_revision
+from src.models.trained_policy import trained_policy
+from src.models.weights import resolve_revision
 from src.registry import build, check_params, load_class
 
 logger = logging.getLogger(__name__)
@@ -201,36 +201,19 @@ def _editor_class(inner: InnerEditor) -> type[BaseDiffusionModel]:
 
 
 def _load_policy(params: Any) -> Qwen3VLRewardModel:
-    """Any vision-language checkpoint answers questions; the judge's class does so in batches and spares no care."""
-    policy = Qwen3VLRewardModel(
-        {
-            "model_name": params.policy,
-            "revision": params.revision,
-            "trust_remote_code": params.trust_remote_code,
-            "device": params.device,
-            "dtype": params.dtype,
-            "image_max_side": params.image_max_side,
-            "max_new_tokens": params.max_new_tokens,
-            "temperature": params.temperature,
-            "seed": params.seed,
-            "batch_size": params.batch_size,
-        }
-    )
-    if params.adapter is not None:
-        policy.model = _with_adapter(policy.model, params.adapter)
-    return policy
-
-
-def _with_adapter(model: Any, adapter: str) -> Any:
-    from peft import PeftModel
-
-    try:
-        adapted = PeftModel.from_pretrained(model, adapter, **pinned(adapter))
-    except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
-        raise ModelError(
-            f"the adapter {adapter} does not load onto the policy; was it trained for it? ({error})"
-        ) from error
-    return adapted.merge_and_unload()
+    settings = {
+        "model_name": params.policy,
+        "revision": params.revision,
+        "trust_remote_code": params.trust_remote_code,
+        "device": params.device,
+        "dtype": params.dtype,
+        "image_max_side": params.image_max_side,
+        "max_new_tokens": params.max_new_tokens,
+        "temperature": params.temperature,
+        "seed": params.seed,
+        "batch_size": params.batch_size,
+    }
+    return trained_policy(settings, params.adapter)
 
 
 def _instruction(reply: Reply) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
-from src.models.device import pick_device, pick_dtype
+from src.models.device import own_gpus, pick_device, pick_dtype
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
@@ -257,7 +257,7 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
 
         if self.device != "cuda":
             return {}
-        chosen = self.params.device_ids or (range(torch.cuda.device_count()) if self.params.device == "auto" else [0])
+        chosen = self.params.device_ids or (own_gpus() if self.params.device == "auto" else [0])
         if len(chosen) == 1:
             self.device = f"cuda:{chosen[0]}"
             return {}

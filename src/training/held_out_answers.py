@@ -1,0 +1,157 @@
+"""Before and after: held-out questions, answered greedily by the policy as it was and as it is now."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.data.questions import Question
+from src.models.reward.dialogue import LabelledImage
+from src.models.reward.dialogue import Question as Prompt
+from src.models.trained_policy import trained_policy
+from src.models.weights import resolve_revision
+from src.pipeline.keys import digest
+from src.rewards.base import Completion, CompletionScorer
+from src.training.config import TrainingConfig
+from src.training.gain import Gain, Scored, paired_gain
+from src.training.tasks.base import Example
+
+logger = logging.getLogger(__name__)
+
+Answers = dict[str, str | None]
+"""The completion of each example, by id; None where the policy failed."""
+
+
+def compare_answers(
+    config: TrainingConfig,
+    scorers: Sequence[CompletionScorer],
+    examples: Sequence[Example[Question]],
+    max_new_tokens: int,
+) -> list[Gain]:
+    """Asks both policies all questions; `evaluation/answers.jsonl` holds what they said and what it was worth.
+
+    Answers are kept as they come, and are not asked for again after a break.
+
+    Args:
+        config: Of a finished training.
+        scorers: What the answers are worth.
+        examples: The held-out questions.
+        max_new_tokens: Of an answer.
+    """
+    folder = config.training.output_dir / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    said = {
+        name: _answers(policy, examples, folder / f"{name}_answers.jsonl")
+        for name, policy in _policies(config, max_new_tokens).items()
+    }
+    scores = [{name: _scored(scorer, examples, answers) for name, answers in said.items()} for scorer in scorers]
+    _write(folder / "answers.jsonl", examples, said, scores[0])
+    return [paired_gain(type(scorer).__name__, **runs) for scorer, runs in zip(scorers, scores, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """What `trained_policy` takes."""
+
+    params: dict[str, Any]
+    adapter: str | None = None
+
+    def keys(self, examples: Sequence[Example[Question]]) -> dict[str, str]:
+        """By example id, what changes with all that an answer depends on."""
+        settings = [
+            resolve_revision(self.params["model_name"], self.params["revision"]),
+            resolve_revision(self.adapter) if self.adapter is not None else None,
+            self.params["max_new_tokens"],
+            self.params["image_max_side"],
+        ]
+        return {one.example_id: digest([settings, one.system, one.user, one.source_sha256]) for one in examples}
+
+
+def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, _Policy]:
+    own, trained = config.policy, str(config.training.policy_folder)
+    params = {
+        "model_name": own.model,
+        "revision": own.revision,
+        "trust_remote_code": own.trust_remote_code,
+        "dtype": own.dtype,
+        "image_max_side": own.image_max_side,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": config.evaluation.batch_size,
+    }
+    if own.lora is not None:
+        return {"before": _Policy(params), "after": _Policy(params, trained)}
+    return {"before": _Policy(params), "after": _Policy(params | {"model_name": trained, "revision": None})}
+
+
+def _answers(policy: _Policy, examples: Sequence[Example[Question]], path: Path) -> Answers:
+    """From the file, or from the policy, whose answers go there."""
+    keys = policy.keys(examples)
+    known = dict(_stored(path))
+    missing = [one for one in examples if keys[one.example_id] not in known]
+    if missing:
+        with path.open("a", encoding="utf-8") as file:
+            for example, text in _ask(policy, missing):
+                known[keys[example.example_id]] = text
+                file.write(json.dumps([keys[example.example_id], text], ensure_ascii=False) + "\n")
+                file.flush()
+    return {name: known.get(key) for name, key in keys.items()}
+
+
+def _ask(policy: _Policy, examples: Sequence[Example[Question]]) -> Iterator[tuple[Example[Question], str]]:
+    """The answers as they come; a question that fails has none."""
+    logger.info("asking %s %d held-out questions", policy.adapter or policy.params["model_name"], len(examples))
+    model = trained_policy(policy.params, policy.adapter)
+    model.load_to_gpu()
+    size = model.batch_size
+    for start in range(0, len(examples), size):
+        batch = examples[start : start + size]
+        for example, reply in zip(batch, model.ask([_prompt(one) for one in batch]), strict=True):
+            if reply.error is None:
+                yield example, reply.text
+            else:
+                logger.warning("%s has no answer: %s", example.example_id, reply.error)
+    model.unload_from_gpu()
+
+
+def _stored(path: Path) -> Iterator[tuple[str, str]]:
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                key, text = json.loads(line)
+            except ValueError:  # a kill left half a line
+                continue
+            yield key, text
+
+
+def _prompt(example: Example[Question]) -> Prompt:
+    images = tuple(LabelledImage("", image.decode()) for image in example.images)
+    return Prompt(example.system, images, example.user)
+
+
+def _scored(scorer: CompletionScorer, examples: Sequence[Example[Question]], answers: Answers) -> list[Scored]:
+    answered = {name: text for name, text in answers.items() if text is not None}
+    truths = {one.example_id: one.subject.answer for one in examples}
+    verdicts = scorer.score_completions([Completion(text, truths[name]) for name, text in answered.items()])
+    scores = {name: verdict.score for name, verdict in zip(answered, verdicts, strict=True)}
+    return [Scored(one.example_id, one.source_sha256, scores.get(one.example_id)) for one in examples]
+
+
+def _write(
+    path: Path, examples: Sequence[Example[Question]], said: Mapping[str, Answers], scored: Mapping[str, list[Scored]]
+) -> None:
+    """One line a question: what each policy said, and what it was worth."""
+    with path.open("w", encoding="utf-8") as file:
+        for place, example in enumerate(examples):
+            line: dict[str, Any] = {
+                "id": example.example_id,
+                "category": example.category,
+                "question": example.request,
+                "answer": example.subject.answer,
+            }
+            for name, answers in said.items():
+                line[name] = {"completion": answers[example.example_id], "score": scored[name][place].score}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
