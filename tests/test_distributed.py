@@ -37,6 +37,7 @@ def trained(folder: Path, launch: Sequence[str], processes: int, **environment: 
     """The output directory of a finished run."""
     settings = {
         "training.output_dir": str(folder),
+        "training.patience": "0",
         "training.show_every": "0",
         "training.grpo.max_steps": str(STEPS),
         "training.grpo.per_device_train_batch_size": str(ROWS // processes),
@@ -102,9 +103,7 @@ def test_two_copies_of_the_policy_train_as_one_does(alone: Path, tmp_path: Path)
     assert_same_training(alone, trained(tmp_path, TWO, 2))
 
 
-def test_a_policy_sharded_by_fsdp_trains_as_a_whole_one_does_beside_a_whole_editor_and_judge(
-    alone: Path, tmp_path: Path
-) -> None:
+def test_a_policy_sharded_by_fsdp_trains_as_a_whole_one_does(alone: Path, tmp_path: Path) -> None:
     settings = yaml.safe_load((ROOT / "configs/accelerate/fsdp.yaml").read_text(encoding="utf-8"))["fsdp_config"]
     sharded = {name.upper(): str(value) for name, value in settings.items()}
     assert sharded["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "True", (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
-
-_FSDP_EFFICIENT_LOADING = "FSDP_CPU_RAM_EFFICIENT_LOADING"
 
 
 @dataclass(frozen=True)
@@ -63,22 +60,18 @@ class Processes:
 
 @contextmanager
 def loading_whole(arguments: GRPOConfig) -> Iterator[None]:
-    """Models that are loaded meanwhile are whole in every process, however the policy is sharded.
+    """Models that are loaded meanwhile are whole in every process, even if ZeRO-3 shards the policy.
 
-    transformers (5.23) goes by two settings of the process as a whole: with ZeRO-3 it partitions every model that is
-    loaded, and with FSDP and `fsdp_cpu_ram_efficient_loading` only the first process gets weights. An editor or a judge
-    would then fail, or draw and judge with empty weights.
+    By a setting of the process as a whole, transformers (5.23) partitions every model that is loaded beside it, and an
+    editor or judge without the trainer around it cannot use its parts.
     """
     from transformers.integrations import deepspeed
 
     plugin = arguments.deepspeed_plugin
     sharding = getattr(arguments, "hf_deepspeed_config", None) or plugin.dschf if plugin else None
-    efficient = os.environ.pop(_FSDP_EFFICIENT_LOADING, None)
     deepspeed.unset_hf_deepspeed_config()
     try:
         yield
     finally:
         if sharding is not None:
             deepspeed.set_hf_deepspeed_config(sharding)
-        if efficient is not None:
-            os.environ[_FSDP_EFFICIENT_LOADING] = efficient

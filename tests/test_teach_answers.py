@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.miniature.train_answering import POLICY, teach_answers
+from src.miniature.teach_answers import POLICY, teach_answers
 from src.rewards.tags import THINK_TAGS
 
 

@@ -1,0 +1,69 @@
+"""Teaching the shipped policy to criticise first attempts, for two steps; and the tasks it is trained on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from src.data.loader import load_samples
+from src.data.sample import EditSample
+from src.data.selection import Selection
+from src.miniature.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
+from src.miniature.short_lessons import POLICY, collated
+from src.miniature.teach_critique import SATISFIED, SATISFIED_SHARE, draw_lesson, teach_critique
+from src.rewards.base import EditedSample
+from src.rewards.oracle_score import OracleScore
+from src.rewards.prompts import load_prompt
+from src.rewards.tags import read_rewrite
+
+
+def test_the_taught_policy_is_saved_with_the_prompt_as_one_token(tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    losses = teach_critique(POLICY, tmp_path / "policy", steps=2)
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "policy")
+    tokenizer = AutoProcessor.from_pretrained(tmp_path / "policy").tokenizer
+    system, _ = load_prompt("rewrite", "second_pass", "en").render(edit_instruction="")
+    assert len(losses) == 2
+    assert len(tokenizer(system)["input_ids"]) == 1
+    assert len(tokenizer([system, ""])["input_ids"][1]) == 0, "the padding of the lessons was saved with the tokenizer"
+    assert model.get_input_embeddings().num_embeddings == len(tokenizer)
+
+
+def test_every_critique_is_well_formed_and_one_of_a_finished_attempt_leaves_it_alone() -> None:
+    rng = random.Random(0)
+    lessons = [draw_lesson(rng) for _ in range(200)]
+    assert not [lesson for lesson in lessons if read_rewrite(lesson.completion).problems]
+    done = [lesson for lesson in lessons if not np.array_equal(*lesson.pictures)]
+    assert {lesson.completion for lesson in done} == {SATISFIED.completion()}
+    undone = [lesson for lesson in lessons if np.array_equal(*lesson.pictures)]
+    satisfied = sum(lesson.completion == SATISFIED.completion() for lesson in undone) / len(undone)
+    assert abs(satisfied - SATISFIED_SHARE) < 0.12
+
+
+def test_only_the_completion_of_a_lesson_is_taught_and_both_pictures_are_shown() -> None:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(POLICY)
+    rng = random.Random(0)
+    lessons = [draw_lesson(rng) for _ in range(3)]
+    batch = collated(processor, lessons)
+    for lesson, tokens, labels in zip(lessons, batch["input_ids"], batch["labels"], strict=True):
+        taught = processor.tokenizer.decode(tokens[labels != -100])
+        assert taught == lesson.completion + processor.tokenizer.eos_token
+        assert (tokens == processor.image_token_id).sum() == 2 * 16
+    assert batch["image_grid_thw"].tolist() == [[1, 8, 8]] * 6
+
+
+def test_the_shipped_tasks_bring_attempts_that_the_oracle_calls_failed_and_no_rule_prevails() -> None:
+    samples = [one for one in load_samples(str(SHIPPED_PATH), Selection()) if isinstance(one, EditSample)]
+    assert len(samples) == SHIPPED_COUNT
+    assert max(Counter(one.family for one in samples).values()) <= LARGEST_SHARE * SHIPPED_COUNT
+    attempts = [one.preliminary.decode() for one in samples if one.preliminary]
+    verdicts = OracleScore({}).score(
+        [EditedSample(one, one.source.decode(), attempt) for one, attempt in zip(samples, attempts, strict=True)]
+    )
+    assert all(verdict.score is not None and verdict.score < FAILED for verdict in verdicts)
