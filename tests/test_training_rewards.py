@@ -28,9 +28,12 @@ GOOD = "<CoT>think</CoT><Re_edit>paint {}</Re_edit>"
 class Bench:
     """A reward function over three samples, called as TRL calls it."""
 
-    def __init__(self, config: TrainingConfig, data: Path, folder: Path, pages: Page | None = None) -> None:
+    def __init__(
+        self, config: TrainingConfig, data: Path, folder: Path, pages: Page | None = None, elsewhere: Any = ()
+    ) -> None:
         self.task = build_task(config)
-        self.rewards: RewardFunction = self.task.rewards(RewardSetting(config, folder / "record", pages))
+        setting = RewardSetting(config, folder / "record", pages, gathered=lambda found: [*found, *elsewhere])
+        self.rewards: RewardFunction = self.task.rewards(setting)
         store = ImageStore(folder / "images")
         found = list(self.task.examples(str(data), Selection(), store.keep))
         self.examples: list[Example] = [one for one in found if isinstance(one, Example)]
@@ -66,6 +69,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
         task: str = "src.training.tasks.rewrite.RewriteTask",
         pages: Page | None = None,
         data: Path = data,
+        elsewhere: Any = (),
     ) -> Bench:
         config = parse_training_config(
             {
@@ -81,7 +85,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
             },
             "test",
         )
-        made.append(Bench(config, data, tmp_path, pages))
+        made.append(Bench(config, data, tmp_path, pages, elsewhere))
         return made[-1]
 
     yield make
@@ -230,6 +234,20 @@ def test_samples_whose_first_attempt_fails_are_left_out_and_too_many_stop_the_ru
     assert len(make_bench(task=task, editor={"break_on": "<b>wish 1</b>"}).examples) == 2
     with pytest.raises(DataError, match="out of paint"):
         make_bench(task=task, editor={"break_on": "<b>wish 1</b>"}, training={"most_failures": 0.1})
+
+
+def test_a_sample_whose_first_attempt_failed_in_another_process_is_left_out_in_this_one_as_well(
+    make_bench: Callable[..., Bench],
+) -> None:
+    names = [example.example_id for example in make_bench().examples]
+    bench = make_bench(task="src.training.tasks.rewrite.CritiqueTask", elsewhere=[(names[1], "out of paint")])
+    assert [example.example_id for example in bench.examples] == [names[0], names[2]]
+
+
+def test_a_process_stops_with_another_that_has_to(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(elsewhere=["the judge is gone"])
+    with pytest.raises(TrainingStopped, match="the judge is gone"):
+        bench([GOOD.format(1)])
 
 
 def test_every_completion_is_recorded_and_a_step_done_again_replaces_its_own(make_bench: Callable[..., Bench]) -> None:

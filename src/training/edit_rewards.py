@@ -73,23 +73,24 @@ class CritiqueRewards(EditRewards):
             DataError: when the editor failed on more than `training.most_failures` of them.
         """
         attempts = self._first_attempts(examples)
-        prepared: list[Example] = []
-        failures: list[str] = []
-        for example, attempt in zip(examples, attempts, strict=True):
-            if isinstance(attempt, EditFailure):
-                failures.append(f"{example.example_id}: {attempt.reason}")
-            else:
-                prepared.append(replace(example, images=(example.images[0], attempt)))
-        if failures:
-            logger.warning(
-                "%d samples are left out, as their first edit failed: %s", len(failures), "; ".join(failures)
-            )
-        if len(failures) > self.setting.config.training.most_failures * len(examples):
+        failures = [
+            (example.example_id, attempt.reason)
+            for example, attempt in zip(examples, attempts, strict=True)
+            if isinstance(attempt, EditFailure)
+        ]
+        failed = dict(self.setting.gathered(failures))
+        reasons = [f"{name}: {reason}" for name, reason in failed.items()]
+        if len(failed) > self.setting.config.training.most_failures * len(examples):
             raise DataError(
-                f"the editor failed on {len(failures)} of {len(examples)} samples: "
-                f"{'; '.join(failures[:SHOWN_FAILURES])}"
+                f"the editor failed on {len(failed)} of {len(examples)} samples: {'; '.join(reasons[:SHOWN_FAILURES])}"
             )
-        return prepared
+        if failed:
+            logger.warning("%d samples are left out, as their first edit failed: %s", len(failed), "; ".join(reasons))
+        return [
+            replace(example, images=(example.images[0], attempt))
+            for example, attempt in zip(examples, attempts, strict=True)
+            if not isinstance(attempt, EditFailure) and example.example_id not in failed
+        ]
 
     def _first_attempts(self, examples: Sequence[Example]) -> list[LazyImage | EditFailure]:
         """Those that the data bring; the others are made now and recorded, so that a resume finds them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -40,13 +40,14 @@ class Processes:
 
             wait_for_everyone()
 
-    def first_problem(self, problem: str | None) -> str | None:
-        """The first problem that any process has, for all: one that stopped alone would leave the others waiting."""
+    def gathered(self, found: list[Any]) -> list[Any]:
+        """What all processes have found, for all: one that decided alone would leave the others waiting."""
         if self.count == 1:
-            return problem
+            return found
         from accelerate.utils import gather_object
 
-        return next((found for found in gather_object([problem]) if found is not None), None)
+        everything: list[Any] = gather_object(found)
+        return everything
 
     def end_and_is_first(self) -> bool:
         """Parts the processes; what follows is done by the first alone, however long it takes."""

@@ -41,8 +41,8 @@ class RewardSetting:
     pages: Page | None = None
     """Shows chosen steps; None in all processes but the first."""
     clock: StepClock = field(default_factory=StepClock)
-    agree: Callable[[str | None], str | None] = lambda problem: problem
-    """Makes the processes of a run stop together: every one gets the first problem of any."""
+    gathered: Callable[[list[Any]], list[Any]] = lambda found: found
+    """Makes the processes of a run decide alike: each gets what all of them have found."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class RewardFunction(ABC):
         readings, problems = self._read(texts, example_id)
         self._metrics = {"seconds/parse": time.perf_counter() - started}
         outcomes, problem = self._settle(readings)
-        if stopped := self.setting.agree(problem):
-            raise TrainingStopped(stopped)
+        if problems_of_all := self.setting.gathered([problem] if problem else []):
+            raise TrainingStopped(problems_of_all[0])
         rows = self._rows(texts, example_id, readings, outcomes, problems, trainer_state.global_step + 1)
         self.record.add_completions(rows)
         self._metrics["seconds/reward"] = time.perf_counter() - started

@@ -89,7 +89,7 @@ def train(
         folder=output_dir / "record" / processes.folder,
         pages=_pages(arguments, output_dir) if processes.is_first else None,
         clock=StepClock(),
-        agree=processes.first_problem,
+        gathered=processes.gathered,
     )
     rewards = task.rewards(setting)
     if config.policy.lora is not None:
