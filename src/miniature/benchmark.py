@@ -20,7 +20,7 @@ from src.errors import ConfigError
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
 
 BENCHMARK_SEEDS = range(0, 1_000_000)
-"""Seeds of edits that no model is trained on."""
+"""Seeds of edits that no shipped model is trained on; the tasks for GRPO runs are among them, in files of their own."""
 
 HELD_OUT_SEEDS = range(500_000, 1_000_000)
 """The part of BENCHMARK_SEEDS that model cards measure on; no benchmark file takes seeds from it."""
