@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.models.reward import exact_expected_score
-from src.models.reward.exact_expected_score import NumberTokens, expected_score
+from src.models.reward.exact_expected_score import NextTokens, NumberTokens, ReadOn, expected_score
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.reward.score_start import score_start
 from tests.tiny_judges import dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
@@ -46,19 +45,28 @@ def test_the_score_of_a_very_long_reply_is_found_at_once() -> None:
     assert score_start("score " * 20_000 + " " * 20_000 + "Score: 7") is not None
 
 
-def table(model: Qwen3VLRewardModel, distributions: dict[str, dict[str, float]]) -> Callable[[list[int], int], Any]:
+def table(model: Qwen3VLRewardModel, distributions: dict[str, dict[str, float]]) -> NextTokens:
     """A model that after these texts continues with these probabilities, and else ends."""
     import torch
 
     tokenizer = model.processor.tokenizer
 
-    def next_tokens(start: list[int], count: int) -> Any:
-        rows = torch.zeros(count, len(tokenizer))
-        for row in range(count):
-            text = tokenizer.decode(start[: len(start) - count + row + 1])
-            for word, probability in distributions.get(text, {"<|im_end|>": 1.0}).items():
-                rows[row, tokenizer.convert_tokens_to_ids(word)] = probability
-        return rows
+    def after(tokens: list[int]) -> torch.Tensor:
+        found = torch.zeros(len(tokenizer))
+        for word, probability in distributions.get(tokenizer.decode(tokens), {"<|im_end|>": 1.0}).items():
+            found[tokenizer.convert_tokens_to_ids(word)] = probability
+        return found
+
+    def next_tokens(start: list[int]) -> tuple[torch.Tensor, ReadOn]:
+        def read_on(continuations: list[list[int]]) -> torch.Tensor:
+            return torch.stack(
+                [
+                    torch.stack([after(start + some[: place + 1]) for place in range(len(some))])
+                    for some in continuations
+                ]
+            )
+
+        return after(start), read_on
 
     return next_tokens
 
@@ -130,6 +138,6 @@ def test_the_expected_score_is_that_of_the_models_own_probabilities(
     mean = sum(value * weight for value, weight in pairs) / sum(weight for _, weight in pairs)
     with dictated(model, ids(model, "Score: 8.5")):
         (reply,) = model.ask([question()])
-    assert reply.expected_score == pytest.approx(mean, rel=1e-3)
+    assert reply.expected_score == pytest.approx(mean, rel=1e-4)
     with dictated(model, ids(model, "no idea")):
         assert model.ask([question()])[0].expected_score is None

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import torch
 
 LEAST_PROBABILITY = 0.01
-"""Whole numbers less probable than this are left out; each further one costs a pass over the prompt."""
+"""Whole numbers less probable than this are left out."""
 
-NextTokens = Callable[[list[int], int], "torch.Tensor"]
-"""Given the first tokens of a reply and a count n: the probabilities (n × vocabulary) of what follows the last n."""
+ReadOn = Callable[[list[list[int]]], "torch.Tensor"]
+"""Given k continuations of n tokens each: the probabilities (k × n × vocabulary) of what follows each token."""
+NextTokens = Callable[[list[int]], tuple["torch.Tensor", ReadOn]]
+"""Given the first tokens of a reply: the probabilities (vocabulary) of what follows, and how to read on (used once)."""
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -77,19 +79,21 @@ def expected_score(
     position = _score_position(reply, tokenizer)
     if position is None:
         return None
-    before = list(reply[:position])
-    first = next_tokens(before, 1)[0]
+    first, read_on = next_tokens(list(reply[:position]))
     weights: list[tuple[float, float]] = []
+    digits: list[tuple[str, float, int]] = []
     for text, tokens in numbers.digits.items():
         probability = _sum(first, tokens)
         if probability < LEAST_PROBABILITY or not _is_whole(text, high):
             continue
         if len(text) > 1:
             weights.append((float(text), probability))
-            continue
-        likeliest = max(tokens, key=lambda token: float(first[token]))
-        after = next_tokens([*before, likeliest, numbers.point], 2)
-        weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high)]
+        else:
+            digits.append((text, probability, max(tokens, key=lambda token: float(first[token]))))
+    if digits:
+        after_all = read_on([[token, numbers.point] for _, _, token in digits])
+        for (text, probability, _), after in zip(digits, after_all, strict=True):
+            weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high)]
     return _mean((value, weight) for value, weight in weights if low <= value <= high)
 
 

@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
@@ -16,9 +17,12 @@ from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, pick_dtype
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
-from src.models.reward.exact_expected_score import NumberTokens, expected_score
+from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
 from src.models.weights import is_local, pinned
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         """With a temperature: what the draws start from, together with question and attempt."""
         score_mode: Literal["text", "expected"] = "text"
         """`expected` adds the mean over the score's probabilities to each reply (`exact_expected_score.py` has the
-        formula), for two or more further passes over the prompt."""
+        formula), for one further pass over the prompt."""
         compare_with_original: bool = True
         """Show the source image before the edit."""
         image_max_side: int | None = pydantic.Field(None, ge=28)
@@ -170,17 +174,27 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
     def _expected_score(self, question: Question, reply: list[int]) -> float | None:
         if self._numbers is None:
             return None
+        prompt = self.encode([question])
+        low, high = question.score_range
+        return expected_score(
+            reply, self.processor.tokenizer, self._numbers, partial(self._next_tokens, prompt), low, high
+        )
+
+    def _next_tokens(self, prompt: Any, start: list[int]) -> tuple[torch.Tensor, ReadOn]:
+        """One pass over prompt and start; what is read on from there uses its keys and values."""
         import torch
 
-        prompt = self.encode([question])
+        with torch.inference_mode():
+            read = self.model(**_lengthened(prompt, start), logits_to_keep=1, use_cache=True)
 
-        def next_tokens(start: list[int], count: int) -> torch.Tensor:
+        def read_on(continuations: list[list[int]]) -> torch.Tensor:
+            read.past_key_values.batch_repeat_interleave(len(continuations))
+            tokens = torch.tensor(continuations, device=self.model.device)
             with torch.inference_mode():
-                logits = self.model(**_lengthened(prompt, start), logits_to_keep=count).logits
-            return logits[0, -count:].float().softmax(dim=-1).cpu()
+                logits = self.model(input_ids=tokens, past_key_values=read.past_key_values, use_cache=True).logits
+            return logits.float().softmax(dim=-1).cpu()
 
-        low, high = question.score_range
-        return expected_score(reply, self.processor.tokenizer, self._numbers, next_tokens, low, high)
+        return read.logits[0, -1].float().softmax(dim=-1).cpu(), read_on
 
     def encode(self, questions: Sequence[Question]) -> Any:
         """The model's inputs for a batch of questions: token ids (questions × longest prompt, padded left), pixels."""
