@@ -32,6 +32,14 @@ def _build(section: ModelConfig, where: str) -> CompletionScorer:
     return scorer_class(section.params)  # type: ignore[call-arg]
 
 
+def score_texts(scorer: CompletionScorer, completions: list[Completion]) -> list[Verdict]:
+    """One verdict a text, in order; a scorer that fails has judged none of them."""
+    try:
+        return scorer.score_completions(completions)
+    except Exception as error:  # a plug-in may fail in any way
+        return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(completions)
+
+
 class AnswerRewards(RewardFunction):
     """The reward of an answer.
 
@@ -53,7 +61,9 @@ class AnswerRewards(RewardFunction):
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
         """Scores all completions at once; the same text of the same question is recorded once."""
         started = time.perf_counter()
-        verdicts = self._scored([Completion(one.completion, one.example.subject.answer) for one in readings])
+        verdicts = score_texts(
+            self._scorer, [Completion(one.completion, one.example.subject.answer) for one in readings]
+        )
         self.count({"seconds/judge": time.perf_counter() - started})
         outcomes = []
         for reading, verdict in zip(readings, verdicts, strict=True):
@@ -61,9 +71,3 @@ class AnswerRewards(RewardFunction):
             self.record.add_verdict(key, verdict)
             outcomes.append(Outcome(verdict, verdict_key=key))
         return outcomes
-
-    def _scored(self, completions: list[Completion]) -> list[Verdict]:
-        try:
-            return self._scorer.score_completions(completions)
-        except Exception as error:  # a plug-in may fail in any way; the completions are masked, training goes on
-            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(completions)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.data.image import content_hash
 from src.data.questions import Question
 from src.models.reward.dialogue import LabelledImage
 from src.models.reward.dialogue import Question as Prompt
@@ -16,6 +17,7 @@ from src.models.trained_policy import trained_policy
 from src.models.weights import resolve_revision
 from src.pipeline.keys import digest
 from src.rewards.base import Completion, CompletionScorer
+from src.training.answer_rewards import score_texts
 from src.training.config import TrainingConfig
 from src.training.gain import Gain, Scored, paired_gain
 from src.training.tasks.base import Example
@@ -62,13 +64,13 @@ class _Policy:
 
     def keys(self, examples: Sequence[Example[Question]]) -> dict[str, str]:
         """By example id, what changes with all that an answer depends on."""
-        settings = [
-            resolve_revision(self.params["model_name"], self.params["revision"]),
-            resolve_revision(self.adapter) if self.adapter is not None else None,
-            self.params["max_new_tokens"],
-            self.params["image_max_side"],
-        ]
-        return {one.example_id: digest([settings, one.system, one.user, one.source_sha256]) for one in examples}
+        settings = {
+            **self.params,
+            "model_name": resolve_revision(self.params["model_name"], self.params["revision"]),
+            "adapter": resolve_revision(self.adapter) if self.adapter is not None else None,
+            "batch_size": None,  # changes no answer
+        }
+        return {one.example_id: digest([settings, one.system, one.user, _hashes(one)]) for one in examples}
 
 
 def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, _Policy]:
@@ -96,7 +98,8 @@ def _answers(policy: _Policy, examples: Sequence[Example[Question]], path: Path)
         with path.open("a", encoding="utf-8") as file:
             for example, text in _ask(policy, missing):
                 known[keys[example.example_id]] = text
-                file.write(json.dumps([keys[example.example_id], text], ensure_ascii=False) + "\n")
+                # The line break comes first: a kill may have left half a line.
+                file.write("\n" + json.dumps([keys[example.example_id], text], ensure_ascii=False))
                 file.flush()
     return {name: known.get(key) for name, key in keys.items()}
 
@@ -122,7 +125,7 @@ def _stored(path: Path) -> Iterator[tuple[str, str]]:
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 key, text = json.loads(line)
-            except ValueError:  # a kill left half a line
+            except ValueError:
                 continue
             yield key, text
 
@@ -132,10 +135,14 @@ def _prompt(example: Example[Question]) -> Prompt:
     return Prompt(example.system, images, example.user)
 
 
+def _hashes(example: Example[Question]) -> list[str]:
+    return [content_hash(image.read_bytes()) for image in example.images]
+
+
 def _scored(scorer: CompletionScorer, examples: Sequence[Example[Question]], answers: Answers) -> list[Scored]:
     answered = {name: text for name, text in answers.items() if text is not None}
     truths = {one.example_id: one.subject.answer for one in examples}
-    verdicts = scorer.score_completions([Completion(text, truths[name]) for name, text in answered.items()])
+    verdicts = score_texts(scorer, [Completion(text, truths[name]) for name, text in answered.items()])
     scores = {name: verdict.score for name, verdict in zip(answered, verdicts, strict=True)}
     return [Scored(one.example_id, one.source_sha256, scores.get(one.example_id)) for one in examples]
 
