@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -43,6 +44,8 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
     import torch
     from trl import GRPOConfig
 
+    # TRL 1.16 uses names that transformers 5.23 is about to drop: nothing that a user could change.
+    warnings.filterwarnings("ignore", r"`\w*gradient_checkpointing\w*` is deprecated", FutureWarning)
     hints = typing.get_type_hints(GRPOConfig)
     known = [field.name for field in dataclasses.fields(GRPOConfig) if field.init]
     given = {name: _checked(name, value, known, hints) for name, value in settings.grpo.items()}
