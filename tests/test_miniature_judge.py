@@ -171,7 +171,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_judge.write_judge", kill)
+        patch.setattr("src.miniature.train_judge.write_chat_model", kill)
         with pytest.raises(KeyboardInterrupt):
             make_judge(RECIPE, tmp_path, editor=None, export_every=3)
     assert make_judge(RECIPE, tmp_path, editor=None) == trained["losses"][2:]

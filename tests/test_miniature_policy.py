@@ -182,7 +182,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_policy.write_policy", kill)
+        patch.setattr("src.miniature.train_policy.write_chat_model", kill)
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path, export_every=3)
     assert trained(tmp_path) == short_training["losses"][2:]

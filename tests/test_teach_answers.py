@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.miniature.teach_answers import POLICY, teach_answers
+from src.miniature.short_lessons import POLICY
+from src.miniature.teach_answers import teach_answers
 from src.rewards.tags import THINK_TAGS
 
 

@@ -6,6 +6,8 @@ import base64
 import binascii
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +108,15 @@ def decode_image(data: bytes) -> Image.Image:
         raise ImageError(f"decompression bomb: {error}") from error
     except Exception as error:  # Pillow's plug-ins raise every kind of error on hostile files
         raise ImageError(f"not a readable image: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Lets an `ImageError` within the block say which of a sample's images is at fault."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{name} image: {error}") from error
 
 
 def image_kind(data: bytes) -> str:

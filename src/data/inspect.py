@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.markup import escape
 from rich.table import Table
 
-from src.data.image import ImageError, content_hash, decode_image, image_kind
+from src.data.image import ImageError, content_hash, decode_image, image_kind, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -101,11 +101,9 @@ def _until_it_breaks(
 
 def _check_further_images(sample: EditSample) -> None:
     for name, image in (("reference", sample.reference), ("preliminary", sample.preliminary)):
-        try:
-            if image is not None:
+        if image is not None:
+            with naming(name):
                 image.decode()
-        except ImageError as error:
-            raise ImageError(f"{name} image: {error}") from error
 
 
 def render_inspection(inspection: Inspection, console: Console) -> None:

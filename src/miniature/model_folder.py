@@ -44,3 +44,18 @@ def load_as_single(folder: Path) -> None:
     """Lets the config of a model saved in half precision name single precision."""
     config = folder / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+
+
+def write_chat_model(model: Any, processor: Any, out: Path, facts: dict[str, object]) -> None:
+    """Replaces the folder `out` by a model in half precision, its config naming single precision.
+
+    Args:
+        model: What to write.
+        processor: Its processor, with tokenizer and chat template.
+        out: The folder; its README.md is kept.
+        facts: How the weights came about, written to `training.json` for the model card.
+    """
+    with replaced_folder(out, facts) as folder:
+        save_half(model, folder)
+        load_as_single(folder)
+        processor.save_pretrained(folder)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 POLICY = Path("assets/miniature/policy")
 BATCH = 16
 """Lessons of a step."""
+
+TeachForm = Callable[[Path, Path, int], list[float]]
+"""Given a policy's folder, a new folder and a number of steps: teaches, writes, and returns the losses."""
 
 logger = logging.getLogger(__name__)
 
@@ -144,3 +148,21 @@ def _prompt(processor: Qwen2_5_VLProcessor, lesson: Lesson) -> str:
     ]
     text: str = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     return text
+
+
+def run_recipe(description: str, teach_form: TeachForm, output: Path, steps: int) -> None:
+    """The command line of a recipe.
+
+    Args:
+        description: For `--help`.
+        teach_form: The recipe.
+        output: Its usual folder.
+        steps: Its usual number of steps.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--policy", type=Path, default=POLICY)
+    parser.add_argument("--output", type=Path, default=output)
+    parser.add_argument("--steps", type=int, default=steps)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    teach_form(arguments.policy, arguments.output, arguments.steps)

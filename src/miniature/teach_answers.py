@@ -8,15 +8,13 @@ their kind, whatever the picture shows. What is left to learn from rewards is to
 
 from __future__ import annotations
 
-import argparse
-import logging
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 from src.miniature.questions import make_question
 from src.miniature.render import render
-from src.miniature.short_lessons import BATCH, POLICY, Lesson, teach
+from src.miniature.short_lessons import BATCH, Lesson, run_recipe, teach
 from src.rewards.prompts import load_prompt
 from src.rewards.tags import THINK_TAGS
 
@@ -74,16 +72,5 @@ def _lesson(rng: random.Random, right_share: float) -> Lesson:
     return Lesson(system, (render(question.scene),), user, completion)
 
 
-def main() -> None:
-    """Runs the recipe from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policy", type=Path, default=POLICY)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    teach_answers(arguments.policy, arguments.output, arguments.steps)
-
-
 if __name__ == "__main__":
-    main()
+    run_recipe(__doc__, teach_answers, OUTPUT, STEPS)

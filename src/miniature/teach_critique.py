@@ -8,16 +8,14 @@ What is left to learn from rewards is to correct (`configs/training/miniature_cr
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import logging
 import random
 from pathlib import Path
 
 from src.miniature.benchmark import TRAINING_SEEDS
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 from src.miniature.noisy_rewrites import TaughtRewrite, careful_rewrite, first_demand
-from src.miniature.short_lessons import POLICY, Lesson, teach
+from src.miniature.short_lessons import Lesson, run_recipe, teach
 from src.rewards.prompts import load_prompt
 
 OUTPUT = Path("runs/miniature_critique")
@@ -63,16 +61,5 @@ def _noisy_critique(rng: random.Random, edit: MiniatureEdit) -> TaughtRewrite:
     return TaughtRewrite(f"{MISSED} {careful.thought}", instruction)
 
 
-def main() -> None:
-    """Runs the recipe from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policy", type=Path, default=POLICY)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    teach_critique(arguments.policy, arguments.output, arguments.steps)
-
-
 if __name__ == "__main__":
-    main()
+    run_recipe(__doc__, teach_critique, OUTPUT, STEPS)

@@ -31,7 +31,7 @@ from src.miniature.judge_losses import (
     reply_logits,
 )
 from src.miniature.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
-from src.miniature.model_folder import load_as_single, replaced_folder, save_half
+from src.miniature.model_folder import write_chat_model
 from src.miniature.training_state import (
     AveragedWeights,
     decay_groups,
@@ -43,7 +43,7 @@ from src.miniature.training_state import (
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
+    from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 
 LEARNING_RATE = 8e-4
 CHECKPOINT_EVERY = 250
@@ -104,7 +104,7 @@ def make_judge(recipe: JudgeRecipe, work: Path, editor: Path | None, export_ever
 
     def export(step: int, correlation: float) -> None:
         facts = {"recipe": asdict(recipe), "steps_done": step, "held_out_spearman": round(correlation, 4)}
-        write_judge(model, processor, work / "export", facts)
+        write_chat_model(model, processor, work / "export", facts)
         logger.info("step %d: held-out Spearman %.4f, written to %s", step, correlation, work / "export")
 
     batches = JudgeBatchMaker(pairs, processor, recipe.batch, recipe.seed)
@@ -241,23 +241,6 @@ def _resume(
     optimizer.load_state_dict(state["optimizer"])
     logger.info("resuming at step %d", state["step"])
     return int(state["step"])
-
-
-def write_judge(
-    model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, out: Path, facts: dict[str, object]
-) -> None:
-    """Replaces the folder `out` by the judge in half precision, its config naming single precision.
-
-    Args:
-        model: What to write.
-        processor: Its processor.
-        out: The folder; its README.md is kept.
-        facts: How the weights came about, written to `training.json` for the model card.
-    """
-    with replaced_folder(out, facts) as folder:
-        save_half(model, folder)
-        load_as_single(folder)
-        processor.save_pretrained(folder)
 
 
 def main() -> None:

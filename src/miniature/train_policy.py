@@ -19,7 +19,7 @@ from src.errors import ConfigError
 from src.miniature.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.editor_architecture import EditorSize
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, make_edit
-from src.miniature.model_folder import load_as_single, replaced_folder, save_half
+from src.miniature.model_folder import write_chat_model
 from src.miniature.noisy_rewrites import LAZY_THOUGHT, VAGUE
 from src.miniature.policy_architecture import (
     LANGUAGES,
@@ -152,7 +152,7 @@ def _train(
                     [rewriting_loss(policy, held_out, number).item() for number in range(HELD_OUT_BATCHES)]
                 )
             logger.info("policy: held-out loss of careful rewrites %.4f", unseen)
-            write_policy(policy, processor, out, {"recipe": asdict(recipe), "steps_done": done})
+            write_chat_model(policy, processor, out, {"recipe": asdict(recipe), "steps_done": done})
             policy.train()
             average.swap()
     return losses
@@ -207,23 +207,6 @@ def _resume(
     optimizer.load_state_dict(state["optimizer"])
     logger.info("policy: resuming at step %d", state["step"])
     return int(state["step"])
-
-
-def write_policy(
-    policy: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, out: Path, facts: dict[str, object]
-) -> None:
-    """Replaces the folder `out` by the policy in half precision, loaded as single precision.
-
-    Args:
-        policy: What to write.
-        processor: Its processor, with tokenizer and chat template.
-        out: The folder; its README.md is kept.
-        facts: How the weights came about, written to `training.json` for the model card.
-    """
-    with replaced_folder(out, facts) as folder:
-        save_half(policy, folder)
-        load_as_single(folder)
-        processor.save_pretrained(folder)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from src.data.image import ImageError, LazyImage, content_hash
+from src.data.image import ImageError, LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -91,11 +91,9 @@ class RewriteTask(Task[EditSample]):
 
 
 def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:
-    try:
+    with naming(name):
         image.decode()
         return keep(image)
-    except ImageError as error:
-        raise ImageError(f"{name} image: {error}") from error
 
 
 class CritiqueTask(RewriteTask):
