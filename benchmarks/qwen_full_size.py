@@ -1,6 +1,7 @@
 """Qwen-Image-Edit at full size with random weights through `QwenImageEditModel`: seconds per edit and peak memory.
 
     python -m benchmarks.qwen_full_size                 20B transformer, 7B text encoder, bfloat16; needs one 80 GB GPU
+    python -m benchmarks.qwen_full_size --steps 8       with 8 steps alone: two minutes instead of fifteen
     python -m benchmarks.qwen_full_size --size tiny     the same code at a few million parameters, on the CPU
 
 Random weights cost what trained ones cost. Each setting stands beside the stock pipeline's call on the same inputs,
@@ -10,8 +11,12 @@ which always encodes the source at a megapixel. The tokenizer is the miniature o
 from __future__ import annotations
 
 import argparse
+import math
 import resource
+import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +38,7 @@ from transformers import (
 )
 
 from benchmarks.harness import close, show
+from src.errors import ModelError
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 
 TOKENIZER = "assets/miniature/editor/tokenizer"
@@ -112,12 +118,19 @@ def random_pipeline(size: dict[str, Any]) -> QwenImageEditPipeline:
     )
 
 
-def measured(call: Any, device: str) -> tuple[float, float]:
-    """Seconds of one call, and the peak memory in GiB up to its end (of the process, on a CPU)."""
+def measured(call: Callable[[], Any], device: str) -> tuple[float, float]:
+    """Seconds of one call, and the peak memory in GiB up to its end (of the process, on a CPU); NaN without memory."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
-    call()
+    try:
+        call()
+    except (ModelError, torch.OutOfMemoryError) as error:
+        if "memory" in str(error):
+            torch.cuda.empty_cache()
+            return math.nan, math.nan
+        if "NaN" not in str(error):  # random weights may overflow: pictures without a meaning cost the same
+            raise
     if device == "cpu":
         return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     torch.cuda.synchronize()
@@ -128,28 +141,27 @@ def main() -> None:
     """The value is how many times faster than stock an edit is at the smallest setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="full")
-    RandomQwenImageEdit.size = parser.parse_args().size
-    size = SIZES[RandomQwenImageEdit.size]
+    parser.add_argument("--steps", type=int, nargs="+", help="numbers of denoising steps instead of the size's own")
+    given = parser.parse_args()
+    RandomQwenImageEdit.size = given.size
+    size = SIZES[given.size]
     model = RandomQwenImageEdit({"model_name": "random", "batch_size": 4})
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (768, 768, 3), dtype=np.uint8))
     model.pipe(image=picture, prompt="warm up", num_inference_steps=1, height=64, width=64)
     rows = []
     for side, condition in size["resolutions"]:
-        for steps in size["steps"]:
+        for steps in given.steps or size["steps"]:
             stock_call = {"image": picture, "prompt": INSTRUCTION, "negative_prompt": " ", "true_cfg_scale": 4.0}
-            stock = measured(
-                lambda side=side, steps=steps, call=stock_call: model.pipe(
-                    **call, height=side, width=side, num_inference_steps=steps
-                ),
-                model.device,
-            )
+            call = partial(model.pipe, **stock_call, height=side, width=side, num_inference_steps=steps)
+            stock = measured(call, model.device)
             for batch in (1, 4):
                 changes = {"output_resolution": side, "condition_resolution": condition, "num_inference_steps": steps}
                 model.params = model.params.model_copy(update=changes)
                 arguments = ([picture] * batch, [INSTRUCTION] * batch, list(range(batch)))
-                seconds, memory = measured(lambda arguments=arguments: model.batch_edit(*arguments), model.device)
+                seconds, memory = measured(partial(model.batch_edit, *arguments), model.device)
                 each = seconds / batch
                 rows.append((side, condition, steps, batch, each, memory, stock[0], stock[1], stock[0] / each))
+                print(rows[-1], file=sys.stderr)  # so that a run which is cut off leaves its figures
     columns = ["output", "condition", "steps", "batch", "s per edit", "peak GiB", "stock s", "stock GiB", "× faster"]
     name = torch.cuda.get_device_name() if model.device != "cpu" else "CPU"
     show(f"Qwen-Image-Edit, {RandomQwenImageEdit.size} size, random weights, {name}", columns,
