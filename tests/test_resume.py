@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,13 +19,15 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from src.config import Config
 from src.errors import OutputError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.evaluation import Outcome, evaluate
 from src.reporting.report import comparable
 from tests.conftest import item
-from tests.plugins import InvertEditor
+from tests.plugins import BrightnessJudge, InvertEditor
 
 Write = Callable[..., Path]
 Make = Callable[..., Config]
@@ -35,6 +40,26 @@ class FlaggedEditor(InvertEditor):
         if Path(self.config["flag"]).exists():
             raise ConnectionError("the editor is down")
         return super().edit_image(*args, **kwargs)
+
+
+class FlaggedJudge(BrightnessJudge):
+    """Fails as long as a file exists."""
+
+    def score(self, *args: Any, **kwargs: Any) -> float:
+        if Path(self.config["flag"]).exists():
+            raise ConnectionError("the judge is down")
+        return super().score(*args, **kwargs)
+
+
+class MoodyEditor(BaseDiffusionModel):
+    """Never paints the same twice."""
+
+    moods = itertools.count()
+
+    def _initialize(self) -> None: ...
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        return Image.new("RGB", original_image.size, (next(self.moods) % 256, 0, 0))
 
 
 def resumed(config: Config) -> Config:
@@ -124,6 +149,70 @@ def test_a_lost_picture_is_edited_again(write_benchmark: Write, make_config: Mak
     assert timings(evaluate(resumed(other)))[:2] == (1, 2)
 
 
+def test_an_outage_of_the_judge_costs_no_edit_even_where_pictures_are_not_kept(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    flag = tmp_path / "down"
+    flag.touch()
+    config = make_config(
+        write_benchmark(6),
+        reward_model={"class_path": "tests.test_resume.FlaggedJudge", "params": {"flag": str(flag)}},
+        evaluation={"save_generated_images": False},
+    )
+    assert evaluate(config).report["statuses"] == {"judge_failed": 6}
+    flag.unlink()
+    again = evaluate(resumed(config))
+    assert timings(again) == (0, 6, 6, 0)
+    assert again.report["statuses"] == {"scored": 6}
+    assert not list((tmp_path / "out").rglob("*.png"))
+    assert timings(evaluate(resumed(config))) == (0, 6, 0, 6), "judged edits need no picture"
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_lost_pictures_of_judged_edits_are_made_again_and_judged_again_only_if_they_differ(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str
+) -> None:
+    for editor, judged_again in (("tests.plugins.InvertEditor", 0), ("tests.test_resume.MoodyEditor", 4)):
+        out = tmp_path / editor
+        settings = {"output_dir": str(out), "schedule": schedule}
+        config = make_config(write_benchmark(4), diffusion_model={"class_path": editor}, evaluation=settings)
+        evaluate(config)
+        shutil.rmtree(out / "edits")
+        shutil.rmtree(out / "images")
+        again = evaluate(resumed(config))
+        assert timings(again) == (4, 0, judged_again, 4 - judged_again)
+        assert len(list((out / "images").rglob("*.png"))) == 4
+        for row in again.report["samples"]:
+            picture = Image.open(out / row["image_path"])
+            assert row["score"] == pytest.approx(sum(picture.getpixel((0, 0))) / 3 / 25.5), "of this very picture"  # type: ignore[arg-type]
+
+
+def test_a_damaged_picture_of_the_same_size_is_edited_again_instead_of_failing_for_ever(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data = write_benchmark(3)
+    evaluate(make_config(data))
+    picture = next((tmp_path / "out" / "edits").glob("*.png"))
+    picture.write_bytes(bytes(picture.stat().st_size))
+    other = make_config(data, reward_model={"class_path": "tests.plugins.SourceJudge"})
+    again = evaluate(resumed(other))
+    assert again.report["statuses"] == {"scored": 3}
+    assert timings(again) == (1, 2, 3, 0)
+
+
+def test_a_record_of_the_version_before_is_taken_on_with_all_its_work(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(3))
+    evaluate(config)
+    with sqlite3.connect(tmp_path / "out" / "record.sqlite") as record:
+        record.execute("ALTER TABLE edits DROP COLUMN sha256")
+        record.execute("ALTER TABLE runs DROP COLUMN left_out")
+        record.execute("PRAGMA user_version = 1")
+    record.close()
+    assert timings(evaluate(resumed(config))) == (0, 3, 0, 3)
+
+
 def test_samples_that_left_the_file_leave_the_report(write_benchmark: Write, make_config: Make) -> None:
     evaluate(make_config(write_benchmark([item(0), item(1)])))
     report = evaluate(resumed(make_config(write_benchmark([item(1)])))).report
@@ -188,10 +277,13 @@ def test_a_run_killed_again_and_again_redoes_nothing_and_ends_like_an_unbroken_o
     assert final.wait(90) == 0, final.stdout and final.stdout.read()
     assert unbroken.wait(90) == 0
     assert comparable(latest_report(tmp_path / "killed")) == comparable(latest_report(tmp_path / "unbroken"))
-    edits = Counter((tmp_path / "killed.edits").read_text().split())
-    in_flight_at_most = 3 * 4  # an editor and its store, each kill
-    assert sum(edits.values()) <= 40 + in_flight_at_most
-    assert len(edits) == 40
+    edits, verdicts = (
+        Counter((tmp_path / f"killed.{name}").read_text().splitlines()) for name in ("edits", "verdicts")
+    )
+    in_flight_at_most = 3 * 4  # at each kill: an editor and its store; two judges
+    assert 40 <= sum(edits.values()) <= 40 + in_flight_at_most
+    assert 40 <= sum(verdicts.values()) <= 40 + in_flight_at_most
+    assert len(edits) == len(verdicts) == 40
 
 
 def test_ctrl_c_stores_what_is_in_flight_and_says_how_to_go_on(write_benchmark: Write, tmp_path: Path) -> None:

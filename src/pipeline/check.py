@@ -11,7 +11,7 @@ from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.pipeline.plan import RunPlan
-from src.pipeline.record import RECORD_NAME, Record
+from src.pipeline.record import EVERYTHING, RECORD_NAME, Record
 
 
 def check_run(config: Config) -> Iterator[str]:
@@ -37,6 +37,7 @@ def check_run(config: Config) -> Iterator[str]:
 def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
     categories: Counter[str] = Counter()
     bad = edits = verdicts = 0
+    keep_pictures = plan.config.evaluation.save_generated_images
     for item in load_samples(plan.config.benchmark.data_path, plan.selection):
         try:
             if isinstance(item, BadSample):
@@ -47,10 +48,9 @@ def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
             continue
         categories[item.category] += 1
-        judged = record is not None and record.has_verdict(keys.verdict_key)
-        edited = judged or (record is not None and record.has_edit(keys.edit_key))
-        verdicts += not judged
-        edits += not edited
+        left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else EVERYTHING
+        verdicts += left.verdict
+        edits += left.edit
     total = sum(categories.values())
     yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
     yield (

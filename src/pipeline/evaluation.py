@@ -25,7 +25,7 @@ from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.output import exclusive, show_picture
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
-from src.pipeline.record import Record, set_aside
+from src.pipeline.record import DONE, Record, set_aside
 from src.pipeline.tally import Tally
 from src.registry import build
 from src.reporting.report import build_report
@@ -192,12 +192,19 @@ class Evaluation:
     def _store(self, to_judge: Channel[Job] | None, jobs: list[Job]) -> None:
         for job in jobs:
             assert job.edited is not None, f"{job.sample.sample_id} reached the store without an edit"
-            self._record.add_edit(job.keys.edit_key, encode_png(job.edited), job.edit_seconds)
+            png = encode_png(job.edited)
+            if self._settings.save_generated_images and self._record.differs(job.keys.edit_key, png):
+                logger.warning("the lost edit of %s came out differently; it is judged anew", job.sample.sample_id)
+                self._record.forget_verdicts(job.keys.edit_key)
+                job.judged = False
+            self._record.add_edit(job.keys.edit_key, png, job.edit_seconds)
             self._tally.add(edits_made=1)
             if self._settings.save_generated_images:
                 stored = self._record.edit_path(job.keys.edit_key)
                 show_picture(stored, self._settings.images, job.sample.category, job.sample.sample_id)
-            if to_judge is not None:
+            if job.judged:
+                self._tally.add(verdicts_reused=1)
+            elif to_judge is not None:
                 to_judge.put(job)
 
     def _judge_workers(self) -> list[ThreadWorker[Job]]:
@@ -210,7 +217,7 @@ class Evaluation:
             self._record.add_verdict(job.keys.verdict_key, verdict)
             scored = verdict.status is Status.SCORED
             self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
-            if not self._settings.save_generated_images:
+            if verdict.status in DONE and not self._settings.save_generated_images:
                 self._record.drop_picture(job.keys.edit_key)
 
     def _verdicts(self, jobs: list[Job]) -> list[Verdict]:

@@ -34,6 +34,7 @@ class Reader:
         self._to_edit = to_edit
         self._to_judge = to_judge
         self._run_key = plan.run_key
+        self._settings = plan.config.evaluation
 
     def read(self, items: Iterable[EditSample | BadSample], flow: Flow) -> None:
         """Until the items end or the flow stops."""
@@ -58,33 +59,25 @@ class Reader:
             data = sample.source.read_bytes()
             keys = self._plan.keys(sample, content_hash(data))
             job = Job(sample, keys)
-            verdict_known = self._record.has_verdict(keys.verdict_key)
-            edit_known = self._record.has_edit(keys.edit_key)
-            if not verdict_known and not edit_known:
+            left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
+            if left.edit:
                 job.source = decode_image(data)
+                job.judged = not left.verdict
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return
         self._record.add_sample(self._run_key, sample, keys)
-        if edit_known:
-            self._reuse_edit(job)
-        if verdict_known:
-            self._reuse_verdict(edit_known)
-        elif edit_known:
-            if self._to_judge is not None:
-                self._to_judge.put(job)
-        elif self._to_edit is not None:
-            self._to_edit.put(job)
-
-    def _reuse_edit(self, job: Job) -> None:
-        if self._to_edit is None:
+        if left.edit:
+            if self._to_edit is not None:
+                self._to_edit.put(job)
             return
-        self._tally.add(edits_reused=1)
-        settings = self._plan.config.evaluation
-        if settings.save_generated_images:
-            stored = self._record.edit_path(job.keys.edit_key)
-            show_picture(stored, settings.images, job.sample.category, job.sample.sample_id)
-
-    def _reuse_verdict(self, edit_known: bool) -> None:
         if self._to_edit is not None:
-            self._tally.add(verdicts_reused=1, edits_reused=not edit_known)
+            self._reuse(job, verdict=not left.verdict)
+        if left.verdict and self._to_judge is not None:
+            self._to_judge.put(job)
+
+    def _reuse(self, job: Job, *, verdict: bool) -> None:
+        self._tally.add(edits_reused=1, verdicts_reused=verdict)
+        if self._settings.save_generated_images:
+            stored = self._record.edit_path(job.keys.edit_key)
+            show_picture(stored, self._settings.images, job.sample.category, job.sample.sample_id)

@@ -19,31 +19,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.errors import OutputError
+from src.pipeline.record_schema import create_or_migrate
 from src.pipeline.results import Attempt, RunInfo, SampleResult
 from src.rewards.verdict import Status, Verdict
 
 RECORD_NAME = "record.sqlite"
 EDITS_FOLDER = "edits"
-SCHEMA_VERSION = 1
 
 DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 """Verdicts that a resumed run keeps; failed ones are tried again."""
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
-
-_SCHEMA = """
-CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT);
-CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, seconds REAL, outcome TEXT,
-    edits_reused INTEGER DEFAULT 0, verdicts_reused INTEGER DEFAULT 0);
-CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category TEXT, difficulty TEXT, tags TEXT,
-    instruction TEXT, description TEXT, seed INTEGER, source_sha256 TEXT, edit_key TEXT, verdict_key TEXT,
-    bad_reason TEXT, attempt INTEGER, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
-CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL) WITHOUT ROWID;
-CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
-    reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT) WITHOUT ROWID;
-"""
 
 _RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
@@ -61,6 +50,18 @@ class SampleKeys:
     source_sha256: str
     edit_key: str
     verdict_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLeft:
+    """What a run still has to do for one sample."""
+
+    edit: bool
+    verdict: bool
+    """False as well where a lost picture is made again: its verdict stands if it comes out the same."""
+
+
+EVERYTHING = WorkLeft(edit=True, verdict=True)
 
 
 class Record:
@@ -84,18 +85,9 @@ class Record:
             self._database.execute("PRAGMA synchronous=NORMAL")
             # A checkpoint waits for the disk: rather a log of tens of megabytes than a wait every hundred samples.
             self._database.execute("PRAGMA wal_autocheckpoint=10000")
-            self._create_or_check(path)
+            create_or_migrate(self._database, self.edits_dir, path)
         self.edits_dir.mkdir(exist_ok=True)
         self._attempt = 0
-
-    def _create_or_check(self, path: Path) -> None:
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise OutputError(
-                f"{path} has record version {version}, this EditLoop writes {SCHEMA_VERSION}; use another directory"
-            )
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -115,7 +107,7 @@ class Record:
         """Starts a run, or goes on with it when its key is known."""
         now = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
         texts = [_to_json(part) for part in (info.config, info.editor, info.scorer, info.environment)]
-        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?)", (info.run_key, *texts, now))
+        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,'{}')", (info.run_key, *texts, now))
         cursor = self._write(
             "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')", (info.run_key, now)
         )
@@ -225,12 +217,18 @@ class Record:
         return self.edits_dir / f"{edit_key}.png"
 
     def has_edit(self, edit_key: str) -> bool:
-        """Whether the edit is finished and its picture whole."""
-        rows = self._read("SELECT bytes FROM edits WHERE edit_key = ? AND reason IS NULL", (edit_key,))
+        """Whether the edit is finished and its picture still the very one that was stored."""
+        rows = self._read("SELECT bytes, sha256 FROM edits WHERE edit_key = ? AND reason IS NULL", (edit_key,))
+        path = self.edit_path(edit_key)
         try:
-            return bool(rows) and self.edit_path(edit_key).stat().st_size == rows[0]["bytes"]
-        except FileNotFoundError:
+            return bool(rows) and path.stat().st_size == rows[0]["bytes"] and _digest(path) == rows[0]["sha256"]
+        except OSError:
             return False
+
+    def differs(self, edit_key: str, png: bytes) -> bool:
+        """Whether an edit of this key was stored before and had other pixels."""
+        rows = self._read("SELECT sha256 FROM edits WHERE edit_key = ? AND sha256 IS NOT NULL", (edit_key,))
+        return bool(rows) and rows[0]["sha256"] != content_hash(png)
 
     def add_edit(self, edit_key: str, png: bytes, seconds: float) -> None:
         """Stores a finished edit: first its picture, atomically, then its row."""
@@ -244,11 +242,16 @@ class Record:
             raise OutputError(
                 f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
             ) from error
-        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?)", (edit_key, self._attempt, len(png), seconds))
+        values = (edit_key, self._attempt, len(png), seconds, content_hash(png))
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?)", values)
 
     def add_failed_edit(self, edit_key: str, reason: str, seconds: float) -> None:
         """Notes that the editor failed on a sample; a resumed run tries again."""
-        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,?,NULL,?)", (edit_key, self._attempt, reason, seconds))
+        self._write(
+            "INSERT INTO edits VALUES (?,?,?,NULL,?,NULL) ON CONFLICT (edit_key) DO UPDATE"
+            " SET attempt = excluded.attempt, reason = excluded.reason, seconds = excluded.seconds",
+            (edit_key, self._attempt, reason, seconds),
+        )
 
     def drop_picture(self, edit_key: str) -> None:
         """Deletes the picture of a judged edit (for runs that keep no pictures)."""
@@ -261,6 +264,17 @@ class Record:
         statement = f"SELECT 1 FROM verdicts WHERE verdict_key = ? AND status IN ({','.join('?' * len(DONE))})"
         return bool(self._read(statement, (verdict_key, *DONE)))
 
+    def forget_verdicts(self, edit_key: str) -> None:
+        """Removes what any judge said of an edit: it was said of a picture that is no more."""
+        keys = "SELECT verdict_key FROM samples WHERE edit_key = ?"
+        self._write(f"DELETE FROM verdicts WHERE verdict_key IN ({keys})", (edit_key,))
+
+    def work_left(self, keys: SampleKeys, *, keep_pictures: bool) -> WorkLeft:
+        """What is not done yet; a judged edit needs its picture only where pictures are kept."""
+        judged = self.has_verdict(keys.verdict_key)
+        needs_picture = keep_pictures or not judged
+        return WorkLeft(edit=needs_picture and not self.has_edit(keys.edit_key), verdict=not judged)
+
     def add_verdict(self, verdict_key: str, verdict: Verdict) -> None:
         """Stores a verdict, whatever its status."""
         self._write(
@@ -271,6 +285,10 @@ class Record:
                 *(verdict.seconds, verdict.model),
             ),
         )
+
+
+def _digest(picture: Path) -> str:
+    return content_hash(picture.read_bytes())
 
 
 @contextmanager
