@@ -1,5 +1,7 @@
-"""What only a GPU can show, on the miniature weights: precision in training, "after" against the trained policy, offload,
-noise, and the message when memory runs out. Under two minutes on any NVIDIA GPU; `--device cpu` runs what a CPU can.
+"""What only a GPU can show, on the miniature weights: the precision of training, "after" against the trained policy,
+offload, noise, and what is said when memory runs out.
+
+Under two minutes on any NVIDIA GPU; `--device cpu` runs what a CPU can.
 """
 
 from __future__ import annotations
@@ -65,8 +67,8 @@ LEFT_FREE = 24 * 2**20
 
 
 @dataclass
-class Watch(TrainerCallback):  # type: ignore[misc]
-    """What the trainer itself holds: the trained weights before and after, and the trained policy's log-probabilities."""
+class Watch(TrainerCallback):
+    """What the trainer itself holds: the weights that are trained, and what the trained policy says."""
 
     inputs: dict[str, Any] | None = None
     before: dict[str, torch.Tensor] = field(default_factory=dict)
