@@ -35,7 +35,7 @@ LEAKY = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty
 """Generation settings as checkpoints bring them along; none may reach the judge."""
 
 
-def _qwen3_model(tokenizer: Any) -> Any:
+def qwen3_model(tokenizer: Any, patch_side: int = PATCH_SIDE) -> Any:
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
@@ -61,7 +61,7 @@ def _qwen3_model(tokenizer: Any) -> Any:
             "hidden_size": 64,
             "intermediate_size": 128,
             "num_heads": 1,
-            "patch_size": PATCH_SIDE,
+            "patch_size": patch_side,
             "out_hidden_size": 64,
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
@@ -74,10 +74,10 @@ def _qwen3_model(tokenizer: Any) -> Any:
     return Qwen3VLForConditionalGeneration(config)
 
 
-def _qwen3_processor(tokenizer: Any, image_processor: Any) -> Any:
+def qwen3_processor(tokenizer: Any, image_processor: Any) -> Any:
     from transformers import Qwen3VLProcessor, Qwen3VLVideoProcessor
 
-    video = Qwen3VLVideoProcessor(patch_size=PATCH_SIDE, merge_size=2, temporal_patch_size=2)
+    video = Qwen3VLVideoProcessor(patch_size=image_processor.patch_size, merge_size=2, temporal_patch_size=2)
     return Qwen3VLProcessor(image_processor=image_processor, tokenizer=tokenizer, video_processor=video)
 
 
@@ -90,7 +90,7 @@ def save_judge(folder: Path, family: str) -> Path:
         tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
         processor = build_processor(tokenizer)
         if family == "qwen3":
-            model, processor = _qwen3_model(tokenizer), _qwen3_processor(tokenizer, processor.image_processor)
+            model, processor = qwen3_model(tokenizer), qwen3_processor(tokenizer, processor.image_processor)
         else:
             model = build_text_encoder(SIZE, tokenizer)
         for parameter in model.parameters():

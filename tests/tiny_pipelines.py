@@ -41,7 +41,7 @@ def gradient(size: tuple[int, int] = (64, 64), turn: int = 0) -> Image.Image:
     return Image.merge("RGB", bands)
 
 
-def _fill(model: Any, spread: float) -> None:
+def fill(model: Any, spread: float) -> None:
     """Random weights wide enough that the instruction changes the pixels."""
     import torch
 
@@ -57,7 +57,7 @@ def _qwen_pipeline() -> Any:
         torch.manual_seed(0)
         tokenizer = build_tokenizer(TEXTS, SIZE.vocabulary)
         transformer = build_transformer(SIZE)
-        _fill(transformer, 0.15)
+        fill(transformer, 0.15)
         return build_pipeline(tokenizer, build_vae(SIZE), build_text_encoder(SIZE, tokenizer), transformer)
 
 

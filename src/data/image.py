@@ -132,10 +132,15 @@ def _to_rgb(image: Image.Image, *, is_pgm: bool) -> Image.Image:
     if image.mode in ("I", "F"):
         raise ImageError(f"pixels of 32 bits (mode {image.mode}) have no agreed white: store 8 or 16 bits")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return over_white(image)
     return image.convert("RGB")
+
+
+def over_white(image: Image.Image) -> Image.Image:
+    """The RGB picture that a transparent one shows on white."""
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
 def encode_png(image: Image.Image) -> bytes:

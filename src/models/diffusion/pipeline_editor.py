@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
+from src.data.image import over_white
 from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device, pick_dtype
@@ -186,8 +187,8 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         transformers.utils.logging.disable_progress_bar()
 
 
-def stored_class_name(model_name: str, revision: str | None) -> str:
-    """The pipeline class that a checkpoint names in its `model_index.json`.
+def stored_index(model_name: str, revision: str | None) -> dict[str, Any]:
+    """A checkpoint's `model_index.json`, which names at least its pipeline class as `_class_name`.
 
     Raises:
         ModelError: there is no such file.
@@ -195,12 +196,22 @@ def stored_class_name(model_name: str, revision: str | None) -> str:
     from diffusers import DiffusionPipeline
 
     try:
-        return str(DiffusionPipeline.load_config(model_name, **pinned(model_name, revision))["_class_name"])
+        index = DiffusionPipeline.load_config(model_name, **pinned(model_name, revision))
+        return {**index, "_class_name": str(index["_class_name"])}
     except (OSError, KeyError) as error:
         raise ModelError(
             f"{model_name} is no diffusers pipeline: its model_index.json cannot be read ({error}); "
             "name the repository or folder that holds this file"
         ) from error
+
+
+def stored_class_name(model_name: str, revision: str | None) -> str:
+    """The pipeline class that a checkpoint names in its `model_index.json`.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    return stored_index(model_name, revision)["_class_name"]
 
 
 def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[list[int]]:
@@ -213,7 +224,7 @@ def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[lis
 
 
 def _pictures(output: Any) -> list[Image.Image]:
-    """A pipeline's output as RGB images; diffusers itself would turn NaN into black."""
+    """A pipeline's output as RGB images, transparency over white; diffusers itself would turn NaN into black."""
     import numpy as np
     from diffusers.image_processor import VaeImageProcessor
 
@@ -222,4 +233,4 @@ def _pictures(output: Any) -> list[Image.Image]:
     pixels = np.asarray(output.images)
     if not np.isfinite(pixels).all():
         raise ModelError("the editor produced NaN or infinite pixels; set dtype: bfloat16 or float32")
-    return [image.convert("RGB") for image in VaeImageProcessor.numpy_to_pil(pixels)]
+    return [over_white(image) for image in VaeImageProcessor.numpy_to_pil(pixels)]

@@ -1,9 +1,10 @@
-"""`QwenImageEditModel`: Qwen-Image-Edit, and the 2509 and 2511 Plus checkpoints."""
+"""`QwenImageEditModel`: Qwen-Image-Edit, the 2509 and 2511 Plus checkpoints, and Qwen-Image-2.1."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,13 +13,13 @@ from PIL import Image
 
 from src.errors import ModelError, did_you_mean
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
-from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams, stored_class_name
+from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams, stored_index
 from src.models.diffusion.prompt_template import template_prefix_length
+from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
 from src.models.weights import is_local, pinned, resolve_revision
 
 logger = logging.getLogger(__name__)
 
-EDIT, PLUS = "QwenImageEditPipeline", "QwenImageEditPlusPipeline"
 _ADAPTER = "editor"
 
 Side = Annotated[int, pydantic.Field(ge=16)]
@@ -26,26 +27,35 @@ Side = Annotated[int, pydantic.Field(ge=16)]
 
 
 class QwenImageEditModel(PipelineEditor):
-    """Edits with a Qwen-Image-Edit checkpoint; its `model_index.json` says which of the two stock pipelines runs.
+    """Edits with a Qwen checkpoint; its `model_index.json` says which of the three stock pipelines runs.
 
     Beyond the stock pipelines: the output, the condition picture and the picture that the vision-language encoder sees
     have sizes of their own, and the fixed start of the prompt template is measured with the checkpoint's tokenizer.
-    The Plus pipelines edit one picture per call, whatever `batch_size` says.
+    All but the first Qwen-Image-Edit edit one picture per call, whatever `batch_size` says. Settings without effect on
+    the checkpoint are logged before anything loads.
     """
 
     class Params(PipelineParams):
         """Defaults are those of the stock pipelines."""
 
         model_name: str = "Qwen/Qwen-Image-Edit"
-        true_cfg_scale: float = 4.0
-        """Guidance; each step costs twice as much above 1, and 1 or less turns it off."""
+        true_cfg_scale: float | None = None
+        """Guidance; each step costs twice as much above 1, and 1 or less turns it off.
+
+        None is stock: 4 for Qwen-Image-Edit and Plus, off for 2.1, which is made to be sampled without.
+        """
         negative_prompt: str = " "
         output_resolution: Side | Literal["source"] = 1024
         """`source` keeps the size of the source, rounded to what the autoencoder can make."""
         condition_resolution: Side = 1024
         """Of the source as the autoencoder encodes it: decides most of the cost beside the output's own size."""
         vl_resolution: Side | None = None
-        """Of the source as the vision-language encoder sees it. None is stock: 384 for Plus, else as the condition."""
+        """Of the source as the vision-language encoder sees it. None is stock: 384 for Plus, else as the condition.
+
+        2.1 knows no size but that of the condition.
+        """
+        use_kv_cache: bool = True
+        """Of 2.1: compute text and source once per edit and not in each step. Changes the rounding, hence the edit."""
         lora: str | None = None
         """Local file or folder, or hub id, of a LoRA for the transformer (safetensors)."""
         lora_weight_name: str | None = None
@@ -63,40 +73,47 @@ class QwenImageEditModel(PipelineEditor):
         "output_resolution, condition_resolution, batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
     )
 
-    def _initialize(self) -> None:
-        if self.params.enable_batch_sync is not None:
-            logger.info("enable_batch_sync has no effect any more: replicas work independently of each other")
-        super()._initialize()
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it."""
+        checked = cls.Params(**params)
+        index = stored_index(checked.model_name, checked.revision)
+        for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index):
+            logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
 
     def _class_name(self) -> str:
-        name = stored_class_name(self.params.model_name, self.params.revision)
-        if name not in (EDIT, PLUS):
-            raise ModelError(
-                f"{self.params.model_name} is a {name}, not a Qwen-Image-Edit checkpoint; "
-                "use src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
-            )
-        return name
+        index = stored_index(self.params.model_name, self.params.revision)
+        return _kind(self.params.model_name, index).pipeline
 
     @property
-    def _is_plus(self) -> bool:
-        return type(self.pipe).__name__ == PLUS
+    def _kind(self) -> QwenKind:
+        return KINDS[type(self.pipe).__name__]
 
     def _prepare(self) -> None:
-        self.pipe.prompt_template_encode_start_idx = template_prefix_length(
-            self.pipe.tokenizer, self.pipe.prompt_template_encode
-        )
-        if self._is_plus:
+        if not self._kind.measures_prefix:
+            self.pipe.prompt_template_encode_start_idx = template_prefix_length(
+                self.pipe.tokenizer, self.pipe.prompt_template_encode
+            )
+        if not self._kind.shares_calls:
             self.batch_size = 1
-        elif self.params.vl_resolution is not None:
-            # Edit shows one picture to both encoders; the processor of the second can still scale it.
-            area = self.params.vl_resolution**2
-            self.pipe.processor.image_processor.size = {"shortest_edge": area, "longest_edge": area}
+        self._size_vision_input()
         if self.params.scheduler_config:
             self._override_scheduler()
         if self.params.lora is not None:
             self._load_lora(self.params.lora)
         if self.params.compile:
             self.pipe.transformer.compile_repeated_blocks()
+
+    def _size_vision_input(self) -> None:
+        """Lets the processor of the vision-language encoder scale the picture it gets to the size that is wanted."""
+        processor = self.pipe.processor.image_processor
+        if self._kind.takes_condition_size:
+            # Not at all: the transformer puts latents where the vision tokens were, so both must come from one size.
+            processor.size = {"shortest_edge": 1, "longest_edge": 4 * self.params.condition_resolution**2}
+        elif self._kind.shares_calls and self.params.vl_resolution is not None:
+            # Edit shows one picture to both encoders; the processor of the second can still scale it.
+            area = self.params.vl_resolution**2
+            processor.size = {"shortest_edge": area, "longest_edge": area}
 
     def _override_scheduler(self) -> None:
         scheduler, overrides = self.pipe.scheduler, self.params.scheduler_config
@@ -126,27 +143,35 @@ class QwenImageEditModel(PipelineEditor):
         self.pipe.set_adapters(_ADAPTER, self.params.lora_scale)
 
     def _calling(self) -> AbstractContextManager[None]:
+        if self._kind.takes_condition_size:
+            return nullcontext()
         return condition_sizes(self.pipe, self.params.condition_resolution, self.params.vl_resolution)
 
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
         width, height = self._output_size(images[0].size)
+        guidance = self._kind.guidance if self.params.true_cfg_scale is None else self.params.true_cfg_scale
         arguments: dict[str, Any] = {
             "image": images,
             "prompt": instructions,
             "width": width,
             "height": height,
-            "true_cfg_scale": self.params.true_cfg_scale,
+            "true_cfg_scale": guidance,
         }
-        if self.params.true_cfg_scale > 1:
+        if guidance > 1:
             arguments["negative_prompt"] = [self.params.negative_prompt] * len(images)
+        if self._kind.takes_condition_size:
+            # The pipeline's name for it: width and height alone decide the size of the result.
+            arguments["output_resolution"] = self.params.condition_resolution
+            arguments["use_kv_cache"] = self.params.use_kv_cache
         return arguments
 
     def _output_size(self, source: tuple[int, int]) -> tuple[int, int]:
+        finest = 2 * int(self.pipe.vae_scale_factor)
         if self.params.output_resolution == "source":
-            multiple = 2 * int(self.pipe.vae_scale_factor)
-            width, height = (max(multiple, round(side / multiple) * multiple) for side in source)
+            width, height = (max(finest, round(side / finest) * finest) for side in source)
             return width, height
-        return fit_area(self.params.output_resolution**2, source[0] / source[1], rounding(self.pipe))
+        multiple = finest if self._kind.takes_condition_size else rounding(self.pipe)
+        return fit_area(self.params.output_resolution**2, source[0] / source[1], multiple)
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
@@ -159,3 +184,14 @@ class QwenImageEditModel(PipelineEditor):
         if checked.lora_weight_name and is_local(lora):
             lora = str(Path(lora) / checked.lora_weight_name)
         return f"{revision}+{resolve_revision(lora)}"
+
+
+def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
+    """Raises `ModelError` for other pipelines."""
+    name = str(index["_class_name"])
+    if name not in KINDS:
+        raise ModelError(
+            f"{model_name} is a {name}, none of {', '.join(KINDS)}; "
+            "use src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
+        )
+    return KINDS[name]

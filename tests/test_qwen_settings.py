@@ -1,0 +1,73 @@
+"""Settings of the Qwen editor that change nothing on a checkpoint are said, before anything loads."""
+
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from src.errors import ModelError
+from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
+from src.registry import check_params
+from tests.tiny_pipelines import pix2pix_folder, plus_folder, qwen_folder  # noqa: F401 (fixtures)
+from tests.tiny_qwen21 import distilled_folder, qwen21_folder  # noqa: F401 (fixtures)
+
+KINDS = ("qwen_folder", "plus_folder", "qwen21_folder")
+GUIDED = {"true_cfg_scale": 4.0, "negative_prompt": "blurry"}
+
+
+def said(folder: Any, caplog: pytest.LogCaptureFixture, **params: Any) -> str:
+    with mock.patch("diffusers.DiffusionPipeline.from_pretrained", side_effect=AssertionError("loaded")):
+        check_params(QwenImageEditModel, {"model_name": str(folder), **params}, "diffusion_model.params")
+    return caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "words"),
+    [
+        ("qwen_folder", {"use_kv_cache": False}, "use_kv_cache: this pipeline has no cache"),
+        ("plus_folder", {"use_kv_cache": False}, "use_kv_cache: this pipeline has no cache"),
+        ("qwen21_folder", {"vl_resolution": 384}, "vl_resolution: both encoders see one picture"),
+        ("plus_folder", {"batch_size": 4}, "batch_size 4: a QwenImageEditPlusPipeline edits one picture per call"),
+        ("qwen21_folder", {"batch_size": 4}, "batch_size 4: a QwenImage21Pipeline edits one picture per call"),
+        ("qwen21_folder", {"negative_prompt": "blurry"}, "negative_prompt: guidance is off"),
+        ("qwen_folder", {"negative_prompt": "blurry", "true_cfg_scale": 1}, "negative_prompt: guidance is off"),
+        ("distilled_folder", {"num_inference_steps": 40}, "num_inference_steps 40: the checkpoint's sample_sigmas"),
+        ("qwen_folder", {"lora_scale": 0.5}, "lora_scale: there is no lora"),
+        ("qwen21_folder", {"lora_weight_name": "a.safetensors"}, "lora_weight_name: there is no lora"),
+        ("qwen_folder", {"enable_batch_sync": True}, "enable_batch_sync: replicas"),
+    ],
+)
+def test_a_setting_without_effect_is_said_before_anything_loads(
+    kind: str, params: dict[str, Any], words: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = said(request.getfixturevalue(kind), caplog, **params)
+    assert words in text
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        *((kind, GUIDED) for kind in KINDS),
+        *((kind, {"num_inference_steps": 40, "condition_resolution": 512}) for kind in KINDS),
+        ("qwen_folder", {"batch_size": 4, "vl_resolution": 384, "negative_prompt": "blurry"}),
+        ("plus_folder", {"vl_resolution": 384, "negative_prompt": "blurry"}),
+        ("qwen21_folder", {"use_kv_cache": False}),
+        ("distilled_folder", {"num_inference_steps": 2}),
+    ],
+)
+def test_nothing_is_said_of_settings_that_have_an_effect(
+    kind: str, params: dict[str, Any], request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert said(request.getfixturevalue(kind), caplog, **params) == ""
+
+
+def test_a_checkpoint_of_another_pipeline_is_refused_before_anything_loads(
+    pix2pix_folder: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ModelError, match=r"StableDiffusionInstructPix2PixPipeline.*DiffusersEditModel"):
+        said(pix2pix_folder, caplog)
