@@ -29,6 +29,12 @@ def test_full_batches_are_full_but_for_the_last() -> None:
     assert sizes == [4, 4, 2]
 
 
+def test_a_stage_may_want_more_at_once_than_its_channel_was_made_for() -> None:
+    sizes: list[int] = []
+    run_flow(24, lambda batch: sizes.append(len(batch)), batch_size=lambda: 10, full_batches=True)
+    assert sizes == [10, 10, 4]
+
+
 def test_batches_that_need_not_be_full_never_wait() -> None:
     channel: Channel[int] = Channel(4)
     channel.put(1)

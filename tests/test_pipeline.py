@@ -117,6 +117,19 @@ def test_a_batching_editor_gets_full_batches_and_a_cursed_batch_costs_only_the_c
     assert report["statuses"] == {"scored": 9, "edit_failed": 1}
 
 
+class WideEditor(BatchEditor):
+    """Says only once it is loaded that it wants more at once than waits between two stages."""
+
+    def _initialize(self) -> None:
+        self.batch_size = 20
+
+
+def test_a_batch_size_that_a_plugin_sets_by_itself_is_honoured(write_benchmark: Write, make_config: Make) -> None:
+    BatchEditor.batches.clear()
+    evaluate(make_config(write_benchmark(45), diffusion_model={"class_path": "tests.test_pipeline.WideEditor"}))
+    assert WideEditor.batches == [20, 20, 5]
+
+
 def seeds(outcome: Outcome, out: Path) -> dict[str, Any]:
     return {name: Image.open(out / row["image_path"]).getpixel((0, 0)) for name, row in rows(outcome).items()}
 

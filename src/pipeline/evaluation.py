@@ -134,8 +134,7 @@ class Evaluation:
 
     def _pass(self, items: Iterable[Item], tick: Callable[[], None], *, edits: bool, judges: bool) -> None:
         flow = Flow()
-        batch_size = int(self._plan.config.diffusion_model.params.get("batch_size", 1))
-        to_edit: Channel[Job] = Channel(max(CHANNEL_SIZE, 2 * batch_size))
+        to_edit: Channel[Job] = Channel(CHANNEL_SIZE)
         to_store: Channel[Job] = Channel(STORE_WORKERS)
         to_judge: Channel[Job] = Channel(CHANNEL_SIZE)
         reader = Reader(self._plan, self._record, self._tally, to_edit if edits else None, to_judge if judges else None)

@@ -68,15 +68,23 @@ class Channel(Generic[Item]):
     def get(self, most: int, *, full: bool = False) -> list[Item]:
         """Waits for items and takes up to `most` — with `full`, exactly `most` unless the channel ends before.
 
+        The channel must have room for a full batch: see `widen`.
+
         Returns:
             The items in order; an empty list means that no more will come.
         """
-        least = min(most, self._size) if full else 1
+        least = most if full else 1
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) >= least)
             batch = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._changed.notify_all()
             return batch
+
+    def widen(self, size: int) -> None:
+        """Makes room for at least so many items."""
+        with self._changed:
+            self._size = max(self._size, size)
+            self._changed.notify_all()
 
     def wait(self) -> bool:
         """Waits for the first item without taking it; False when there will be none."""
@@ -135,7 +143,7 @@ class Flow:
             inbox: Where batches come from.
             workers: Makes the workers.
             name: For thread names.
-            batch_size: Asked once, after the workers were made.
+            batch_size: Asked once, after the workers were made; the inbox gets room for so many.
             full_batches: Wait until a batch is full rather than taking what is there.
             outbox: Closed when the last batch is finished; the workers themselves put into it.
             drains: Finish what is in the inbox even when the flow is stopped.
@@ -169,6 +177,7 @@ class Flow:
         for worker in places:
             idle.put(worker)
         size = batch_size()
+        inbox.widen(size)
         while batch := inbox.get(size, full=full_batches):
             worker = idle.get()
             worker.submit(batch).add_done_callback(partial(self._done, worker, idle))
