@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 
 from src.config import Config
 from src.errors import ConfigError, DataError, ModelError, OutputError
+from src.pipeline.check import check_run
 from src.pipeline.evaluation import Outcome, evaluate
 from src.pipeline.keys import sample_seed
-from src.pipeline.output import exclusive
+from src.pipeline.output import exclusive, folder_name
+from src.reporting.console import print_report
 from tests.conftest import item
 from tests.plugins import BatchEditor, BrightnessJudge
 
@@ -314,6 +322,30 @@ def test_a_category_with_a_slash_stays_below_the_images_folder(
     data = write_benchmark([item(0, subset="../up/环境")])
     evaluate(make_config(data, benchmark={"categories": ["../up/环境"]}))
     assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == 1
+
+
+def test_an_unknown_category_is_counted_as_left_out_where_categories_are_named(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    data = write_benchmark([item(0), item(1, subset="化学"), item(2, subset="\x1b[31m"), item(5), item(6)])
+    config = make_config(data, benchmark={"categories": ["物理"]})
+    outcome = evaluate(config)
+    assert outcome.report["left_out_by_selection"] == {"化学": 1, "环境": 1}
+    assert outcome.report["statuses"] == {"scored": 2, "bad_sample": 1}
+    assert "- Left out by selection: 2 (化学 1, 环境 1)" in outcome.paths.markdown.read_text()
+    console = Console(file=io.StringIO(), width=80)
+    print_report(outcome.report, console)
+    assert "left out by selection: 2 (化学 1, 环境 1)" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "left out by selection: 2 (化学 1, 环境 1)" in list(check_run(config))
+
+
+@given(st.text())
+def test_any_category_is_the_name_of_one_folder(category: str) -> None:
+    name = folder_name(category)
+    with tempfile.TemporaryDirectory() as parent:
+        (Path(parent) / name / "inside").mkdir(parents=True)
+        assert [entry.name for entry in Path(parent).iterdir()] == [name]
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", name)
 
 
 def test_a_run_without_a_single_good_sample_loads_no_model(write_benchmark: Write, make_config: Make) -> None:

@@ -18,9 +18,12 @@ from src.errors import DataError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
-MAX_ID_BYTES = 150
-"""Longer ids do not fit into file names with a suffix on every file system."""
-_UNSAFE_ID = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\.\.|^\.|^\s*$")
+MAX_NAME_BYTES = 150
+"""Longer ids and categories do not fit into file names with a suffix on every file system."""
+LARGEST_DIFFICULTY = 10**9
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_UNSAFE_ID = re.compile(rf"[/\\{_CONTROL}]|\.\.|^\.|^\s*$")
+_UNSAFE_CATEGORY = re.compile(f"[{_CONTROL}]")
 
 Language = Literal["en", "zh"]
 
@@ -30,11 +33,20 @@ class _Unusable(ValueError):
 
 
 def load_samples(
-    data_path: str, selection: Selection, progress: ByteProgress | None = None
+    data_path: str,
+    selection: Selection,
+    progress: ByteProgress | None = None,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[EditSample | BadSample]:
     """Streams the selected samples in file order; images stay encoded.
 
     Ids and seeds do not depend on the selection: every item of the file is named, selected or not.
+
+    Args:
+        data_path: See `read_items`.
+        selection: Which of its samples.
+        progress: Updated while reading.
+        left_out: Counts the items that the selection passes over, by category.
 
     Raises:
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
@@ -46,9 +58,11 @@ def load_samples(
     for raw in read_items(data_path, progress):
         item = _sample(raw, folder, selection.language, ids)
         category = item.category or "(none)"
-        difficulty = _difficulty(raw.fields or {})
+        difficulty = _stated_difficulty(raw.fields or {})
         seen[category, difficulty or "(none)"] += 1
         if not _is_selected(item, difficulty, selection):
+            if left_out is not None:
+                left_out[category] += 1
             continue
         selected[category] += 1
         yield item
@@ -61,10 +75,12 @@ def load_samples(
             logger.warning("no sample of category %s was selected from %s", category, data_path)
 
 
-def _difficulty(fields: Mapping[str, Any]) -> str | None:
-    """The difficulty that a filter sees; None where the item does not say it in words."""
-    value = fields.get("difficulty")
-    return _storable(value).strip() or None if isinstance(value, str) else None
+def _stated_difficulty(fields: Mapping[str, Any]) -> str | None:
+    """The difficulty that a filter sees; None where the item states none that can be used."""
+    try:
+        return _difficulty(fields)
+    except _Unusable:
+        return None
 
 
 def _is_selected(item: EditSample | BadSample, difficulty: str | None, selection: Selection) -> bool:
@@ -89,10 +105,12 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
     try:
         if raw.problem:
             raise _Unusable(raw.problem)
-        category = _text(fields, "subset") or _text(fields, "category")
+        stated = _text(fields, "subset") or _text(fields, "category")
+        problem = _category_problem(stated)
+        category = None if problem else stated
         sample_id = ids.name(fields, raw.index)
-        if not category:
-            raise _Unusable("the category (field `subset`) is absent")
+        if category is None:
+            raise _Unusable(f"the category (field `subset`) {problem}")
         instruction = _translated(fields, "edit_instruction", language)
         if not instruction:
             raise _Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
@@ -106,7 +124,7 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
             instruction=instruction,
             description=_translated(fields, "original_description", language),
             source=source,
-            difficulty=_text(fields, "difficulty") or None,
+            difficulty=_difficulty(fields),
             tags=_tags(fields),
             rationale=_translated(fields, "rationale_short", language) or None,
             reference=_image(fields, "reference_img", folder),
@@ -117,6 +135,17 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
         )
     except _Unusable as error:
         return BadSample(sample_id or ids.free(f"item_{raw.index:05d}"), raw.index, category, str(error))
+
+
+def _category_problem(category: str) -> str | None:
+    """Why it cannot be the name of a group and a folder."""
+    if not category:
+        return "is absent"
+    if _UNSAFE_CATEGORY.search(category):
+        return f"{category!r:.80} holds control characters"
+    if len(category.encode()) > MAX_NAME_BYTES:
+        return f"{category!r:.80} is over {MAX_NAME_BYTES} bytes long"
+    return None
 
 
 class _Ids:
@@ -140,7 +169,7 @@ class _Ids:
         else:
             return self.free(f"item_{index:05d}")
         parts = origin.replace("\\", "/").split("/")
-        if not wanted or _UNSAFE_ID.search(wanted) or ".." in parts or len(wanted.encode()) > MAX_ID_BYTES:
+        if not wanted or _UNSAFE_ID.search(wanted) or ".." in parts or len(wanted.encode()) > MAX_NAME_BYTES:
             raise _Unusable(f"the id {origin!r:.80} is not safe as a file name")
         key = (explicit is None, origin)
         if key in self._origins:
@@ -170,6 +199,22 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise _Unusable(f"field `{name}` is {type(value).__name__}, not text")
     return _storable(value).strip()
+
+
+def _difficulty(fields: Mapping[str, Any]) -> str | None:
+    """Text as it stands, and a number as text: 3 and 3.0 are both `3`.
+
+    Raises:
+        _Unusable: when it is neither.
+    """
+    value = fields.get("difficulty")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return _text(fields, "difficulty") or None
+    if value != value:  # NaN is how tables of numbers leave a cell empty
+        return None
+    if abs(value) > LARGEST_DIFFICULTY:
+        raise _Unusable(f"field `difficulty` is a number above {LARGEST_DIFFICULTY}")
+    return repr(value).removesuffix(".0")
 
 
 def _storable(text: str) -> str:

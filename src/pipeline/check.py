@@ -12,6 +12,7 @@ from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import EVERYTHING, RECORD_NAME, Record
+from src.reporting.wording import left_out
 
 
 def check_run(config: Config) -> Iterator[str]:
@@ -36,9 +37,10 @@ def check_run(config: Config) -> Iterator[str]:
 
 def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
     categories: Counter[str] = Counter()
+    passed_over: Counter[str] = Counter()
     bad = edits = verdicts = 0
     keep_pictures = plan.config.evaluation.save_generated_images
-    for item in load_samples(plan.config.benchmark.data_path, plan.selection):
+    for item in load_samples(plan.config.benchmark.data_path, plan.selection, left_out=passed_over):
         try:
             if isinstance(item, BadSample):
                 raise ImageError(item.reason)
@@ -53,6 +55,8 @@ def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
         edits += left.edit
     total = sum(categories.values())
     yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
+    if passed_over:
+        yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
     yield (
         f"to do    {edits} edits, {verdicts} judgements from scratch"
         if record is None

@@ -62,7 +62,7 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     """
     plan = RunPlan(config)
     tally = Tally(limit=config.benchmark.limit)
-    items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading))
+    items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
     output_dir = config.evaluation.output_dir
     with exclusive(output_dir):
         if not config.evaluation.resume_from_checkpoint and (old := set_aside(output_dir, config.evaluation.images)):
@@ -99,6 +99,7 @@ def _attempt(record: Record, plan: RunPlan, tally: Tally) -> Iterator[None]:
         outcome = "interrupted"
         raise
     finally:
+        record.note_left_out(plan.run_key, tally.left_out)
         record.end_attempt(outcome, tally.seconds, tally.edits_reused, tally.verdicts_reused)
 
 

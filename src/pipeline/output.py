@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from filelock import FileLock, Timeout
 from src.errors import OutputError
 
 LOCK_NAME = ".lock"
+MAX_FOLDER_BYTES = 150
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
@@ -46,9 +49,15 @@ def exclusive(output_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+def folder_name(category: str) -> str:
+    """A category as the name of one folder, whatever text it is: no path, no control characters, not too long."""
+    name = _UNSAFE.sub("_", category).lstrip(".").encode(errors="replace")[:MAX_FOLDER_BYTES]
+    return name.decode(errors="ignore") or "_"
+
+
 def show_picture(stored: Path, images_dir: Path, category: str, sample_id: str) -> None:
     """Shows a stored edit as `images_dir/<category>/<sample_id>.png`, atomically and without copying if possible."""
-    folder = images_dir / category.replace("/", "_").replace("\\", "_").lstrip(".")
+    folder = images_dir / folder_name(category)
     target = folder / f"{sample_id}.png"
     try:
         try:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,6 +113,10 @@ class Record:
         )
         self._attempt = cursor.lastrowid or 0
 
+    def note_left_out(self, run_key: str, categories: Mapping[str, int]) -> None:
+        """Notes how many items of each category the run's selection passed over."""
+        self._write("UPDATE runs SET left_out = ? WHERE run_key = ?", (_to_json(categories), run_key))
+
     def end_attempt(self, outcome: str, seconds: float, edits_reused: int, verdicts_reused: int) -> None:
         """Closes the attempt with its outcome: `finished`, `interrupted` or `failed`."""
         self._write(
@@ -143,6 +147,7 @@ class Record:
             editor=json.loads(row["editor"]),
             scorer=json.loads(row["scorer"]),
             environment=json.loads(row["environment"]),
+            left_out=json.loads(row["left_out"]),
             attempts=tuple(Attempt(**{name: attempt[name] for name in names}) for attempt in attempts),
         )
 

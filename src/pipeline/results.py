@@ -66,4 +66,6 @@ class RunInfo:
     """Identity of the scorer and its judge: class, params, weights, prompt hash, image policy."""
     environment: dict[str, str]
     """Versions: python, platform, editloop, and the libraries that were loaded."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Items that the selection passed over, by category."""
     attempts: tuple[Attempt, ...] = field(default_factory=tuple)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from src.data.sources import ByteProgress
@@ -17,6 +18,8 @@ class Tally:
     """How much of the benchmark file has been read."""
     limit: int | None = None
     """No more samples than this will be read."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Items of each category that the selection passed over."""
     read: int = 0
     bad: int = 0
     edits_made: int = 0

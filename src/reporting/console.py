@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.reporting.report import DIFFICULTIES
-from src.reporting.wording import category_label, class_name, coverage, duration, number, one_line, work_done
+from src.reporting.wording import category_label, class_name, coverage, duration, left_out, number, one_line, work_done
 
 LABEL_WIDTH = 16
 FAILURES_SHOWN = 5
@@ -32,6 +32,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         _line(console, Text(_failure(failure), style="red"))
     if (more := len(report["failures"]) - FAILURES_SHOWN) > 0:
         _line(console, Text(f"… and {more} more reasons, all in the report", style="red"))
+    if report["left_out_by_selection"]:
+        _line(console, Text(f"left out by selection: {left_out(report['left_out_by_selection'])}", style="yellow"))
     if report["unfinished"]:
         _line(console, Text(f"{report['unfinished']} unfinished: go on with --resume", style="yellow"))
     _line(console, Text(_effort("edits", "edit", report["timings"]), style="dim"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from src.reporting.wording import category_label, class_name, coverage, duration, number, one_line, work_done
+from src.reporting.wording import category_label, class_name, coverage, duration, left_out, number, one_line, work_done
 from src.rewards.verdict import Status
 
 _SPECIAL = re.compile(r"([\\`*\[\]|#~$]|(?<![^\W_])_|_(?![^\W_]))")
@@ -58,6 +58,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
         f"- Mean: **{_mean(overall)}** of 10{_interval(overall)}",
         f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]
+    if report["left_out_by_selection"]:
+        lines.append(f"- Left out by selection: {escape(left_out(report['left_out_by_selection']))}")
     if summary["best_category"]:
         for word, entry in (("Best", summary["best_category"]), ("Worst", summary["worst_category"])):
             lines.append(f"- {word} category: {escape(category_label(entry['name']))} ({number(entry['score'])})")

@@ -59,6 +59,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "statuses": overall["statuses"],
         "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
+        "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
         "samples": [{name: getattr(row, name) for name in SampleResult.__dataclass_fields__} for row in rows],
         "editor": info.editor,
         "scorer": info.scorer,

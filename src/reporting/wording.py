@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 ENGLISH = {"物理": "physical", "环境": "environment", "社会": "social", "因果": "causal", "指代": "referential"}
+CATEGORIES_NAMED = 8
 
 
 def one_line(text: object) -> str:
@@ -16,6 +17,13 @@ def one_line(text: object) -> str:
 def category_label(name: str) -> str:
     """A category with its English meaning, if it has one."""
     return one_line(f"{name} {ENGLISH.get(name, '')}")
+
+
+def left_out(categories: Mapping[str, int]) -> str:
+    """What a selection passed over: `120 (环境 54, 社会 66)`, the most frequent categories first."""
+    named = [f"{one_line(name)} {count}" for name, count in list(categories.items())[:CATEGORIES_NAMED]]
+    more = ["…"] if len(categories) > CATEGORIES_NAMED else []
+    return f"{sum(categories.values())} ({', '.join(named + more)})"
 
 
 def number(value: float | None, digits: int = 3) -> str:
