@@ -17,6 +17,7 @@ from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device, pick_dtype
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.quantization import Quantization, pipeline_quantization, require_package
 from src.models.weights import is_local, pinned
 
 _loading = threading.Lock()
@@ -32,6 +33,8 @@ class PipelineParams(CheckpointParams):
     """The run makes one replica for each of these devices, with `device` set; a single instance ignores it."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Keep weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
+    quantization: Quantization | None = None
+    """Weights of some parts in 8 or 4 bits."""
     num_inference_steps: int = pydantic.Field(50, ge=1)
     seed: int = 0
     """Used as it is for calls without a seed, and added to the seed of all others."""
@@ -52,7 +55,15 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
     MEMORY_SETTINGS: ClassVar[str]
     """What to change when memory runs out."""
 
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ModelError` when the package or the device that `quantization` needs is missing."""
+        checked: Any = cls.Params(**params)  # type: ignore[misc]
+        if (quantization := checked.quantization) is not None:
+            require_package(quantization)
+
     def _initialize(self) -> None:
+        self.check_ready(self.config)
         self.batch_size = self.params.batch_size
         self.device = pick_device(self.params.device)
         self.offload = "none" if self.device == "cpu" else self.params.offload
@@ -168,9 +179,14 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         self._check(loader)
         if self.params.disable_progress_bar:
             self._silence_loading()
-        dtype = pick_dtype(self.params.dtype, self.device)
+        arguments = {"dtype": pick_dtype(self.params.dtype, self.device), **pinned(name, self.params.revision)}
+        if self.params.quantization is not None:
+            index = stored_index(name, self.params.revision)
+            arguments["quantization_config"] = pipeline_quantization(
+                self.params.quantization, index, arguments["dtype"]
+            )
         try:
-            return loader.from_pretrained(name, dtype=dtype, use_safetensors=True, **pinned(name, self.params.revision))
+            return loader.from_pretrained(name, use_safetensors=True, **arguments)
         except (OSError, ValueError) as error:
             again = (
                 "the folder is incomplete or damaged" if is_local(name) else f"complete them with: hf download {name}"
