@@ -63,7 +63,6 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
             require_package(quantization)
 
     def _initialize(self) -> None:
-        self.check_ready(self.config)
         self.batch_size = self.params.batch_size
         self.device = pick_device(self.params.device)
         self.offload = "none" if self.device == "cpu" else self.params.offload
@@ -181,6 +180,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
             self._silence_loading()
         arguments = {"dtype": pick_dtype(self.params.dtype, self.device), **pinned(name, self.params.revision)}
         if self.params.quantization is not None:
+            require_package(self.params.quantization)
             index = stored_index(name, self.params.revision)
             arguments["quantization_config"] = pipeline_quantization(
                 self.params.quantization, index, arguments["dtype"]

@@ -76,6 +76,7 @@ class QwenImageEditModel(PipelineEditor):
     @classmethod
     def check_ready(cls, params: dict[str, Any]) -> None:
         """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it."""
+        super().check_ready(params)
         checked = cls.Params(**params)
         index = stored_index(checked.model_name, checked.revision)
         for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index):
