@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from src.config import Config
 from src.errors import ModelError
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
-from src.registry import check_params
+from src.pipeline.check import check_run
 from tests.tiny_pipelines import pix2pix_folder, plus_folder, qwen_folder  # noqa: F401 (fixtures)
 from tests.tiny_qwen21 import distilled_folder, qwen21_folder  # noqa: F401 (fixtures)
 
@@ -21,7 +24,7 @@ GUIDED = {"true_cfg_scale": 4.0, "negative_prompt": "blurry"}
 
 def said(folder: Any, caplog: pytest.LogCaptureFixture, **params: Any) -> str:
     with mock.patch("diffusers.DiffusionPipeline.from_pretrained", side_effect=AssertionError("loaded")):
-        check_params(QwenImageEditModel, {"model_name": str(folder), **params}, "diffusion_model.params")
+        QwenImageEditModel.check_weights({"model_name": str(folder), **params})
     return caplog.text
 
 
@@ -71,3 +74,25 @@ def test_a_checkpoint_of_another_pipeline_is_refused_before_anything_loads(
 ) -> None:
     with pytest.raises(ModelError, match=r"StableDiffusionInstructPix2PixPipeline.*DiffusersEditModel"):
         said(pix2pix_folder, caplog)
+
+
+@pytest.mark.parametrize("behind_a_policy", [False, True])
+def test_checking_a_run_says_them_and_loads_nothing(
+    behind_a_policy: bool,
+    qwen21_folder: Any,
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    editor = {
+        "class_path": "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel",
+        "params": {"model_name": str(qwen21_folder), "vl_resolution": 384},
+    }
+    if behind_a_policy:
+        editor = {
+            "class_path": "src.models.diffusion.implementations.rewrite_editor.RewriteEditor",
+            "params": {"policy": str(qwen21_folder), "editor": editor},
+        }
+    with mock.patch("diffusers.DiffusionPipeline.from_pretrained", side_effect=AssertionError("loaded")):
+        assert list(check_run(make_config(write_benchmark(2), diffusion_model=editor)))
+    assert "vl_resolution: both encoders see one picture" in caplog.text

@@ -47,6 +47,16 @@ class BaseModel(ABC):
             ModelError: what is missing and how to provide it.
         """
 
+    @classmethod
+    def check_weights(cls, params: dict[str, Any]) -> None:
+        """Looks at what the weights say of themselves (their class, settings that they ignore), before any load.
+
+        Called after `identity`, which says where weights are missing.
+
+        Raises:
+            ModelError: the weights are not for this model; the text names the one that they are for.
+        """
+
     @abstractmethod
     def _initialize(self) -> None:
         """Loads what the model needs. Called once, by the constructor."""

@@ -42,6 +42,7 @@ class RunPlan:
         self.scorer = build_scorer(config.scorer, setting)
         self.scorer.check_categories(config.benchmark.categories or [])
         self.editor_identity = self.editor_class.identity(editor.params)
+        self.editor_class.check_weights(editor.params)
         self.scorer_identity = self.scorer.identity()
         self._editor_digest = digest(self.editor_identity)
         self._scorer_digest = digest(self.scorer_identity)

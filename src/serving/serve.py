@@ -47,6 +47,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
     check_params(editor_class, config.params, "diffusion_model.params")
     with bound_socket(options.host, options.port) as listener:
         identity = editor_class.identity(config.params)
+        editor_class.check_weights(config.params)
         editors = [build(editor_class, params) for params in replica_params(config.params)]
         for editor in editors:
             editor.load_to_gpu()

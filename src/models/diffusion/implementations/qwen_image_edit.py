@@ -74,7 +74,7 @@ class QwenImageEditModel(PipelineEditor):
     )
 
     @classmethod
-    def check_ready(cls, params: dict[str, Any]) -> None:
+    def check_weights(cls, params: dict[str, Any]) -> None:
         """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it."""
         super().check_ready(params)
         checked = cls.Params(**params)

@@ -89,6 +89,12 @@ class RewriteEditor(BaseDiffusionModel):
         }
 
     @classmethod
+    def check_weights(cls, params: dict[str, Any]) -> None:
+        """Those of the editor behind the policy."""
+        inner = cls.Params(**params).editor
+        _editor_class(inner).check_weights(inner.params)
+
+    @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str:
         """That of the policy and, joined by `+`, that of the adapter."""
         checked = cls.Params(**params)
