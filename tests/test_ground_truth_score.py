@@ -24,6 +24,8 @@ def test_a_sample_without_a_reference_is_not_applicable_and_asks_nothing() -> No
     (verdict,) = scorer.score([edit(reference=None)])
     assert (verdict.status, verdict.score) == (Status.NOT_APPLICABLE, None)
     assert "the sample has none" in str(verdict.reason)
+    assert scorer.inapplicable(edit(reference=None).sample) == "the sample has no reference image"
+    assert scorer.inapplicable(edit().sample) is None
     assert asked(scorer) == []
 
 

@@ -192,6 +192,8 @@ def test_a_sample_without_a_graph_is_not_applicable_and_asks_nothing() -> None:
     (verdict,) = made.score([EditedSample(sample(None), IMAGE, IMAGE)])
     assert (verdict.status, verdict.score) == (Status.NOT_APPLICABLE, None)
     assert made.setting.judge.model.asked in ([], [[]])  # type: ignore[union-attr]
+    assert made.inapplicable(sample(None)) == verdict.reason
+    assert made.inapplicable(sample()) is None
 
 
 def test_the_question_changes_with_the_graph_and_the_language() -> None:

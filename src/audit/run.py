@@ -24,7 +24,7 @@ from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.errors import EditLoopError
 from src.pipeline.flow import Channel, Flow, ThreadWorker
-from src.pipeline.keys import digest, verdict_key
+from src.pipeline.keys import digest
 from src.pipeline.output import exclusive
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
@@ -122,7 +122,6 @@ class _Asking:
         self._record = record
         self._run_key = run_key
         self._tally = tally
-        self._scorer_digest = digest(plan.scorer_identity)
         self._to_judge: Channel[list[_Job]] = Channel(CHANNEL_SIZE)
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -177,12 +176,16 @@ class _Asking:
         sample = probe.sample
         repetition = probe.name if probe.name in REPEATED else None
         edit_key = digest(["probe", *pictures, sample.instruction, sample.description, repetition])
-        key = verdict_key(self._scorer_digest, self._plan.scorer.question(sample), edit_key)
+        inapplicable, key = self._plan.judgement(sample, edit_key)
         named = replace(sample, sample_id=f"{sample.sample_id}/{probe.name}", tags=(probe.name,))
         # The sample's own source, whichever the probe shows: it says which probes are independent.
         self._record.add_sample(self._run_key, named, SampleKeys(0, source_sha256, edit_key, key))
         if self._record.has_verdict(key):
             self._tally.add(verdicts_reused=1)
+            return None
+        if inapplicable:
+            self._record.add_verdict(key, failed(Status.NOT_APPLICABLE, inapplicable))
+            self._tally.add(verdicts_failed=1)
             return None
         return _Job(EditedSample(sample, probe.source, probe.edited), key)
 

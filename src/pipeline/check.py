@@ -11,7 +11,7 @@ from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.pipeline.plan import RunPlan
-from src.pipeline.record import EVERYTHING, RECORD_NAME, Record
+from src.pipeline.record import RECORD_NAME, Record
 from src.reporting.wording import left_out
 
 
@@ -38,6 +38,7 @@ def check_run(config: Config) -> Iterator[str]:
 def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
     categories: Counter[str] = Counter()
     passed_over: Counter[str] = Counter()
+    inapplicable: Counter[str] = Counter()
     bad = edits = verdicts = 0
     keep_pictures = plan.config.evaluation.save_generated_images
     for item in load_samples(plan.config.benchmark.data_path, plan.selection, left_out=passed_over):
@@ -50,13 +51,19 @@ def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
             continue
         categories[item.category] += 1
-        left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else EVERYTHING
-        verdicts += left.verdict
-        edits += left.edit
+        if keys.inapplicable:
+            inapplicable[keys.inapplicable] += 1
+            continue
+        left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else None
+        verdicts += left is None or left.verdict
+        edits += left is None or left.edit
     total = sum(categories.values())
     yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
     if passed_over:
         yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
+    for reason, count in inapplicable.most_common():
+        yield f"not applicable: {count} of {total} samples, which are neither edited nor judged: {reason}"
+    total -= inapplicable.total()
     yield (
         f"to do    {edits} edits, {verdicts} judgements from scratch"
         if record is None

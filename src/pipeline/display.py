@@ -49,6 +49,7 @@ class RunDisplay:
         loading = f"loading {tally.loading} …" if tally.loading else ""
         edit_note = loading or _failures(tally.edits_failed, "failed") + _failures(tally.bad, "bad samples")
         judge_note = _failures(tally.verdicts_failed, "without a score")
+        judge_note += _failures(tally.inapplicable, "not applicable")
         for task, done, made, note in (
             (self._editing, tally.edits_done, tally.edits_made, edit_note),
             (self._judging, tally.judged, tally.verdicts_made, judge_note),

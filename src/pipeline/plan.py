@@ -67,15 +67,17 @@ class RunPlan:
         return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])
 
     def keys(self, sample: EditSample, source_sha256: str) -> SampleKeys:
-        """The content keys of a sample.
-
-        Raises:
-            ConfigError: when the judge needs a prompt for a category that has none.
-        """
+        """The content keys of a sample."""
         seed = sample_seed(self.config.seed, sample.sample_id)
         edit = edit_key(self._editor_digest, source_sha256, sample.instruction, seed)
-        question = self.scorer.question(sample)
-        return SampleKeys(seed, source_sha256, edit, verdict_key(self._scorer_digest, question, edit))
+        inapplicable, verdict = self.judgement(sample, edit)
+        return SampleKeys(seed, source_sha256, edit, verdict, inapplicable)
+
+    def judgement(self, sample: EditSample, edit: str) -> tuple[str | None, str]:
+        """Why the scorer cannot judge any edit of the sample, if so, and the key of its verdict on the edit."""
+        inapplicable = self.scorer.inapplicable(sample)
+        question = inapplicable or self.scorer.question(sample)
+        return inapplicable, verdict_key(self._scorer_digest, question, edit)
 
     def info(self) -> RunInfo:
         """The run as the record stores it."""

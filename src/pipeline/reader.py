@@ -11,8 +11,9 @@ from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
 from src.pipeline.output import show_picture
 from src.pipeline.plan import RunPlan
-from src.pipeline.record import Record
+from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
+from src.rewards.verdict import Status, failed
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,25 @@ class Reader:
         if self._to_edit is not None:
             self._tally.add(bad=1)
 
+    def _set_aside(self, sample: EditSample, keys: SampleKeys, reason: str) -> None:
+        """An edit that nobody can judge is not worth its price."""
+        if self._to_edit is None:
+            return
+        level = logging.INFO if self._tally.inapplicable else logging.WARNING
+        logger.log(level, "%s is not applicable and is not edited: %s", sample.sample_id, reason)
+        self._tally.add(inapplicable=1)
+        self._record.add_sample(self._run_key, sample, keys)
+        if not self._record.has_verdict(keys.verdict_key):
+            self._record.add_verdict(keys.verdict_key, failed(Status.NOT_APPLICABLE, reason))
+
     def _dispatch(self, sample: EditSample) -> None:
         try:
             data = sample.source.read_bytes()
             keys = self._plan.keys(sample, content_hash(data))
             job = Job(sample, keys)
+            if keys.inapplicable:
+                self._set_aside(sample, keys, keys.inapplicable)
+                return
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
             if left.edit:
                 job.source = decode_image(data)

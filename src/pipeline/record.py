@@ -50,6 +50,8 @@ class SampleKeys:
     source_sha256: str
     edit_key: str
     verdict_key: str
+    inapplicable: str | None = None
+    """Why the scorer can judge no edit of it, if so: then there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,6 @@ class WorkLeft:
     edit: bool
     verdict: bool
     """False as well where a lost picture is made again: its verdict stands if it comes out the same."""
-
-
-EVERYTHING = WorkLeft(edit=True, verdict=True)
 
 
 class Record:

@@ -22,6 +22,8 @@ class Tally:
     """Items of each category that the selection passed over."""
     read: int = 0
     bad: int = 0
+    inapplicable: int = 0
+    """Samples that the scorer cannot judge, and that are not edited therefore."""
     edits_made: int = 0
     edits_reused: int = 0
     edits_failed: int = 0
@@ -53,9 +55,10 @@ class Tally:
     @property
     def edits_done(self) -> int:
         """Samples that have left the editing stage, in whatever way."""
-        return self.edits_made + self.edits_reused + self.edits_failed + self.bad
+        return self.edits_made + self.edits_reused + self.edits_failed + self.bad + self.inapplicable
 
     @property
     def judged(self) -> int:
         """Samples that are through."""
-        return self.verdicts_made + self.verdicts_reused + self.verdicts_failed + self.edits_failed + self.bad
+        judged = self.verdicts_made + self.verdicts_reused + self.verdicts_failed
+        return judged + self.edits_failed + self.bad + self.inapplicable

@@ -71,6 +71,13 @@ class Scorer(ABC):
             ConfigError: naming the category and what to add.
         """
 
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Why it can say nothing about this sample, whatever the edit; None when it can.
+
+        Known before anything is edited or loaded: such samples are `not_applicable` and cost no edit.
+        """
+        return None
+
     def identity(self) -> dict[str, Any]:
         """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
         own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}
@@ -112,6 +119,9 @@ class CompletionScorer(ABC):
     @abstractmethod
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:
         """One verdict a text, in order."""
+
+
+NO_REFERENCE = "the sample has no reference image"
 
 
 def reference_key(sample: EditSample) -> str | None:

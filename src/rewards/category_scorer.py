@@ -19,7 +19,7 @@ from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.rewards.asking import ask_repeatedly, score_enquiry
-from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
+from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.parsing import GRAMMAR
 from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
@@ -76,16 +76,28 @@ class CategoryScorer(Scorer):
     def check_categories(self, categories: Sequence[str]) -> None:
         """Each needs a prompt in the config or a shipped rubric, unless the judge works without."""
         for category in categories:
-            if category not in self.setting.prompts and not self._has_rubric(category):
-                self._check_promptless(category)
+            if problem := self._missing_prompt(category):
+                raise ConfigError(problem)
 
-    def _check_promptless(self, category: str) -> None:
-        if self._handle.judge_class.needs_prompts:
-            raise ConfigError(
-                f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
-                "and .user_prompt_template, or leave the category out of benchmark.categories."
-                + did_you_mean(category, SHIPPED_PROMPTS)
-            )
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where the judge needs a prompt or a reference image that is not there."""
+        if problem := self._missing_prompt(sample.category):
+            return problem
+        if self._handle.judge_class.needs_reference and sample.reference is None:
+            return f"{NO_REFERENCE}, by which {self._handle.name} judges"
+        return None
+
+    def _missing_prompt(self, category: str) -> str | None:
+        """What to do about a category that the judge cannot be asked about."""
+        if category in self.setting.prompts or self._has_rubric(category):
+            return None
+        if not self._handle.judge_class.needs_prompts:
+            return None
+        return (
+            f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
+            "and .user_prompt_template, or leave the category out of benchmark.categories."
+            + did_you_mean(category, SHIPPED_PROMPTS)
+        )
 
     def _has_rubric(self, category: str) -> bool:
         return self._converses and SHIPPED_PROMPTS.get(category, category) in SHIPPED_PROMPTS.values()
@@ -203,7 +215,8 @@ class CategoryScorer(Scorer):
                 rationale=sample.rationale,
             )
             return system, user, f"{shipped.version} {shipped.sha256}"
-        self._check_promptless(sample.category)
+        if problem := self._missing_prompt(sample.category):
+            raise ConfigError(problem)
         return "", "", None
 
 

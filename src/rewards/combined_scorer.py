@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pydantic
@@ -15,7 +16,7 @@ from src.models.base import ModelParams
 from src.rewards.asking import total_usage
 from src.rewards.base import EditedSample, Scorer, ScorerSetting
 from src.rewards.build import build_scorer
-from src.rewards.verdict import SCORE_RANGE, Status, Verdict
+from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 
 class Part(ModelParams):
@@ -84,6 +85,11 @@ class CombinedScorer(Scorer):
         for scorer in self._scorers.values():
             scorer.check_categories(categories)
 
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where no part can say anything."""
+        reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
+        return _no_part(reasons) if all(reasons.values()) else None
+
     def identity(self) -> dict[str, Any]:
         """Every part's, with its name and its share of the whole."""
         parts = [
@@ -107,7 +113,7 @@ class CombinedScorer(Scorer):
 
     def question(self, sample: EditSample) -> Any:
         """What each part asks."""
-        return [scorer.question(sample) for scorer in self._scorers.values()]
+        return [scorer.inapplicable(sample) or scorer.question(sample) for scorer in self._scorers.values()]
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order."""
@@ -116,11 +122,13 @@ class CombinedScorer(Scorer):
         return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
 
     def _score_part(self, name: str, scorer: Scorer, batch: list[EditedSample]) -> list[Verdict]:
+        reasons = [scorer.inapplicable(edit.sample) for edit in batch]
+        edits = [edit for edit, reason in zip(batch, reasons, strict=True) if reason is None]
         size = scorer.batch_size
         with self._turns[name]:
-            return [
-                verdict for start in range(0, len(batch), size) for verdict in scorer.score(batch[start : start + size])
-            ]
+            pieces = [scorer.score(edits[start : start + size]) for start in range(0, len(edits), size)]
+        scored = chain.from_iterable(pieces)
+        return [failed(Status.NOT_APPLICABLE, reason) if reason else next(scored) for reason in reasons]
 
     def _combine(self, verdicts: dict[str, Verdict]) -> Verdict:
         status, score, reason = self._conclusion(verdicts)
@@ -146,9 +154,13 @@ class CombinedScorer(Scorer):
             total += self._weights[name] * one.score
             weights += self._weights[name]
         if not weights:
-            reasons = "; ".join(f"{name}: {one.reason}" for name, one in verdicts.items())
-            return Status.NOT_APPLICABLE, None, f"no part is applicable ({reasons})"
+            return Status.NOT_APPLICABLE, None, _no_part({name: one.reason for name, one in verdicts.items()})
         return Status.SCORED, min(SCORE_RANGE[1], total / weights), None  # rounding may pass the maximum
+
+
+def _no_part(reasons: Mapping[str, str | None]) -> str:
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"no part is applicable ({listed})"
 
 
 def _dimensions(verdicts: dict[str, Verdict]) -> dict[str, float | None]:

@@ -16,7 +16,7 @@ from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.reward.dialogue import LabelledImage, Question, VisionLanguageJudge
 from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry, total_usage
-from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
+from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.parsing import GRAMMAR
 from src.rewards.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.rewards.prompts import Language, Prompt, load_prompt
@@ -124,6 +124,15 @@ class JudgedScorer(Scorer):
     def max_concurrency(self) -> int:  # type: ignore[override]
         """The judge's own, once loaded."""
         return self._handle.model.max_concurrency
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where there is nothing to ask, or no reference to show."""
+        asked = self.inquiries(sample)
+        if not asked:
+            return f"{type(self).__name__} has nothing to ask about this sample"
+        if sample.reference is None and any("reference" in one.shows for one in asked):
+            return NO_REFERENCE
+        return None
 
     def identity(self) -> dict[str, Any]:
         """With the judge's."""

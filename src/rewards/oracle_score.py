@@ -23,6 +23,14 @@ class OracleScore(ReferenceScore):
     of 10 always means the exact result, whatever `reference_img` a file may hold.
     """
 
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where the miniature world has no such sample."""
+        try:
+            _draw(sample)
+        except NotApplicable as error:
+            return str(error)
+        return None
+
     def question(self, sample: EditSample) -> Any:
         """The hash of the target's pixels, or why there is none."""
         try:

@@ -11,7 +11,7 @@ from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.models.reward.base_reward import NotApplicable
 from src.models.reward.implementations.reference import ReferenceRewardModel
-from src.rewards.base import EditedSample, Scorer, ScorerSetting, reference_key
+from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 
@@ -25,6 +25,10 @@ class ReferenceScore(Scorer):
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
         super().__init__(params, setting)
         self._comparison = ReferenceRewardModel()
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where there is no reference."""
+        return None if sample.reference else NO_REFERENCE
 
     def question(self, sample: EditSample) -> Any:
         """The hash of the reference, or why it cannot be read."""

@@ -48,6 +48,8 @@ class BaseRewardModel(BaseModel):
 
     needs_prompts: ClassVar[bool] = True
     """False for judges that only compare pixels; others need a prompt for every category that is run."""
+    needs_reference: ClassVar[bool] = False
+    """True for judges to which samples without a reference image are not applicable."""
     batch_size: int = 1
     """How many edits `judge_batch` wants at once."""
     max_concurrency: int = 1

@@ -28,6 +28,7 @@ class ReferenceRewardModel(BaseRewardModel):
     """
 
     needs_prompts: ClassVar[bool] = False
+    needs_reference: ClassVar[bool] = True
 
     class Params(ModelParams):
         """No parameters."""
