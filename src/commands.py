@@ -52,6 +52,7 @@ def config_overrides(
     if output_dir is not None:
         overrides.append(f"evaluation.output_dir={str(output_dir)!r}")
         overrides += [f"evaluation.{folder}=null" for folder in ("results_dir", "images_dir", "logs_dir")]
+        overrides.append("logging.log_file=null")
     if resume:
         overrides.append("evaluation.resume_from_checkpoint=true")
     return overrides

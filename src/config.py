@@ -157,7 +157,11 @@ class Config(_Section):
     def moved_to(self, output_dir: Path) -> Config:
         """The same config with all its outputs below another directory."""
         places = {"output_dir": output_dir, "results_dir": None, "images_dir": None, "logs_dir": None}
-        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update=places)})
+        parts = {
+            "evaluation": self.evaluation.model_copy(update=places),
+            "logging": self.logging.model_copy(update={"log_file": None}),
+        }
+        return self.model_copy(update=parts)
 
     def redacted(self) -> dict[str, Any]:
         """JSON-able copy without secrets, as it is stored with the run."""
@@ -234,9 +238,13 @@ def apply_override(data: dict[str, Any], override: str) -> None:
 def substitute_environment(value: Any, path: str = "") -> Any:
     """Replaces `${NAME}` and `${NAME:-default}` in every string; `path` names the place in messages.
 
+    Prompts are taken as they stand: what is written there is meant for the judge.
+
     Raises:
         ConfigError: when a variable without default is not set.
     """
+    if path == "prompts":
+        return value
     if isinstance(value, dict):
         return {key: substitute_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
     if isinstance(value, list):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from src.config import Config, apply_override, load_config, parse_config
 from src.errors import ConfigError
 from src.redaction import redact
+from src.training.config import parse_training_config
 
 MINIMAL: dict[str, Any] = {
     "benchmark": {"data_path": "data.json"},
@@ -107,6 +108,28 @@ def test_an_unset_environment_variable_is_named_with_its_key(monkeypatch: pytest
     data = {**MINIMAL, "reward_model": {"class_path": "a.B", "params": {"keys": ["${EDITLOOP_MISSING}"]}}}
     with pytest.raises(ConfigError, match=r"reward_model\.params\.keys\[0\] uses \$\{EDITLOOP_MISSING\}"):
         parse_config(data, "x")
+
+
+def test_a_prompt_is_taken_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    monkeypatch.delenv("price", raising=False)
+    text = "The tag says ${price} in ${HOME}; reply {score}: {edit_instruction}"
+    prompts = {"物理": {"system_prompt": text, "user_prompt_template": text}}
+    data = {"prompts": prompts, "diffusion_model": {"class_path": "a.B"}}
+    run = parse_config({**MINIMAL, **data}, "x")
+    training = parse_training_config({**data, "policy": {"model": "p"}, "data": {"train": "d.json"}}, "x")
+    for config in (run, training):
+        assert config.prompts["物理"].model_dump() == prompts["物理"]
+
+
+def test_a_moved_config_takes_its_log_along() -> None:
+    evaluation = {"output_dir": "a", "results_dir": "b", "images_dir": "c", "logs_dir": "d"}
+    moved = parse_config({**MINIMAL, "evaluation": evaluation, "logging": {"log_file": "e.log"}}, "x").moved_to(
+        Path("f")
+    )
+    assert moved.logging.log_file is None
+    places = (moved.evaluation.results, moved.evaluation.images, moved.evaluation.log_file)
+    assert places == (Path("f/results"), Path("f/images"), Path("f/logs/evaluation.log"))
 
 
 def test_overrides_are_typed_create_sections_and_win(tmp_path: Path) -> None:
