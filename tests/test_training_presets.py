@@ -13,7 +13,7 @@ from src.rewards.base import CompletionScorer, Scorer, ScorerSetting
 from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
 from src.training.grpo_settings import grpo_config
 from src.training.policy import lora_config
-from src.training.train import build_task
+from src.training.validate import build_task
 
 PRESETS = sorted(Path("configs/training").glob("*.yaml"))
 ACCELERATE = sorted(Path("configs/accelerate").glob("*.yaml"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from src.data.selection import Selection
-from src.errors import ConfigError, DataError
+from src.errors import ConfigError, DataError, ModelError
 from src.rewards.verdict import Status
 from src.training import rewards as rewards_module
 from src.training.config import TrainingConfig, parse_training_config
@@ -19,7 +19,7 @@ from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
 from src.training.show import Page
 from src.training.tasks.base import Example, Unreadable
 from src.training.trackers import Tensorboard
-from src.training.train import build_task
+from src.training.validate import build_task
 from tests.conftest import item
 
 GOOD = "<CoT>think</CoT><Re_edit>paint {}</Re_edit>"
@@ -39,7 +39,11 @@ class Bench:
         self.examples: list[Example] = [one for one in found if isinstance(one, Example)]
         self.metrics: dict[str, float] = {}
         self.columns: dict[str, list[Any]] = {}
-        self.rewards.load()
+        try:
+            self.rewards.load()
+        except BaseException:
+            self.rewards.close()
+            raise
         self.examples = self.rewards.prepare(self.examples)
         self.rewards.know(self.examples)
 
@@ -70,6 +74,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
         pages: Page | None = None,
         data: Path = data,
         elsewhere: Any = (),
+        scorer: str = "src.rewards.category_scorer.CategoryScorer",
     ) -> Bench:
         config = parse_training_config(
             {
@@ -81,6 +86,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
                     "params": {"log": str(tmp_path / "edits.log"), **(editor or {})},
                 },
                 "reward_model": {"class_path": f"tests.training_plugins.{judge}", "params": judge_params or {}},
+                "scorer": {"class_path": scorer},
                 "training": {"output_dir": str(tmp_path), "patience": 0, "show_every": 1, **(training or {})},
             },
             "test",
@@ -191,6 +197,17 @@ def test_a_judge_that_stays_away_stops_the_run_when_patience_ends(
     bench = make_bench(judge="FlakyJudge", judge_params={"left": str(tmp_path / "left")}, training={"patience": 0.05})
     with pytest.raises(TrainingStopped, match="judge is away"):
         bench([GOOD.format(2)])
+
+
+def test_a_judge_that_the_scorer_never_asks_is_neither_loaded_nor_freed(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(judge="UnbuildableJudge", scorer="src.rewards.reference_score.ReferenceScore")
+    assert bench([GOOD.format(2)])[0] is not None
+    bench.rewards.close()
+
+
+def test_the_reason_why_a_judge_does_not_load_survives_the_end_of_the_run(make_bench: Callable[..., Bench]) -> None:
+    with pytest.raises(ModelError, match="the judge is not built here"):
+        make_bench(judge="UnbuildableJudge")
 
 
 def test_the_judge_sees_the_users_instruction_and_the_source(make_bench: Callable[..., Bench]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageStat
 
+from src.errors import ModelError
+from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.training.tasks.rewrite import RewriteTask
@@ -80,3 +82,28 @@ class FlakyJudge(DelayedJudge):
         if left:
             raise ConnectionError("judge is away")
         return super().score(*args, **kwargs)
+
+
+class UnbuildableEditor(ToneEditor):
+    """Stands for everything that loads: whoever gets this far has looked at all the rest."""
+
+    class Params(ModelParams):
+        """As a real editor has them."""
+
+        num_inference_steps: int = 1
+
+    def _initialize(self) -> None:
+        raise ModelError("the editor is not built here")
+
+
+class PromptedJudge(DelayedJudge):
+    """Works by a prompt for each category."""
+
+    needs_prompts = True
+
+
+class UnbuildableJudge(DelayedJudge):
+    """Known by its params, and cannot be loaded."""
+
+    def _initialize(self) -> None:
+        raise ModelError("the judge is not built here")

@@ -49,6 +49,12 @@ class JudgeHandle:
                 self._model.load_to_gpu()
             return self._model
 
+    def unload(self) -> None:
+        """Frees the judge's accelerator; a judge that was never asked for, or could not be loaded, holds none."""
+        with self._lock:
+            if self._model is not None:
+                self._model.unload_from_gpu()
+
     @property
     def model(self) -> BaseRewardModel:
         """The loaded judge."""

@@ -32,6 +32,26 @@ def _build(section: ModelConfig, where: str) -> CompletionScorer:
     return scorer_class(section.params)  # type: ignore[call-arg]
 
 
+def check_evaluation(task: VQATask, config: TrainingConfig) -> None:
+    """Finds before training what the comparison of answers could not use.
+
+    Raises:
+        ConfigError: for a scorer that does not score texts or rewards another form, and for settings of edits.
+    """
+    for scorer in completion_scorers(config):
+        _check_form(scorer, task)
+    own = config.evaluation
+    edits = {"reward_model": own.reward_model, "diffusion_params": own.diffusion_params}
+    if given := [f"evaluation.{name}" for name, value in edits.items() if value]:
+        raise ConfigError(f"{', '.join(given)}: {type(task).__name__} edits nothing and asks no judge; leave them out")
+
+
+def _check_form(scorer: CompletionScorer, task: VQATask) -> None:
+    """Some rewards demand a form, which the task's prompt must ask for."""
+    if check := getattr(scorer, "prompt_agrees", None):
+        check(task.instructions)
+
+
 def score_texts(scorer: CompletionScorer, completions: list[Completion]) -> list[Verdict]:
     """One verdict a text, in order; a scorer that fails has judged none of them."""
     try:
@@ -53,10 +73,9 @@ class AnswerRewards(RewardFunction):
         section = setting.config.scorer
         if "scorer" not in setting.config.model_fields_set:
             raise ConfigError(f"{type(task).__name__} needs a scorer of texts: set scorer.class_path: {task.SCORER}")
-        self._scorer = completion_scorers(setting.config)[0]
+        self._scorer = _build(section, "scorer")
+        _check_form(self._scorer, task)
         self._identity = digest([section.class_path, section.params])
-        if check := getattr(self._scorer, "prompt_agrees", None):
-            check(task.instructions)
 
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
         """Scores all completions at once; the same text of the same question is recorded once."""

@@ -154,6 +154,11 @@ class TrainingConfig(_Section):
     evaluation: EvaluationSettings = pydantic.Field(default_factory=EvaluationSettings)
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether training ends with a comparison of before and after."""
+        return self.evaluation.enabled and self.data.held_out is not None
+
     def redacted(self) -> dict[str, Any]:
         """JSON-able copy without secrets, as it is stored with the run."""
         secretless: dict[str, Any] = redact(self.model_dump(mode="json"))

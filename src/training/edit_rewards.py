@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 from src.data.image import LazyImage
 from src.errors import DataError
 from src.pipeline.editing import EditFailure
+from src.training.data_check import check_samples
 from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
 from src.training.tasks.base import Example, Task
 from src.training.workbench import Order, Workbench
@@ -32,6 +34,12 @@ class EditRewards(RewardFunction):
     def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)
         self.bench = Workbench(setting.config)
+
+    def rewardable(self, examples: Sequence[Example]) -> list[Example]:
+        """By what the scorer says of the samples themselves."""
+        samples = [example.subject for example in examples]
+        suits = check_samples(self.bench.plan.scorer, samples, "scorer, on the training data")
+        return list(compress(examples, suits))
 
     def load(self) -> None:
         """Loads the editor and the judge."""

@@ -113,3 +113,18 @@ def generations(arguments: GRPOConfig, examples: int) -> int:
     if arguments.max_steps > 0:
         return -(-arguments.max_steps * arguments.gradient_accumulation_steps // per_generation)
     return int(arguments.num_train_epochs * examples) // prompts_per_generation(arguments)
+
+
+def prompts_drawn(arguments: GRPOConfig, examples: int) -> int:
+    """How many prompts the run answers.
+
+    Raises:
+        ConfigError: too few examples for one generation.
+    """
+    drawn = generations(arguments, examples) * prompts_per_generation(arguments)
+    if not drawn:
+        raise ConfigError(
+            f"{examples} examples fill no generation of {prompts_per_generation(arguments)} prompts: set "
+            "training.grpo.max_steps, more num_train_epochs, or a smaller batch"
+        )
+    return drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ from typing import Any
 from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig, RuntimeConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.errors import EditLoopError
 from src.pipeline.evaluation import evaluate
+from src.pipeline.plan import RunPlan
 from src.training.config import TrainingConfig
+from src.training.data_check import check_samples
 from src.training.gain import Gain, Scored, paired_gain
 from src.training.tasks.base import Example
 
@@ -101,24 +104,12 @@ def compare_edits(
         examples: The held-out samples.
         max_new_tokens: Of a rewrite.
     """
-    benchmark = _benchmark(config, examples)
-    before = rewriting_editor(config, prompt, max_new_tokens)
-    after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    if not isinstance(config.data.held_out, str):
+        write_benchmark([example.subject for example in examples], _data_path(config))
     gains = []
-    for scorer, judge in _scorers(config):
+    for scorer, runs in _runs(config, prompt, max_new_tokens):
         rows = {}
-        for name, editor in {"before": before, "after": after}.items():
-            run = Config(
-                benchmark=benchmark,
-                diffusion_model=editor,
-                reward_model=judge,
-                scorer=scorer,
-                prompts=config.prompts,
-                evaluation=EvaluationConfig(
-                    output_dir=config.training.output_dir / "evaluation" / name, resume_from_checkpoint=True
-                ),
-                runtime=RuntimeConfig(seed=config.training.seed),
-            )
+        for name, run in runs.items():
             logger.info("evaluating %s training by %s", name, scorer.class_path)
             samples = evaluate(run).report["samples"]
             rows[name] = [Scored(row["sample_id"], row["source_sha256"], row["score"]) for row in samples]
@@ -126,14 +117,66 @@ def compare_edits(
     return gains
 
 
-def _benchmark(config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> BenchmarkConfig:
-    """The held-out file, or one that is written of the held-out share."""
-    data, held_out = config.data, config.data.held_out
-    if not isinstance(held_out, str):
-        held_out = str(config.training.output_dir / "held_out.jsonl")
-        write_benchmark([example.subject for example in examples], Path(held_out))
+def check_evaluation(config: TrainingConfig, prompt: str, max_new_tokens: int) -> None:
+    """Plans the runs of `compare_edits` as they will be, of which only the trained policy and the data are missing.
+
+    Raises:
+        ConfigError: for whatever in `evaluation` could not run.
+        ModelError: for missing weights or keys.
+    """
+    for _, runs in _runs(config, prompt, max_new_tokens):
+        try:
+            RunPlan(runs["before"])
+        except EditLoopError as error:
+            raise type(error)(f"section evaluation, for the comparison after training: {error}") from error
+
+
+def check_held_out(config: TrainingConfig, prompt: str, examples: Sequence[Example[EditSample]]) -> None:
+    """Finds held-out samples that a scorer of `compare_edits` has nothing to say about.
+
+    Raises:
+        DataError: that is true of all of them.
+    """
+    samples = [example.subject for example in examples[: config.evaluation.limit]]
+    for place, (_, runs) in enumerate(_runs(config, prompt, max_new_tokens=1)):
+        where = "evaluation.scorer" if place else "scorer"
+        check_samples(RunPlan(runs["before"]).scorer, samples, f"{where}, on the held-out samples")
+
+
+def _runs(config: TrainingConfig, prompt: str, max_new_tokens: int) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
+    """For each scorer, the benchmark's run before training and the one after."""
+    before = rewriting_editor(config, prompt, max_new_tokens)
+    after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    for scorer, judge in _scorers(config):
+        yield (
+            scorer,
+            {
+                name: Config(
+                    benchmark=_benchmark(config),
+                    diffusion_model=editor,
+                    reward_model=judge,
+                    scorer=scorer,
+                    prompts=config.prompts,
+                    evaluation=EvaluationConfig(
+                        output_dir=config.training.output_dir / "evaluation" / name, resume_from_checkpoint=True
+                    ),
+                    runtime=RuntimeConfig(seed=config.training.seed),
+                )
+                for name, editor in {"before": before, "after": after}.items()
+            },
+        )
+
+
+def _data_path(config: TrainingConfig) -> Path:
+    """The held-out file, or where one is written of the held-out share."""
+    held_out = config.data.held_out
+    return Path(held_out) if isinstance(held_out, str) else config.training.output_dir / "held_out.jsonl"
+
+
+def _benchmark(config: TrainingConfig) -> BenchmarkConfig:
+    data = config.data
     return BenchmarkConfig(
-        data_path=held_out,
+        data_path=str(_data_path(config)),
         categories=data.categories,
         difficulties=data.difficulties,
         limit=config.evaluation.limit,

@@ -59,12 +59,17 @@ def load_policy(settings: PolicySettings, checkpoint: Path | None = None) -> tup
         raise ModelError(f"the policy {settings.model} could not be loaded; {again} ({error})") from error
     model.config._name_or_path = settings.model  # of which TRL makes the reference model of a KL term
     if settings.freeze_vision_tower:
-        for tower in _vision_towers(model, settings.model):
+        for tower in vision_towers(model, settings.model):
             tower.requires_grad_(False)
     return model, processor
 
 
-def _vision_towers(model: PreTrainedModel, name: str) -> list[Any]:
+def vision_towers(model: PreTrainedModel, name: str) -> list[Any]:
+    """The modules that see.
+
+    Raises:
+        ModelError: there is none by any known name.
+    """
     towers = [module for path, module in model.named_modules() if path.rpartition(".")[2] in VISION_TOWERS]
     if not towers:
         raise ModelError(

@@ -84,6 +84,14 @@ class RewardFunction(ABC):
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
         """One outcome a reading, in order. Never raises for a single one."""
 
+    def rewardable(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples without those that can never be rewarded, which are warned of; nothing is loaded for it.
+
+        Raises:
+            EditLoopError: when none is left.
+        """
+        return list(examples)
+
     def load(self) -> None:
         """Opens the record and loads models; called once, before training."""
         self._record = TrainingRecord(self.setting.folder)

@@ -14,23 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError, OutputError
-from src.models.weights import resolve_revision
 from src.pipeline.output import exclusive
-from src.registry import check_params, load_class
 from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
-from src.training.clock import StepClock
 from src.training.config import POLICY, TrainingConfig
 from src.training.curve import draw_curve
 from src.training.dataset import ImageStore, Split, read_split
 from src.training.gain import Gain
-from src.training.grpo_settings import CHECKPOINTS, generations, grpo_config, prompts_per_generation
+from src.training.grpo_settings import CHECKPOINTS, prompts_drawn
 from src.training.policy import load_policy, lora_config, unsayable
+from src.training.policy_check import check_policy
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
-from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
-from src.training.show import Page
-from src.training.tasks.base import Example, Task
-from src.training.trackers import open_trackers
+from src.training.rewards import RewardFunction, TrainingStopped
+from src.training.tasks.base import Example
+from src.training.validate import check_data, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -42,8 +39,6 @@ HISTORY = "history.json"
 GAINS = "gains.json"
 _FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
 _FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
-LONGEST_COMPLETION = 1024
-"""Tokens, on held-out data, where neither evaluation nor training has a limit."""
 MEMORY_SETTINGS = (
     "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
     "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
@@ -80,44 +75,24 @@ def train(
         EditLoopError: for everything that makes the run impossible, or makes it stop; in the latter case a checkpoint
             is there.
     """
-    arguments = grpo_config(config.training)
-    task = build_task(config)
-    processes = Processes.of(arguments)
+    checked = validate(config)
+    arguments, processes, task = checked.arguments, checked.processes, checked.task
     output_dir = config.training.output_dir
-    setting = RewardSetting(
-        config=config,
-        folder=output_dir / "record" / processes.folder,
-        pages=_pages(arguments, output_dir) if processes.is_first else None,
-        clock=StepClock(),
-        gathered=processes.gathered,
-    )
-    rewards = task.rewards(setting)
-    if config.policy.lora is not None:
-        lora_config(config.policy.lora)
     with _place(config, processes, resume=resume):
         split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
-        _train(config, arguments, rewards, split, callbacks, resume=resume)
+        split = check_data(config, checked, split)
+        with loading_whole(arguments):
+            check_policy(config.policy)
+        _train(config, arguments, checked.rewards, split, callbacks, resume=resume)
         if not processes.end_and_is_first():
             return None
         _free_memory()
         gains: list[Gain] = []
-        if config.evaluation.enabled and split.held_out:
+        if config.is_evaluated and split.held_out:
             with loading_whole(arguments):
-                longest = config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION
-                gains = task.gains(config, split.held_out, longest)
+                gains = task.gains(config, split.held_out, checked.longest_completion)
         _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
         return TrainingOutcome(config.training.policy_folder, output_dir / HISTORY, gains)
-
-
-def build_task(config: TrainingConfig) -> Task:
-    """The task that a config names.
-
-    Raises:
-        ConfigError: for a wrong class path or wrong params.
-    """
-    task_class = load_class(config.task.class_path, Task)  # type: ignore[type-abstract]
-    check_params(task_class, config.task.params, "task.params")
-    return task_class(config.task.params, config.data.language)
 
 
 def _train(
@@ -131,7 +106,6 @@ def _train(
 ) -> None:
     output_dir = config.training.output_dir
     with closing(rewards):
-        resolve_revision(config.policy.model, config.policy.revision)  # before the editor and the judge take their time
         with loading_whole(arguments):
             rewards.load()
         start = StepStart()
@@ -177,13 +151,7 @@ def _trainer(
     arguments.generation_kwargs = unsayable(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
-    drawn = generations(arguments, len(examples)) * prompts_per_generation(arguments)
-    if not drawn:
-        raise ConfigError(
-            f"{len(examples)} examples fill no generation of {prompts_per_generation(arguments)} prompts: set "
-            "training.grpo.max_steps, more num_train_epochs, or a smaller batch"
-        )
-    order = run_order(len(examples), drawn, config.training.seed)
+    order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)
     arguments.num_train_epochs = 1
     rewards.know(examples)
     trainer = GRPOTrainer(
@@ -252,11 +220,6 @@ def _set_aside(output_dir: Path) -> Path | None:
     for path in found:
         shutil.move(path, target / path.name)
     return target
-
-
-def _pages(arguments: GRPOConfig, output_dir: Path) -> Page:
-    pictures = output_dir / CHECKPOINTS / "runs" / "pictures"
-    return Page(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
 
 
 def _write_json(path: Path, data: Any) -> None:

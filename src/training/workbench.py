@@ -112,9 +112,9 @@ class Workbench:
         """Frees the accelerator of editors and judge, if they were loaded."""
         for editor in self._editors:
             editor.unload_from_gpu()
-        if self._editors and self.plan.judge is not None:
-            self.plan.judge.model.unload_from_gpu()
         self._editors.clear()
+        if self.plan.judge is not None:
+            self.plan.judge.unload()
 
     @property
     def record(self) -> TrainingRecord:
@@ -126,7 +126,7 @@ class Workbench:
         """The content keys of an order. Orders of one sample share its seed: rewards differ through the text alone."""
         seed = sample_seed(self.plan.config.seed, order.sample.sample_id)
         edit = edit_key(self._editor_digest, canvas_sha256, order.instruction, seed)
-        question = self.plan.scorer.question(order.sample)
+        question = self.plan.scorer.inapplicable(order.sample) or self.plan.scorer.question(order.sample)
         if self.plan.scorer.reads_completion:
             question = [question, order.completion]
         return SampleKeys(seed, canvas_sha256, edit, verdict_key(self._scorer_digest, question, edit))

@@ -80,6 +80,20 @@ class Task(ABC, Generic[Subject]):
             ConfigError: for whatever in the config does not suit the task.
         """
 
+    def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
+        """Finds what `gains` would find only after training; nothing of the training is there yet.
+
+        Raises:
+            EditLoopError: for whatever in `evaluation` could not run.
+        """
+
+    def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[Subject]]) -> None:
+        """Finds held-out examples about which a scorer of `gains` has nothing to say.
+
+        Raises:
+            EditLoopError: when that is true of all of them.
+        """
+
     def gains(self, config: TrainingConfig, examples: Sequence[Example[Subject]], max_new_tokens: int) -> list[Gain]:
         """What training changed on held-out examples, by each scorer; nothing where a task cannot tell.
 

@@ -83,6 +83,18 @@ class RewriteTask(Task[EditSample]):
 
         return EditRewards(self, setting)
 
+    def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
+        """By planning the benchmark's runs."""
+        from src.training.held_out import check_evaluation
+
+        check_evaluation(config, self.PROMPT, max_new_tokens)
+
+    def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> None:
+        """By asking the scorers of these runs."""
+        from src.training.held_out import check_held_out
+
+        check_held_out(config, self.PROMPT, examples)
+
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
         """By the benchmark, with the policy in front of the editor."""
         from src.training.held_out import compare_edits

@@ -87,6 +87,12 @@ class VQATask(Task[Question]):
 
         return AnswerRewards(self, setting)
 
+    def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
+        """By building the scorers; editors and judges have no part in it."""
+        from src.training.answer_rewards import check_evaluation
+
+        check_evaluation(self, config)
+
     def gains(self, config: TrainingConfig, examples: Sequence[Example[Question]], max_new_tokens: int) -> list[Gain]:
         """By the scorers of the training and of the evaluation, on greedy answers."""
         from src.training.answer_rewards import completion_scorers

@@ -1,0 +1,39 @@
+"""Whether a scorer has anything to say about the data, before anybody is asked."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from src.data.sample import EditSample
+from src.errors import DataError
+from src.rewards.base import Scorer
+
+logger = logging.getLogger(__name__)
+
+
+def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> list[bool]:
+    """Warns of samples that can never get a score, and refuses data that hold no others.
+
+    Args:
+        scorer: Not loaded.
+        samples: At least one.
+        where: Which scorer this is and what of the data, for messages.
+
+    Returns:
+        Whether each sample can be scored.
+
+    Raises:
+        DataError: no sample can be scored.
+    """
+    found = [scorer.inapplicable(sample) for sample in samples]
+    reasons = Counter(filter(None, found))
+    if not reasons:
+        return [True] * len(samples)
+    reason, count = reasons.most_common(1)[0]
+    told = f"{where}: {type(scorer).__name__} can score {{}} of {len(samples)} samples; of {count}: {reason}"
+    if reasons.total() == len(samples):
+        raise DataError(f"{told.format('none')}. Choose a scorer that suits the data, or data that suit the scorer")
+    logger.warning(told.format(len(samples) - reasons.total()))
+    return [one is None for one in found]

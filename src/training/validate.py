@@ -1,0 +1,117 @@
+"""`validate`: whatever can be wrong with a training's config, found before anything is read, loaded or written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.errors import ConfigError, OutputError
+from src.registry import check_params, load_class
+from src.training.config import TrainingConfig
+from src.training.dataset import Split
+from src.training.grpo_settings import CHECKPOINTS, grpo_config, prompts_drawn
+from src.training.policy import lora_config
+from src.training.processes import Processes
+from src.training.rewards import RewardFunction, RewardSetting
+from src.training.show import Page
+from src.training.tasks.base import Task
+from src.training.trackers import open_trackers
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+LONGEST_COMPLETION = 1024
+"""Tokens, on held-out data, where neither evaluation nor training has a limit."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A training that could start, as far as its config tells."""
+
+    arguments: GRPOConfig
+    """Of the trainer."""
+    processes: Processes
+    task: Task
+    rewards: RewardFunction
+    """Built from the config; nothing of it is loaded."""
+    longest_completion: int
+    """Tokens, on held-out data."""
+
+
+def validate(config: TrainingConfig) -> Validated:
+    """Checks a config as a whole. What data and policy have to do with it is found by `check_data` and `check_policy`.
+
+    Found are unknown and contradicting settings of trainer, adapter, task, editor, judge and scorers, those of the
+    evaluation after training included; missing weights and keys; trackers that cannot be used; an output directory
+    that cannot be written. Nothing is written.
+
+    Raises:
+        EditLoopError: what is wrong, where, and what to do.
+    """
+    arguments = grpo_config(config.training)
+    task = build_task(config)
+    processes = Processes.of(arguments)
+    output_dir = config.training.output_dir
+    setting = RewardSetting(
+        config=config,
+        folder=output_dir / "record" / processes.folder,
+        pages=_pages(arguments, output_dir) if processes.is_first else None,
+        gathered=processes.gathered,
+    )
+    rewards = task.rewards(setting)
+    if config.policy.lora is not None:
+        lora_config(config.policy.lora)
+    longest = config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION
+    if config.is_evaluated:
+        _check_judge_has_scorer(config)
+        task.check_evaluation(config, longest)
+    _check_writable(output_dir)
+    return Validated(arguments, processes, task, rewards, longest)
+
+
+def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Split:
+    """What the data and the rest of a valid config have to do with each other.
+
+    Returns:
+        The data without the training examples that can never be rewarded.
+
+    Raises:
+        EditLoopError: a scorer, of training or of evaluation, that can score nothing; too few examples.
+    """
+    train = checked.rewards.rewardable(split.train)
+    if config.is_evaluated and split.held_out:
+        checked.task.check_held_out(config, split.held_out)
+    prompts_drawn(checked.arguments, len(train))
+    return Split(train, split.held_out)
+
+
+def build_task(config: TrainingConfig) -> Task:
+    """The task that a config names.
+
+    Raises:
+        ConfigError: for a wrong class path or wrong params.
+    """
+    task_class = load_class(config.task.class_path, Task)  # type: ignore[type-abstract]
+    check_params(task_class, config.task.params, "task.params")
+    return task_class(config.task.params, config.data.language)
+
+
+def _check_judge_has_scorer(config: TrainingConfig) -> None:
+    if config.evaluation.reward_model is not None and config.evaluation.scorer is None:
+        raise ConfigError(
+            "evaluation.reward_model is asked by evaluation.scorer alone: add evaluation.scorer.class_path (and params)"
+        )
+
+
+def _pages(arguments: GRPOConfig, output_dir: Path) -> Page:
+    pictures = output_dir / CHECKPOINTS / "runs" / "pictures"
+    return Page(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
+
+
+def _check_writable(output_dir: Path) -> None:
+    """The directory itself, or the nearest one above that exists: nothing is created here."""
+    there = next(path for path in (output_dir.absolute(), *output_dir.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"training.output_dir {output_dir} cannot be written: {there} is no directory of yours")

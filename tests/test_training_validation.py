@@ -1,0 +1,144 @@
+"""What would end a training at its end, or in its first step, is found before anything loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.errors import ConfigError, DataError, EditLoopError, ModelError
+from src.training.config import PolicySettings, TrainingConfig, parse_training_config
+from src.training.policy_check import check_policy
+from src.training.train import train
+from src.training.validate import validate
+from tests.conftest import item
+from tests.tiny_policies import policy_folder
+
+__all__ = ["policy_folder"]
+
+MakeRun = Callable[..., TrainingConfig]
+REFERENCE = "src.rewards.reference_score.ReferenceScore"
+ORACLE = "src.rewards.oracle_score.OracleScore"
+VQA = {"class_path": "src.training.tasks.vqa.VQATask"}
+VQA_REWARD = {"class_path": "src.rewards.vqa_reward.VQAReward"}
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, write_benchmark: Callable[..., Path], policy_folder: Path) -> MakeRun:
+    """A run whose editor cannot be built, so that reaching it is an error of another kind."""
+
+    def make(items: list[dict[str, Any]] | None = None, **sections: Any) -> TrainingConfig:
+        data = write_benchmark(items or [item(index) for index in range(12)])
+        config: dict[str, Any] = {
+            "policy": {"model": str(policy_folder)},
+            "data": {"train": str(data), "held_out": 0.3},
+            "diffusion_model": {"class_path": "tests.training_plugins.UnbuildableEditor"},
+            "reward_model": {"class_path": "tests.training_plugins.DelayedJudge"},
+            "training": {"output_dir": str(tmp_path / "out"), "grpo": {"max_steps": 1, "report_to": "none"}},
+        }
+        return parse_training_config(config | sections, "test")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "message"),
+    [
+        ({"scorer": {"class_path": "src.rewards.oracle_score.OracelScore"}}, "Did you mean 'OracleScore'"),
+        ({"scorer": {"class_path": REFERENCE, "params": {"n": 1}}}, r"scorer\.params"),
+        (
+            {
+                "scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer"},
+                "reward_model": {"class_path": "tests.training_plugins.DelayedJugde"},
+            },
+            "Did you mean 'DelayedJudge'",
+        ),
+        ({"scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer"}}, r"add reward_model\.class_path"),
+        ({"reward_model": {"class_path": "tests.training_plugins.DelayedJudge"}}, r"add evaluation\.scorer"),
+        (
+            {
+                "scorer": {"class_path": "src.rewards.vie_score.VIEScore"},
+                "reward_model": {
+                    "class_path": "src.models.reward.implementations.openai_reward.OpenAIRewardModel",
+                    "params": {"api_key_env": "NO_SUCH_KEY"},
+                },
+            },
+            "set the environment variable NO_SUCH_KEY",
+        ),
+        (
+            {"diffusion_params": {"num_inference_step": 4}},
+            r"(?s)^section evaluation.*num_inference_step: ",
+        ),
+    ],
+)
+def test_whatever_is_wrong_with_the_evaluation_is_found_before_the_data_are_read(
+    make_run: MakeRun, evaluation: dict[str, Any], message: str
+) -> None:
+    config = make_run(data={"train": "no-such-file.json", "held_out": 0.3}, evaluation=evaluation)
+    with pytest.raises(EditLoopError, match=message):
+        train(config)
+
+
+def test_an_evaluation_that_does_not_happen_is_not_looked_at(make_run: MakeRun) -> None:
+    broken = {"scorer": {"class_path": "no.such.Scorer"}}
+    validate(make_run(evaluation=broken | {"enabled": False}))
+    with pytest.raises(ConfigError, match=r"no\.such"):
+        validate(make_run(evaluation=broken))
+
+
+def test_settings_of_edits_are_refused_where_answers_are_compared(make_run: MakeRun, tmp_path: Path) -> None:
+    sections = {"task": VQA, "diffusion_model": None, "reward_model": None, "scorer": VQA_REWARD}
+    validate(make_run(**sections))
+    with pytest.raises(ConfigError, match=r"evaluation\.diffusion_params: VQATask edits nothing"):
+        validate(make_run(**sections, evaluation={"diffusion_params": {"resolution": 64}}))
+    plain = VQA_REWARD | {"params": {"style": "plain"}}
+    with pytest.raises(ConfigError, match="VQAReward with style plain"):
+        validate(make_run(**sections, evaluation={"scorer": plain}))
+
+
+def test_an_evaluation_scorer_that_can_score_none_of_the_held_out_samples_is_refused(make_run: MakeRun) -> None:
+    with pytest.raises(DataError, match=r"evaluation\.scorer, on the held-out samples: OracleScore can score none"):
+        train(make_run(evaluation={"scorer": {"class_path": ORACLE}}))
+
+
+def test_a_training_scorer_that_can_score_none_of_the_samples_is_refused(make_run: MakeRun) -> None:
+    bare = [item(index, reference_img_b64=None) for index in range(12)]
+    with pytest.raises(DataError, match=r"training data: ReferenceScore can score none of .* no reference image"):
+        train(make_run(bare, scorer={"class_path": REFERENCE}))
+
+
+def test_samples_that_a_scorer_cannot_score_among_others_are_counted(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    some = [item(index, **({"reference_img_b64": None} if index < 3 else {})) for index in range(12)]
+    with pytest.raises(ModelError, match="is not built"):
+        train(make_run(some, scorer={"class_path": REFERENCE}, data={"train": make_run(some).data.train}))
+    assert "ReferenceScore can score 9 of 12 samples; of 3: the sample has no reference image" in caplog.text
+
+
+def test_a_category_for_which_the_judge_has_no_prompt_is_found_before_the_first_step(make_run: MakeRun) -> None:
+    items = [item(index, subset="weather") for index in range(12)]
+    judge = {"class_path": "tests.training_plugins.PromptedJudge"}
+    with pytest.raises(DataError, match=r"needs a prompt for category 'weather'"):
+        train(make_run(items, reward_model=judge))
+
+
+@pytest.mark.parametrize("targets", [r".*\.q_projection$", ["q_projection"], ["q_proj", "q_projection"]])
+def test_an_adapter_whose_target_modules_name_nothing_is_found_without_loading_weights(
+    make_run: MakeRun, policy_folder: Path, targets: Any
+) -> None:
+    lora = {"r": 2, "target_modules": targets}
+    with pytest.raises(ConfigError, match="q_projection"):
+        train(make_run(policy={"model": str(policy_folder), "lora": lora}))
+    check_policy(PolicySettings(model=str(policy_folder), lora={"target_modules": ["q_proj", "v_proj"]}))  # type: ignore[arg-type]
+
+
+def test_an_output_directory_that_cannot_be_written_is_found_and_not_created(make_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    training = {"output_dir": str(tmp_path / "file" / "out"), "grpo": {"report_to": "none"}}
+    with pytest.raises(EditLoopError, match=r"output_dir .*file/out cannot be written"):
+        validate(make_run(training=training))
+    validate(make_run())
+    assert not (tmp_path / "out").exists()
