@@ -180,7 +180,7 @@ def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
     path.write_text(f"{json.dumps(item(0))}\n\n{{broken\n{json.dumps(item(2))}\n", encoding="utf-8")
     first, bad, last = load(path)
     assert isinstance(bad, BadSample)
-    assert "line 3 is not valid JSON" in bad.reason
+    assert "line 3: not valid JSON" in bad.reason
     assert first.sample_id != last.sample_id
 
 
@@ -216,7 +216,9 @@ def test_nothing_selected_names_what_the_file_has_and_the_nearest_category(write
         ("a.csv", "x", "unknown format"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
         ("a.json", '[{"subset": "物理"', "breaks off"),
-        ("a.json", '[{"subset": ]]', "malformed"),
+        ("a.json", "[]]", "malformed at byte 2 of 3"),
+        ("a.json", '{"物理": [}', "malformed at byte 12 of 13"),
+        ("a.json", "{3: []}", "malformed at byte 1 of 7.*no text"),
         ("a.json", "[" * 5000, "breaks off|malformed"),
     ],
 )
@@ -226,12 +228,15 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(tmp_path: Path, name: st
         load(tmp_path / name)
 
 
-def test_malformed_json_is_located_to_the_byte_even_behind_several_blocks(tmp_path: Path) -> None:
+def test_a_malformed_item_of_a_list_is_located_to_the_byte_and_costs_only_itself(tmp_path: Path) -> None:
     text = json.dumps([item(index, note="x" * 20_000) for index in range(20)]).encode()
     place = text.index(b'"change to 9"')
     (tmp_path / "b.json").write_bytes(text[:place] + b"@" + text[place:])
-    with pytest.raises(DataError, match=rf"malformed at byte {place} of {len(text) + 1}, after 9 whole items: lexical"):
-        load(tmp_path / "b.json")
+    samples = load(tmp_path / "b.json")
+    bad = samples.pop(9)
+    assert isinstance(bad, BadSample)
+    assert f"not valid JSON at byte {place}:" in bad.reason
+    assert [sample.index for sample in samples if isinstance(sample, EditSample)] == [*range(9), *range(10, 20)]
 
 
 @pytest.mark.parametrize("name", ["item_{:05d}", "item_{}"])
@@ -335,9 +340,7 @@ def test_a_truncated_file_yields_what_came_before_and_names_the_byte(write_bench
     path.write_bytes(text[: int(len(text) * 0.7)])
     samples = load_samples(str(path), Selection())
     assert [next(samples).index for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(
-        DataError, match=f"at byte {int(len(text) * 0.7)} of {int(len(text) * 0.7)}, after 3 whole items"
-    ):
+    with pytest.raises(DataError, match=f"at byte {int(len(text) * 0.7)} of {int(len(text) * 0.7)}, after 3 items"):
         next(samples)
 
 
@@ -414,3 +417,32 @@ def test_inspect_counts_and_names_every_problem(write_benchmark: Write) -> None:
         (5, "preliminary image"),
     ]
     assert json.loads(found.to_json())["problems"][0]["index"] == 1
+
+
+def test_a_parquet_text_that_is_not_utf8_costs_only_its_row(tmp_path: Path) -> None:
+    texts = pa.array([b"change to 0", b"broken \xff", b"change to 2"]).cast(pa.binary())
+    table = pa.Table.from_pylist([item(index) for index in range(3)]).drop(["edit_instruction_en", "edit_instruction"])
+    strings = pa.StringArray.from_buffers(3, texts.buffers()[1], texts.buffers()[2])
+    pq.write_table(table.append_column("edit_instruction_en", strings), tmp_path / "b.parquet")
+    first, bad, last = load(tmp_path / "b.parquet")
+    assert isinstance(first, EditSample)
+    assert isinstance(last, EditSample)
+    assert last.sample_id.startswith("00002")
+    assert isinstance(bad, BadSample)
+    assert "not UTF-8" in bad.reason
+
+
+def test_a_row_group_that_unpacks_to_hundreds_of_times_its_size_is_not_read(tmp_path: Path) -> None:
+    bomb = [item(1, note="A" * 80_000_000)]
+    parts = [[item(0)], bomb, [item(2)]]
+    schema = pa.Table.from_pylist(bomb).schema
+    with pq.ParquetWriter(tmp_path / "b.parquet", schema, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pa.Table.from_pylist(part, schema))
+    before = pa.total_allocated_bytes()
+    first, bad, last = load(tmp_path / "b.parquet")
+    assert isinstance(first, EditSample)
+    assert isinstance(last, EditSample)
+    assert isinstance(bad, BadSample)
+    assert "row group 1 of b.parquet (1 rows) would unpack" in bad.reason
+    assert pa.total_allocated_bytes() - before < 10_000_000

@@ -17,6 +17,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; others that Pillow knows run external programs (EPS) or have no use here."""
 MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decompressed (a decompression bomb costs gigabytes)."""
+STRIP_ROWS = 256
 MIN_SIDE = 8
 """Images with a side below this many pixels are refused: there is nothing to edit in them."""
 
@@ -96,10 +97,11 @@ def decode_image(data: bytes) -> Image.Image:
             raise ImageError(f"{width}×{height} pixels, above the limit of {MAX_PIXELS:,} (decompression bomb?)")
         if min(width, height) < MIN_SIDE:
             raise ImageError(f"{width}×{height} pixels: each side must have at least {MIN_SIDE}")
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # a phone's JPEG: one photo, then previews or depth maps of it
-            raise ImageError(f"animated ({frames} frames): store the frame that is meant")
-        rgb = _to_rgb(ImageOps.exif_transpose(image), is_pgm=image.format == "PPM")
+        # MPO is a phone's JPEG: one photo, then previews or depth maps of it.
+        if image.format != "MPO" and _has_second_frame(data):
+            raise ImageError("it has several frames (an animation?): store the frame that is meant")
+        ImageOps.exif_transpose(image, in_place=True)
+        rgb = _to_rgb(image, is_pgm=image.format == "PPM")
         rgb.info = {}
         return rgb
     except ImageError:
@@ -125,6 +127,18 @@ def image_kind(data: bytes) -> str:
     return f"{image.format} {image.mode}"
 
 
+def _has_second_frame(data: bytes) -> bool:
+    """Whether there is more than one; `n_frames` would walk through a hundred thousand of them for minutes."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.format in ("PNG", "WEBP"):  # their headers say how many
+        return getattr(image, "n_frames", 1) > 1
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
 def _to_rgb(image: Image.Image, *, is_pgm: bool) -> Image.Image:
     # Pillow opens 16-bit PGM, alone of all formats, as mode I with values up to 65535.
     if image.mode.startswith("I;16") or (is_pgm and image.mode == "I"):
@@ -137,10 +151,16 @@ def _to_rgb(image: Image.Image, *, is_pgm: bool) -> Image.Image:
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """The RGB picture that a transparent one shows on white."""
-    rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    """The RGB picture that a transparent one shows on white.
+
+    It is made a strip at a time: whole copies of a large picture cost gigabytes.
+    """
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+        rgb.paste(Image.alpha_composite(white, strip), (0, top))
+    return rgb
 
 
 def encode_png(image: Image.Image) -> bytes:

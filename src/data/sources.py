@@ -6,21 +6,23 @@ Parquet cannot be read in smaller pieces than its writer made: there, memory hol
 from __future__ import annotations
 
 import glob
-import json
-import logging
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from src.data.json_stream import MAX_ITEM_BYTES, BrokenOff, Piece, Unparsable, listed_pieces, whole_piece
 from src.errors import DataError, did_you_mean
-
-logger = logging.getLogger(__name__)
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
 HUB_PREFIX = "hf://"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARQUET_BATCH = 4
 """Rows decoded at once: rows hold pictures of megabytes."""
+BOMB_BYTES = 64 * 2**20
+BOMB_RATIO = 100
+"""A row group that unpacks to more bytes than the first and by more than the second is not read."""
 
 
 @dataclass
@@ -99,127 +101,66 @@ def _existing(path: Path) -> Path:
     return path
 
 
-class _CountingReader:
-    """A file that reports how much of it was read."""
-
-    def __init__(self, file: BinaryIO, size: int, progress: ByteProgress) -> None:
-        self._file = file
-        self._size = size
-        self._progress = progress
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        # Kept below 1 until the last item is out: what was read from disk may still wait in the parser.
-        self._progress.fraction = min(self._file.tell() / self._size, 0.999)
-        return data
-
-
-def _json_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
-    import ijson
-
+def _json_items(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
     with path.open("rb") as file:
-        first = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-        file.seek(3 if file.read(3) == b"\xef\xbb\xbf" else 0)
-        start, size = file.tell(), path.stat().st_size
-        reader = _CountingReader(file, size, progress)
-        # Small steps in small files: the progress of a file that is read at once would say nothing.
-        step = min(65536, max(512, size // 256))
+        first = file.read(4096).lstrip(_BYTE_ORDER_MARK + b" \t\r\n")[:1]
+        file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
         if first not in (b"[", b"{"):
             raise DataError(f"{path} must hold a JSON list of items (or a mapping of category to list)")
+        size = path.stat().st_size
+        # Small steps in small files: the progress of a file that is read at once would say nothing.
+        step = min(65536, max(512, size // 256))
+        start = file.tell()
+
+        def read() -> bytes:
+            data = file.read(step)
+            # Kept below 1 until the last item is out: what was read from disk may still wait to be cut.
+            progress.fraction = min(file.tell() / size, 0.999)
+            return data
+
         count = 0
         try:
-            for item in _listed(reader, step) if first == b"[" else _by_category(reader, step):
-                yield item
+            for category, piece in listed_pieces(read, start):
+                yield _json_item(count, piece, category)
                 count += 1
-        except (ijson.JSONError, UnicodeDecodeError) as error:
+        except BrokenOff as error:
             raise DataError(
-                f"{path} breaks off or is malformed at byte {_break_offset(file, start)} of {size}, "
-                f"after {count} whole items: {_first_line(error)}. Write or download it again, then --resume."
+                f"{path} breaks off or is malformed at byte {error.offset} of {size}, after {count} items: {error}. "
+                "Write or download it again, then --resume."
             ) from error
 
 
-def _first_line(error: Exception) -> str:
-    text = error.args[0] if error.args else ""
-    return (text.decode(errors="replace") if isinstance(text, bytes) else str(error)).split("\n")[0].rstrip(".")
+def _json_item(index: int, piece: Piece, category: str | None = None, line: int | None = None) -> RawItem:
+    """The item that a piece of JSON holds; in a mapping of lists, one without a `subset` gets the key of its list."""
+    try:
+        item = piece.value()
+    except Unparsable as error:
+        place = f"the item at byte {piece.offset}" if line is None else f"line {line}"
+        return RawItem(index, None, f"{place}: {error}")
+    fields, problem = _fields_or_problem(item)
+    if category is not None and fields is not None and fields.get("subset") is None:
+        fields = {**fields, "subset": category}
+    return RawItem(index, fields, problem)
 
 
-def _break_offset(file: BinaryIO, start: int) -> int:
-    """The byte at which parsing fails; the parser does not tell, so the block that it choked on is fed bytewise."""
-    import ijson
-
-    chunk_start, step = start, 65536
-    for size in (step, 1):
-        events = ijson.sendable_list()
-        parser = ijson.basic_parse_coro(events)
-        file.seek(start)
-        position = start
-        try:
-            while data := file.read(step if position < chunk_start else size):
-                chunk = position
-                parser.send(data)
-                position += len(data)
-                events.clear()
-        except (ijson.JSONError, UnicodeDecodeError):
-            chunk_start = chunk
-        else:
-            return position  # nothing wrong but the end
-    return chunk_start
-
-
-def _listed(reader: _CountingReader, step: int) -> Iterator[Any]:
-    import ijson
-
-    yield from ijson.items(reader, "item", buf_size=step)
-
-
-def _by_category(reader: _CountingReader, step: int) -> Iterator[Any]:
-    """`{category: [items]}`: an item without a `subset` gets its key; what is no list is metadata of the file."""
-    import ijson
-
-    events = ijson.basic_parse(reader, buf_size=step)
-    next(events)
-    for event, category in events:
-        if event != "map_key":
-            continue
-        event, value = next(events)
-        if event != "start_array":
-            _built(event, value, events)
-            logger.warning("%r in the benchmark file holds no list of items and is ignored", category)
-            continue
-        for event, value in events:
-            if event == "end_array":
-                break
-            item = _built(event, value, events)
-            if isinstance(item, dict) and item.get("subset") is None:
-                item["subset"] = category
-            yield item
-
-
-def _built(event: str, value: Any, events: Iterator[tuple[str, Any]]) -> Any:
-    """The JSON value that begins with an event."""
-    from ijson.common import ObjectBuilder
-
-    builder, depth = ObjectBuilder(), 0
-    while True:
-        builder.event(event, value)
-        depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
-        if depth == 0:
-            return builder.value
-        event, value = next(events)
-
-
-def _json_lines(path: Path, progress: ByteProgress) -> Iterator[Any]:
-    size, read, index = path.stat().st_size, 0, 0
+def _json_lines(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
+    size, index = path.stat().st_size, 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            read += len(line)
-            progress.fraction = min(read / size, 0.999)
-            if not line.strip():
+        for number in itertools.count(1):
+            offset = file.tell()
+            line = file.readline(MAX_ITEM_BYTES + 1)
+            too_long = len(line) > MAX_ITEM_BYTES
+            while too_long and not line.endswith(b"\n") and line:
+                line = file.readline(MAX_ITEM_BYTES)
+            if not line and not too_long:
+                return
+            progress.fraction = min(file.tell() / size, 0.999)
+            if too_long:
+                yield RawItem(index, None, f"line {number}: larger than {MAX_ITEM_BYTES:,} bytes")
+            elif line.removeprefix(_BYTE_ORDER_MARK).strip():
+                yield _json_item(index, whole_piece(line.removeprefix(_BYTE_ORDER_MARK), offset), line=number)
+            else:
                 continue
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield RawItem(index, None, f"line {number} is not valid JSON: {error}")
             index += 1
 
 
@@ -240,7 +181,7 @@ def _folder_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
     return _parquet_items(files, progress)
 
 
-def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[Any]:
+def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[RawItem]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -250,13 +191,40 @@ def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[Any]:
             # Without these settings Arrow reads several row groups ahead, each of hundreds of megabytes.
             with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
                 row_share = 1 / max(1, file.metadata.num_rows) / len(files)
-                for batch in file.iter_batches(batch_size=PARQUET_BATCH):
-                    for row in batch.to_pylist():
-                        count += 1
+                for group in range(file.metadata.num_row_groups):
+                    rows = file.metadata.row_group(group).num_rows
+                    if problem := _bomb(file.metadata.row_group(group)):
+                        yield RawItem(count, None, f"row group {group} of {path.name} ({rows} rows) {problem}")
+                        count += rows
+                        continue
+                    for row in _rows(file.iter_batches(batch_size=PARQUET_BATCH, row_groups=[group])):
                         progress.fraction = min(max(progress.fraction, number / len(files)) + row_share, 0.999)
-                        yield row
+                        yield RawItem(count, row.fields, row.problem)
+                        count += 1
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} cannot be read as parquet after {count} items: {error}") from error
+
+
+def _bomb(group: Any) -> str | None:
+    """Why a row group is not read: it unpacks to more than any group of pictures or texts of its size."""
+    columns = [group.column(index) for index in range(group.num_columns)]
+    packed = sum(column.total_compressed_size for column in columns)
+    unpacked = sum(column.total_uncompressed_size for column in columns)
+    if unpacked <= max(BOMB_BYTES, BOMB_RATIO * packed):
+        return None
+    return f"would unpack from {packed:,} to {unpacked:,} bytes (decompression bomb?)"
+
+
+def _rows(batches: Iterator[Any]) -> Iterator[RawItem]:
+    """The rows as mappings; one with a text that is not UTF-8 has a problem instead."""
+    for batch in batches:
+        for place in range(batch.num_rows):
+            try:
+                (row,) = batch.slice(place, 1).to_pylist()
+            except UnicodeDecodeError as error:
+                yield RawItem(place, None, f"a text of the row is not UTF-8: {error.reason} at byte {error.start}")
+            else:
+                yield RawItem(place, *_fields_or_problem(row))
 
 
 def _hub_items(data_path: str) -> Iterator[Any]:

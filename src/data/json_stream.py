@@ -1,0 +1,262 @@
+"""JSON benchmarks of any size, cut into items without parsing them first: what one item holds cannot harm the others.
+
+A parser that builds values while it reads trusts the file: depth, digits and size of a hostile item become memory. Here
+the text is cut at the brackets and commas between items, within bounds, and only a whole item is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+MAX_DEPTH = 64
+"""Brackets within brackets of an item; an item of the benchmark's format needs three."""
+MAX_ITEM_BYTES = 256 * 2**20
+"""Of an item's JSON: three pictures of 60 MiB in base64."""
+MAX_PARTS = 500_000
+"""Commas and opening brackets of an item, those in texts too: each may become an object of some fifty bytes."""
+MAX_KEY_BYTES = 2**16
+
+_IN_TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_SHORT_TEXT = rb'"[^"\\]{0,200}+"'
+# Up to the next sign that matters, over short texts; or up to the beginning of a text that is long or has escapes.
+_WITHIN = re.compile(rb'[^"\[\]{}]*+(?:' + _SHORT_TEXT + rb'[^"\[\]{}]*+)*+')
+_OUTERMOST = re.compile(rb'[^"\[\]{},:]*+(?:' + _SHORT_TEXT + rb'[^"\[\]{},:]*+)*+')
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+
+
+class BrokenOff(Exception):
+    """The text is no JSON document from `offset` on."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
+class Unparsable(ValueError):
+    """One value cannot be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One value of the document as it stands there."""
+
+    offset: int
+    """Of its first byte in the file."""
+    text: bytes
+    problem: str | None = None
+    """Why it is not kept (`text` is empty then)."""
+
+    def value(self) -> Any:
+        """The parsed value.
+
+        Raises:
+            Unparsable: it exceeds a limit, is not UTF-8, or is not JSON.
+        """
+        if self.problem is not None:
+            raise Unparsable(self.problem)
+        try:
+            return json.loads(self.text.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise Unparsable(f"not UTF-8 at byte {self.offset + error.start}") from error
+        except json.JSONDecodeError as error:
+            place = self.offset + len(error.doc[: error.pos].encode())
+            raise Unparsable(f"not valid JSON at byte {place}: {error.msg}") from error
+        except ValueError as error:  # Python itself bounds the digits of an integer
+            raise Unparsable("an integer has more than 4,300 digits") from error
+
+
+def listed_pieces(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[str | None, Piece]]:
+    """The items of a JSON list, or of a mapping of lists, each with the key of its list (None in a plain list).
+
+    What a mapping holds beside lists is left out with a warning.
+
+    Args:
+        read: Gives the next bytes of the file, none at its end.
+        offset: Of the first byte, for messages.
+
+    Raises:
+        BrokenOff: the file ends too early, or its outermost brackets do not match. Items before that were given out.
+    """
+    cutter = _Cutter(read, offset)
+    if cutter.peek() == b"[":
+        yield from ((None, piece) for piece in cutter.items())
+    else:
+        yield from cutter.items_by_key()
+    if cutter.peek():
+        raise BrokenOff(cutter.offset, "something follows the end of the document")
+
+
+def whole_piece(text: bytes, offset: int = 0) -> Piece:
+    """A text that is one value, such as a line of JSON Lines, within the same bounds."""
+    rest = iter([text])
+    return _Cutter(lambda: next(rest, b""), offset).piece(to_the_end=True)
+
+
+class _Cutter:
+    """Walks over the bytes of a JSON document, one buffer at a time."""
+
+    def __init__(self, read: Callable[[], bytes], offset: int) -> None:
+        self._read = read
+        self._buffer = b""
+        self._start = offset
+        """Of the buffer, in the file."""
+        self._at = 0
+
+    @property
+    def offset(self) -> int:
+        """Where in the file this stands."""
+        return self._start + self._at
+
+    def peek(self) -> bytes:
+        """The next byte that is not blank; nothing at the end."""
+        while True:
+            match = _BLANK.match(self._buffer, self._at)
+            assert match is not None, "the pattern matches the empty text"
+            self._at = match.end()
+            if self._at < len(self._buffer):
+                return self._buffer[self._at : self._at + 1]
+            if not self._refill():
+                return b""
+
+    def take(self, expected: bytes) -> bytes:
+        """The next byte that is not blank, which must be one of the expected ones."""
+        found = self.peek()
+        if not found:
+            raise BrokenOff(self.offset, "the file ends too early")
+        if found not in expected:
+            wanted = " or ".join(repr(chr(byte)) for byte in expected)
+            raise BrokenOff(self.offset, f"{found.decode(errors='replace')!r} where {wanted} is expected")
+        self._at += 1
+        return found
+
+    def items(self) -> Iterator[Piece]:
+        """The elements of the list that begins here."""
+        self.take(b"[")
+        if self.peek() == b"]":
+            self.take(b"]")
+            return
+        while True:
+            yield self.piece()
+            if self.take(b",]") == b"]":
+                return
+
+    def items_by_key(self) -> Iterator[tuple[str | None, Piece]]:
+        """The elements of all lists of the mapping that begins here."""
+        self.take(b"{")
+        if self.peek() == b"}":
+            self.take(b"}")
+            return
+        while True:
+            key = self._key()
+            if self.peek() == b"[":
+                yield from ((key, piece) for piece in self.items())
+            else:
+                self.piece()
+                logger.warning("%r in the benchmark file holds no list of items and is ignored", key)
+            if self.take(b",}") == b"}":
+                return
+
+    def _key(self) -> str:
+        self.peek()
+        piece = self.piece(stops=b":", limit=MAX_KEY_BYTES)
+        try:
+            key = piece.value()
+        except Unparsable as error:
+            raise BrokenOff(piece.offset, f"a key of the mapping is {error}") from error
+        self.take(b":")
+        if not isinstance(key, str):
+            raise BrokenOff(piece.offset, "a key of the mapping is no text")
+        return key
+
+    def piece(self, stops: bytes = b",]}", limit: int | None = None, *, to_the_end: bool = False) -> Piece:
+        """The text from here to the next outermost stop, which stays; or to the end of the file."""
+        self.peek()
+        cut = _Cut(self.offset, MAX_ITEM_BYTES if limit is None else limit)
+        while True:
+            begin = self._at
+            end = cut.advance(self._buffer, begin, b"" if to_the_end else stops)
+            self._at = len(self._buffer) if end is None else end
+            cut.keep(self._buffer[begin : self._at])
+            if end is not None:
+                return cut.piece()
+            if not self._refill():
+                if to_the_end:
+                    return cut.piece()
+                raise BrokenOff(self.offset, f"the file ends within the value that begins at byte {cut.offset}")
+
+    def _refill(self) -> bool:
+        self._start += len(self._buffer)
+        self._buffer, self._at = self._read(), 0
+        return bool(self._buffer)
+
+
+class _Cut:
+    """A value that is being cut out: what of it was kept, and where in its brackets and texts the reading stands."""
+
+    def __init__(self, offset: int, limit: int) -> None:
+        self.offset = offset
+        self._limit = limit
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._parts = 0
+        self._depth = 0
+        self._in_text = False
+        self._escaped = False
+        self._problem: str | None = None
+
+    def advance(self, buffer: bytes, at: int, stops: bytes) -> int | None:
+        """Reads on; the place of the stop that ends the value, None when the buffer ends first."""
+        while at < len(buffer):
+            if self._in_text:
+                at = self._through_text(buffer, at)
+                continue
+            match = (_WITHIN if self._depth else _OUTERMOST).match(buffer, at)
+            assert match is not None, "the pattern matches the empty text"
+            at = match.end()
+            sign = buffer[at : at + 1]
+            if not sign or (not self._depth and sign in stops):
+                return at if sign else None
+            at += 1
+            self._in_text = sign == b'"'
+            self._depth += (sign in b"[{") - (sign in b"]}" and self._depth > 0)
+            if self._depth > MAX_DEPTH:
+                self._refuse(f"nested deeper than {MAX_DEPTH} brackets")
+        return None
+
+    def _through_text(self, buffer: bytes, at: int) -> int:
+        if not self._escaped and (end := buffer.find(b'"', at)) >= 0 and buffer.find(b"\\", at, end) < 0:
+            self._in_text = False  # pictures in base64: by far the most of a file, and the fastest to find the end of
+            return end + 1
+        match = _IN_TEXT.match(buffer, at + self._escaped)
+        assert match is not None, "the pattern matches the empty text"
+        end = match.end()
+        self._escaped = end < len(buffer) and buffer[end : end + 1] == b"\\"  # its second byte is not here yet
+        if end < len(buffer) and not self._escaped:
+            self._in_text = False
+        return end + 1
+
+    def keep(self, read: bytes) -> None:
+        """Adds what was read to the value, unless that exceeds a limit."""
+        self._size += len(read)
+        if self._size > self._limit:
+            self._refuse(f"larger than {self._limit:,} bytes")
+        self._parts += sum(read.count(sign) for sign in (b",", b"[", b"{")) if self._problem is None else 0
+        if self._parts > MAX_PARTS:
+            self._refuse(f"more than {MAX_PARTS:,} commas and brackets")
+        if self._problem is None:
+            self._kept.append(read)
+
+    def _refuse(self, problem: str) -> None:
+        self._problem = self._problem or problem
+        self._kept.clear()
+
+    def piece(self) -> Piece:
+        """What was cut out."""
+        return Piece(self.offset, b"".join(self._kept).rstrip(), self._problem)
