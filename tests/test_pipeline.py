@@ -5,17 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
@@ -24,7 +20,7 @@ from src.errors import ConfigError, DataError, ModelError, OutputError
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import Outcome, evaluate
 from src.pipeline.keys import sample_seed
-from src.pipeline.output import exclusive, folder_name
+from src.pipeline.output import exclusive
 from src.reporting.console import print_report
 from tests.conftest import item
 from tests.plugins import BatchEditor, BrightnessJudge
@@ -337,15 +333,6 @@ def test_an_unknown_category_is_counted_as_left_out_where_categories_are_named(
     print_report(outcome.report, console)
     assert "left out by selection: 2 (化学 1, 环境 1)" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "left out by selection: 2 (化学 1, 环境 1)" in list(check_run(config))
-
-
-@given(st.text())
-def test_any_category_is_the_name_of_one_folder(category: str) -> None:
-    name = folder_name(category)
-    with tempfile.TemporaryDirectory() as parent:
-        (Path(parent) / name / "inside").mkdir(parents=True)
-        assert [entry.name for entry in Path(parent).iterdir()] == [name]
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", name)
 
 
 def test_a_run_without_a_single_good_sample_loads_no_model(write_benchmark: Write, make_config: Make) -> None:

@@ -22,7 +22,8 @@ from src.errors import DataError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import EditFailure, Job, edit_jobs
 from src.pipeline.flow import Channel, Flow, ThreadWorker
-from src.pipeline.output import exclusive, show_picture
+from src.pipeline.output import exclusive
+from src.pipeline.picture_view import PictureView
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
 from src.pipeline.record import DONE, Record, set_aside
@@ -112,6 +113,7 @@ class Evaluation:
         self._tally = tally
         self._run_key = plan.run_key
         self._settings = plan.config.evaluation
+        self._view = PictureView(self._settings.images)
         self._editors: list[BaseDiffusionModel] = []
         self._broken_data: DataError | None = None
 
@@ -121,6 +123,7 @@ class Evaluation:
         Raises:
             EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
         """
+        self._view.clear(self._record.named_samples())
         if self._plan.two_stage():
             self._pass(items, tick, edits=True, judges=False)
             self._free_editors()
@@ -138,7 +141,9 @@ class Evaluation:
         to_edit: Channel[Job] = Channel(CHANNEL_SIZE)
         to_store: Channel[Job] = Channel(STORE_WORKERS)
         to_judge: Channel[Job] = Channel(CHANNEL_SIZE)
-        reader = Reader(self._plan, self._record, self._tally, to_edit if edits else None, to_judge if judges else None)
+        reader = Reader(
+            self._plan, self._record, self._view, self._tally, to_edit if edits else None, to_judge if judges else None
+        )
 
         def read() -> None:
             try:
@@ -200,8 +205,7 @@ class Evaluation:
             self._record.add_edit(job.keys.edit_key, png, job.edit_seconds)
             self._tally.add(edits_made=1)
             if self._settings.save_generated_images:
-                stored = self._record.edit_path(job.keys.edit_key)
-                show_picture(stored, self._settings.images, job.sample.category, job.sample.sample_id)
+                self._view.show(self._record.edit_path(job.keys.edit_key), job.sample.category, job.sample.sample_id)
             if job.judged:
                 self._tally.add(verdicts_reused=1)
             elif to_judge is not None:

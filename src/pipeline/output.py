@@ -1,10 +1,7 @@
-"""The output directory: usable, ours alone, and the readable view of the edited pictures."""
+"""The output directory: usable, and ours alone."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +12,6 @@ from filelock import FileLock, Timeout
 from src.errors import OutputError
 
 LOCK_NAME = ".lock"
-MAX_FOLDER_BYTES = 150
-_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
@@ -47,39 +42,3 @@ def exclusive(output_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def folder_name(category: str) -> str:
-    """A category as the name of one folder, whatever text it is: no path, no control characters, not too long."""
-    name = _UNSAFE.sub("_", category).lstrip(".").encode(errors="replace")[:MAX_FOLDER_BYTES]
-    return name.decode(errors="ignore") or "_"
-
-
-def show_picture(stored: Path, images_dir: Path, category: str, sample_id: str) -> None:
-    """Shows a stored edit as `images_dir/<category>/<sample_id>.png`, atomically and without copying if possible."""
-    folder = images_dir / folder_name(category)
-    target = folder / f"{sample_id}.png"
-    try:
-        try:
-            os.link(stored, target)
-        except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(stored, target)
-        except OSError:  # it is there already, or the file system has no hard links
-            _replace(stored, target)
-    except OSError as error:
-        raise OutputError(
-            f"the picture {target} cannot be written: {error.strerror or error}; then --resume"
-        ) from error
-
-
-def _replace(stored: Path, target: Path) -> None:
-    if target.exists() and target.samefile(stored):
-        return
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(stored, part)
-    except OSError:
-        shutil.copyfile(stored, part)
-    os.replace(part, target)

@@ -9,7 +9,7 @@ from src.data.image import ImageError, content_hash, decode_image
 from src.data.sample import BadSample, EditSample
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
-from src.pipeline.output import show_picture
+from src.pipeline.picture_view import PictureView
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
@@ -25,12 +25,14 @@ class Reader:
         self,
         plan: RunPlan,
         record: Record,
+        view: PictureView,
         tally: Tally,
         to_edit: Channel[Job] | None,
         to_judge: Channel[Job] | None,
     ) -> None:
         self._plan = plan
         self._record = record
+        self._view = view
         self._tally = tally
         self._to_edit = to_edit
         self._to_judge = to_judge
@@ -94,5 +96,4 @@ class Reader:
     def _reuse(self, job: Job, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)
         if self._settings.save_generated_images:
-            stored = self._record.edit_path(job.keys.edit_key)
-            show_picture(stored, self._settings.images, job.sample.category, job.sample.sample_id)
+            self._view.show(self._record.edit_path(job.keys.edit_key), job.sample.category, job.sample.sample_id)

@@ -8,12 +8,13 @@ place before its row, so a row always has its picture.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,12 @@ from typing import Any
 from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.errors import OutputError
+from src.pipeline.picture_view import PictureView
 from src.pipeline.record_schema import create_or_migrate
 from src.pipeline.results import Attempt, RunInfo, SampleResult
 from src.rewards.verdict import Status, Verdict
+
+logger = logging.getLogger(__name__)
 
 RECORD_NAME = "record.sqlite"
 EDITS_FOLDER = "edits"
@@ -170,6 +174,11 @@ class Record:
             (run_key, bad.sample_id, bad.index, bad.category, bad.reason, self._attempt),
         )
 
+    def named_samples(self) -> list[tuple[str, str]]:
+        """Category and id of every sample of any run of this record that could be edited."""
+        rows = self._read("SELECT DISTINCT category, sample_id FROM samples WHERE edit_key IS NOT NULL")
+        return [(row["category"], row["sample_id"]) for row in rows]
+
     def forget_unseen_samples(self, run_key: str) -> None:
         """Removes samples that this attempt did not meet: the benchmark file has changed since the last one."""
         self._write("DELETE FROM samples WHERE run_key = ? AND attempt <> ?", (run_key, self._attempt))
@@ -307,6 +316,8 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
     """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
 
+    Pictures that are shown outside the output directory are not moved but taken away: the edits are what counts.
+
     Returns:
         The folder they were moved to, or None when there was nothing to move.
     """
@@ -316,7 +327,17 @@ def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
     target = output_dir / "previous" / stamp
     target.mkdir(parents=True)
     names = [EDITS_FOLDER, f"{RECORD_NAME}-wal", f"{RECORD_NAME}-shm", RECORD_NAME]
+    if images_dir.parent != output_dir:
+        _clear_view(output_dir, images_dir)
     for path in [images_dir, *(output_dir / name for name in names)]:
         if path.exists() and path.parent == output_dir:
             shutil.move(path, target / path.name)
     return target
+
+
+def _clear_view(output_dir: Path, images_dir: Path) -> None:
+    try:
+        with closing(Record(output_dir)) as record:
+            PictureView(images_dir).clear(record.named_samples())
+    except OutputError as error:
+        logger.warning("%s keeps the pictures of an earlier run: %s", images_dir, error)

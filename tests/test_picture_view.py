@@ -1,0 +1,89 @@
+"""`images/` shows the pictures of the latest run, and of no other."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from src.config import Config
+from src.pipeline.evaluation import evaluate
+from src.pipeline.picture_view import folder_name
+from tests.conftest import item
+from tests.test_resume import resumed
+
+Write = Callable[..., Path]
+Make = Callable[..., Config]
+
+
+def shown(images: Path) -> list[str]:
+    return sorted(str(picture.relative_to(images)) for picture in images.rglob("*.png"))
+
+
+@given(st.text())
+def test_any_category_is_the_name_of_one_folder(category: str) -> None:
+    name = folder_name(category)
+    with tempfile.TemporaryDirectory() as parent:
+        (Path(parent) / name / "inside").mkdir(parents=True)
+        assert [entry.name for entry in Path(parent).iterdir()] == [name]
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", name)
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_a_resumed_run_with_another_selection_shows_its_own_pictures_only(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str
+) -> None:
+    data, settings = write_benchmark(10), {"schedule": schedule}
+    evaluate(make_config(data, evaluation=settings))
+    assert len(shown(tmp_path / "out" / "images")) == 10
+    evaluate(resumed(make_config(data, benchmark={"categories": ["环境"]}, evaluation=settings)))
+    assert shown(tmp_path / "out" / "images") == ["环境/00001_环境_medium.png", "环境/00006_环境_easy.png"]
+    assert [folder.name for folder in (tmp_path / "out" / "images").iterdir()] == ["环境"], "no empty folders stay"
+    evaluate(resumed(make_config(data, evaluation=settings)))
+    assert len(shown(tmp_path / "out" / "images")) == 10, "nothing was lost, it was only not shown"
+
+
+def test_a_sample_that_another_editor_fails_on_does_not_show_the_first_ones_picture(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data = write_benchmark([item(0, edit_instruction_en="raise"), item(1)])
+    evaluate(make_config(data))
+    evaluate(resumed(make_config(data, diffusion_model={"class_path": "tests.plugins.FaultyEditor"})))
+    assert shown(tmp_path / "out" / "images") == ["环境/00001_环境_medium.png"]
+
+
+def test_samples_that_left_the_file_or_turned_bad_leave_the_pictures(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    evaluate(make_config(write_benchmark(3)))
+    evaluate(resumed(make_config(write_benchmark([item(0), item(1, src_img_b64="!!")]))))
+    assert shown(tmp_path / "out" / "images") == ["物理/00000_物理_easy.png"]
+
+
+def test_a_fresh_run_takes_over_a_picture_folder_of_its_own_place_without_touching_foreign_files(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    settings = {"images_dir": str(tmp_path / "gallery")}
+    evaluate(make_config(write_benchmark(5), evaluation=settings))
+    Image.new("RGB", (8, 8)).save(tmp_path / "gallery" / "物理" / "mine.png")
+    evaluate(make_config(write_benchmark([item(1)]), evaluation=settings))
+    assert shown(tmp_path / "gallery") == ["物理/mine.png", "环境/00001_环境_medium.png"]
+    (previous,) = (tmp_path / "out" / "previous").iterdir()
+    assert len(list((previous / "edits").glob("*.png"))) == 5
+
+
+def test_a_file_that_is_no_record_is_set_aside_all_the_same(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "record.sqlite").write_bytes(b"not a database at all" * 100)
+    outcome = evaluate(make_config(write_benchmark(2), evaluation={"images_dir": str(tmp_path / "gallery")}))
+    assert json.loads(outcome.paths.json.read_text())["statuses"] == {"scored": 2}
+    assert len(shown(tmp_path / "gallery")) == 2
