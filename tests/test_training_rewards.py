@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ from src.rewards.verdict import Status
 from src.training import rewards as rewards_module
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.rewards import RewardFunction, RewardSetting, TrainingStopped
+from src.training.rewards import RewardFunction, RewardSetting
+from src.training.settled import LONGEST_DROUGHT, Settled, TrainingStopped
 from src.training.show import Page
 from src.training.tasks.base import Example, Unreadable
 from src.training.trackers import Tensorboard
@@ -57,6 +59,14 @@ class Bench:
             log_metric=self.metrics.__setitem__,
             log_extra=self.columns.__setitem__,
         )
+
+
+class FrozenSleep:
+    """The module `time`, in which nobody may sleep."""
+
+    def __getattr__(self, name: str) -> Any:
+        assert name != "sleep", "there is nothing to wait for"
+        return getattr(time, name)
 
 
 @pytest.fixture
@@ -173,6 +183,46 @@ def test_too_many_failures_stop_the_run_and_say_why(make_bench: Callable[..., Be
         bench([GOOD.format(3), GOOD.format(8)])
 
 
+def test_verdicts_that_are_final_are_masked_counted_and_warned_of_at_once(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rewards_module, "time", FrozenSleep())
+    bench = make_bench(judge="SilentJudge", training={"patience": 600, "most_failures": 0.1})
+    assert bench([GOOD.format(2), GOOD.format(6), "nonsense"]) == [None, pytest.approx(6, abs=0.02), 0.0]
+    assert bench.metrics["statuses/not_applicable"] == 1 / 3
+    assert "step 1: 1 of 2 completions have no score and are masked; 1 of them: not_applicable: too dark" in caplog.text
+    for step in range(1, 2 * LONGEST_DROUGHT):
+        assert bench([GOOD.format(2), GOOD.format(6 if step % LONGEST_DROUGHT == 5 else 1)], step=step)[0] is None
+
+
+def test_final_verdicts_do_not_hide_an_outage_and_only_what_failed_is_tried_again(
+    make_bench: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewards_module, "FIRST_PAUSE", 0.01)
+    (tmp_path / "left").write_text("2")
+    bench = make_bench(
+        judge="SilentJudge",
+        judge_params={"left": str(tmp_path / "left")},
+        training={"patience": 20, "most_failures": 0.4},
+    )
+    assert bench([GOOD.format(6), GOOD.format(2)]) == [pytest.approx(6, abs=0.02), None]
+
+
+def test_a_run_in_which_nothing_is_scored_for_many_steps_stops_and_says_why(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(judge="SilentJudge")
+    for step in range(LONGEST_DROUGHT - 1):
+        assert bench([GOOD.format(2), "nonsense"], step=step) == [None, 0.0]
+        assert bench(["nonsense"], step=step) == [0.0]  # the policy's own fault: neither here nor there
+    with pytest.raises(TrainingStopped, match=r"10 steps in a row .* of the last 1: .*not_applicable: too dark"):
+        bench([GOOD.format(1)], step=LONGEST_DROUGHT)
+
+
+def test_a_process_without_scores_goes_on_while_another_has_some(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(judge="SilentJudge", elsewhere=[Settled(readable=4, scored=1)])
+    for step in range(2 * LONGEST_DROUGHT):
+        assert bench([GOOD.format(2)], step=step) == [None]
+
+
 def test_unparsable_completions_are_no_failures(make_bench: Callable[..., Bench]) -> None:
     assert make_bench(training={"most_failures": 0})(["nonsense"] * 4) == [0.0] * 4
 
@@ -262,7 +312,7 @@ def test_a_sample_whose_first_attempt_failed_in_another_process_is_left_out_in_t
 
 
 def test_a_process_stops_with_another_that_has_to(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(elsewhere=["the judge is gone"])
+    bench = make_bench(elsewhere=[Settled(problem="the judge is gone")])
     with pytest.raises(TrainingStopped, match="the judge is gone"):
         bench([GOOD.format(1)])
 

@@ -15,7 +15,8 @@ from src.errors import ConfigError, ModelError
 from src.rewards.verdict import Status, Verdict, failed
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.policy import unsayable
-from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting, TrainingStopped
+from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
+from src.training.settled import TrainingStopped
 from src.training.train import train
 from tests.conftest import item
 from tests.tiny_policies import policy_folder
@@ -76,11 +77,12 @@ def edits(config: TrainingConfig, tmp_path: Path, name: str) -> list[str]:
 class Table(RewardFunction):
     """Gives the rewards of a table, row by row; None is a failure."""
 
+    failure = Status.JUDGE_FAILED
     rewards: tuple[float | None, ...] = (1, 2, 3, 6, 5, 5, 5, 5, None, 4, None, 8, None, None, None, None)
 
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
         return [
-            Outcome(failed(Status.JUDGE_FAILED, "away") if reward is None else Verdict(Status.SCORED, reward))
+            Outcome(failed(self.failure, "away") if reward is None else Verdict(Status.SCORED, reward))
             for reward in self.rewards
         ]
 
@@ -111,6 +113,37 @@ def test_advantages_are_those_of_a_hand_computed_table(make_run: MakeRun) -> Non
     metrics = json.loads((config.training.output_dir / "history.json").read_text())[0]
     assert metrics["reward"] == pytest.approx(44 / 10)
     assert metrics["statuses/judge_failed"] == 6 / 16
+
+
+class NoRewards(Table):
+    """The judge refuses everything."""
+
+    rewards = (None,) * 16
+    failure = Status.REFUSED
+
+
+class NoRewardsTask(AnythingTask):
+    """Rewarded never."""
+
+    def rewards(self, setting: RewardSetting) -> RewardFunction:
+        return NoRewards(self, setting)
+
+
+def test_a_step_in_which_everything_is_refused_goes_by_and_changes_no_weight(
+    make_run: MakeRun, policy_folder: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    config = make_run(
+        grpo={"per_device_train_batch_size": 16, "max_steps": 2},
+        task={"class_path": "tests.test_training_run.NoRewardsTask"},
+        training={"patience": 600},
+    )
+    outcome = train(config)
+    before, after = (load_file(folder / "model.safetensors") for folder in (policy_folder, outcome.policy))
+    assert all(before[name].equal(after[name]) for name in before)
+    metrics = json.loads((config.training.output_dir / "history.json").read_text())[0]
+    assert metrics["statuses/refused"] == 1
 
 
 def test_a_policy_learns_what_is_rewarded(make_run: MakeRun) -> None:

@@ -124,8 +124,8 @@ class TrainingSettings(_Section):
     unparsable_reward: float | None = pydantic.Field(0.0, ge=0, le=10)
     """Of a completion from which no instruction can be read: its own fault, so the lowest score. None masks it."""
     most_failures: float = pydantic.Field(0.5, ge=0, le=1)
-    """When more than this share of a step's completions has no reward, through failures of editor or judge, they are
-    tried again until `patience` ends; then the run stops."""
+    """When more than this share of a step's completions fails, through editor or judge, they are tried again until
+    `patience` ends; then the run stops. Refusals and verdicts that do not apply are no failures."""
     patience: float = pydantic.Field(600.0, ge=0)
     """Seconds for which a step with too many failures is tried again, with growing pauses."""
     show_every: int = pydantic.Field(10, ge=0)

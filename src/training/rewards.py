@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from src.rewards.verdict import Status, Verdict
 from src.training.clock import StepClock
 from src.training.config import TrainingConfig
 from src.training.record import CompletionRow, TrainingRecord
+from src.training.settled import Drought, commonest, outage, settled
 from src.training.show import Page
 from src.training.tasks.base import Example, Task, Unreadable
 
@@ -25,10 +26,6 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0
 """Seconds before a step with too many failures is tried again; each further pause is twice as long."""
 LONGEST_PAUSE = 60.0
-
-
-class TrainingStopped(EditLoopError):
-    """Training cannot go on for now. What is done is recorded and a checkpoint can be written: `--resume` goes on."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,7 @@ class RewardFunction(ABC):
         self._record: TrainingRecord | None = None
         self._metrics: dict[str, float] = {}
         self._step = self._position = 0
+        self._drought = Drought()
 
     @abstractmethod
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
@@ -135,7 +133,7 @@ class RewardFunction(ABC):
             columns: All else that TRL offers; not needed.
 
         Raises:
-            TrainingStopped: too much has failed for too long, in any process.
+            TrainingStopped: too much has failed for too long, in any process; or nothing is scored any more.
         """
         self.setting.clock.rollout_ended()
         started = time.perf_counter()
@@ -143,9 +141,10 @@ class RewardFunction(ABC):
         readings, problems = self._read(texts, example_id)
         self._metrics = {"seconds/parse": time.perf_counter() - started}
         outcomes, problem = self._settle(readings)
-        if problems_of_all := self.setting.gathered([problem] if problem else []):
-            raise TrainingStopped(problems_of_all[0])
-        rows = self._rows(texts, example_id, readings, outcomes, problems, trainer_state.global_step + 1)
+        step, verdicts = trainer_state.global_step + 1, [one.verdict for one in outcomes.values()]
+        self._drought.after(self.setting.gathered([settled(verdicts, problem)]))
+        self._warn(verdicts, step)
+        rows = self._rows(texts, example_id, readings, outcomes, problems, step)
         self.record.add_completions(rows)
         self._metrics["seconds/reward"] = time.perf_counter() - started
         self._log(rows, outcomes, log_metric, log_extra)
@@ -180,7 +179,7 @@ class RewardFunction(ABC):
             except EditLoopError as error:
                 return outcomes, str(error)
             outcomes.update(zip(open_positions, found, strict=True))
-            problem = self._too_many_failures(outcomes)
+            problem = outage([one.verdict for one in outcomes.values()], self._settings.most_failures)
             if problem is None or time.monotonic() + pause > deadline:
                 return outcomes, problem
             logger.warning("%s; trying again in %.0f s", problem, pause)
@@ -188,16 +187,14 @@ class RewardFunction(ABC):
             pause = min(2 * pause, LONGEST_PAUSE)
             open_positions = [position for position, one in outcomes.items() if one.verdict.status not in DONE]
 
-    def _too_many_failures(self, outcomes: Mapping[int, Outcome]) -> str | None:
-        unscored = [one.verdict for one in outcomes.values() if one.verdict.status is not Status.SCORED]
-        if not unscored or len(unscored) <= self._settings.most_failures * len(outcomes):
-            return None
-        (status, reason), count = Counter((one.status.value, one.reason) for one in unscored).most_common(1)[0]
-        return (
-            f"{len(unscored)} of {len(outcomes)} completions of this step have no reward, which is more than "
-            f"training.most_failures ({self._settings.most_failures:g}) allows; {count} of them: {status}: {reason}. "
-            "Repair this, then go on with --resume"
-        )
+    def _warn(self, verdicts: Sequence[Verdict], step: int) -> None:
+        """Of a step that can teach little, although nothing is broken."""
+        unscored = [verdict for verdict in verdicts if verdict.status is not Status.SCORED]
+        if len(unscored) > self._settings.most_failures * len(verdicts):
+            logger.warning(
+                "step %d: %d of %d completions have no score and are masked; %s",
+                *(step, len(unscored), len(verdicts), commonest(unscored)),
+            )
 
     def _rows(
         self,

@@ -25,7 +25,8 @@ from src.training.policy import load_policy, lora_config, unsayable
 from src.training.policy_check import check_policy
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
-from src.training.rewards import RewardFunction, TrainingStopped
+from src.training.rewards import RewardFunction
+from src.training.settled import TrainingStopped
 from src.training.tasks.base import Example
 from src.training.validate import check_data, validate
 
