@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 from src.models.diffusion.condition_size import STOCK_AREA, condition_sizes, fit_area
 from src.models.diffusion.implementations.multi_gpu_qwen_edit import MultiGPUQwenImageEditModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
@@ -249,7 +249,10 @@ def test_the_params_of_older_configs_are_accepted_and_a_missing_gpu_is_explained
 def test_scheduler_settings_are_overridden_and_unknown_ones_refused(qwen_folder: Path) -> None:
     model = editor(qwen_folder, scheduler_config={"shift": 1.5, "shift_terminal": None})
     assert model.pipe.scheduler.config.shift == 1.5
-    with pytest.raises(ModelError, match=r"scheduler_config\.base_shft.*Did you mean 'base_shift'"):
+    with (
+        mock.patch("diffusers.QwenImageEditPipeline.from_pretrained", side_effect=AssertionError("loaded")),
+        pytest.raises(ConfigError, match=r"scheduler_config\.base_shft.*Did you mean 'base_shift'"),
+    ):
         editor(qwen_folder, scheduler_config={"base_shft": 1})
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from src.config import Config
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.pipeline.check import check_run
 from tests.tiny_pipelines import pix2pix_folder, plus_folder, qwen_folder  # noqa: F401 (fixtures)
@@ -39,6 +39,16 @@ def said(folder: Any, caplog: pytest.LogCaptureFixture, **params: Any) -> str:
         ("qwen21_folder", {"negative_prompt": "blurry"}, "negative_prompt: guidance is off"),
         ("qwen_folder", {"negative_prompt": "blurry", "true_cfg_scale": 1}, "negative_prompt: guidance is off"),
         ("distilled_folder", {"num_inference_steps": 40}, "num_inference_steps 40: the checkpoint's sample_sigmas"),
+        (
+            "qwen_folder",
+            {"scheduler_config": {"max_shift": 1.0}},
+            "scheduler_config.max_shift: use_dynamic_shifting is",
+        ),
+        (
+            "qwen21_folder",
+            {"scheduler_config": {"use_dynamic_shifting": True, "shift": 3.0}},
+            "scheduler_config.shift: use_dynamic_shifting is true",
+        ),
         ("qwen_folder", {"lora_scale": 0.5}, "lora_scale: there is no lora"),
         ("qwen21_folder", {"lora_weight_name": "a.safetensors"}, "lora_weight_name: there is no lora"),
         ("qwen_folder", {"enable_batch_sync": True}, "enable_batch_sync: replicas"),
@@ -60,6 +70,8 @@ def test_a_setting_without_effect_is_said_before_anything_loads(
         ("qwen_folder", {"batch_size": 4, "vl_resolution": 384, "negative_prompt": "blurry"}),
         ("plus_folder", {"vl_resolution": 384, "negative_prompt": "blurry"}),
         ("qwen21_folder", {"use_kv_cache": False}),
+        ("qwen_folder", {"scheduler_config": {"shift": 1.5, "shift_terminal": None}}),
+        ("qwen_folder", {"scheduler_config": {"use_dynamic_shifting": True, "max_shift": 1.0}}),
         ("distilled_folder", {"num_inference_steps": 2}),
     ],
 )
@@ -67,6 +79,13 @@ def test_nothing_is_said_of_settings_that_have_an_effect(
     kind: str, params: dict[str, Any], request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert said(request.getfixturevalue(kind), caplog, **params) == ""
+
+
+def test_an_unknown_setting_of_the_scheduler_is_refused_before_anything_loads(
+    qwen21_folder: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match=r"scheduler_config\.shft: FlowMatchEulerDiscreteScheduler .*'shift'"):
+        said(qwen21_folder, caplog, scheduler_config={"shft": 3.0})
 
 
 def test_a_checkpoint_of_another_pipeline_is_refused_before_anything_loads(

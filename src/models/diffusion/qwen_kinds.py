@@ -50,13 +50,20 @@ KINDS: dict[str, QwenKind] = {
 }
 
 
-def settings_without_effect(kind: QwenKind, params: Any, index: Mapping[str, Any]) -> Iterator[str]:
+_DYNAMIC_SHIFT = ("base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "time_shift_type")
+"""Settings of `FlowMatchEulerDiscreteScheduler` that make its shift from the size of the picture."""
+
+
+def settings_without_effect(
+    kind: QwenKind, params: Any, index: Mapping[str, Any], scheduler: Mapping[str, Any]
+) -> Iterator[str]:
     """A sentence for each setting that was made and changes nothing.
 
     Args:
         kind: Of the checkpoint.
         params: `QwenImageEditModel.Params`.
         index: The checkpoint's `model_index.json`.
+        scheduler: The settings of its scheduler, overridden by those of `params`; empty where none are.
     """
     made = params.model_fields_set
     for name, reason in kind.ignored.items():
@@ -70,6 +77,10 @@ def settings_without_effect(kind: QwenKind, params: Any, index: Mapping[str, Any
     fixed, steps = len(index.get("sample_sigmas") or ()), params.num_inference_steps
     if fixed and "num_inference_steps" in made and steps not in (None, fixed):
         yield f"num_inference_steps {steps}: the checkpoint's sample_sigmas make {fixed} steps"
+    dynamic = bool(scheduler.get("use_dynamic_shifting"))
+    for name in ("shift",) if dynamic else _DYNAMIC_SHIFT:
+        if name in params.scheduler_config:
+            yield f"scheduler_config.{name}: use_dynamic_shifting is {str(dynamic).lower()}"
     if params.lora is None:
         for name in ("lora_weight_name", "lora_scale"):
             if name in made:

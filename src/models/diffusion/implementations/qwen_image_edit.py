@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
-from src.errors import ModelError, did_you_mean
+from src.errors import ConfigError, ModelError, did_you_mean
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams, stored_index
 from src.models.diffusion.prompt_template import template_prefix_length
@@ -75,16 +75,25 @@ class QwenImageEditModel(PipelineEditor):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it."""
-        super().check_ready(params)
+        """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it.
+
+        Raises:
+            ConfigError: the checkpoint's scheduler has no such setting.
+            ModelError: a checkpoint of another pipeline.
+        """
         checked = cls.Params(**params)
         index = stored_index(checked.model_name, checked.revision)
-        for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index):
+        scheduler = _scheduler_config(checked, index) if checked.scheduler_config else {}
+        for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index, scheduler):
             logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
 
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
         return _kind(self.params.model_name, index).pipeline
+
+    def _check(self, pipeline_class: Any) -> None:
+        if self.params.scheduler_config:
+            _scheduler_config(self.params, stored_index(self.params.model_name, self.params.revision))
 
     @property
     def _kind(self) -> QwenKind:
@@ -99,7 +108,8 @@ class QwenImageEditModel(PipelineEditor):
             self.batch_size = 1
         self._size_vision_input()
         if self.params.scheduler_config:
-            self._override_scheduler()
+            scheduler = self.pipe.scheduler
+            self.pipe.scheduler = type(scheduler).from_config({**scheduler.config, **self.params.scheduler_config})
         if self.params.lora is not None:
             self._load_lora(self.params.lora)
         if self.params.compile:
@@ -115,16 +125,6 @@ class QwenImageEditModel(PipelineEditor):
             # Edit shows one picture to both encoders; the processor of the second can still scale it.
             area = self.params.vl_resolution**2
             processor.size = {"shortest_edge": area, "longest_edge": area}
-
-    def _override_scheduler(self) -> None:
-        scheduler, overrides = self.pipe.scheduler, self.params.scheduler_config
-        for name in overrides:
-            if name not in scheduler.config:
-                raise ModelError(
-                    f"scheduler_config.{name}: {type(scheduler).__name__} has no such setting."
-                    f"{did_you_mean(name, scheduler.config)}"
-                )
-        self.pipe.scheduler = type(scheduler).from_config({**scheduler.config, **overrides})
 
     def _load_lora(self, lora: str) -> None:
         try:
@@ -196,3 +196,26 @@ def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
             "use src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
         )
     return KINDS[name]
+
+
+def _scheduler_config(params: QwenImageEditModel.Params, index: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the checkpoint's scheduler, which has no weights, with the overrides.
+
+    Raises:
+        ConfigError: for an override that it does not know.
+        ModelError: it cannot be made.
+    """
+    import diffusers
+
+    where = {"subfolder": "scheduler", **pinned(params.model_name, params.revision)}
+    try:
+        stored = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where).config
+    except (OSError, KeyError, AttributeError) as error:
+        raise ModelError(f"the scheduler of {params.model_name} cannot be loaded ({error})") from error
+    for name in params.scheduler_config:
+        if name not in stored:
+            raise ConfigError(
+                f"diffusion_model.params.scheduler_config.{name}: {index['scheduler'][1]} has no such setting."
+                f"{did_you_mean(name, stored)}"
+            )
+    return {**stored, **params.scheduler_config}
