@@ -26,6 +26,8 @@ class Job:
     source: Image.Image | None = None
     """Decoded where it is first needed."""
     edited: Image.Image | None = None
+    lost: str | None = None
+    """SHA-256 of the picture that its edit once had."""
     judged: bool = False
     """Its verdict is known, and stands unless the edit, whose picture was lost, comes out differently."""
     edit_seconds: float = 0.0

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from src.config import Config
-from src.data.image import encode_png
+from src.data.image import content_hash, encode_png
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.errors import DataError, EditLoopError
@@ -198,7 +198,7 @@ class Evaluation:
         for job in jobs:
             assert job.edited is not None, f"{job.sample.sample_id} reached the store without an edit"
             png = encode_png(job.edited)
-            if self._settings.save_generated_images and self._record.differs(job.keys.edit_key, png):
+            if self._settings.save_generated_images and job.lost not in (None, content_hash(png)):
                 logger.warning("the lost edit of %s came out differently; it is judged anew", job.sample.sample_id)
                 self._record.forget_verdicts(job.keys.edit_key)
                 job.judged = False

@@ -79,7 +79,7 @@ class Reader:
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
             if left.edit:
                 job.source = decode_image(data)
-                job.judged = not left.verdict
+                job.judged, job.lost = not left.verdict, left.lost
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return

@@ -45,6 +45,11 @@ FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v
 WHERE s.run_key = ? ORDER BY s.position
 """
 
+_FOUND = """
+SELECT v.status, e.reason, e.bytes, e.sha256 FROM (SELECT ? AS verdict_key, ? AS edit_key) k
+LEFT JOIN verdicts v ON v.verdict_key = k.verdict_key LEFT JOIN edits e ON e.edit_key = k.edit_key
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SampleKeys:
@@ -65,6 +70,8 @@ class WorkLeft:
     edit: bool
     verdict: bool
     """False as well where a lost picture is made again: its verdict stands if it comes out the same."""
+    lost: str | None = None
+    """SHA-256 of the picture that the edit once had, if it has to be made again."""
 
 
 class Record:
@@ -77,7 +84,7 @@ class Record:
     def __init__(self, output_dir: Path, *, must_exist: bool = False) -> None:
         self.output_dir = output_dir
         self.edits_dir = output_dir / EDITS_FOLDER
-        path = output_dir / RECORD_NAME
+        self._path = path = output_dir / RECORD_NAME
         if must_exist and not path.is_file():
             raise OutputError(f"{output_dir} holds no {RECORD_NAME}: it is not the output directory of a run")
         self._lock = threading.Lock()
@@ -97,11 +104,11 @@ class Record:
         self._database.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        with self._lock, _sqlite_errors(self.output_dir / RECORD_NAME):
+        with self._lock, _sqlite_errors(self._path):
             return self._database.execute(statement, values)
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        with self._lock, _sqlite_errors(self.output_dir / RECORD_NAME):
+        with self._lock, _sqlite_errors(self._path):
             return self._database.execute(statement, values).fetchall()
 
     # Runs and attempts.
@@ -135,7 +142,7 @@ class Record:
         """
         rows = self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT 1")
         if not rows:
-            raise OutputError(f"{self.output_dir / RECORD_NAME} holds no run yet")
+            raise OutputError(f"{self._path} holds no run yet")
         row = rows[0]
         attempts = self._read(
             "SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,"
@@ -232,16 +239,14 @@ class Record:
     def has_edit(self, edit_key: str) -> bool:
         """Whether the edit is finished and its picture still the very one that was stored."""
         rows = self._read("SELECT bytes, sha256 FROM edits WHERE edit_key = ? AND reason IS NULL", (edit_key,))
+        return bool(rows) and self._is_whole(edit_key, rows[0]["bytes"], rows[0]["sha256"])
+
+    def _is_whole(self, edit_key: str, size: int, sha256: str) -> bool:
         path = self.edit_path(edit_key)
         try:
-            return bool(rows) and path.stat().st_size == rows[0]["bytes"] and _digest(path) == rows[0]["sha256"]
+            return path.stat().st_size == size and content_hash(path.read_bytes()) == sha256
         except OSError:
             return False
-
-    def differs(self, edit_key: str, png: bytes) -> bool:
-        """Whether an edit of this key was stored before and had other pixels."""
-        rows = self._read("SELECT sha256 FROM edits WHERE edit_key = ? AND sha256 IS NOT NULL", (edit_key,))
-        return bool(rows) and rows[0]["sha256"] != content_hash(png)
 
     def add_edit(self, edit_key: str, png: bytes, seconds: float) -> None:
         """Stores a finished edit: first its picture, atomically, then its row."""
@@ -284,9 +289,13 @@ class Record:
 
     def work_left(self, keys: SampleKeys, *, keep_pictures: bool) -> WorkLeft:
         """What is not done yet; a judged edit needs its picture only where pictures are kept."""
-        judged = self.has_verdict(keys.verdict_key)
-        needs_picture = keep_pictures or not judged
-        return WorkLeft(edit=needs_picture and not self.has_edit(keys.edit_key), verdict=not judged)
+        found = self._read(_FOUND, (keys.verdict_key, keys.edit_key))[0]
+        judged = found["status"] in DONE
+        if judged and not keep_pictures:
+            return WorkLeft(edit=False, verdict=False)
+        made = found["sha256"] is not None and found["reason"] is None
+        whole = made and self._is_whole(keys.edit_key, found["bytes"], found["sha256"])
+        return WorkLeft(edit=not whole, verdict=not judged, lost=None if whole else found["sha256"])
 
     def add_verdict(self, verdict_key: str, verdict: Verdict) -> None:
         """Stores a verdict, whatever its status."""
@@ -298,10 +307,6 @@ class Record:
                 *(verdict.seconds, verdict.model),
             ),
         )
-
-
-def _digest(picture: Path) -> str:
-    return content_hash(picture.read_bytes())
 
 
 @contextmanager
