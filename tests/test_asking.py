@@ -81,11 +81,31 @@ def test_a_refusal_after_an_unreadable_reply_ends_the_asking() -> None:
     assert len(judge.asked) == 2
 
 
-def test_an_expected_score_goes_before_the_text_and_needs_no_complete_reply() -> None:
-    answer, _ = ask([{"text": "Score: 7", "finish_reason": "length", "expected_score": 6.8}])
+def test_an_expected_score_refines_the_score_that_the_text_gives() -> None:
+    answer, _ = ask([{"text": "Score: 7", "finish_reason": "stop", "expected_score": 6.8}])
     assert score(answer) == 6.8
-    answer, _ = ask([{"text": "4", "expected_score": 12.0}], score_range=(0.0, 25.0))
-    assert score(answer) == 12.0
+    answer, _ = ask([{"text": "12", "expected_score": 12.3}], score_range=(0.0, 25.0))
+    assert score(answer) == 12.3
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        ({"text": "Score: 7", "finish_reason": "length"}, Status.JUDGE_FAILED),
+        ({"text": "<think>Score: 3? No"}, Status.UNPARSABLE),
+        ({"text": "Score: 4/5"}, Status.UNPARSABLE),
+        ({"text": "Score: 7-8"}, Status.UNPARSABLE),
+        ({"text": "Score: 6\nScore: 7"}, Status.UNPARSABLE),
+        ({"text": "Score: 85"}, Status.UNPARSABLE),
+        ({"text": ""}, Status.JUDGE_FAILED),
+    ],
+)
+def test_without_a_score_in_the_text_an_expected_score_counts_for_nothing(
+    reply: dict[str, Any], status: Status
+) -> None:
+    answer, judge = ask([reply | {"expected_score": 6.8}])
+    assert (answer.status, score(answer)) == (status, None)
+    assert len(judge.asked) == MOST_ATTEMPTS
 
 
 def test_an_expected_score_answers_no_question_that_asks_for_something_else() -> None:

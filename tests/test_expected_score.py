@@ -35,9 +35,37 @@ def test_the_last_labelled_number_is_the_score() -> None:
     assert expected_score(tokens, 0, 10) == pytest.approx(7)
 
 
-@pytest.mark.parametrize("before", [["评分", "："], ['{"', "score", '":', " "], ["<score", ">"], ["Rating", " =", " "]])
-def test_labels_of_many_kinds_are_found(before: list[str]) -> None:
-    assert expected_score([*plain(*before), token("8", _6=0.5), *plain("\n")], 0, 10) == pytest.approx(7)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["评分", "："], ["\n"]),
+        (['{"', "score", '":', " "], ["}"]),
+        (["<score", ">"], ["</score", ">"]),
+        (["Rating", " =", " "], []),
+        (["On a scale from ", "0", " to ", "10", " this earns", " "], ["."]),
+    ],
+)
+def test_scores_of_many_kinds_are_found(before: list[str], after: list[str]) -> None:
+    assert expected_score([*plain(*before), token("8", _6=0.5), *plain(*after)], 0, 10) == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["<think>Score: 3? No", "Score: 4/5", "Score: 7-8", "Score: 6\nScore: 7", "Score: 85", "<score>8"],
+)
+def test_a_reply_that_the_grammar_cannot_read_has_no_expected_score(reply: str) -> None:
+    assert expected_score(plain(*reply), 0, 10) is None
+
+
+def test_of_several_scores_the_one_that_the_grammar_reads_is_refined() -> None:
+    tokens = [*plain("Score: "), token("8", _6=0.5), *plain("\n", "Artifact score: "), token("3", _9=0.5)]
+    assert expected_score(tokens, 0, 10) == pytest.approx(7)
+
+
+def test_thinking_that_a_server_keeps_back_is_passed_over() -> None:
+    tokens = [*plain("Score: 4", "\n\n", "Score: "), token("8", _6=0.5)]
+    assert expected_score(tokens, 0, 10, "Score: 8") == pytest.approx(7)
+    assert expected_score(tokens, 0, 10, "Score: 9") is None
 
 
 def test_a_label_may_be_split_within_a_character() -> None:

@@ -14,7 +14,7 @@ def test_the_judge_sees_source_edit_and_reference_and_its_score_is_the_score() -
     assert shown == [image.tobytes() for image in (SOURCE, EDITED, REFERENCE)]
 
 
-def test_an_expected_score_goes_before_the_text() -> None:
+def test_an_expected_score_refines_that_of_the_text() -> None:
     scorer = judged(GroundTruthScore, {"": [{"text": "Score: 8", "expected_score": 7.25}]})
     assert scorer.score([edit()])[0].score == 7.25
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from src.errors import ConfigError
+from src.grammar.parsing import UnparsableReply, parse_score
 from src.rewards import prompts
 from src.rewards.category_scorer import SHIPPED_PROMPTS
-from src.rewards.parsing import UnparsableReply, parse_score
 from src.rewards.prompts import PROMPTS_FOLDER, Language, load_prompt
 
 CASES = [(name, language) for name in SHIPPED_PROMPTS.values() for language in ("en", "zh")]

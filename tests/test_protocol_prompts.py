@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from src.grammar.parsing import UnparsableReply
+from src.grammar.parsing_several import scores_schema
 from src.rewards.alignment_quality_reward import AlignmentQualityReward
 from src.rewards.ground_truth_score import GroundTruthScore
 from src.rewards.judged_scorer import Inquiry, JudgedScorer
-from src.rewards.parsing import UnparsableReply
-from src.rewards.parsing_several import scores_schema
 from src.rewards.prompts import PROMPTS_FOLDER, Language
 from src.rewards.six_dimension_reward import SixDimensionReward
 from src.rewards.vie_score import VIEScore

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.rewards.json_in_text import find_objects
-from src.rewards.parsing import UnparsableReply, parse_score
+from src.grammar.json_in_text import find_objects
+from src.grammar.parsing import UnparsableReply, parse_score, score_place
 
 READABLE = [
     # Labels.
@@ -87,6 +87,34 @@ READABLE = [
     ("Score: 7 (scale: 0.000–10.000)", 7.0),
     ("按0到10分，得分：6", 6.0),
     ("满分10分，我给8分", 8.0),
+    ("On a scale from 0 to 10 this earns 3.5", 3.5),
+    ("On a scale from 0 to 10, this edit earns a solid **3.5**.", 3.5),
+    ("The shadow is wrong. On a scale of 0 (worst) to 10 (best) this deserves 3.5 points.", 3.5),
+    ("On a scale where 0 is a failure and 10 is perfect, the 2 dogs make it 7.", 7.0),
+    ("This earns 3.5 on a scale from 0 to 10.", 3.5),
+    ("Out of 10, I give 7", 7.0),
+    ("Out of 10, this earns 7.", 7.0),
+    ("Out of a possible 10 points: 7", 7.0),
+    ("I saw 3 dogs. This is, out of 10, a 6.5.", 6.5),
+    ("0-10 scale: 6", 6.0),
+    ("0–10 scale: **6**", 6.0),
+    ("0-10: 6", 6.0),
+    ("From 0 to 10: 6", 6.0),
+    ("Realism (0-10): 6", 6.0),
+    ("10-point scale: 6", 6.0),
+    ("On a ten-fold look. On a 0 to 10 scale this is worth 6 because the sky is right.", 6.0),
+    ("von 0 bis 10: 6", 6.0),
+    ("Auf einer Skala von 0 bis 10 verdient das 3,5.", 3.5),
+    ("Von 0 bis 10 verdient das 3,5", 3.5),
+    ("Sur une échelle de 0 à 10, cela mérite 6", 6.0),
+    ("En una escala de 0 a 10 esto merece un 6.", 6.0),
+    ("满分10分,给7分", 7.0),
+    ("满分10分，这次编辑值7分。", 7.0),
+    ("10分满分，7分", 7.0),
+    ("我给10分满分", 10.0),
+    ("以10分为满分，这次编辑值 7 分", 7.0),
+    ("10分制下这次编辑值6.5分", 6.5),
+    ("在0到10分之间，这次编辑值 3.5 分。", 3.5),
     ("<think>Score: 3? No.</think>\nScore: 8", 8.0),
     ("a 2/10 at first</think>9", 9.0),
     ("<think>4</think><answer>6</answer>", 6.0),
@@ -122,6 +150,21 @@ UNREADABLE = [
     "满分5分，得分：4",
     "Score (1-5): 4",
     "百分制：评分 9",
+    "From 1 to 5, I give 4",
+    "Out of 5, I give 4",
+    "1-5 scale: 4",
+    "5-point scale: 4",
+    "Auf einer Skala von 1 bis 5 verdient das 4",
+    "5分满分，给4分",
+    # A stated scale, and a number that is something else.
+    "On a scale from 0 to 10 I see 3 dogs",
+    "On a scale from 0 to 10 I cannot say. There are 3.",
+    "按0到10分评，图中有3只狗。",
+    "The count went from 0 to 10, and I see 3.",
+    "On a scale from 0 to 10 this earns 3.5 or 4",
+    "On a scale from 0 to 10 the light earns 3, the shadow 4.",
+    "On a scale from 0 to 10 this earns 35 %.",
+    "Out of 10 dogs I see 7",
     # Only a scale.
     "On a scale of 0-10",
     "0到10分",
@@ -181,6 +224,14 @@ FORMATS = (
     "On a scale of 0-10 I give {}",
     "Score (0-10): {}",
     "满分10分，打{}分",
+    "On a scale from 0 to 10 this earns {}",
+    "On a scale of 0 (bad) to 10 (good) it is worth {}.",
+    "Out of 10, I give {}",
+    "Out of 10: {}",
+    "von 0 bis 10: {}",
+    "0-10 scale: {}",
+    "满分10分,给{}分",
+    "在0到10分之间，值{}分。",
     "<think>Score: 1</think>Score: {}",
     "Lighting score: 3\nFinal score: {}",
     "I'd give it {}.",
@@ -250,6 +301,67 @@ def test_a_score_written_in_any_supported_way_comes_back_exactly(
     assert parse_score(form.format(text)) == expected
 
 
+@pytest.mark.parametrize(
+    ("reply", "rest"),
+    [
+        ("Score: 8.5", "8.5"),
+        ("Score: 3 at first. Final score: 7", "7"),
+        ("Score: 7\nTherefore the score is 7.", "7\nTherefore the score is 7."),
+        ("Score: 8\nArtifact score: 3", "8\nArtifact score: 3"),
+        ('{"score": 7, "why": "2 trees"}', '7, "why": "2 trees"}'),
+        ('3 {"why": "2, \\"9\\"", "parts": [1, {"a": 4}], "score": "6/10"} 5', '6/10"} 5'),
+        ('{"a": {"b": 1, "score": 4}}', "4}}"),
+        ("3 trees <score> **7** </score>", "7** </score>"),
+        ("**Score:** 6.0", "6.0"),
+        ("Score (0-10): 9", "9"),
+        ("The score is 4", "4"),
+        ("我看了，３ 棵树，评分：7", "7"),
+        ("<think>Score: 2</think>\nScore: 9", "9"),
+        ("<think>9</think><answer>9</answer>", "9</answer>"),
+        ("The 3 trees: 8/10", "8/10"),
+        ("On a scale from 0 to 10 this earns +3.5.", "3.5."),
+        ('{"note": 7}\n0-10 scale, the 3 trees.\n7', "7"),
+        (" 10 ", "10 "),
+        ("I saw 3 trees", None),
+        ("<think>Score: 2</think> I do not know", None),
+        ("<think>Score: 3? No", None),
+        ("Score: 85", None),
+        ("Score: high", None),
+        ("Score: -3", None),
+        ("Score: 8,5", None),
+        ("Score: ８", None),
+        ("", None),
+    ],
+)
+def test_the_place_of_a_score_is_where_the_number_that_was_read_begins(reply: str, rest: str | None) -> None:
+    place = score_place(reply, 0, 10)
+    assert (None if place is None else reply[place:]) == rest
+
+
+_STATEMENTS = st.tuples(
+    st.sampled_from(("On a scale", "on the scale", "In a range", "Scale", "Auf einer Skala")),
+    st.sampled_from(
+        (" from {} to {}", " of {} to {}", " of {}-{}", " between {} and {}", ": {} to {}", " von {} bis {}")
+    ),
+    st.sampled_from((",", "", ":", " I find that", ", with 2 dogs or 3 cats in it,")),
+    st.sampled_from((" this earns", " the edit is worth", "", " it is a", " verdient das")),
+).map("".join)
+
+
+@given(statement=_STATEMENTS, tenths=st.integers(0, 100), high=st.sampled_from((5, 10, 100)))
+@settings(max_examples=300, deadline=None)
+def test_a_number_after_a_stated_scale_is_a_score_of_that_scale_and_of_no_other(
+    statement: str, tenths: int, high: int
+) -> None:
+    score = f"{tenths / 10:g}"
+    reply = f"The sky is right. {statement.format(0, high)} {score}"
+    if high == 10:
+        assert parse_score(reply) == float(score)
+    else:
+        with pytest.raises(UnparsableReply):
+            parse_score(reply)
+
+
 _PIECES = st.sampled_from(
     [
         *("Score", "Final ", "I give ", "评分", "分", "满分", '"score"', "<think>", "</think>", "<score>", "</score>"),
@@ -303,6 +415,7 @@ HOSTILE = [
         "scale of ",
         "- ",
     ),
+    *("out of 10, ", "0-10 scale 1 ", "0 is a 10 is b ", "scale of 0 (", '{"a": 1} ', "10分满分", "1 ", "1.1. "),
     *("a", "\\", '{"score": 1} ', '"', "over", "final ", "(out of 1", "the ", "1 分", '{"a":"\\"'),
 ]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.errors import ModelUnusable
+from src.grammar.parsing import UnparsableReply, parse_score
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
-from src.rewards.parsing import UnparsableReply, parse_score
 from src.rewards.verdict import Status
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def ask(judge: VisionLanguageJudge, enquiries: Sequence[Enquiry], most_attempts:
 
     Replies that are unreadable, cut off or empty are asked again, all together, up to `most_attempts` times in all.
     Refusals and errors are final: the judge has retried what can be retried. An expected score that the judge computed
-    from token probabilities goes before the text.
+    from token probabilities refines the score that the text gives; without one in the text there is none.
 
     Args:
         judge: Asked for everything that is open at once.
@@ -123,21 +123,22 @@ def _read(reply: Reply, enquiry: Enquiry) -> _Reading:
         return _Reading(Status.JUDGE_FAILED, reason=reply.error)
     if reply.refusal is not None:
         return _Reading(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
-    if reply.expected_score is not None and enquiry.for_score:
-        low, high = enquiry.question.score_range
-        if not low <= reply.expected_score <= high:  # NaN fails the comparison
-            reason = f"the expected score {reply.expected_score:g} is outside {low:g}–{high:g}"
-            return _Reading(Status.JUDGE_FAILED, reason=reason)
-        return _Reading(Status.SCORED, {enquiry.names[0]: reply.expected_score})
     if reply.finish_reason == "length":
         reason = "the reply was cut off at the token limit; raise max_new_tokens or max_tokens"
         return _Reading(Status.JUDGE_FAILED, reason=reason, ask_again=True)
     if not reply.text.strip():
         return _Reading(Status.JUDGE_FAILED, reason="the reply was empty", ask_again=True)
     try:
-        return _Reading(Status.SCORED, dict(enquiry.parse(reply.text)))
+        values = dict(enquiry.parse(reply.text))
     except UnparsableReply as error:
         return _Reading(Status.UNPARSABLE, reason=str(error), ask_again=True)
+    if reply.expected_score is not None and enquiry.for_score:
+        low, high = enquiry.question.score_range
+        if not low <= reply.expected_score <= high:  # NaN fails the comparison
+            reason = f"the expected score {reply.expected_score:g} is outside {low:g}–{high:g}"
+            return _Reading(Status.JUDGE_FAILED, reason=reason)
+        values = {enquiry.names[0]: reply.expected_score}
+    return _Reading(Status.SCORED, values)
 
 
 def _answer(reading: _Reading, given: list[Reply]) -> Answer:

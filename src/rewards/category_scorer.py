@@ -15,12 +15,12 @@ import pydantic
 from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable, did_you_mean
+from src.grammar.parsing import GRAMMAR
 from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.rewards.asking import ask_repeatedly, score_enquiry
 from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
-from src.rewards.parsing import GRAMMAR
 from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 

@@ -13,12 +13,12 @@ from PIL import Image
 from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError
+from src.grammar.parsing import GRAMMAR
+from src.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.models.base import ModelParams
 from src.models.reward.dialogue import LabelledImage, Question, VisionLanguageJudge
 from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry, total_usage
 from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
-from src.rewards.parsing import GRAMMAR
-from src.rewards.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.rewards.prompts import Language, Prompt, load_prompt
 from src.rewards.verdict import Status, Verdict, failed
 

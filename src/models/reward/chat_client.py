@@ -223,5 +223,5 @@ def _reply(choice: Choice, model: str, question: Question) -> Reply | None:
     if not text.strip() and finish != "length":
         return None
     tokens = choice.logprobs.content if choice.logprobs else None
-    score = expected_score(tokens, *question.score_range) if tokens else None
+    score = expected_score(tokens, *question.score_range, text) if tokens else None
     return Reply(text=text, finish_reason=finish, expected_score=score, model=model)

@@ -45,7 +45,8 @@ class Reply:
     finish_reason: str | None = None
     """As the server names it; `length` means that the text is cut off."""
     expected_score: float | None = None
-    """Mean over the probabilities of the score's tokens, on the question's scale, where the judge computes it."""
+    """Mean over the probabilities of the score's tokens, on the question's scale, where the judge computes it. It
+    refines the score that the text gives; in a text without a score it counts for nothing."""
     refusal: str | None = None
     """The model declined, in these words."""
     error: str | None = None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.models.reward.score_start import score_start
+from src.grammar.parsing import score_place
 
 if TYPE_CHECKING:
     import torch
@@ -72,11 +72,12 @@ def expected_score(
         high: Highest score, at most 10.
 
     Returns:
-        A number from `low` to `high`; None where the reply names no score or the range is another.
+        A number from `low` to `high`; None where the grammar reads no score from the reply, where the tokens do not
+        tell its number from its neighbours, or where the range is another.
     """
     if not 0 <= low < high <= 10 or numbers.point is None:
         return None
-    position = _score_position(reply, tokenizer)
+    position = _score_position(reply, tokenizer, low, high)
     if position is None:
         return None
     first, read_on = next_tokens(list(reply[:position]))
@@ -97,14 +98,14 @@ def expected_score(
     return _mean((value, weight) for value, weight in weights if low <= value <= high)
 
 
-def _score_position(reply: Sequence[int], tokenizer: Any) -> int | None:
+def _score_position(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> int | None:
     """The index of the token with which the score begins; None where that token begins with something else."""
 
     def text_of(count: int) -> str:
         return str(tokenizer.decode(reply[:count], skip_special_tokens=True))
 
     whole = text_of(len(reply))
-    start = score_start(whole)
+    start = score_place(whole, low, high)
     if start is None:
         return None
     position = bisect_right(range(len(reply) + 1), start, key=lambda count: len(text_of(count))) - 1

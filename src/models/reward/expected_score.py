@@ -6,17 +6,18 @@ import math
 import re
 from collections.abc import Sequence
 
+from src.grammar.parsing import score_place
 from src.models.reward.chat_completion import Token
-from src.models.reward.score_start import score_start
 
 _NUMBER = re.compile(r"([0-9]+)(\.[0-9]+)?")
 _LEAST_MASS = 0.5
 
 
-def expected_score(tokens: Sequence[Token], low: float, high: float) -> float | None:
+def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str | None = None) -> float | None:
     """The probability-weighted mean score, from each token's most likely alternatives.
 
-    The score is found by `score_start`. Its integer part is averaged over the alternatives of its tokens,
+    The score is the one that the grammar reads from the reply. Its integer part is averaged over the alternatives of
+    its tokens,
     E = Σ p(v)·v / Σ p(v), and the first token of its fraction likewise; the two are taken as independent, and their sum
     is at most `high`.
 
@@ -24,16 +25,19 @@ def expected_score(tokens: Sequence[Token], low: float, high: float) -> float | 
     token's alternatives say how much of it is `10`; if it was not, nobody knows, and its share is left out of the mean.
 
     Args:
-        tokens: The reply, token by token.
+        tokens: All that was written, token by token.
         low: Lower end of the scale; integers outside it are left out.
         high: Upper end of the scale.
+        reply: The part of it that is the reply, for servers that keep the thinking back; None for all of it.
 
     Returns:
-        None when no score is found, or when less than half of the probability belongs to known scores.
+        None where the reply has no score, where its tokens do not tell the number from its neighbours, or where less
+        than half of the probability belongs to known scores.
     """
     text = b"".join(token.data for token in tokens).decode(errors="replace")
-    start = score_start(text)
-    match = _NUMBER.match(text, start) if start is not None else None
+    shift = 0 if reply is None else text.rfind(reply)
+    place = score_place(text if reply is None else reply, low, high)
+    match = _NUMBER.match(text, shift + place) if shift >= 0 and place is not None else None
     if match is None:
         return None
     offset = len(text[: match.start()].encode())

@@ -9,9 +9,13 @@ digits and punctuation count as their plain forms. Of these kinds, the first tha
    stronger than one inside a sentence, and that is stronger than the label of a part (`Lighting score: 6`).
 4. `8.5/10` or `8.5 out of 10`.
 5. `I give it 8.5`, `打 8.5 分`.
-6. A number alone on its line.
+6. A number that stands by itself in a sentence that states the scale: `On a scale from 0 to 10 this earns 3.5`.
+7. A number alone on its line.
 
-Restated scales (`on a scale of 0-10`, `0到10分`, `满分10分`) are removed before kinds 3 to 6 are looked for.
+Restated scales (`on a scale of 0-10`, `out of 10, …`, `0到10分`, `满分10分`) are removed before kinds 3 to 7 are looked
+for.
+
+`read_score` also says where in the reply that number is, so that an expected score refines this very number.
 
 Different numbers of one kind are ambiguous, unless the last of them is a final label and no other final one disagrees.
 Unreadable on purpose: another denominator (`4/5`) or scale (`on a scale of 1 to 5`), percent, stars, ranges (`7-8`),
@@ -26,10 +30,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from src.rewards.json_in_text import JsonObject, find_objects
+from src.grammar.json_in_text import JsonObject, find_objects
+from src.grammar.numerals import CLOSERS, DIGITS, REST_OF_LINE, TOP, number, value_at, whole_number, whole_value
+from src.grammar.scales import OtherScale, standing_numbers, without_scales
+from src.grammar.traced import Traced
 
-GRAMMAR = "1"
-"""Part of the key of every verdict that is read from text: raise it with any change to what a reply gives."""
+GRAMMAR = "2"
+"""Part of the key of every verdict that is read from a reply, expected scores included: raise it with any change to
+what a reply gives, or to where its score is."""
 
 _PLAIN_FORMS = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *map(ord, "：．／－＋％＝（）［］～｜＊＜＞"))}
@@ -37,40 +45,12 @@ _PLAIN_FORMS = str.maketrans(
 )
 """A fullwidth comma never is a decimal comma, so it is kept apart from the next digit."""
 
-_DIGITS = r"[0-9]++(?:[.,][0-9]++)?+"
-_NUMBER = re.compile(rf"[-+]?{_DIGITS}")
-_CLOSERS = r"[*_`\"'”)\]]{0,6}+"
-_TOP = re.compile(rf"{_CLOSERS}[ \t]{{0,3}}(?:/|out[ ]of)[ \t]{{0,3}}[*_`]{{0,3}}(?P<top>{_DIGITS})", re.IGNORECASE)
-_SPOILED = re.compile(
-    rf"""{_CLOSERS}(?:
-        [0-9A-Za-z] | [.,][0-9]
-      | [ \t]{{0,3}}(?:%|percent\b|of\b|stars?\b|[★⭐]|颗?星|成)
-      | [ \t]{{0,3}}(?:[-+*×÷/=~→±]{{1,2}}>?|\b(?:to|or|and)\b|[至到或,])[ \t]{{0,3}}[0-9]
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""What makes the number before it something else than a score: a unit, a range, a list, arithmetic."""
+_PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_THOUGHT = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_THINKING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
+_ANSWER = re.compile(r"<answer>", re.IGNORECASE)
+_ANSWERED = re.compile(r"</answer>", re.IGNORECASE)
 _IN_RANGE = re.compile(r"[0-9][ \t]?(?:[-~/]|to|or|and|至|到|或)[ \t]?$", re.IGNORECASE)
-_REST_OF_LINE = re.compile(r"[ \t]{0,4}(?:分|points?)?[*_`\"'”)\].。!|}\t ]*+(?=\n|$)", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")
-
-_SCALE = re.compile(
-    rf"""(?P<open>[\[(][^\[\]()0-9\n]{{0,40}})?
-    (?P<announced>(?:\bon[ ])?(?:\b(?:a|the)[ ])?\b(?:scale|range)[ ]?(?:of|is|:)?[ ]?(?:from[ ])?
-      | \b(?:from|between)[ ])?
-    (?<![0-9.,/-])(?P<low>{_DIGITS})[ ]?分?[ ]?(?:-|~|\bto\b|\band\b|至|到)[ ]?(?P<high>{_DIGITS})(?!/)(?:[ ]?分)?
-    (?P<after>[ ]scale\b)?
-    (?(open)[^\[\]()0-9\n]{{0,40}}[\])])""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_BRACKETED_SCALE = re.compile(rf"[\[(][ ]?(?P<low>{_DIGITS})[ ]?,[ ](?P<high>{_DIGITS})[ ]?[\])]")
-_FULL_MARKS = re.compile(
-    rf"""[(]?满分(?:为|是|:)?[ ]?(?P<full>{_DIGITS})[ ]?分?[)]? | (?<![0-9.,])(?P<system>{_DIGITS})[ ]?分制
-    | [(](?:out[ ]of|max(?:imum|[.])?)[ ]?(?P<maximum>{_DIGITS})[)] | (?<![0-9.,])(?P<point>{_DIGITS})-point[ ]scale
-    | (?P<hundred>百分制)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
 _TAG = re.compile(r"<score>([^<]{0,40})</score>", re.IGNORECASE)
 _LABEL = re.compile(
     r"""(?<![A-Za-z_-])(?P<final>(?:(?:final|overall|total)[ _-]{1,2}){0,2})(?:score|rating)(?![A-Za-z_])
@@ -78,8 +58,8 @@ _LABEL = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _GAP = re.compile(
-    rf"""{_CLOSERS}(?P<part>[ \t]{{1,2}}(?:for|of)[ \t][A-Za-z][A-Za-z' \t-]{{0,60}}?(?=[ \t]?:|[ \t](?:is|was)\b))?
-    [ \t]{{0,4}}(?P<link>[:=|→]|-(?=[ \t])|\b(?:is|was|of|would[ ]be)\b|为|是)?{_CLOSERS}
+    rf"""{CLOSERS}(?P<part>[ \t]{{1,2}}(?:for|of)[ \t][A-Za-z][A-Za-z' \t-]{{0,60}}?(?=[ \t]?:|[ \t](?:is|was)\b))?
+    [ \t]{{0,4}}(?P<link>[:=|→]|-(?=[ \t])|\b(?:is|was|of|would[ ]be)\b|为|是)?{CLOSERS}
     \s{{0,4}}(?:an?[ \t])?[*_`"'“(\[]{{0,6}}(?=[-+]?[0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -90,7 +70,7 @@ _DETERMINERS = frozenset(
 )
 _LINE_OPENING = re.compile(r"(?:[-*_#>\s`\"'|{(]|\b(?:the|my|so|thus|therefore|hence)\b|,)*+", re.IGNORECASE)
 _RATIO = re.compile(
-    rf"(?<![0-9A-Za-z_.,/~-])[-+]?{_DIGITS}(?={_CLOSERS}[ \t]{{0,3}}(?:/|out of)[ \t]{{0,3}}[*_`]{{0,3}}[0-9])",
+    rf"(?<![0-9A-Za-z_.,/~-])[-+]?{DIGITS}(?={CLOSERS}[ \t]{{0,3}}(?:/|out of)[ \t]{{0,3}}[*_`]{{0,3}}[0-9])",
     re.IGNORECASE,
 )
 _PHRASE = re.compile(
@@ -100,7 +80,7 @@ _PHRASE = re.compile(
     | (?:给予?|打|评|得)(?:了|它|出|为)?[ ]?[*_`"'“]{0,4}(?=[-+]?[0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
-_AFTER_PHRASE = re.compile(rf"{_CLOSERS}[ \t]{{0,3}}(?:[.,;!。\n]|$|points?\b|分)", re.IGNORECASE)
+_AFTER_PHRASE = re.compile(rf"{CLOSERS}[ \t]{{0,3}}(?:[.,;!。\n]|$|points?\b|分)", re.IGNORECASE)
 
 
 class UnparsableReply(ValueError):
@@ -108,13 +88,42 @@ class UnparsableReply(ValueError):
 
 
 @dataclass(frozen=True)
+class Score:
+    """The one score of a reply."""
+
+    value: float
+    start: int
+    """Where the number begins in the reply, at its first digit; the first place, if several say it."""
+
+
+@dataclass(frozen=True)
 class _Candidate:
     value: float | None
     """None where a score is announced that cannot be read."""
+    start: int
+    """In the text that it was found in."""
     final: bool = False
 
 
 def parse_score(reply: str, low: float = 0.0, high: float = 10.0) -> float:
+    """The value of `read_score`, under its conditions."""
+    return read_score(reply, low, high).value
+
+
+def score_place(reply: str, low: float, high: float) -> int | None:
+    """Where the score of a reply begins.
+
+    None where the reply holds no score, or writes it otherwise than in plain digits with a point.
+    """
+    try:
+        score = read_score(reply, low, high)
+    except UnparsableReply:
+        return None
+    plain = _PLAIN_NUMBER.match(reply, score.start)
+    return score.start if plain and float(plain[0]) == score.value else None
+
+
+def read_score(reply: str, low: float = 0.0, high: float = 10.0) -> Score:
     """Reads the one score of a reply by the grammar at the top of this module.
 
     Args:
@@ -125,35 +134,44 @@ def parse_score(reply: str, low: float = 0.0, high: float = 10.0) -> float:
     Raises:
         UnparsableReply: no score, several different ones, or one outside `low`–`high`.
     """
-    answer = plain_forms(final_answer(reply))
-    objects, prose = find_objects(answer)
-    candidates = _from_json(objects, high) or [_Candidate(whole_value(text, high)) for text in _TAG.findall(prose)]
+    answer = _answer(Traced.of(reply)).translated(_PLAIN_FORMS)
+    objects, _ = find_objects(answer.text)
+    text, candidates = answer, _from_json(objects, high)
     if not candidates:
-        prose = _without_scales(prose, low, high)
+        text = answer.spliced((found.start, found.end, "\n") for found in objects)
+        candidates = list(_from_tags(text.text, high))
+    if not candidates:
+        try:
+            text, stated = without_scales(text, low, high)
+        except OtherScale as error:
+            raise UnparsableReply(f"the reply announces another scale: {str(error)!r}") from None
+        prose = text.text
         candidates = (
             _from_labels(prose, high)
             or list(_from_ratios(prose, high))
             or list(_from_phrases(prose, high))
+            or [_Candidate(value, start) for value, start in standing_numbers(prose, stated, high)]
             or list(_from_lone_numbers(prose, high))
         )
-    return _decide(candidates, low, high)
+    value, start = _decide(candidates, low, high)
+    return Score(value, text.origins[start + (text.text[start] in "+-")])
 
 
-def _decide(candidates: list[_Candidate], low: float, high: float) -> float:
+def _decide(candidates: list[_Candidate], low: float, high: float) -> tuple[float, int]:
     if not candidates:
         raise UnparsableReply("the reply holds no score")
     values = {candidate.value for candidate in candidates}
     if len(values) > 1:
-        finals = {candidate.value for candidate in candidates if candidate.final}
-        if not candidates[-1].final or len(finals) > 1:
+        finals = [candidate for candidate in candidates if candidate.final]
+        if not candidates[-1].final or len({candidate.value for candidate in finals}) > 1:
             raise UnparsableReply(f"the reply holds {len(values)} different scores and none is clearly the final one")
-        values = finals
-    (value,) = values
+        candidates = finals
+    value = candidates[0].value
     if value is None:
         raise UnparsableReply("what the reply gives as its score is not one number on this scale")
     if not low <= value <= high:  # NaN fails the comparison
         raise UnparsableReply(f"the score {value:g} is outside {low:g}–{high:g}")
-    return value
+    return value, candidates[0].start
 
 
 def final_answer(reply: str) -> str:
@@ -162,11 +180,17 @@ def final_answer(reply: str) -> str:
     Raises:
         UnparsableReply: when the reply breaks off while thinking.
     """
-    answer = re.split(r"</think(?:ing)?>", reply, flags=re.IGNORECASE)[-1]
-    if re.search(r"<think(?:ing)?>", answer, re.IGNORECASE):
+    return _answer(Traced.of(reply)).text
+
+
+def _answer(reply: Traced) -> Traced:
+    thought = max((match.end() for match in _THOUGHT.finditer(reply.text)), default=0)
+    answer = reply.cut(thought, len(reply.text))
+    if _THINKING.search(answer.text):
         raise UnparsableReply("the reply breaks off while thinking")
-    marked = re.split(r"<answer>", answer, flags=re.IGNORECASE)[-1]
-    return re.split(r"</answer>", marked, maxsplit=1, flags=re.IGNORECASE)[0]
+    start = max((match.end() for match in _ANSWER.finditer(answer.text)), default=0)
+    closing = _ANSWERED.search(answer.text, start)
+    return answer.cut(start, closing.start() if closing else len(answer.text))
 
 
 def plain_forms(text: str) -> str:
@@ -174,65 +198,25 @@ def plain_forms(text: str) -> str:
     return text.translate(_PLAIN_FORMS)
 
 
-def _without_scales(text: str, low: float, high: float) -> str:
-    """Removes restated scales, and refuses a reply that announces another one."""
-    lowest = {low, 0.0, 1.0}
-
-    def span(match: re.Match[str]) -> str:
-        bottom, top = _number(match["low"]), _number(match["high"])
-        if bottom in lowest and top == high:
-            return " "
-        announced = (match.groupdict().get("announced") or "") + (match.groupdict().get("after") or "")
-        if "scale" in announced.lower():
-            raise UnparsableReply(f"the reply announces another scale: {match.group().strip()!r}")
-        return match.group()
-
-    def full_marks(match: re.Match[str]) -> str:
-        top = next((group for name, group in match.groupdict().items() if group and name != "hundred"), "100")
-        if _number(top) != high:
-            raise UnparsableReply(f"the reply announces another scale: {match.group().strip()!r}")
-        return " "
-
-    return _FULL_MARKS.sub(full_marks, _BRACKETED_SCALE.sub(span, _SCALE.sub(span, text)))
-
-
-def _number(text: str) -> float | None:
-    return None if _THOUSANDS.fullmatch(text) else float(text.replace(",", "."))
-
-
-def _value_at(text: str, position: int, high: float) -> tuple[float | None, int]:
-    """The number at a position with its denominator, and where it ends; None when it is no score on this scale."""
-    match = _NUMBER.match(text, position)
-    assert match, "callers look ahead for a digit"
-    value, end = _number(match.group()), match.end()
-    if top := _TOP.match(text, end):
-        end = top.end()
-        if _number(top["top"]) != high:
-            value = None
-    return (None if _SPOILED.match(text, end) else value), end
-
-
-def whole_value(text: str, high: float) -> float | None:
-    """The number that a text consists of, apart from a denominator, a unit and markup."""
-    stripped = text.strip().lstrip("*_`\"'“([")
-    if not _NUMBER.match(stripped):
-        return None
-    value, end = _value_at(stripped, 0, high)
-    rest = _REST_OF_LINE.match(stripped, end)
-    return value if rest and rest.end() == len(stripped) else None
-
-
 def _from_json(objects: list[JsonObject], high: float) -> list[_Candidate]:
     """Score keys at the shallowest level that has any; final ones alone, if there are final ones."""
     level = objects
     while level:
-        pairs = [pair for pairs in level for pair in pairs]
-        labels = [(_LABEL.fullmatch(key.strip()), _Candidate(json_value(value, high))) for key, value in pairs]
+        entries = [entry for found in level for entry in found.entries()]
+        labels = [
+            (_LABEL.fullmatch(key.strip()), _Candidate(json_value(value, high), place)) for key, value, place in entries
+        ]
         found = [(_is_final(label), candidate) for label, candidate in labels if label]
         if found:
             return [candidate for final, candidate in found if final] or [candidate for _, candidate in found]
-        level = [value for _, value in pairs if isinstance(value, JsonObject)]
+        level = [value for _, value, _ in entries if isinstance(value, JsonObject)]
     return []
+
+
+def _from_tags(text: str, high: float) -> Iterator[_Candidate]:
+    for match in _TAG.finditer(text):
+        value, start = whole_number(match[1], high) or (None, 0)
+        yield _Candidate(value, match.start(1) + start)
 
 
 def _is_final(label: re.Match[str]) -> bool:
@@ -254,8 +238,8 @@ def _from_labels(text: str, high: float) -> list[_Candidate]:
         gap = _GAP.match(text, label.end())
         if not gap or (gap.group() == "" and label.group().isascii()):
             continue
-        value, end = _value_at(text, gap.end(), high)
-        ends_line = _REST_OF_LINE.match(text, end) is not None
+        value, end = value_at(text, gap.end(), high)
+        ends_line = REST_OF_LINE.match(text, end) is not None
         loose = "\n" in gap.group() or not gap["link"]
         if loose and not ends_line and ("\n" in gap.group() or _NEXT_WORD.match(text, end)):
             continue  # a numbered list below a heading, or a count of something
@@ -263,7 +247,7 @@ def _from_labels(text: str, high: float) -> list[_Candidate]:
             rank = 2
         else:
             rank = 0 if ends_line and _opens_line(text, label.start()) else 1
-        ranked.append((rank, _Candidate(value, _is_final(label) and rank < 2)))
+        ranked.append((rank, _Candidate(value, gap.end(), _is_final(label) and rank < 2)))
     weakest = 1 if any(candidate.final for _, candidate in ranked) else min((rank for rank, _ in ranked), default=0)
     return [candidate for rank, candidate in ranked if rank <= weakest]
 
@@ -281,23 +265,25 @@ def _opens_line(text: str, start: int) -> bool:
 
 def _from_ratios(text: str, high: float) -> Iterator[_Candidate]:
     for match in _RATIO.finditer(text):
-        top = _TOP.match(text, match.end())
-        if top is None or _number(top["top"]) != high:
+        top = TOP.match(text, match.end())
+        if top is None or number(top["top"]) != high:
             continue
-        value, _ = _value_at(text, match.start(), high)
+        value, _ = value_at(text, match.start(), high)
         in_range = _IN_RANGE.search(text[max(0, match.start() - 12) : match.start()])
-        yield _Candidate(None if in_range else value)
+        yield _Candidate(None if in_range else value, match.start())
 
 
 def _from_phrases(text: str, high: float) -> Iterator[_Candidate]:
     for match in _PHRASE.finditer(text):
-        value, end = _value_at(text, match.end(), high)
+        value, end = value_at(text, match.end(), high)
         if value is None or _AFTER_PHRASE.match(text, end):
-            yield _Candidate(value)
+            yield _Candidate(value, match.end())
 
 
 def _from_lone_numbers(text: str, high: float) -> Iterator[_Candidate]:
-    for line in text.splitlines():
-        value = whole_value(line, high)
-        if value is not None:
-            yield _Candidate(value)
+    position = 0
+    for line in text.splitlines(keepends=True):
+        if found := whole_number(line, high):
+            value, start = found
+            yield _Candidate(value, position + start)
+        position += len(line)

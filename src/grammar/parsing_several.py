@@ -6,8 +6,9 @@ import re
 from collections.abc import Container, Sequence
 from typing import Any
 
-from src.rewards.json_in_text import JsonObject, find_objects
-from src.rewards.parsing import UnparsableReply, final_answer, json_value, plain_forms, whole_value
+from src.grammar.json_in_text import JsonObject, find_objects
+from src.grammar.numerals import whole_value
+from src.grammar.parsing import UnparsableReply, final_answer, json_value, plain_forms
 
 _LINE = re.compile(
     r"""^[ \t]*(?:[-*][ \t])?[*_`"']{0,3}(?P<name>[^:=\n]{1,60}?)[*_`"']{0,3}[ \t]?
