@@ -24,7 +24,7 @@ STOCK_AREA = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    areas: dict[int, int]
+    areas: dict[int, float]
     multiple: int
 
 
@@ -33,7 +33,7 @@ _installing = threading.Lock()
 
 
 @contextmanager
-def condition_sizes(pipeline: Any, condition_side: int, vl_side: int | None) -> Iterator[None]:
+def condition_sizes(pipeline: Any, condition_side: float, vl_side: int | None) -> Iterator[None]:
     """Within the block, calls of `pipeline` in this thread encode the source at these sizes.
 
     Args:
@@ -44,7 +44,7 @@ def condition_sizes(pipeline: Any, condition_side: int, vl_side: int | None) -> 
     """
     module = sys.modules[type(pipeline).__module__]
     _install(module)
-    areas = {STOCK_AREA: condition_side**2}
+    areas: dict[int, float] = {STOCK_AREA: condition_side**2}
     if vl_side is not None and hasattr(module, "CONDITION_IMAGE_SIZE"):
         areas[module.CONDITION_IMAGE_SIZE] = vl_side**2
     token = _wanted.set(_Sizes(areas, rounding(pipeline)))
@@ -59,7 +59,7 @@ def rounding(pipeline: Any) -> int:
     return 4 * int(pipeline.vae_scale_factor)
 
 
-def fit_area(area: int, ratio: float, multiple: int) -> tuple[int, int]:
+def fit_area(area: float, ratio: float, multiple: int) -> tuple[int, int]:
     """Width and height of about `area` pixels with width / height ≈ `ratio`, in multiples of `multiple`."""
     width = math.sqrt(area * ratio)
     return tuple(max(multiple, round(side / multiple) * multiple) for side in (width, width / ratio))  # type: ignore[return-value]

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
@@ -17,6 +17,7 @@ from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device, pick_dtype
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.quantization import Quantization, pipeline_quantization, require_package
 from src.models.weights import is_local, pinned
 
@@ -35,7 +36,8 @@ class PipelineParams(CheckpointParams):
     """Keep weights in main memory and move them when needed: whole models, or layer by layer (slowest, smallest)."""
     quantization: Quantization | None = None
     """Weights of some parts in 8 or 4 bits."""
-    num_inference_steps: int = pydantic.Field(50, ge=1)
+    num_inference_steps: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """None is the pipeline's own default."""
     seed: int = 0
     """Used as it is for calls without a seed, and added to the seed of all others."""
     batch_size: int = pydantic.Field(1, ge=1)
@@ -62,8 +64,15 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         if (quantization := checked.quantization) is not None:
             require_package(quantization)
 
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """As of every model, with the pipeline's own defaults in the place of what is left to them."""
+        identity = super().identity(params)
+        return identity | {"params": identity["params"] | cls._own_defaults(cls.Params(**params))}  # type: ignore[misc]
+
     def _initialize(self) -> None:
         self.batch_size = self.params.batch_size
+        self.steps: int = self._own_defaults(self.params).get("num_inference_steps", self.params.num_inference_steps)
         self.device = pick_device(self.params.device)
         self.offload = "none" if self.device == "cpu" else self.params.offload
         with _loading:
@@ -71,6 +80,11 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
             self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
             self._prepare()
             self._place()
+
+    @classmethod
+    @abstractmethod
+    def _own_defaults(cls, params: Any) -> dict[str, Any]:
+        """Values of the pipeline's own for those of its `Params` that leave something to it."""
 
     @abstractmethod
     def _class_name(self) -> str:
@@ -86,9 +100,13 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
     def _prepare(self) -> None:
         """Changes the loaded pipeline before it goes to its device."""
 
-    def _calling(self) -> AbstractContextManager[None]:
-        """What the pipeline is called in."""
+    def _calling(self, images: list[Image.Image], seeds: list[int]) -> AbstractContextManager[Any]:
+        """What the pipeline is called in for these sources."""
         return nullcontext()
+
+    def _pixels(self, result: Any) -> Any:
+        """The edits in what the pipeline returned: from 0 to 1, batch × height × width × channels."""
+        return result.images
 
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, seed: int | None = None, **kwargs: Any
@@ -131,12 +149,15 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         arguments = {
             **self._call_arguments(images, instructions),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            "num_inference_steps": self.params.num_inference_steps,
+            "num_inference_steps": self.steps,
             **overrides,
             "output_type": "np",
         }
-        with self._explained_memory_errors(), self._calling():
-            return _pictures(self.pipe(**arguments))
+        with self._explained_memory_errors(), self._calling(images, seeds):
+            result = self.pipe(**arguments)
+        if any(getattr(result, "nsfw_content_detected", None) or []):
+            raise ModelError("the pipeline's safety checker withheld the picture")
+        return _pictures(self._pixels(result))
 
     @contextmanager
     def _explained_memory_errors(self) -> Iterator[None]:
@@ -203,33 +224,6 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         transformers.utils.logging.disable_progress_bar()
 
 
-def stored_index(model_name: str, revision: str | None) -> dict[str, Any]:
-    """A checkpoint's `model_index.json`, which names at least its pipeline class as `_class_name`.
-
-    Raises:
-        ModelError: there is no such file.
-    """
-    from diffusers import DiffusionPipeline
-
-    try:
-        index = DiffusionPipeline.load_config(model_name, **pinned(model_name, revision))
-        return {**index, "_class_name": str(index["_class_name"])}
-    except (OSError, KeyError) as error:
-        raise ModelError(
-            f"{model_name} is no diffusers pipeline: its model_index.json cannot be read ({error}); "
-            "name the repository or folder that holds this file"
-        ) from error
-
-
-def stored_class_name(model_name: str, revision: str | None) -> str:
-    """The pipeline class that a checkpoint names in its `model_index.json`.
-
-    Raises:
-        ModelError: there is no such file.
-    """
-    return stored_index(model_name, revision)["_class_name"]
-
-
 def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[list[int]]:
     """Positions of images that may share a call."""
     by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
@@ -239,14 +233,12 @@ def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[lis
         yield from (indices[start : start + limit] for start in range(0, len(indices), limit))
 
 
-def _pictures(output: Any) -> list[Image.Image]:
-    """A pipeline's output as RGB images, transparency over white; diffusers itself would turn NaN into black."""
+def _pictures(pixels: Any) -> list[Image.Image]:
+    """Pixels as RGB images, transparency over white; diffusers itself would turn NaN into black."""
     import numpy as np
     from diffusers.image_processor import VaeImageProcessor
 
-    if any(getattr(output, "nsfw_content_detected", None) or []):
-        raise ModelError("the pipeline's safety checker withheld the picture")
-    pixels = np.asarray(output.images)
-    if not np.isfinite(pixels).all():
+    finite = np.asarray(pixels)
+    if not np.isfinite(finite).all():
         raise ModelError("the editor produced NaN or infinite pixels; set dtype: bfloat16 or float32")
-    return [over_white(image) for image in VaeImageProcessor.numpy_to_pil(pixels)]
+    return [over_white(image) for image in VaeImageProcessor.numpy_to_pil(finite)]

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.models.diffusion.steps_without_effect import fixed_steps
+
 
 @dataclass(frozen=True, slots=True)
 class QwenKind:
@@ -74,9 +76,7 @@ def settings_without_effect(
     guidance = kind.guidance if params.true_cfg_scale is None else params.true_cfg_scale
     if "negative_prompt" in made and guidance <= 1:
         yield f"negative_prompt: guidance is off (true_cfg_scale {guidance:g}); above 1 turns it on"
-    fixed, steps = len(index.get("sample_sigmas") or ()), params.num_inference_steps
-    if fixed and "num_inference_steps" in made and steps not in (None, fixed):
-        yield f"num_inference_steps {steps}: the checkpoint's sample_sigmas make {fixed} steps"
+    yield from fixed_steps(params, index)
     dynamic = bool(scheduler.get("use_dynamic_shifting"))
     for name in ("shift",) if dynamic else _DYNAMIC_SHIFT:
         if name in params.scheduler_config:

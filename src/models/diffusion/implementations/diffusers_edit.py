@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Annotated, Any, ClassVar
 
 import pydantic
@@ -10,17 +13,29 @@ from PIL import Image
 
 from src.errors import ConfigError, did_you_mean
 from src.models.diffusion.condition_size import fit_area
-from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams, stored_class_name
+from src.models.diffusion.global_noise import global_noise
+from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
+from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
+from src.models.diffusion.pipeline_index import stored_index
+from src.models.diffusion.pipeline_table import EditingPipeline
+from src.models.diffusion.steps_without_effect import fixed_steps
 
-_OURS = {"self", "image", "prompt", "generator", "num_inference_steps", "output_type", "return_dict"}
+logger = logging.getLogger(__name__)
+
+_OURS = {"self", "prompt", "generator", "num_inference_steps", "output_type", "return_dict"}
 
 
 class DiffusersEditModel(PipelineEditor):
-    """Edits with a pipeline that takes `image` and `prompt`: FLUX.1 Kontext, InstructPix2Pix, …
+    """Edits with a pipeline that takes a picture and an instruction: FLUX.1 Kontext, FLUX.2, InstructPix2Pix, …
+
+    How each is called is in `PIPELINES`. Pictures share a call only where a test proves that each is edited as if
+    alone; elsewhere `batch_size` is 1, whatever the params say.
 
     Raises:
         ConfigError: on construction, for a pipeline that edits no images, or `call_params` that it does not know.
     """
+
+    VERSION: ClassVar[str] = "2"
 
     class Params(PipelineParams):
         """What the pipeline's own defaults do not decide."""
@@ -28,39 +43,128 @@ class DiffusersEditModel(PipelineEditor):
         pipeline_class: str = "auto"
         """Name of a diffusers class; `auto` is the one that the checkpoint names."""
         call_params: dict[str, Any] = pydantic.Field(default_factory=dict)
-        """Further arguments of each call, such as `guidance_scale` or `image_guidance_scale`."""
+        """Further arguments of each call, such as `guidance_scale`; what is left out is the pipeline's own default."""
         resolution: Annotated[int, pydantic.Field(ge=16)] | None = None
-        """Side in pixels of the square whose area the source is scaled to first; None keeps its size.
+        """Side in pixels of the square whose area source and edit get; both keep the source's aspect ratio.
 
-        The aspect ratio stays; either way both sides are rounded to what the pipeline's autoencoder can make.
+        None is the pipeline's own: the size of the source, about a megapixel, or one of a few fixed sizes. Sides are
+        rounded to what the pipeline can make.
         """
 
     MEMORY_SETTINGS: ClassVar[str] = (
         "resolution or batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
     )
 
+    @classmethod
+    def check_weights(cls, params: dict[str, Any]) -> None:
+        """Refuses what the pipeline cannot do, and logs the settings that have no effect on it."""
+        checked = cls.Params(**params)
+        row = _row(checked)
+        for sentence in _settings_without_effect(row, checked, stored_index(checked.model_name, checked.revision)):
+            logger.warning("diffusion_model.params for %s: %s", row.name, sentence)
+
+    @classmethod
+    def _own_defaults(cls, params: Any) -> dict[str, Any]:
+        row = _row(params)
+        steps = row.steps if params.num_inference_steps is None else params.num_inference_steps
+        return {
+            "pipeline_class": row.name,
+            "num_inference_steps": steps,
+            "call_params": {**row.guidance, **params.call_params},
+        }
+
+    def _initialize(self) -> None:
+        self.row = _row(self.params)
+        super()._initialize()
+
     def _class_name(self) -> str:
-        if self.params.pipeline_class != "auto":
-            return str(self.params.pipeline_class)
-        return stored_class_name(self.params.model_name, self.params.revision)
+        return self.row.name
 
     def _check(self, pipeline_class: Any) -> None:
-        name = pipeline_class.__name__
+        sizes = {*self.row.size(16, 16), *self.row.when_scaled}
         known = set(inspect.signature(pipeline_class.__call__).parameters)
-        if not {"image", "prompt"} <= known:
-            raise ConfigError(f"{name} does not edit images by a text: it takes no `image` and `prompt`")
-        free = sorted(known - _OURS)
+        free = sorted(known - _OURS - sizes - {self.row.image})
         for key in self.params.call_params:
-            if key not in free:
-                raise ConfigError(
-                    f"diffusion_model.params.call_params.{key}: {name} has no such argument."
-                    f"{did_you_mean(key, free)} It takes: {', '.join(free)}."
-                )
+            if key in free:
+                continue
+            instead = "set resolution instead" if key in sizes else f"it takes: {', '.join(free)}"
+            raise ConfigError(
+                f"diffusion_model.params.call_params.{key}: {self.row.name} has no such argument that is free to set."
+                f"{did_you_mean(key, free)} Remove it; {instead}."
+            )
+
+    def _prepare(self) -> None:
+        if not self.row.shares_calls:
+            self.batch_size = 1
 
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
-        width, height = images[0].size
-        multiple = 2 * int(getattr(self.pipe, "vae_scale_factor", 8))  # transformers see patches of 2×2 latents
-        area = self.params.resolution**2 if self.params.resolution else width * height
-        size = fit_area(area, width / height, multiple)
-        sources = [image if image.size == size else image.resize(size, Image.Resampling.LANCZOS) for image in images]
-        return {**self.params.call_params, "image": sources, "prompt": instructions}
+        arguments = {**self.row.guidance, **self.params.call_params}
+        if (size := self._size(images[0])) is not None:
+            arguments |= self.row.size(*size)
+            if self.params.resolution is not None:
+                arguments |= self.row.when_scaled
+            if self.params.resolution is not None or self.row.area is None:
+                images = [
+                    image if image.size == size else image.resize(size, Image.Resampling.LANCZOS) for image in images
+                ]
+        prompts = [self.row.prompt(instruction) for instruction in instructions]
+        if not self.row.shares_calls:
+            (image,), (prompt,) = images, prompts
+            nested = {"one": image, "list": [image], "list of lists": [[image]]}
+            return {**arguments, self.row.image: nested[self.row.pictures], "prompt": prompt}
+        return {**arguments, self.row.image: images, "prompt": prompts}
+
+    def _size(self, source: Image.Image) -> tuple[int, int] | None:
+        """Width and height of the edit; None lets the pipeline pick one of its own sizes."""
+        area = self.row.area or min(source.width * source.height, self.row.largest or source.width * source.height)
+        if self.params.resolution is not None:
+            area = self.params.resolution**2
+        elif self.row.own_sizes:
+            return None
+        names = ("vae_scale_factor", "vae_scale_factor_spatial")
+        factor = next((int(getattr(self.pipe, name)) for name in names if hasattr(self.pipe, name)), 8)
+        return fit_area(area, source.width / source.height, self.row.multiple * factor)
+
+    def _calling(self, images: list[Image.Image], seeds: list[int]) -> AbstractContextManager[Any]:
+        stack = ExitStack()
+        size = self._size(images[0])
+        if self.params.resolution is not None and self.row.resizing is not None and size is not None:
+            stack.enter_context(self.row.resizing(self.pipe, *size))
+        if self.row.draws_globally:
+            stack.enter_context(global_noise(seeds[0], self.device))
+        return stack
+
+    def _pixels(self, result: Any) -> Any:
+        found = result[self.row.output]
+        return found[:, -1] if self.row.output == "frames" else found
+
+
+def _row(params: Any) -> EditingPipeline:
+    """Raises `ConfigError` for what cannot edit, and for a number type in which it cannot."""
+    name = params.pipeline_class
+    if name == "auto":
+        name = stored_index(params.model_name, params.revision)["_class_name"]
+    row = editing_pipeline(name)
+    if row.dtype is not None and params.dtype != row.dtype:
+        raise ConfigError(f"diffusion_model.params.dtype {params.dtype}: {name} runs in {row.dtype} only; set it")
+    return row
+
+
+def _settings_without_effect(row: EditingPipeline, params: Any, index: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each setting that was made and changes nothing, and for what nothing is known of."""
+    if is_unlisted(row):
+        yield "nothing is proven of it: the table of docs/editors.md lacks it, and it is called as its signature says"
+    if params.batch_size > 1 and not row.shares_calls:
+        yield (
+            f"batch_size {params.batch_size} is lowered to 1: in one call it does not edit several pictures as if each "
+            "were alone (a list of them is one set of references for every prompt, or padding changes the pixels)"
+        )
+    calls = params.call_params
+    for name in calls:
+        if name in row.ignored:
+            yield f"call_params.{name} has no effect: {row.ignored[name]}"
+    if index.get("is_distilled") and "guidance_scale" in calls and "guidance_scale" in row.guidance:
+        yield "call_params.guidance_scale has no effect: the checkpoint is distilled and samples without guidance"
+    if calls.get("true_cfg_scale", 1) > 1 and "negative_prompt" not in calls:
+        yield "call_params.true_cfg_scale has no effect without a negative_prompt"
+    yield from fixed_steps(params, index)

@@ -13,7 +13,9 @@ from PIL import Image
 
 from src.errors import ConfigError, ModelError, did_you_mean
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
-from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams, stored_index
+from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
+from src.models.diffusion.pipeline_index import stored_index
+from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
 from src.models.weights import is_local, pinned, resolve_revision
@@ -87,6 +89,15 @@ class QwenImageEditModel(PipelineEditor):
         for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index, scheduler):
             logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
 
+    @classmethod
+    def _own_defaults(cls, params: Any) -> dict[str, Any]:
+        left = [name for name in ("num_inference_steps", "true_cfg_scale") if getattr(params, name) is None]
+        if not left:
+            return {}
+        kind = _kind(params.model_name, stored_index(params.model_name, params.revision))
+        own = {"num_inference_steps": PIPELINES[kind.pipeline].steps, "true_cfg_scale": kind.guidance}
+        return {name: own[name] for name in left}
+
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
         return _kind(self.params.model_name, index).pipeline
@@ -143,7 +154,7 @@ class QwenImageEditModel(PipelineEditor):
             raise ModelError(f"the LoRA {lora} has no weights for the transformer of {self.params.model_name}")
         self.pipe.set_adapters(_ADAPTER, self.params.lora_scale)
 
-    def _calling(self) -> AbstractContextManager[None]:
+    def _calling(self, images: list[Image.Image], seeds: list[int]) -> AbstractContextManager[Any]:
         if self._kind.takes_condition_size:
             return nullcontext()
         return condition_sizes(self.pipe, self.params.condition_resolution, self.params.vl_resolution)

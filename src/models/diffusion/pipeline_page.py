@@ -1,0 +1,73 @@
+"""The table of editing pipelines in docs/editors.md: `python -m src.models.diffusion.pipeline_page` writes it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from src.models.diffusion.pipeline_table import PIPELINES, EditingPipeline
+
+PAGE = Path(__file__).parents[3] / "docs" / "editors.md"
+_START = "<!-- written by python -m src.models.diffusion.pipeline_page -->\n"
+_END = "<!-- end of what is written -->\n"
+_MEGAPIXEL = "1 megapixel"
+_SAMPLE = "an instruction"
+
+
+def table() -> str:
+    """One row per pipeline, in Markdown."""
+    heads = ("pipeline", "runs", "pictures per call", "size without `resolution`", "seed", "own defaults", "remarks")
+    rows = [heads, tuple("---" for _ in heads), *(_cells(row) for row in PIPELINES.values())]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def with_table(page: str) -> str:
+    """The page with the table as it should be."""
+    before, _, rest = page.partition(_START)
+    after = rest.partition(_END)[2]
+    return f"{before}{_START}\n{table()}\n{_END}{after}"
+
+
+def _cells(row: EditingPipeline) -> tuple[str, ...]:
+    defaults = (f"{row.steps} steps", *(f"{name} {value:g}" for name, value in row.guidance.items()))
+    return (
+        f"`{row.name}`",
+        "no" if row.broken else "yes",
+        "`batch_size`" if row.shares_calls else "1",
+        _size(row),
+        "own and global generator" if row.draws_globally else "own generator",
+        ", ".join(defaults),
+        "; ".join(_remarks(row)) or "–",
+    )
+
+
+def _size(row: EditingPipeline) -> str:
+    if row.own_sizes:
+        return f"nearest of its own sizes of about {_MEGAPIXEL}"
+    if row.area is not None:
+        return f"{_MEGAPIXEL if row.area == 1024**2 else '480 × 832 pixels'}, aspect ratio of the source"
+    return "that of the source" + (f", at most {_MEGAPIXEL}" if row.largest else "")
+
+
+def _remarks(row: EditingPipeline) -> Iterator[str]:
+    if row.broken:
+        yield row.broken
+    if row.dtype:
+        yield f"needs `dtype: {row.dtype}`"
+    if row.packages:
+        yield f"needs the package {', '.join(row.packages)}"
+    if row.prompt is not str:
+        yield f"prompt: `{row.prompt(_SAMPLE).replace('|', chr(92) + '|')}`"
+    if row.output == "frames":
+        yield "the last frame is the edit"
+    if row.ignored:
+        yield f"{', '.join(f'`{name}`' for name in row.ignored)} without effect"
+
+
+def main() -> None:
+    """Writes the table into the page."""
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Every editing pipeline of diffusers, on a tiny random checkpoint: what the table says of it is what it does."""
+
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
+from src.models.diffusion.pipeline_table import PIPELINES
+from tests.tiny_editing_pipelines import BUILDERS, editing_checkpoint  # noqa: F401 (fixtures)
+from tests.tiny_pipelines import gradient
+
+RUN = sorted(BUILDERS)
+BATCHABLE = [name for name in RUN if PIPELINES[name].shares_calls]
+INSTRUCTIONS = ["make the sky red", "remove the tree, then paint the house behind it blue", "x"]
+SOURCES = [gradient(turn=turn) for turn in range(3)]
+every_pipeline = pytest.mark.parametrize("name", RUN)
+
+
+@pytest.fixture(scope="module")
+def editor(editing_checkpoint: Callable[[str], Path]) -> Callable[..., DiffusersEditModel]:
+    """Makes an editor that asks for four pictures per call and works at 64×64 pixels in two steps."""
+
+    @functools.cache
+    def made(name: str, resolution: int = 64) -> DiffusersEditModel:
+        with pytest.MonkeyPatch.context() as patch:
+            _without_its_packages(name, patch)
+            return DiffusersEditModel(
+                {
+                    "model_name": str(editing_checkpoint(name)),
+                    "dtype": PIPELINES[name].dtype or "float32",
+                    "device": "cpu",
+                    "num_inference_steps": 2,
+                    "batch_size": 4,
+                    "resolution": resolution,
+                }
+            )
+
+    return made
+
+
+def _without_its_packages(name: str, patch: pytest.MonkeyPatch) -> None:
+    """ChronoEdit mends the spelling of characters with `ftfy`; whether it is there changes nothing of these proofs."""
+    import diffusers
+
+    if name == "ChronoEditPipeline":
+        fix = SimpleNamespace(fix_text=str)
+        patch.setitem(sys.modules, "ftfy", SimpleNamespace(fix_text=str, __spec__=inspect))
+        module = sys.modules[getattr(diffusers, name).__module__]
+        if not hasattr(module, "ftfy"):
+            module.ftfy = fix  # type: ignore[attr-defined]
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def difference(first: Image.Image, second: Image.Image) -> int:
+    return int(abs(pixels(first) - pixels(second)).max())
+
+
+@every_pipeline
+def test_an_edit_is_the_same_in_a_batch_alone_and_again(name: str, editor: Any) -> None:
+    import torch
+
+    model = editor(name)
+    together = model.batch_edit(SOURCES, INSTRUCTIONS, seeds=[5, 6, 7])
+    for index, edit in enumerate(together):
+        torch.rand(index + 1)  # whoever else draws from the global generator
+        alone = model.edit_image(SOURCES[index], INSTRUCTIONS[index], seed=5 + index)
+        assert difference(edit, alone) <= (
+            1 if name in BATCHABLE else 0
+        )  # of 255: sums of another shape round otherwise
+        assert difference(alone, model.edit_image(SOURCES[index], INSTRUCTIONS[index], seed=5 + index)) == 0
+    assert difference(together[0], together[1]) > 1
+
+
+@every_pipeline
+def test_the_sources_of_other_samples_change_nothing(name: str, editor: Any) -> None:
+    model = editor(name)
+    edits = [
+        model.batch_edit([SOURCES[0], other], INSTRUCTIONS[:2], seeds=[5, 6])[0] for other in (SOURCES[1], SOURCES[2])
+    ]
+    assert difference(*edits) == 0
+
+
+@every_pipeline
+def test_the_global_generator_is_left_as_it_was(name: str, editor: Any) -> None:
+    import torch
+
+    model = editor(name)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    model.edit_image(SOURCES[0], "x", seed=5)
+    assert torch.equal(torch.rand(4), expected)
+
+
+@every_pipeline
+def test_source_instruction_and_seed_all_reach_the_pixels(name: str, editor: Any) -> None:
+    model = editor(name)
+    edit = model.edit_image(SOURCES[0], "make the sky red", seed=3)
+    changed = (
+        model.edit_image(SOURCES[2], "make the sky red", seed=3),
+        model.edit_image(SOURCES[0], "remove the tree", seed=3),
+        model.edit_image(SOURCES[0], "make the sky red", seed=4),
+    )
+    assert [difference(edit, other) > 0 for other in changed] == [True] * 3
+
+
+@every_pipeline
+def test_the_resolution_sizes_the_edit_and_keeps_the_aspect_ratio(name: str, editor: Any) -> None:
+    sizes = {side: editor(name, side).edit_image(gradient((192, 96)), "x", seed=1).size for side in (96, 160)}
+    for side, (width, height) in sizes.items():
+        assert 0.5 * side**2 <= width * height <= 1.6 * side**2
+        assert 1.4 <= width / height <= 3
+    assert sizes[96] < sizes[160]
+
+
+@every_pipeline
+def test_one_picture_per_call_unless_proven(name: str, editor: Any) -> None:
+    model = editor(name)
+    assert model.batch_size == (4 if name in BATCHABLE else 1)
+
+
+@every_pipeline
+def test_the_defaults_in_the_table_are_those_of_the_installed_pipeline(name: str) -> None:
+    import diffusers
+
+    arguments = inspect.signature(getattr(diffusers, name).__call__).parameters
+    row = PIPELINES[name]
+    assert arguments["num_inference_steps"].default == row.steps
+    assert {key: arguments[key].default for key in row.guidance} == dict(row.guidance)
+    assert {row.image, "prompt", "generator", *row.size(16, 16), *row.when_scaled} <= set(arguments)
+
+
+def test_every_pipeline_of_the_table_is_tried() -> None:
+    assert set(BUILDERS) == {name for name, row in PIPELINES.items() if row.broken is None}
+    assert BATCHABLE == [
+        "FluxKontextPipeline",
+        "QwenImageEditPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
+        "StableDiffusionXLInstructPix2PixPipeline",
+    ]
+
+
+def test_the_pipeline_that_is_called_broken_cannot_read_a_source() -> None:
+    """When this fails, `GlmImagePipeline` has been mended: give it a checkpoint above and a row without `broken`."""
+    import torch
+    from diffusers import GlmImagePipeline
+    from transformers import BatchFeature, GlmImageConfig, GlmImageForConditionalGeneration
+
+    text = {
+        "vocab_size": 200,
+        "vision_vocab_size": 128,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "pad_token_id": 0,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": (4, 2, 2)},
+    }
+    vision = {"depth": 1, "hidden_size": 32, "num_heads": 2, "image_size": 32, "patch_size": 8, "intermediate_size": 32}
+    codes = {"embed_dim": 32, "num_embeddings": 128, "latent_channels": 32}
+    config = GlmImageConfig(text_config=text, vision_config=vision, vq_config=codes)
+    read = {  # one source and one target of 4×4 patches
+        "input_ids": torch.ones(1, 4, dtype=torch.long),
+        "pixel_values": torch.zeros(16, 3 * 8 * 8),
+        "image_grid_thw": torch.tensor([[1, 4, 4], [1, 4, 4]]),
+    }
+    pipeline = SimpleNamespace(
+        processor=SimpleNamespace(apply_chat_template=lambda *_, **__: BatchFeature(read)),
+        vision_language_encoder=GlmImageForConditionalGeneration(config),
+        _compute_generation_params=GlmImagePipeline._compute_generation_params,
+    )
+    with pytest.raises(RuntimeError, match="channels"):
+        GlmImagePipeline.generate_prior_tokens(pipeline, "x", 32, 32, [[gradient()]], torch.device("cpu"))
+    assert PIPELINES["GlmImagePipeline"].broken is not None

@@ -1,0 +1,178 @@
+"""Which pipelines of diffusers are taken for editors, found out before any weights load."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from src.config import Config
+from src.errors import ConfigError, ModelError
+from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
+from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
+from src.models.diffusion.pipeline_page import PAGE, with_table
+from src.models.diffusion.pipeline_table import PIPELINES
+from src.pipeline.check import check_run
+from tests.tiny_editing_pipelines import editing_checkpoint  # noqa: F401 (fixture)
+
+EDITOR = "src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
+
+
+def pipelines_with_image_and_prompt() -> list[str]:
+    """What a look at the names of the arguments alone would take for an editor."""
+    import diffusers
+
+    classes = {name: getattr(diffusers, name) for name in dir(diffusers) if name.endswith("Pipeline")}
+    return [
+        name
+        for name, found in classes.items()
+        if inspect.isclass(found) and {"image", "prompt"} <= set(inspect.signature(found.__call__).parameters)
+    ]
+
+
+def refusal(name: str) -> str | None:
+    """The reason why a pipeline is not taken; a package that is missing on this machine is none."""
+    try:
+        editing_pipeline(name)
+    except ConfigError as error:
+        return str(error)
+    except ModelError as error:
+        return None if "pip install" in str(error) else str(error)
+    return None
+
+
+def test_of_all_pipelines_that_take_a_picture_and_a_prompt_those_of_the_table_are_taken() -> None:
+    refusals = {name: refusal(name) for name in pipelines_with_image_and_prompt()}
+    assert len(refusals) > 100
+    running = {name for name, row in PIPELINES.items() if row.broken is None}
+    assert {name for name, reason in refusals.items() if reason is None} == running & set(refusals)
+    for name, reason in refusals.items():
+        assert reason is None or (reason.startswith(name) and "docs/editors.md" in reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("FluxKontextInpaintPipeline", r"repaints what a mask covers.*'FluxKontextPipeline'"),
+        ("QwenImageEditInpaintPipeline", r"repaints what a mask covers.*'QwenImageEditPipeline'"),
+        ("StableDiffusionImg2ImgPipeline", "redraws a picture after a description"),
+        ("StableDiffusionControlNetPipeline", "follows a map of edges"),
+        ("WanImageToVideoPipeline", "makes a film"),
+        ("StableDiffusionPipeline", "takes no `image` and `prompt`"),
+        ("QwenImageLayeredPipeline", "layers"),
+    ],
+)
+def test_a_pipeline_that_is_no_editor_is_refused_with_what_it_does_and_where_to_look(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        editing_pipeline(name)
+
+
+def test_a_missing_package_is_named_before_anything_loads() -> None:
+    with (
+        mock.patch("importlib.util.find_spec", return_value=None),
+        pytest.raises(ModelError, match=r"ChronoEditPipeline needs the package 'ftfy'.*pip install ftfy"),
+    ):
+        editing_pipeline("ChronoEditPipeline")
+
+
+def test_an_editor_outside_the_table_gets_one_picture_per_call_and_says_that_nothing_is_proven(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = "Flux2KleinKVPipeline"
+    listed = PIPELINES[name]
+    others = {other: row for other, row in PIPELINES.items() if other != name}
+    monkeypatch.setattr("src.models.diffusion.pipeline_choice.PIPELINES", others)
+    row = editing_pipeline(name)
+    assert (row.steps, row.shares_calls, row.draws_globally, is_unlisted(row)) == (listed.steps, False, True, True)
+    params = {"model_name": str(editing_checkpoint(name)), "batch_size": 4, "resolution": 64}
+    DiffusersEditModel.check_weights(params)
+    assert "nothing is proven" in caplog.text
+    assert DiffusersEditModel(params).batch_size == 1
+
+
+def checked(params: dict[str, Any], benchmark: Path, make_config: Callable[..., Config]) -> list[str]:
+    config = make_config(benchmark, diffusion_model={"class_path": EDITOR, "params": params})
+    with mock.patch("diffusers.DiffusionPipeline.from_pretrained", side_effect=AssertionError("loaded")):
+        return list(check_run(config))
+
+
+def test_check_refuses_a_pipeline_that_cannot_edit(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+) -> None:
+    folder = editing_checkpoint("FluxKontextPipeline")
+    params = {"model_name": str(folder), "pipeline_class": "FluxFillPipeline"}
+    with pytest.raises(ConfigError, match="FluxFillPipeline does not edit"):
+        checked(params, write_benchmark(2), make_config)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        ("Flux2KleinPipeline", {"batch_size": 4}, "batch_size 4 is lowered to 1"),
+        ("DreamLiteMobilePipeline", {"call_params": {"guidance_scale": 2.0}}, "distilled away"),
+        ("QwenImageEditPipeline", {"call_params": {"true_cfg_scale": 4.0}}, "without a negative_prompt"),
+    ],
+)
+def test_check_says_which_settings_have_no_effect(
+    name: str,
+    params: dict[str, Any],
+    words: str,
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = str(editing_checkpoint(name))
+    checked({"model_name": folder, **params}, write_benchmark(2), make_config)
+    assert words in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_nothing_is_said_of_a_batch_that_is_proven(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = str(editing_checkpoint("FluxKontextPipeline"))
+    checked({"model_name": folder, "batch_size": 4}, write_benchmark(2), make_config)
+    assert not caplog.records
+
+
+def test_a_number_type_in_which_the_pipeline_does_not_run_is_refused(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+) -> None:
+    folder = str(editing_checkpoint("ZImageOmniPipeline"))
+    with pytest.raises(ConfigError, match="dtype float32: ZImageOmniPipeline runs in bfloat16 only"):
+        DiffusersEditModel.identity({"model_name": folder, "dtype": "float32"})
+
+
+def test_the_identity_holds_the_defaults_of_the_pipeline(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+) -> None:
+    folder = str(editing_checkpoint("FluxKontextPipeline"))
+    identity = DiffusersEditModel.identity({"model_name": folder})
+    assert identity["params"]["num_inference_steps"] == 28
+    assert identity["params"]["call_params"] == {"guidance_scale": 3.5}
+    explicit = {"pipeline_class": "FluxKontextPipeline", "num_inference_steps": 28, "batch_size": 4}
+    assert identity == DiffusersEditModel.identity({"model_name": folder, **explicit})
+    assert identity != DiffusersEditModel.identity({"model_name": folder, "num_inference_steps": 50})
+
+
+def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page) == page
+    assert all(f"| `{name}` |" in page for name in PIPELINES)
+
+
+def test_a_broken_pipeline_is_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match=r"GlmImagePipeline cannot edit: diffusers 0\.42\.1"):
+        editing_pipeline("GlmImagePipeline")
