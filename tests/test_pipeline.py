@@ -33,7 +33,7 @@ def rows(outcome: Outcome) -> dict[str, dict[str, Any]]:
     return {row["sample_id"]: row for row in outcome.report["samples"]}
 
 
-def test_a_run_scores_every_sample_and_leaves_reports_pictures_log_and_record(
+def test_a_run_scores_every_sample_and_leaves_reports_pictures_and_record(
     write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:
     outcome = evaluate(make_config(write_benchmark(10)))

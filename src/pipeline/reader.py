@@ -57,7 +57,7 @@ class Reader:
         if self._to_edit is not None:
             self._tally.add(bad=1)
 
-    def _set_aside(self, sample: EditSample, keys: SampleKeys, reason: str) -> None:
+    def _pass_over(self, sample: EditSample, keys: SampleKeys, reason: str) -> None:
         """An edit that nobody can judge is not worth its price."""
         if self._to_edit is None:
             return
@@ -74,7 +74,7 @@ class Reader:
             keys = self._plan.keys(sample, content_hash(data))
             job = Job(sample, keys)
             if keys.inapplicable:
-                self._set_aside(sample, keys, keys.inapplicable)
+                self._pass_over(sample, keys, keys.inapplicable)
                 return
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
             if left.edit:
