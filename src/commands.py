@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from src.errors import EditLoopError, OutputError
+from src.terminal import LineFormatter, SafeConsole
 
 if TYPE_CHECKING:
     from src.config import Config, LoggingConfig
     from src.pipeline.tally import Tally
 
-console = Console()
-error_console = Console(stderr=True)
+console = SafeConsole()
+error_console = SafeConsole(stderr=True)
 
 
 @contextmanager
@@ -200,7 +200,8 @@ def serve_editor(
         from src.serving.serve import serve_editor as serve
 
         shown = RichHandler(console=error_console, show_path=False, markup=False)
-        logging.basicConfig(level="INFO", format="%(message)s", handlers=[shown], force=True)
+        shown.setFormatter(LineFormatter("%(message)s"))
+        logging.basicConfig(level="INFO", handlers=[shown], force=True)
         serve(load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait))
 
 
@@ -252,6 +253,6 @@ def log_to(settings: LoggingConfig, log_file: Path) -> None:
             raise OutputError(
                 f"the log {path} cannot be written: {error.strerror or error}; choose another place with --output-dir"
             ) from error
-        written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        written.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(written)
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)

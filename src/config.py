@@ -17,7 +17,7 @@ import pydantic
 import yaml
 
 from src.errors import ConfigError
-from src.redaction import redact
+from src.redaction import redact, remember_environment, remember_secrets
 from src.validation import config_error
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,9 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 def parse_config(data: Mapping[str, Any], where: str) -> Config:
     """Checks a mapping against the schema, after filling in environment variables."""
     try:
-        config = Config.model_validate(substitute_environment(dict(data)))
+        filled = substitute_environment(dict(data))
+        remember_secrets(filled)
+        config = Config.model_validate(filled)
     except pydantic.ValidationError as error:
         raise config_error(error, Config, where) from error
     for key in IGNORED_KEYS:
@@ -255,6 +257,8 @@ def substitute_environment(value: Any, path: str = "") -> Any:
     def replace(match: re.Match[str]) -> str:
         name, default = match.groups()
         found = os.environ.get(name, default)
+        if name in os.environ and ".params." in path:
+            remember_environment(path.rpartition(".")[2].partition("[")[0], os.environ[name])
         if found is None:
             raise ConfigError(
                 f"{path} uses ${{{name}}}, but the environment variable {name} is not set; "

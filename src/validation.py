@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pydantic
 
 from src.errors import ConfigError, did_you_mean
+from src.redaction import redact
 
 
 def config_error(error: pydantic.ValidationError, model: type[pydantic.BaseModel], where: str) -> ConfigError:
@@ -23,7 +24,8 @@ def _line(detail: Any, model: type[pydantic.BaseModel]) -> str:
         return f"{path}: unknown key.{did_you_mean(str(location[-1]), known)} Known keys: {', '.join(known)}."
     if detail["type"] == "missing":
         return f"{path}: required, but absent."
-    return f"{path}: {detail['msg']} (got {detail['input']!r:.80})"
+    shown = redact({location[-1]: detail["input"]})[location[-1]] if location else redact(detail["input"])
+    return f"{path}: {detail['msg']} (got {shown!r:.80})"
 
 
 def _fields_at(model: type[pydantic.BaseModel], location: tuple[Any, ...]) -> list[str]:

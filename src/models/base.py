@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pydantic
 
-from src.redaction import is_secret
+from src.redaction import fingerprints
 
 
 class ModelParams(pydantic.BaseModel):
@@ -71,11 +71,11 @@ class BaseModel(ABC):
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
         """What decides the model's results: class, version, params that matter, weights revision. JSON-able.
 
-        Computed from the params alone, so that a resumed run knows what is done before it loads anything.
+        Computed from the params alone, so that a resumed run knows what is done before it loads anything. Secrets
+        among them are there as hashes: a class that lets a key decide nothing names it in `NOT_IN_IDENTITY`.
         """
         resolved = cls.Params(**params).model_dump(mode="json") if cls.Params else dict(params)
-        ignored = {name for name in resolved if name in cls.NOT_IN_IDENTITY or is_secret(name)}
-        kept = {key: value for key, value in resolved.items() if key not in ignored}
+        kept = fingerprints({key: value for key, value in resolved.items() if key not in cls.NOT_IN_IDENTITY})
         identity = {"class": f"{cls.__module__}.{cls.__qualname__}", "version": cls.VERSION, "params": kept}
         revision = cls.weights_revision(params)
         return identity | ({"weights": revision} if revision else {})

@@ -16,6 +16,7 @@ from src.models.diffusion.replicas import replica_params
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.record import SampleKeys
 from src.pipeline.results import RunInfo
+from src.redaction import redact
 from src.registry import check_params, load_class
 from src.rewards.base import ScorerSetting
 from src.rewards.build import build_scorer
@@ -90,8 +91,8 @@ class RunPlan:
         return RunInfo(
             run_key=self.run_key,
             config=self.config.redacted(),
-            editor=self.editor_identity,
-            scorer=self.scorer_identity | {"prompts": self.scorer.prompt_versions()},
+            editor=redact(self.editor_identity),
+            scorer=redact(self.scorer_identity) | {"prompts": self.scorer.prompt_versions()},
             environment=environment | versions,
         )
 

@@ -26,6 +26,7 @@ from src.errors import OutputError
 from src.pipeline.picture_view import PictureView
 from src.pipeline.record_schema import create_or_migrate
 from src.pipeline.results import Attempt, RunInfo, SampleResult
+from src.redaction import withheld
 from src.rewards.verdict import Status, Verdict
 
 logger = logging.getLogger(__name__)
@@ -104,8 +105,9 @@ class Record:
         self._database.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        kept = tuple(withheld(value) if isinstance(value, str) else value for value in values)
         with self._lock, _sqlite_errors(self._path):
-            return self._database.execute(statement, values)
+            return self._database.execute(statement, kept)
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         with self._lock, _sqlite_errors(self._path):

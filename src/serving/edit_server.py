@@ -34,6 +34,7 @@ from src.pipeline.editing import EditFailure
 from src.pipeline.keys import digest
 from src.serving.batching import QueueFull
 from src.serving.edit_service import Edited, EditService
+from src.terminal import clean
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Refused(Exception):
     def __init__(self, status: int, kind: Kind, reason: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(reason)
         self.status = status
-        self.problem = Problem(kind=kind, reason=reason[:_LONGEST_REASON])
+        self.problem = Problem(kind=kind, reason=clean(reason)[:_LONGEST_REASON])
         self.headers = headers
 
     def response(self) -> Response:

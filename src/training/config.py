@@ -17,7 +17,7 @@ from src.config import (
     substitute_environment,
 )
 from src.errors import ConfigError
-from src.redaction import redact
+from src.redaction import redact, remember_secrets
 from src.validation import config_error
 
 DEFAULT_TASK = "src.training.tasks.rewrite.RewriteTask"
@@ -177,7 +177,9 @@ def load_training_config(path: Path, overrides: Sequence[str] = ()) -> TrainingC
 def parse_training_config(data: Mapping[str, Any], where: str) -> TrainingConfig:
     """Checks a mapping against the schema, after filling in environment variables."""
     try:
-        config = TrainingConfig.model_validate(substitute_environment(dict(data)))
+        filled = substitute_environment(dict(data))
+        remember_secrets(filled)
+        config = TrainingConfig.model_validate(filled)
     except pydantic.ValidationError as error:
         raise config_error(error, TrainingConfig, where) from error
     for name in ("output_dir", "seed"):
