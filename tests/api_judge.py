@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.models.reward import api_faults
+from src.models import api_faults
 from src.models.reward.dialogue import LabelledImage, Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from tests.chat_server import Answer, ChatServer, chat_server, failure

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from src.models.reward.api_faults import FIRST_WAIT, LONGEST_WAIT, pause, retry_after
+from src.models.api_faults import FIRST_WAIT, LONGEST_WAIT, pause, retry_after
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 

@@ -93,10 +93,11 @@ def test_the_picture_of_the_answer_is_the_edit(editor: Callable[..., OpenAIImage
         assert absent not in body
 
 
+@pytest.mark.parametrize("status", [400, 403])
 def test_a_moderation_refusal_fails_one_edit_and_keeps_its_message(
-    editor: Callable[..., OpenAIImageEditModel], server: Server
+    editor: Callable[..., OpenAIImageEditModel], server: Server, status: int
 ) -> None:
-    server.answers = [(400, failure("Your request was rejected by the safety system", "moderation_blocked"))]
+    server.answers = [(status, failure("Your request was rejected by the safety system", "moderation_blocked"))]
     with pytest.raises(ModelError, match="rejected by the safety system") as caught:
         editor().edit_image(SOURCE, "x")
     assert not isinstance(caught.value, ModelUnusable)
@@ -123,7 +124,7 @@ def test_retries_are_bounded(editor: Callable[..., OpenAIImageEditModel], server
         (401, failure(f"Incorrect API key provided: {KEY}"), "OPENAI_API_KEY"),
         (403, failure("not for you"), "OPENAI_API_KEY"),
         (404, failure("The model gpt-image-1 does not exist"), "has no model 'gpt-image-1'"),
-        (429, failure("You exceeded your current quota", "insufficient_quota"), "quota"),
+        (429, failure("You exceeded your current quota", "insufficient_quota"), "no credit left: .*quota"),
     ],
 )
 def test_what_no_sample_can_survive_stops_the_run_without_repeating_the_key(

@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from src.errors import ConfigError, ModelError, ModelUnusable
-from src.models.reward import api_faults, image_encoder
+from src.models import api_faults
+from src.models.reward import image_encoder
 from src.models.reward.dialogue import LabelledImage, Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from src.registry import check_params
@@ -149,7 +150,9 @@ def test_a_server_that_goes_and_comes_back_costs_no_question(judge: Make, monkey
     [
         (failure(401, f"Incorrect API key provided: {KEY}"), "OPENAI_API_KEY"),
         (failure(403, "not for you"), "OPENAI_API_KEY"),
-        (failure(429, "no money", "insufficient_quota"), "OPENAI_API_KEY.*no money"),
+        (failure(429, "no money", "insufficient_quota"), "OPENAI_API_KEY.* has no credit left: .*no money"),
+        (failure(403, "no money", "billing_not_active"), "has no credit left"),
+        (failure(402, "no money"), "has no credit left"),
         (failure(404, "The model `judge` does not exist"), "no model 'judge'"),
     ],
 )
@@ -171,7 +174,29 @@ def test_what_no_question_can_survive_stops_at_once_without_repeating_the_key(
     [
         Answer(completion(None, refusal="I cannot help with that")),
         Answer(completion("I cannot help with that", finish="content_filter")),
-        failure(400, "I cannot help with that", "content_filter"),
+        *(failure(status, "I cannot help with that", "content_filter") for status in (400, 403, 429, 500)),
+        failure(403, "I cannot help with that", "moderation_blocked"),
+        Answer({"error": {"message": "I cannot help with that", "type": "content_policy_violation"}}, 403),
+        Answer(
+            {
+                "error": {
+                    "message": "I cannot help with that",
+                    "code": "BadRequest",
+                    "innererror": {"code": "ResponsibleAIPolicyViolation"},
+                }
+            },
+            400,
+        ),
+        Answer(
+            {
+                "error": {
+                    "message": "I cannot help with that",
+                    "code": 403,
+                    "metadata": {"reasons": ["violence"], "flagged_input": "…"},
+                }
+            },
+            403,
+        ),
     ],
 )
 def test_a_refusal_is_neither_text_nor_error_and_is_not_tried_again(

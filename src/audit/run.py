@@ -30,6 +30,7 @@ from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
 from src.pipeline.results import RunInfo, SampleResult
 from src.pipeline.tally import Tally
+from src.reasons import reason_of
 from src.reporting.report import build_report
 from src.rewards.base import EditedSample
 from src.rewards.verdict import Status, Verdict, failed
@@ -209,7 +210,7 @@ class _Asking:
             raise
         except Exception as error:  # a scorer may fail in any way; its probes are counted, the audit goes on
             logger.exception("the scorer failed on %s", ", ".join(job.edit.sample.sample_id for job in jobs))
-            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(jobs)
+            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(jobs)
 
 
 @dataclass(frozen=True)

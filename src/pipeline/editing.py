@@ -13,6 +13,7 @@ from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.record import SampleKeys
+from src.reasons import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _edit_one(editor: BaseDiffusionModel, job: Job) -> Image.Image | EditFailure
         raise
     except Exception as error:  # an editor may fail in any way; the sample is counted, the run goes on
         logger.warning("editing %s failed: %r", job.sample.sample_id, error)
-        return EditFailure(f"{type(error).__name__}: {error}")
+        return EditFailure(reason_of(error))
 
 
 def _private_copy(job: Job) -> Image.Image:

@@ -28,6 +28,7 @@ from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
 from src.pipeline.record import DONE, Record, set_aside
 from src.pipeline.tally import Tally
+from src.reasons import reason_of
 from src.registry import build
 from src.reporting.report import build_report
 from src.reporting.write import ReportPaths, write_reports
@@ -231,7 +232,7 @@ class Evaluation:
             raise
         except Exception as error:  # a scorer may fail in any way; its samples are counted, the run goes on
             logger.exception("the scorer failed on %s", ", ".join(job.sample.sample_id for job in jobs))
-            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(jobs)
+            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(jobs)
 
     def _edited_sample(self, job: Job) -> EditedSample:
         """The pixels that the judge sees; those of a resumed sample are read here."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from src.errors import ModelUnusable
 from src.grammar.parsing import UnparsableReply, parse_score
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
+from src.reasons import reason_of, without_addresses
 from src.rewards.verdict import Status
 
 logger = logging.getLogger(__name__)
@@ -113,14 +114,14 @@ def _replies(judge: VisionLanguageJudge, questions: list[Question], attempt: int
     except Exception as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
         logger.warning("%d questions to %s failed: %r", len(questions), type(judge).__name__, error)
         if len(questions) == 1:
-            return [Reply(error=f"{type(error).__name__}: {error}")]
+            return [Reply(error=reason_of(error))]
         return [reply for question in questions for reply in _replies(judge, [question], attempt)]
     return replies
 
 
 def _read(reply: Reply, enquiry: Enquiry) -> _Reading:
     if reply.error is not None:
-        return _Reading(Status.JUDGE_FAILED, reason=reply.error)
+        return _Reading(Status.JUDGE_FAILED, reason=without_addresses(reply.error))
     if reply.refusal is not None:
         return _Reading(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
     if reply.finish_reason == "length":

@@ -19,6 +19,7 @@ from src.grammar.parsing import GRAMMAR
 from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
+from src.reasons import reason_of, without_addresses
 from src.rewards.asking import ask_repeatedly, score_enquiry
 from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.prompts import load_prompt
@@ -187,7 +188,7 @@ class CategoryScorer(Scorer):
         except Exception as error:  # a judge may fail in any way; the sample is counted, the run goes on
             logger.warning("a judgement failed: %r", error)
             seconds = time.perf_counter() - started
-            return replace(failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}"), seconds=seconds)
+            return replace(failed(Status.JUDGE_FAILED, reason_of(error)), seconds=seconds)
         return _verdict(judgement, time.perf_counter() - started)
 
     def _request(self, edit: EditedSample) -> JudgeRequest:
@@ -231,7 +232,7 @@ def _verdict(judgement: Judgement, seconds: float) -> Verdict:
     low, high = SCORE_RANGE
     is_number = isinstance(score, numbers.Real) and not isinstance(score, bool)
     if not is_number or not low <= score <= high:  # NaN fails the comparison
-        reason = f"the judge returned {score!r}, which is not a number from {low:g} to {high:g}"
+        reason = f"the judge returned {without_addresses(repr(score))}, which is not a number from {low:g} to {high:g}"
         return replace(failed(Status.JUDGE_FAILED, reason), replies=judgement.replies, seconds=seconds)
     return Verdict(
         status=Status.SCORED,

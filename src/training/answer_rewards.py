@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from src.config import ModelConfig
 from src.errors import ConfigError
 from src.pipeline.keys import digest
+from src.reasons import reason_of
 from src.registry import check_params, load_class
 from src.rewards.base import Completion, CompletionScorer
 from src.rewards.verdict import Status, Verdict, failed
@@ -57,7 +58,7 @@ def score_texts(scorer: CompletionScorer, completions: list[Completion]) -> list
     try:
         return scorer.score_completions(completions)
     except Exception as error:  # a plug-in may fail in any way
-        return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(completions)
+        return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(completions)
 
 
 class AnswerRewards(RewardFunction):

@@ -25,6 +25,7 @@ from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import SampleKeys
+from src.reasons import reason_of
 from src.registry import build
 from src.rewards.base import EditedSample
 from src.rewards.verdict import Status, Verdict, failed
@@ -286,7 +287,7 @@ class _Pass:
         except EditLoopError:
             raise
         except Exception as error:  # a scorer may fail in any way; the completions are masked, training goes on
-            return [failed(Status.JUDGE_FAILED, f"{type(error).__name__}: {error}")] * len(edits)
+            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(edits)
 
     def _edited_sample(self, piece: _Piece, order: Order) -> EditedSample:
         edited = piece.job.edited or Image.open(self._record.edit_path(piece.job.keys.edit_key)).convert("RGB")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from src.errors import ModelError
+from src.models.api_faults import retry_after
 from src.models.diffusion.edit_protocol import Problem
-from src.models.reward.api_faults import retry_after
 
 if TYPE_CHECKING:
     import httpx2

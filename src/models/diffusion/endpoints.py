@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from src.errors import ModelUnusable
-from src.models.reward.api_faults import pause
+from src.models.api_faults import pause
 
 logger = logging.getLogger(__name__)
 

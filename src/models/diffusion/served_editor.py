@@ -10,6 +10,7 @@ import pydantic
 
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.edit_protocol import HEALTH_PATH, Health
+from src.reasons import reason_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -57,7 +58,7 @@ def _health(client: httpx2.Client, url: str) -> Health:
     try:
         answer = client.get(url + HEALTH_PATH)
     except httpx2.HTTPError as error:
-        raise _Silent(f"{type(error).__name__}: {error}") from error
+        raise _Silent(reason_of(error)) from error
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:

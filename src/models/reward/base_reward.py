@@ -42,8 +42,8 @@ class BaseRewardModel(BaseModel):
     """A judge of edits. Scores lie in 0–10; a judge that cannot score raises, it never invents a number.
 
     A plug-in implements `score`; a judge that can say more (dimensions, raw replies, usage) overrides `judge`, and one
-    that judges several edits at once `judge_batch`. `reference_image` is passed to `score` exactly when the method
-    names it in its signature.
+    that judges several edits at once `judge_batch`. `reference_image` is passed to `score`, and `reference_images` to
+    `batch_score`, exactly when the method names it in its signature.
     """
 
     needs_prompts: ClassVar[bool] = True
@@ -76,17 +76,18 @@ class BaseRewardModel(BaseModel):
         system_prompts: list[str],
         user_prompts: list[str],
         original_images: list[Image.Image] | None = None,
+        reference_images: list[Image.Image | None] | None = None,
         **kwargs: Any,
     ) -> list[float]:
-        """Scores several edits; by default one after the other."""
+        """Scores several edits; by default one after the other. A sample without a reference has None in its place."""
         columns = (edited_images, original_descriptions, edit_instructions, system_prompts, user_prompts)
         if len({len(column) for column in columns}) != 1:
             raise ValueError(f"columns of unequal length: {[len(column) for column in columns]}")
         originals: list[Image.Image | None] = list(original_images) if original_images else [None] * len(edited_images)
-        rows = zip(*columns, strict=True)
-        return [
-            self.score(*row, original_image=original, **kwargs) for row, original in zip(rows, originals, strict=True)
-        ]
+        references = reference_images or [None] * len(edited_images)
+        offered = [named_arguments(self.score, reference_image=reference) for reference in references]
+        rows = zip(zip(*columns, strict=True), originals, offered, strict=True)
+        return [self.score(*row, original_image=original, **kwargs | reference) for row, original, reference in rows]
 
     def judge(self, request: JudgeRequest) -> Judgement:
         """Judges one edit; by default through `score`."""
@@ -102,8 +103,15 @@ class BaseRewardModel(BaseModel):
         return Judgement(score)
 
     def judge_batch(self, requests: list[JudgeRequest]) -> list[Judgement]:
-        """Judges several edits: through `batch_score` where a plug-in overrides it, else one after the other."""
-        if type(self).batch_score is BaseRewardModel.batch_score:
+        """Judges several edits: through `batch_score` where a plug-in overrides it, else one after the other.
+
+        A `batch_score` that names no `reference_images`, beside a `score` that names `reference_image`, is not used
+        where there are references: the verdict on an edit would depend on whether others were judged with it.
+        """
+        offered = {"reference_images": [request.reference_image for request in requests]}
+        references = named_arguments(self.batch_score, **offered)
+        would_miss = not references and named_arguments(self.score, reference_image=None) and any(*offered.values())
+        if type(self).batch_score is BaseRewardModel.batch_score or would_miss:
             return [self.judge(request) for request in requests]
         scores = self.batch_score(
             [request.edited_image for request in requests],
@@ -112,6 +120,7 @@ class BaseRewardModel(BaseModel):
             [request.system_prompt for request in requests],
             [request.user_prompt for request in requests],
             original_images=[request.original_image for request in requests],
+            **references,
         )
         if len(scores) != len(requests):
             raise ValueError(f"batch_score returned {len(scores)} scores for {len(requests)} edits")

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelUnusable
+from src.models.api_faults import LONGEST_RETRY_AFTER, Fault, Kind, fault_of, pause
 from src.models.reward.adaptive_limit import AdaptiveLimit, Gate
-from src.models.reward.api_faults import LONGEST_RETRY_AFTER, Fault, Kind, fault_of, pause
 from src.models.reward.chat_completion import Choice, Completion, Dialect, messages_of, read_completion
 from src.models.reward.dialogue import Question, Reply
 from src.models.reward.expected_score import expected_score
@@ -173,7 +173,7 @@ class ChatClient:
             ModelUnusable: nothing is worth another try.
         """
         reason = self._safe(fault)[:_LONGEST_REASON]
-        if fault.kind in (Kind.KEY, Kind.MODEL):
+        if fault.kind in (Kind.KEY, Kind.ACCOUNT, Kind.MODEL):
             self._unusable = self._why_unusable(fault.kind, reason)
             raise ModelUnusable(self._unusable)
         if fault.kind is Kind.REFUSED:
@@ -194,6 +194,8 @@ class ChatClient:
         server, variable = self._client.base_url, self._params.api_key_env
         if kind is Kind.KEY:
             return f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
+        if kind is Kind.ACCOUNT:
+            return f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
         return f"{server} has no model {self._params.model!r}: {reason}; correct reward_model.params.model or base_url"
 
     def _safe(self, fault: Fault) -> str:

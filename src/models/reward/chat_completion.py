@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pydantic
 
 from src.errors import ModelUnusable
-from src.models.reward.api_faults import Fault, Kind
+from src.models.api_faults import Fault, Kind
 from src.models.reward.dialogue import Question
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from src.models.diffusion.edit_faults import Busy, Fault, Useless, fault_of
 from src.models.diffusion.edit_protocol import EDIT_PATH, EditRequest
 from src.models.diffusion.endpoints import Endpoints
 from src.models.diffusion.served_editor import ask_health
+from src.reasons import reason_of
 
 _CONNECT_SECONDS = 10.0
 
@@ -124,7 +125,7 @@ class HttpEditor(BaseDiffusionModel):
         try:
             answer = self._client.post(url + EDIT_PATH, content=body, headers={"content-type": "application/json"})
         except httpx2.HTTPError as error:
-            raise Fault(f"{type(error).__name__}: {error}") from None
+            raise Fault(reason_of(error)) from None
         if answer.status_code != httpx2.codes.OK:
             raise fault_of(answer)
         try:

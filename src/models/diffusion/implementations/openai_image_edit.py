@@ -10,8 +10,11 @@ from PIL import Image
 
 from src.data.image import ImageError, LazyImage, encode_png
 from src.errors import ModelError, ModelUnusable
+from src.models.api_faults import Fault, Kind, fault_of
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.reasons import reason_of
+from src.redaction import REDACTED
 
 
 class OpenAIImageEditModel(BaseDiffusionModel):
@@ -86,24 +89,30 @@ class OpenAIImageEditModel(BaseDiffusionModel):
                 prompt=edit_instruction,
                 **{name: value for name, value in chosen.items() if value is not None},
             )
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ModelUnusable(
-                f"{self._client.base_url} refused the key in {self.params.api_key_env} (HTTP {error.status_code}); "
-                "set the right key in that environment variable"
-            ) from None  # the server's own text may repeat the key
-        except openai.NotFoundError as error:
-            raise ModelUnusable(
-                f"{self._client.base_url} has no model {self.params.model!r}: {self._safe(error)}"
-            ) from None
-        except openai.RateLimitError as error:
-            unusable = error.code == "insufficient_quota"
-            raise (ModelUnusable if unusable else ModelError)(self._safe(error)) from None
+        except openai.APIError as error:
+            raise self._failure(fault_of(error)) from None  # the server's own text may repeat the key
         except (openai.OpenAIError, ValueError) as error:
-            raise ModelError(f"{self.params.model} gave no edit: {self._safe(error)}") from None
+            raise ModelError(f"{self.params.model} gave no edit: {self._safe(reason_of(error))}") from None
         return self._picture(answer)
 
-    def _safe(self, error: Exception) -> str:
-        return f"{type(error).__name__}: {error}".replace(self._key, "***")
+    def _failure(self, fault: Fault) -> ModelError:
+        server, variable, reason = self._client.base_url, self.params.api_key_env, self._safe(str(fault))
+        if fault.kind is Kind.KEY:
+            return ModelUnusable(
+                f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
+            )
+        if fault.kind is Kind.ACCOUNT:
+            return ModelUnusable(
+                f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
+            )
+        if fault.kind is Kind.MODEL:
+            return ModelUnusable(f"{server} has no model {self.params.model!r}: {reason}")
+        if fault.kind is Kind.REFUSED:
+            return ModelError(f"{self.params.model} refused the edit: {reason}")
+        return ModelError(f"{self.params.model} gave no edit: {reason}")
+
+    def _safe(self, text: str) -> str:
+        return text.replace(self._key, REDACTED)
 
     def _picture(self, answer: Any) -> Image.Image:
         pictures = getattr(answer, "data", None)

@@ -20,6 +20,7 @@ from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
 from src.models.weights import is_local, pinned
+from src.reasons import reason_of
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
 
     def _explain(self, error: Exception, rows: int) -> str:
         if not _out_of_memory(error):
-            return f"{type(error).__name__}: {error}"
+            return reason_of(error)
         self._rows = max(1, min(self._rows, rows // 2))
         return f"out of memory on {self.device} with {rows} questions at once; change {MEMORY_SETTINGS} ({error})"
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from src.reasons import reason_of
+
 if TYPE_CHECKING:
     import openai
 
@@ -19,8 +21,10 @@ LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 600.0
 """Seconds: a server that asks for a longer pause is not waited for."""
 
-_QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
-_MODERATION = ("content_filter", "content_policy_violation", "moderation_blocked")
+_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"})
+_MODERATION = frozenset(
+    {"content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"}
+)
 _PASSING_STATUS = (408, 409, 425)
 
 
@@ -36,7 +40,9 @@ class Kind(Enum):
     QUESTION = auto()
     """This request can never succeed, others may."""
     KEY = auto()
-    """The key is wrong, may not do this, or has no money left."""
+    """The key is wrong, or may not do this."""
+    ACCOUNT = auto()
+    """The key is right, and its account has no credit left."""
     MODEL = auto()
     """There is no such model, or no such address."""
 
@@ -54,21 +60,38 @@ def fault_of(error: openai.APIError) -> Fault:
     """Classifies an error of the `openai` client: by HTTP status where there is one, else as a lost connection."""
     import openai
 
-    text = f"{type(error).__name__}: {error}"
+    text = reason_of(error)
     if not isinstance(error, openai.APIStatusError):
         return Fault(Kind.PASSING, text)
-    return Fault(_kind(error.status_code, error.code), text, retry_after(error.response.headers, time.time()))
+    return Fault(_kind(error.status_code, _codes(error)), text, retry_after(error.response.headers, time.time()))
 
 
-def _kind(status: int, code: str | None) -> Kind:
-    if status in (401, 402, 403) or code in _QUOTA:
+def _codes(error: openai.APIStatusError) -> frozenset[str]:
+    """What the server calls the error: `code` and `type`, also within Azure's `innererror`.
+
+    Gateways in front of several providers flag what they refuse in `metadata`, with `flagged_input` or `reasons`.
+    """
+    body = error.body if isinstance(error.body, dict) else {}
+    parts = [body, *(body[name] for name in ("innererror", "inner_error") if isinstance(body.get(name), dict))]
+    codes = {str(part[name]).lower() for part in parts for name in ("code", "type") if part.get(name)}
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict) and (metadata.get("flagged_input") or metadata.get("reasons")):
+        codes.add("content_filter")
+    return frozenset(codes)
+
+
+def _kind(status: int, codes: frozenset[str]) -> Kind:
+    """The codes say more than the status: servers refuse contents with 400, 403 and 429 alike."""
+    if codes & _MODERATION:
+        return Kind.REFUSED
+    if status == 402 or codes & _QUOTA:
+        return Kind.ACCOUNT
+    if status in (401, 403):
         return Kind.KEY
     if status == 404:
         return Kind.MODEL
     if status == 429:
         return Kind.RATE_LIMITED
-    if code in _MODERATION:
-        return Kind.REFUSED
     return Kind.PASSING if status >= 500 or status in _PASSING_STATUS else Kind.QUESTION
 
 
