@@ -35,6 +35,7 @@ from src.models.diffusion.implementations import rewrite_editor
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor
 from src.models.reward.dialogue import LabelledImage, Question
+from src.models.trained_policy import TrainedPolicy
 from src.rewards.prompts import load_prompt
 from src.training.config import TrainingConfig, load_training_config
 from src.training.held_out import rewriting_editor, trained
@@ -179,9 +180,9 @@ def after_is_the_trained_policy(folder: Path, kind: str, precision: str) -> list
     ]
 
 
-def _evaluated(params: dict[str, Any]) -> Any:
+def _evaluated(params: dict[str, Any]) -> TrainedPolicy:
     """The policy as the evaluation loads it."""
-    return rewrite_editor._load_policy(RewriteEditor.Params(**params))
+    return TrainedPolicy(rewrite_editor._policy_params(RewriteEditor.Params(**params)))
 
 
 def _question() -> Question:

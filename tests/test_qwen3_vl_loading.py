@@ -51,7 +51,7 @@ def test_among_several_processes_each_judge_stays_on_the_gpu_of_its_own(qwen3_fo
     with (
         mock.patch("torch.cuda.is_available", return_value=True),
         mock.patch("torch.cuda.device_count", return_value=8),
-        mock.patch("torch.cuda.current_device", return_value=5),
+        mock.patch.dict("os.environ", {"LOCAL_RANK": "5"}),
         mock.patch("torch.distributed.is_initialized", return_value=True),
         mock.patch("torch.distributed.get_world_size", return_value=8),
         mock.patch("torch.nn.Module.to", lambda module, device: module),
@@ -74,6 +74,7 @@ def test_a_model_spread_over_gpus_is_never_moved(qwen3_folder: Path) -> None:
 
     with (
         mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch("torch.cuda.device_count", return_value=4),
         mock.patch("torch.cuda.mem_get_info", return_value=(80, 90)),
         mock.patch.object(AutoModelForImageTextToText, "from_pretrained", dispatched),
     ):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pydantic
 
+from src.models.device import named_devices, resolved_device
 from src.redaction import fingerprints
 
 
@@ -79,6 +80,14 @@ class BaseModel(ABC):
         identity = {"class": f"{cls.__module__}.{cls.__qualname__}", "version": cls.VERSION, "params": kept}
         revision = cls.weights_revision(params)
         return identity | ({"weights": revision} if revision else {})
+
+    @classmethod
+    def devices(cls, params: dict[str, Any]) -> list[str]:
+        """Where a run's models with these params would compute, such as `cuda:0`; empty where that is elsewhere."""
+        checked = cls.Params(**params).model_dump() if cls.Params else params
+        device = checked.get("device")
+        chosen = named_devices(checked.get("device_ids") or ()) or ([] if device is None else [str(device)])
+        return [resolved_device(name) for name in chosen]
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from src.errors import ConfigError
 from src.models.base import BaseModel, ModelParams
+from src.models.device import resolved_dtype
 from src.models.weights import resolve_revision
 
 
@@ -24,6 +26,24 @@ class CheckpointModel(BaseModel):
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseModel.NOT_IN_IDENTITY | {"revision"}
     """The revision is there as the commit that it stands for."""
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """With the number type that `auto` stands for on the devices that would be used.
+
+        Raises:
+            ConfigError: it stands for one type on some of them and for another on the others.
+        """
+        found = super().identity(params)
+        own = found["params"]
+        types = {resolved_dtype(own["dtype"], device) for device in cls.devices(params)}
+        if len(types) > 1:
+            raise ConfigError(
+                f"dtype: auto is {' on some and '.join(sorted(types))} on others of {', '.join(cls.devices(params))}: "
+                "a result would depend on which of them was free; set dtype"
+            )
+        own["dtype"] = types.pop()
+        return found
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

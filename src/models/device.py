@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from src.errors import ModelError
@@ -10,19 +12,50 @@ if TYPE_CHECKING:
     import torch
 
 
-def pick_device(device: str) -> str:
-    """The device that `auto` stands for, or the given one.
+def resolved_device(device: str) -> str:
+    """The device that a setting stands for on this machine, GPUs with their number; torch is asked only when needed.
 
-    Raises:
-        ModelError: CUDA is asked for where torch sees none.
+    Args:
+        device: `auto` is this process's GPU, else mps, else cpu; `cuda` is this process's GPU.
     """
+    if device not in ("auto", "cuda"):
+        return device
     import torch
 
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"device {device!r} is asked for, but torch {torch.__version__} sees no GPU; set device: auto")
-    return device
+    if device == "cuda" or torch.cuda.is_available():
+        return f"cuda:{_own_gpu()}"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def named_devices(ids: Iterable[int | str]) -> list[str]:
+    """The devices of `device_ids`: GPUs by number, others by name."""
+    return [f"cuda:{name}" if isinstance(name, int) else name for name in ids]
+
+
+def pick_device(device: str) -> str:
+    """As `resolved_device`, for a model that is about to be loaded.
+
+    Raises:
+        ModelError: a GPU is asked for that torch does not see.
+    """
+    found = resolved_device(device)
+    if found.startswith("cuda"):
+        import torch
+
+        seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(found.partition(":")[2]) >= seen:
+            sees = f"{seen} GPUs, from cuda:0" if seen else "no GPU"
+            raise ModelError(
+                f"device {device!r} is asked for, but torch {torch.__version__} sees {sees}; set device: auto"
+            )
+    return found
+
+
+def _own_gpu() -> int:
+    """The launcher of a distributed run numbers its processes on this machine; each has a GPU of its own."""
+    import torch
+
+    return int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
 
 
 def own_gpus() -> list[int]:
@@ -31,14 +64,19 @@ def own_gpus() -> list[int]:
     import torch.distributed
 
     is_one_of_several = torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
-    return [torch.cuda.current_device()] if is_one_of_several else list(range(torch.cuda.device_count()))
+    return [_own_gpu()] if is_one_of_several else list(range(torch.cuda.device_count()))
+
+
+def resolved_dtype(dtype: str, device: str) -> str:
+    """The name of the number type that `dtype` stands for: `auto` is float32 on the CPU, else bfloat16."""
+    if dtype != "auto":
+        return dtype
+    return "float32" if resolved_device(device) == "cpu" else "bfloat16"
 
 
 def pick_dtype(dtype: str, device: str) -> torch.dtype:
-    """The torch type that `dtype` names; `auto` is bfloat16 on an accelerator, float32 on the CPU."""
+    """The torch type of `resolved_dtype`."""
     import torch
 
-    if dtype == "auto":
-        return torch.float32 if device == "cpu" else torch.bfloat16
-    found: torch.dtype = getattr(torch, dtype)
+    found: torch.dtype = getattr(torch, resolved_dtype(dtype, device))
     return found

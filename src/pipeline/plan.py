@@ -10,7 +10,6 @@ import src
 from src.config import Config
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
@@ -105,8 +104,10 @@ class RunPlan:
         schedule = self.config.evaluation.schedule
         if schedule != "auto":
             return schedule == "two_stage"
-        editor = {gpu for params in self.editor_replicas() for gpu in _gpus(self.editor_class, params)}
-        return self.judge is not None and bool(editor & _gpus(self.judge.judge_class, self.judge.params))
+        if self.judge is None:
+            return False
+        editors = set(self.editor_class.devices(self.config.diffusion_model.params))
+        return bool((editors & set(self.judge.devices())) - {"cpu"})
 
 
 def _installed(name: str) -> bool:
@@ -115,19 +116,3 @@ def _installed(name: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
-
-
-def _gpus(model_class: type[BaseModel], params: dict[str, Any]) -> set[str]:
-    """The CUDA devices that a model with these params will use; torch is asked only about models that have a device."""
-    fields = model_class.Params.model_fields if model_class.Params else {}
-    default = fields["device"].default if "device" in fields else None
-    device = str(params.get("device", default))
-    if device not in ("auto", "cuda") and not device.startswith("cuda:"):
-        return set()
-    import torch
-
-    if not torch.cuda.is_available():
-        return set()
-    if device == "auto":
-        return {f"cuda:{index}" for index in range(torch.cuda.device_count())}
-    return {"cuda:0" if device == "cuda" else device}

@@ -37,6 +37,10 @@ class JudgeHandle:
         """
         return self.judge_class.identity(self.params)
 
+    def devices(self) -> list[str]:
+        """Where the judge would compute; empty for one that runs elsewhere."""
+        return self.judge_class.devices(self.params)
+
     def load(self) -> BaseRewardModel:
         """The judge itself; built by the first call.
 

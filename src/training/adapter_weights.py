@@ -1,4 +1,4 @@
-"""Loading an adapter completely, and merging it layer by layer while measuring what changes."""
+"""Merging an adapter layer by layer while measuring what changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftModel
     from transformers import PreTrainedModel
-
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -31,38 +28,6 @@ class WeightChanges:
     rounding: float
     """Norm of the rounding error of the concerned tensors ÷ norm of their change: above about 0.5, much of what was
     learned drowns in rounding."""
-
-
-def with_adapter(base: PreTrainedModel, adapter: Path) -> PeftModel:
-    """The base model with the adapter in place, not merged.
-
-    Loading by name is lenient in peft: weights that fit nowhere are left out with a warning, as happens when
-    transformers renames its modules. Here they are an error.
-
-    Raises:
-        ModelError: the adapter does not fit the base model; the text names weights without a place.
-    """
-    from peft import PeftConfig, get_peft_model, load_peft_weights, set_peft_model_state_dict
-
-    try:
-        config = PeftConfig.from_pretrained(str(adapter))
-        if config.is_prompt_learning:
-            raise ModelError(f"{adapter} holds a learned prompt, which cannot be merged into weights")
-        config.inference_mode = True
-        model = get_peft_model(base, config)
-        weights = load_peft_weights(str(adapter), device="cpu")
-        loaded = set_peft_model_state_dict(model, weights)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:  # the last two: other shapes, other names
-        raise ModelError(f"the adapter {adapter} does not fit the base model: {error}") from error
-    own = [name for name in loaded.missing_keys if config.peft_type.value.lower() in name or "modules_to_save" in name]
-    strays = [*loaded.unexpected_keys, *own]
-    if strays:
-        raise ModelError(
-            f"the adapter {adapter} does not fit the base model: {len(strays)} weights have no counterpart "
-            f"({', '.join(strays[:_NAMED])} …); is this the model that it was trained on?"
-        )
-    model.eval()
-    return model
 
 
 def merge(model: PeftModel, stored_as: torch.dtype) -> tuple[PreTrainedModel, WeightChanges]:

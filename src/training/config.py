@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic
 
@@ -47,7 +47,8 @@ class PolicySettings(_Section):
     """Hub id or local folder."""
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """`auto` is bfloat16 on an accelerator and float32 on the CPU."""
+    """Of the weights that an adapter leaves as they are: `auto` is bfloat16 on an accelerator and float32 on the CPU.
+    Weights that are trained are in float32."""
     attn_implementation: str | None = None
     """As in `from_pretrained`; None lets transformers choose."""
     lora: LoraSettings | None = None
@@ -56,6 +57,16 @@ class PolicySettings(_Section):
     trust_remote_code: bool = False
     image_max_side: int | None = pydantic.Field(None, ge=28)
     """Larger pictures are scaled down before the policy sees them; the editor and the judge get them as they are."""
+
+    @pydantic.model_validator(mode="after")
+    def _trains_in_float32(self) -> Self:
+        if self.lora is None and self.dtype in ("bfloat16", "float16"):
+            raise ValueError(
+                f"dtype: {self.dtype} would round away most updates of a full training (at a learning rate of 2e-6, "
+                "96 % of the weights never change): leave it out, and the weights are in float32 and computed in "
+                "bfloat16, or train an adapter (policy.lora)"
+            )
+        return self
 
 
 class DataFile(_Section):

@@ -11,6 +11,7 @@ import pydantic
 
 from src.errors import ConfigError, did_you_mean
 from src.training.config import TrainingSettings
+from src.training.precision import mixed_precision
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -30,7 +31,6 @@ _OWN_DEFAULTS: dict[str, Any] = {
 
 _CPU_DEFAULTS: dict[str, Any] = {
     "use_cpu": True,  # without it each of several processes would take itself for the only one
-    "bf16": False,  # slower than single precision there, and what TRL would choose
     "dataloader_pin_memory": False,
 }
 
@@ -51,7 +51,14 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
     given = {name: _checked(name, value, known, hints) for name, value in settings.grpo.items()}
     has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
     own = _OWN_DEFAULTS | ({} if has_accelerator else _CPU_DEFAULTS)
+    mixed = mixed_precision(given)
+    if mixed != "no" and given.get("use_transformers_continuous_batching"):
+        raise ConfigError(
+            f"training.grpo.use_transformers_continuous_batching: with {mixed} the trainer would put the trained "
+            "weights themselves into half precision, and lose most updates; leave it out, or use vLLM"
+        )
     fixed = {"output_dir": str(settings.output_dir / CHECKPOINTS), "seed": settings.seed}
+    fixed |= {"bf16": mixed == "bf16" or bool(given.get("bf16")), "fp16": mixed == "fp16"}
     try:
         arguments = GRPOConfig(**(own | given | fixed))
     except (ValueError, TypeError, ImportError) as error:

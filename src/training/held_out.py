@@ -18,6 +18,7 @@ from src.pipeline.plan import RunPlan
 from src.training.config import TrainingConfig
 from src.training.data_check import check_samples
 from src.training.gain import Gain, Scored, paired_gain
+from src.training.precision import policy_precision
 from src.training.tasks.base import Example
 
 logger = logging.getLogger(__name__)
@@ -63,11 +64,12 @@ def _inside(image: LazyImage, folder: Path) -> str:
 def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int) -> ModelConfig:
     """The policy as it was before training, in front of the editor at full fidelity."""
     assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
-    inner = config.diffusion_model
+    inner, precision = config.diffusion_model, policy_precision(config)
     params = {
         "policy": config.policy.model,
         "revision": config.policy.revision,
-        "dtype": config.policy.dtype,
+        "dtype": precision.weights,
+        "autocast": precision.autocast,
         "trust_remote_code": config.policy.trust_remote_code,
         "image_max_side": config.policy.image_max_side,
         "prompt": prompt,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from src.data.image import content_hash
 from src.data.questions import Question
 from src.models.reward.dialogue import LabelledImage
 from src.models.reward.dialogue import Question as Prompt
-from src.models.trained_policy import trained_policy
-from src.models.weights import resolve_revision
+from src.models.trained_policy import TrainedPolicy
 from src.pipeline.keys import digest
 from src.rewards.base import Completion, CompletionScorer
 from src.training.answer_rewards import score_texts
 from src.training.config import TrainingConfig
 from src.training.gain import Gain, Scored, paired_gain
+from src.training.precision import policy_precision
 from src.training.tasks.base import Example
 
 logger = logging.getLogger(__name__)
@@ -55,43 +54,32 @@ def compare_answers(
     return [paired_gain(type(scorer).__name__, **runs) for scorer, runs in zip(scorers, scores, strict=True)]
 
 
-@dataclass(frozen=True)
-class _Policy:
-    """What `trained_policy` takes."""
-
-    params: dict[str, Any]
-    adapter: str | None = None
-
-    def keys(self, examples: Sequence[Example[Question]]) -> dict[str, str]:
-        """By example id, what changes with all that an answer depends on."""
-        settings = {
-            **self.params,
-            "model_name": resolve_revision(self.params["model_name"], self.params["revision"]),
-            "adapter": resolve_revision(self.adapter) if self.adapter is not None else None,
-            "batch_size": None,  # changes no answer
-        }
-        return {one.example_id: digest([settings, one.system, one.user, _hashes(one)]) for one in examples}
+def _keys(policy: dict[str, Any], examples: Sequence[Example[Question]]) -> dict[str, str]:
+    """By example id, what changes with all that an answer depends on."""
+    identity = TrainedPolicy.identity(policy)
+    return {one.example_id: digest([identity, one.system, one.user, _hashes(one)]) for one in examples}
 
 
-def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, _Policy]:
-    own, trained = config.policy, str(config.training.policy_folder)
-    params = {
+def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, dict[str, Any]]:
+    """Params of `TrainedPolicy` for both."""
+    own, trained, precision = config.policy, str(config.training.policy_folder), policy_precision(config)
+    before = {
         "model_name": own.model,
         "revision": own.revision,
         "trust_remote_code": own.trust_remote_code,
-        "dtype": own.dtype,
+        "dtype": precision.weights,
+        "autocast": precision.autocast,
         "image_max_side": own.image_max_side,
         "max_new_tokens": max_new_tokens,
         "batch_size": config.evaluation.batch_size,
     }
-    if own.lora is not None:
-        return {"before": _Policy(params), "after": _Policy(params, trained)}
-    return {"before": _Policy(params), "after": _Policy(params | {"model_name": trained, "revision": None})}
+    changed = {"adapter": trained} if own.lora is not None else {"model_name": trained, "revision": None}
+    return {"before": before, "after": before | changed}
 
 
-def _answers(policy: _Policy, examples: Sequence[Example[Question]], path: Path) -> Answers:
+def _answers(policy: dict[str, Any], examples: Sequence[Example[Question]], path: Path) -> Answers:
     """From the file, or from the policy, whose answers go there."""
-    keys = policy.keys(examples)
+    keys = _keys(policy, examples)
     known = dict(_stored(path))
     missing = [one for one in examples if keys[one.example_id] not in known]
     if missing:
@@ -104,10 +92,10 @@ def _answers(policy: _Policy, examples: Sequence[Example[Question]], path: Path)
     return {name: known.get(key) for name, key in keys.items()}
 
 
-def _ask(policy: _Policy, examples: Sequence[Example[Question]]) -> Iterator[tuple[Example[Question], str]]:
+def _ask(policy: dict[str, Any], examples: Sequence[Example[Question]]) -> Iterator[tuple[Example[Question], str]]:
     """The answers as they come; a question that fails has none."""
-    logger.info("asking %s %d held-out questions", policy.adapter or policy.params["model_name"], len(examples))
-    model = trained_policy(policy.params, policy.adapter)
+    logger.info("asking %s %d held-out questions", policy.get("adapter") or policy["model_name"], len(examples))
+    model = TrainedPolicy(policy)
     model.load_to_gpu()
     size = model.batch_size
     for start in range(0, len(examples), size):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from src.errors import ModelError, OutputError
+from src.models.adapter import with_adapter
 from src.models.device import pick_device
 from src.models.weights import is_local, pinned
-from src.training.adapter_weights import WeightChanges, merge, with_adapter
+from src.training.adapter_weights import WeightChanges, merge
 from src.training.greedy_answers import Agreement, agreement, greedy_answers
 
 if TYPE_CHECKING:

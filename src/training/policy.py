@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError
-from src.models.device import pick_device, pick_dtype
 from src.models.weights import is_local, pinned
-from src.training.config import LoraSettings, PolicySettings
+from src.training.config import LoraSettings, TrainingConfig
+from src.training.precision import policy_precision
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -24,7 +24,7 @@ VISION_TOWERS = ("visual", "vision_tower", "vision_model")
 _VISION_WORDS = re.compile("image|video|vision", re.IGNORECASE)
 
 
-def load_policy(settings: PolicySettings, checkpoint: Path | None = None) -> tuple[PreTrainedModel, ProcessorMixin]:
+def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple[PreTrainedModel, ProcessorMixin]:
     """The model, its vision tower frozen where that is asked for, and its processor.
 
     A resumed run without an adapter needs the weights of its checkpoint from here: the trainer itself (transformers
@@ -32,18 +32,20 @@ def load_policy(settings: PolicySettings, checkpoint: Path | None = None) -> tup
     `save_pretrained` gave them, warns, and goes on with the weights that it was given.
 
     Args:
-        settings: Section `policy`.
+        config: Of the run: its section `policy`, in its precision.
         checkpoint: Folder with a whole model to take the weights from.
 
     Raises:
         ModelError: the weights are missing or not those of a vision-language model, or there is no vision tower to
             freeze.
     """
+    import torch
     import transformers
 
+    settings = config.policy
     transformers.utils.logging.disable_progress_bar()  # it would be drawn across the run's own display
     arguments = {**pinned(settings.model, settings.revision), "trust_remote_code": settings.trust_remote_code}
-    dtype = pick_dtype(settings.dtype, pick_device("auto"))
+    dtype = getattr(torch, policy_precision(config).weights)
     attention = {"attn_implementation": settings.attn_implementation} if settings.attn_implementation else {}
     try:
         processor = transformers.AutoProcessor.from_pretrained(

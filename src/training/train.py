@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError, OutputError
+from src.models.adapter import keep_trained_in_float32, load_adapter_weights
 from src.pipeline.output import exclusive
 from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
 from src.training.config import POLICY, TrainingConfig
@@ -23,6 +24,7 @@ from src.training.gain import Gain
 from src.training.grpo_settings import CHECKPOINTS, prompts_drawn
 from src.training.policy import load_policy, lora_config, unsayable
 from src.training.policy_check import check_policy
+from src.training.precision import policy_precision
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction
@@ -113,7 +115,7 @@ def _train(
         own = [rewards.setting.clock.callback(), start.callback()]
         checkpoint = latest_checkpoint(Path(arguments.output_dir)) if resume else None
         examples = rewards.prepare(split.train)
-        trainer = _trainer(config, arguments, rewards, examples, [*own, *callbacks], whole_model(checkpoint))
+        trainer = _trainer(config, arguments, rewards, examples, [*own, *callbacks], checkpoint)
         try:
             _run(trainer, start, checkpoint)
         finally:
@@ -143,12 +145,12 @@ def _trainer(
     rewards: RewardFunction,
     examples: list[Example],
     callbacks: Sequence[TrainerCallback],
-    weights: Path | None,
+    checkpoint: Path | None,
 ) -> GRPOTrainer:
     from transformers import PrinterCallback
     from trl import GRPOTrainer
 
-    model, processor = load_policy(config.policy, weights)
+    model, processor = load_policy(config, whole_model(checkpoint))
     arguments.generation_kwargs = unsayable(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
@@ -165,6 +167,11 @@ def _trainer(
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
+    if config.policy.lora is not None:
+        if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
+            keep_trained_in_float32(trainer.model)
+        if checkpoint is not None:
+            load_adapter_weights(trainer.model, checkpoint)
     return trainer
 
 
@@ -191,7 +198,7 @@ def _place(config: TrainingConfig, processes: Processes, *, resume: bool) -> Ite
             _check_same_run(config, stored)
         elif moved := _set_aside(output_dir):
             logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
-        _write_json(stored, config.redacted())
+        _write_json(stored, _as_run(config))
         processes.wait()
         yield
 
@@ -200,8 +207,8 @@ def _check_same_run(config: TrainingConfig, stored: Path) -> None:
     """A checkpoint goes on exactly only with the same policy, task, data and seed."""
     if not stored.is_file():
         return
-    earlier, now = json.loads(stored.read_text(encoding="utf-8")), config.redacted()
-    fixed = [name for name in ("policy", "task", "data") if earlier.get(name) != now[name]]
+    earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
+    fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
     if earlier["training"]["seed"] != now["training"]["seed"]:
         fixed.append("training.seed")
     if fixed:
@@ -209,6 +216,11 @@ def _check_same_run(config: TrainingConfig, stored: Path) -> None:
             f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
             "set them back, or start anew in another training.output_dir"
         )
+
+
+def _as_run(config: TrainingConfig) -> dict[str, Any]:
+    """As it is stored with the run: with the number types that its settings come to on this machine."""
+    return config.redacted() | {"precision": asdict(policy_precision(config))}
 
 
 def _set_aside(output_dir: Path) -> Path | None:

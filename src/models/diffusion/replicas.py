@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from src.models.device import named_devices
+
 
 def replica_params(params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The params of each replica: one per entry of `device_ids` with `device` set, else a single one."""
     single = {name: value for name, value in params.items() if name != "device_ids"}
-    devices = [f"cuda:{name}" if isinstance(name, int) else name for name in params.get("device_ids") or ()]
-    return [single | {"device": device} for device in devices] or [single]
+    return [single | {"device": device} for device in named_devices(params.get("device_ids") or ())] or [single]

@@ -12,9 +12,7 @@ from PIL import Image
 from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.dialogue import LabelledImage, Question, Reply
-from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.models.trained_policy import trained_policy
-from src.models.weights import resolve_revision
+from src.models.trained_policy import TrainedPolicy
 from src.registry import build, check_params, load_class
 
 logger = logging.getLogger(__name__)
@@ -55,6 +53,8 @@ class RewriteEditor(BaseDiffusionModel):
         trust_remote_code: bool = False
         device: str = "auto"
         dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+        autocast: Literal["bfloat16", "float16"] | None = None
+        """Compute in this number type, whatever the weights have: as in the policy's training."""
         prompt: Literal["first_pass", "second_pass"] = "first_pass"
         """Of `prompts/rewrite`: the one that the policy was trained with."""
         language: Literal["en", "zh"] = "en"
@@ -82,10 +82,13 @@ class RewriteEditor(BaseDiffusionModel):
 
         checked = cls.Params(**params)
         editor_class = _editor_class(checked.editor)
+        policy = TrainedPolicy.identity(_policy_params(checked))
         prompt = load_prompt("rewrite", checked.prompt, checked.language)
-        return super().identity(params) | {
+        found = super().identity(params)
+        found["params"]["dtype"] = policy["params"]["dtype"]
+        return found | {
             "prompt": f"{prompt.version} {prompt.sha256}",
-            "editor": editor_class.identity(checked.editor.params),
+            "editor": editor_class.identity(_inner_params(checked.editor)),
         }
 
     @classmethod
@@ -95,13 +98,16 @@ class RewriteEditor(BaseDiffusionModel):
         _editor_class(inner).check_weights(inner.params)
 
     @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str:
-        """That of the policy and, joined by `+`, that of the adapter."""
+    def devices(cls, params: dict[str, Any]) -> list[str]:
+        """Those of the policy and of the editor."""
         checked = cls.Params(**params)
-        names = [resolve_revision(checked.policy, checked.revision)]
-        if checked.adapter is not None:
-            names.append(resolve_revision(checked.adapter))
-        return "+".join(names)
+        inner = _editor_class(checked.editor).devices(_inner_params(checked.editor))
+        return [*TrainedPolicy.devices(_policy_params(checked)), *inner]
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """That of the policy and, joined by `+`, that of the adapter."""
+        return TrainedPolicy.weights_revision(_policy_params(cls.Params(**params)))
 
     def _initialize(self) -> None:
         # Prompts and tags belong to the scorers, which stand above models; an editor that reasons needs them as well.
@@ -110,8 +116,8 @@ class RewriteEditor(BaseDiffusionModel):
         editor_class = _editor_class(self.params.editor)
         self.batch_size = self.params.batch_size
         self._prompt = load_prompt("rewrite", self.params.prompt, self.params.language)
-        self._policy = _load_policy(self.params)
-        self._editor = build(editor_class, self.params.editor.params)
+        self._policy = TrainedPolicy(_policy_params(self.params))
+        self._editor = build(editor_class, _inner_params(self.params.editor))
         self._written: dict[tuple[bytes, str], Reply] = {}
 
     def edit_image(
@@ -206,20 +212,27 @@ def _editor_class(inner: InnerEditor) -> type[BaseDiffusionModel]:
     return found
 
 
-def _load_policy(params: Any) -> Qwen3VLRewardModel:
-    settings = {
+def _inner_params(inner: InnerEditor) -> dict[str, Any]:
+    """There is one editor behind the policy, on its `device`."""
+    return {name: value for name, value in inner.params.items() if name != "device_ids"}
+
+
+def _policy_params(params: Any) -> dict[str, Any]:
+    """Of `TrainedPolicy`."""
+    return {
         "model_name": params.policy,
         "revision": params.revision,
+        "adapter": params.adapter,
         "trust_remote_code": params.trust_remote_code,
         "device": params.device,
         "dtype": params.dtype,
+        "autocast": params.autocast,
         "image_max_side": params.image_max_side,
         "max_new_tokens": params.max_new_tokens,
         "temperature": params.temperature,
         "seed": params.seed,
         "batch_size": params.batch_size,
     }
-    return trained_policy(settings, params.adapter)
 
 
 def _instruction(reply: Reply) -> str:

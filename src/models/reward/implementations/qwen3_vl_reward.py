@@ -15,7 +15,7 @@ from PIL import Image
 
 from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
-from src.models.device import own_gpus, pick_device, pick_dtype
+from src.models.device import own_gpus, pick_device, pick_dtype, resolved_device
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
@@ -99,6 +99,16 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         self._ends = frozenset(self._generation.eos_token_id)
         expected = self.params.score_mode == "expected"
         self._numbers = NumberTokens.of(self.processor.tokenizer) if expected else None
+
+    @classmethod
+    def devices(cls, params: dict[str, Any]) -> list[str]:
+        """All GPUs over which the model would be spread, or its single device."""
+        checked = cls.Params(**params)
+        device = resolved_device(checked.device)
+        if checked.device not in ("auto", "cuda") or not device.startswith("cuda"):
+            return [device]
+        every = own_gpus() if checked.device == "auto" else []
+        return [f"cuda:{index}" for index in checked.device_ids or every] or [device]
 
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
         """Answers in batches; a failure is a reply with `error`, which says what to change when memory ran out."""
@@ -270,13 +280,12 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         """The arguments that spread the model over several GPUs; none for a single device."""
         import torch
 
-        if self.device != "cuda":
+        devices = self.devices(self.config)
+        if len(devices) == 1:
+            self.device = devices[0]
             return {}
-        chosen = self.params.device_ids or (own_gpus() if self.params.device == "auto" else [0])
-        if len(chosen) == 1:
-            self.device = f"cuda:{chosen[0]}"
-            return {}
-        return {"device_map": "auto", "max_memory": {index: torch.cuda.mem_get_info(index)[0] for index in chosen}}
+        free = {int(name.partition(":")[2]): torch.cuda.mem_get_info(name)[0] for name in devices}
+        return {"device_map": "auto", "max_memory": free}
 
     def _check_processor(self) -> None:
         tokenizer = getattr(self.processor, "tokenizer", None)

@@ -1,0 +1,83 @@
+"""Adapters in front of the weights that they were trained on: loaded completely, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.errors import ModelError
+from src.models.weights import pinned
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+_NAMED = 3
+
+
+def with_adapter(base: PreTrainedModel, adapter: str | Path) -> PeftModel:
+    """The base model with the adapter in place, not merged, for inference.
+
+    What was trained is in float32 even where the base model is in half precision: merged or rounded, small changes
+    would be lost.
+
+    Args:
+        base: The model that the adapter was trained on.
+        adapter: Hub id or local folder.
+
+    Raises:
+        ModelError: the adapter does not fit the base model; the text names weights without a place.
+    """
+    from peft import PeftConfig, get_peft_model
+
+    try:
+        config = PeftConfig.from_pretrained(str(adapter), **pinned(str(adapter)))
+        if config.is_prompt_learning:
+            raise ModelError(f"{adapter} holds a learned prompt, not weights; name an adapter of the LoRA kind")
+        config.inference_mode = False  # so that the next lines can tell what was trained
+        model = get_peft_model(base, config)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"the adapter {adapter} does not fit the base model: {error}") from error
+    keep_trained_in_float32(model)
+    load_adapter_weights(model, adapter)
+    model.requires_grad_(False)
+    model.eval()
+    return model
+
+
+def keep_trained_in_float32(model: PreTrainedModel | PeftModel) -> None:
+    """Puts what is trained into float32: updates of a usual learning rate are lost when half precision rounds them."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def load_adapter_weights(model: PeftModel, adapter: str | Path) -> None:
+    """Loads the weights of an adapter into a model that has its layers.
+
+    Loading by name is lenient in peft and in the trainer: weights that fit nowhere are left out with a warning, as
+    happens when transformers renames its modules. Here they are an error.
+
+    Raises:
+        ModelError: weights are missing, left over or of another shape.
+    """
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    try:
+        weights = load_peft_weights(str(adapter), device="cpu", **pinned(str(adapter)))
+        loaded = set_peft_model_state_dict(model, weights)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:  # the last two: other shapes, other names
+        raise ModelError(f"the adapter {adapter} does not fit the base model: {error}") from error
+    kind = model.peft_config[model.active_adapter].peft_type.value.lower()
+    own = [name for name in loaded.missing_keys if kind in name or "modules_to_save" in name]
+    require_no_strays(adapter, [*loaded.unexpected_keys, *own])
+
+
+def require_no_strays(adapter: str | Path, strays: Iterable[str]) -> None:
+    """Raises `ModelError` when there are weights that only the adapter or only the model has."""
+    if found := sorted(strays):
+        raise ModelError(
+            f"the adapter {adapter} does not fit the base model: {len(found)} weights have no counterpart "
+            f"({', '.join(found[:_NAMED])} …); is this the model that it was trained on?"
+        )

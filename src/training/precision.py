@@ -1,0 +1,55 @@
+"""In which number types a policy is trained — and asked afterwards, so that "after" is the policy that was trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from src.models.device import resolved_device, resolved_dtype
+from src.training.config import TrainingConfig
+
+_TYPES = {"bf16": "bfloat16", "fp16": "float16"}
+_SWITCH = pydantic.TypeAdapter(bool | None)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Names of number types of torch."""
+
+    weights: str
+    """Of all weights but those of an adapter, which are in float32."""
+    autocast: str | None
+    """In which the forward pass computes, where it is not that of the weights."""
+
+
+def policy_precision(config: TrainingConfig) -> Precision:
+    """What `policy.dtype`, the trainer's switches and the launcher come to on this machine.
+
+    All weights that are trained are in float32: in bfloat16 an update smaller than 1/256 of a weight is lost, which at
+    usual learning rates is nearly every one. DeepSpeed keeps such a copy in its optimizer, and computes with weights in
+    half precision.
+    """
+    mixed = _TYPES.get(mixed_precision(config.training.grpo))
+    if mixed is not None and _by_deepspeed(config.training.grpo):
+        return Precision(mixed, None)
+    if config.policy.lora is None:
+        return Precision("float32", mixed)
+    return Precision(resolved_dtype(config.policy.dtype, "auto"), mixed)
+
+
+def mixed_precision(grpo: Mapping[str, Any]) -> str:
+    """`bf16`, `fp16` or `no`: as asked for, else bf16 on an accelerator, else as the launcher says."""
+    if _SWITCH.validate_python(grpo.get("fp16")):
+        return "fp16"
+    bf16 = _SWITCH.validate_python(grpo.get("bf16"))
+    if bf16 or (bf16 is None and resolved_device("auto") != "cpu"):
+        return "bf16"
+    return os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+
+
+def _by_deepspeed(grpo: Mapping[str, Any]) -> bool:
+    return bool(grpo.get("deepspeed")) or os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
