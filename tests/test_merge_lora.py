@@ -115,6 +115,26 @@ def test_half_precision_is_compared_as_it_is_stored(
     assert 0 < rough.weights.rounding < 0.1
 
 
+def test_a_merged_model_that_answers_otherwise_is_not_written(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from src.training import merge_lora as module
+
+    merge = module.merge
+
+    def damaging(model: Any, stored_as: torch.dtype) -> Any:
+        merged, changes = merge(model, stored_as)
+        merged.lm_head.weight.data = -merged.lm_head.weight.data
+        return merged, changes
+
+    monkeypatch.setattr(module, "merge", damaging)
+    with pytest.raises(ModelError, match="answers otherwise than base \\+ adapter"):
+        merge_lora(str(base), adapter, tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_adapter_of_another_model_is_refused(base: Path, adapter: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -297,6 +297,26 @@ def test_a_lora_for_another_model_is_an_error_and_never_ignored(qwen_folder: Pat
         editor(qwen_folder, lora=str(file))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("transformer.transformer_blocks.0", "transformer.blocks.0"),
+        ("transformer.transformer_blocks.0", "text_encoder.layers.0"),
+    ],
+)
+def test_a_lora_of_which_some_weights_fit_nowhere_is_an_error(
+    qwen_folder: Path, lora_folder: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(lora_folder / "fast.safetensors")
+    moved = {name.replace(old, new) if "to_q" in name else name: tensor for name, tensor in weights.items()}
+    assert set(moved) != set(weights)
+    save_file(moved, tmp_path / "moved.safetensors")
+    with pytest.raises(ModelError, match="have no counterpart"):
+        editor(qwen_folder, lora=str(tmp_path / "moved.safetensors"))
+
+
 def test_the_identity_follows_weights_lora_and_pixels_but_not_placement(
     qwen_folder: Path, plus_folder: Path, lora_folder: Path
 ) -> None:

@@ -19,8 +19,8 @@ _NAMED = 3
 def with_adapter(base: PreTrainedModel, adapter: str | Path) -> PeftModel:
     """The base model with the adapter in place, not merged, for inference.
 
-    What was trained is in float32 even where the base model is in half precision: merged or rounded, small changes
-    would be lost.
+    Its matrices are in float32 even where the base model is in half precision: merged into that, much of what was
+    learned would be rounded away.
 
     Args:
         base: The model that the adapter was trained on.
@@ -35,22 +35,13 @@ def with_adapter(base: PreTrainedModel, adapter: str | Path) -> PeftModel:
         config = PeftConfig.from_pretrained(str(adapter), **pinned(str(adapter)))
         if config.is_prompt_learning:
             raise ModelError(f"{adapter} holds a learned prompt, not weights; name an adapter of the LoRA kind")
-        config.inference_mode = False  # so that the next lines can tell what was trained
+        config.inference_mode = True
         model = get_peft_model(base, config)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"the adapter {adapter} does not fit the base model: {error}") from error
-    keep_trained_in_float32(model)
     load_adapter_weights(model, adapter)
-    model.requires_grad_(False)
     model.eval()
     return model
-
-
-def keep_trained_in_float32(model: PreTrainedModel | PeftModel) -> None:
-    """Puts what is trained into float32: updates of a usual learning rate are lost when half precision rounds them."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
 
 
 def load_adapter_weights(model: PeftModel, adapter: str | Path) -> None:

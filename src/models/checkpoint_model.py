@@ -29,21 +29,27 @@ class CheckpointModel(BaseModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """With the number type that `auto` stands for on the devices that would be used.
+        """With the number type that `auto` stands for."""
+        found = super().identity(params)
+        found["params"]["dtype"] = cls.number_type(params)
+        return found
+
+    @classmethod
+    def number_type(cls, params: dict[str, Any]) -> str:
+        """What `dtype` stands for on the devices that would be used; nothing is loaded.
 
         Raises:
             ConfigError: it stands for one type on some of them and for another on the others.
         """
-        found = super().identity(params)
-        own = found["params"]
-        types = {resolved_dtype(own["dtype"], device) for device in cls.devices(params)}
+        devices = cls.devices(params)
+        checked: Any = cls.Params(**params)  # type: ignore[misc]
+        types = {resolved_dtype(checked.dtype, device) for device in devices}
         if len(types) > 1:
             raise ConfigError(
-                f"dtype: auto is {' on some and '.join(sorted(types))} on others of {', '.join(cls.devices(params))}: "
-                "a result would depend on which of them was free; set dtype"
+                f"dtype: auto is {' on some and '.join(sorted(types))} on others of {', '.join(devices)}: a result "
+                "would depend on which of them was free; set dtype"
             )
-        own["dtype"] = types.pop()
-        return found
+        return types.pop()
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

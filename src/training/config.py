@@ -60,13 +60,21 @@ class PolicySettings(_Section):
 
     @pydantic.model_validator(mode="after")
     def _trains_in_float32(self) -> Self:
-        if self.lora is None and self.dtype in ("bfloat16", "float16"):
+        if self.trains_stored_weights and self.dtype in ("bfloat16", "float16"):
             raise ValueError(
-                f"dtype: {self.dtype} would round away most updates of a full training (at a learning rate of 2e-6, "
-                "96 % of the weights never change): leave it out, and the weights are in float32 and computed in "
-                "bfloat16, or train an adapter (policy.lora)"
+                f"dtype: {self.dtype} would round away most updates of the weights that are trained (at a learning "
+                "rate of 2e-6, 96 % of them never change): leave it out, so that they are in float32 and only computed "
+                "in bfloat16, or train an adapter alone (policy.lora, without modules_to_save and bias)"
             )
         return self
+
+    @property
+    def trains_stored_weights(self) -> bool:
+        """Whether weights of the checkpoint itself are trained, not only matrices beside them."""
+        if self.lora is None:
+            return True
+        own = self.lora.model_extra or {}
+        return bool(own.get("modules_to_save")) or own.get("bias", "none") != "none"
 
 
 class DataFile(_Section):

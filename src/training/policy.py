@@ -95,6 +95,13 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
         raise ConfigError(f"policy.lora: {error}") from error
 
 
+def keep_trained_in_float32(model: PreTrainedModel) -> None:
+    """Puts trained weights into float32, where TRL had the matrices of an adapter for quantised weights in bfloat16."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
 def unsayable(processor: ProcessorMixin, generation: Mapping[str, Any], *, vllm: bool) -> dict[str, Any]:
     """TRL's `generation_kwargs`, so that no placeholder of an image or video is ever sampled.
 

@@ -36,7 +36,7 @@ def policy_precision(config: TrainingConfig) -> Precision:
     mixed = _TYPES.get(mixed_precision(config.training.grpo))
     if mixed is not None and _by_deepspeed(config.training.grpo):
         return Precision(mixed, None)
-    if config.policy.lora is None:
+    if config.policy.trains_stored_weights:
         return Precision("float32", mixed)
     return Precision(resolved_dtype(config.policy.dtype, "auto"), mixed)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError, OutputError
-from src.models.adapter import keep_trained_in_float32, load_adapter_weights
+from src.models.adapter import load_adapter_weights
 from src.pipeline.output import exclusive
 from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
 from src.training.config import POLICY, TrainingConfig
@@ -22,7 +22,7 @@ from src.training.curve import draw_curve
 from src.training.dataset import ImageStore, Split, read_split
 from src.training.gain import Gain
 from src.training.grpo_settings import CHECKPOINTS, prompts_drawn
-from src.training.policy import load_policy, lora_config, unsayable
+from src.training.policy import keep_trained_in_float32, load_policy, lora_config, unsayable
 from src.training.policy_check import check_policy
 from src.training.precision import policy_precision
 from src.training.processes import Processes, loading_whole

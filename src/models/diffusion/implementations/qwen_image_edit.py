@@ -12,6 +12,7 @@ import pydantic
 from PIL import Image
 
 from src.errors import ConfigError, ModelError, did_you_mean
+from src.models.adapter import require_no_strays
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
@@ -138,20 +139,20 @@ class QwenImageEditModel(PipelineEditor):
             processor.size = {"shortest_edge": area, "longest_edge": area}
 
     def _load_lora(self, lora: str) -> None:
+        from peft import get_peft_model_state_dict
+
+        file = {"weight_name": self.params.lora_weight_name, "use_safetensors": True, **pinned(lora)}
         try:
-            self.pipe.load_lora_weights(
-                lora,
-                weight_name=self.params.lora_weight_name,
-                adapter_name=_ADAPTER,
-                use_safetensors=True,
-                **pinned(lora),
-            )
+            given = self.pipe.lora_state_dict(lora, **file)
+            self.pipe.load_lora_weights(lora, adapter_name=_ADAPTER, **file)
         except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
             raise ModelError(
                 f"the LoRA {lora} could not be loaded; check lora and lora_weight_name ({error})"
             ) from error
         if _ADAPTER not in self.pipe.get_list_adapters().get("transformer", []):
             raise ModelError(f"the LoRA {lora} has no weights for the transformer of {self.params.model_name}")
+        loaded = get_peft_model_state_dict(self.pipe.transformer, adapter_name=_ADAPTER)
+        require_no_strays(lora, {name.removeprefix("transformer.") for name in given} ^ set(loaded))
         self.pipe.set_adapters(_ADAPTER, self.params.lora_scale)
 
     def _calling(self, images: list[Image.Image], seeds: list[int]) -> AbstractContextManager[Any]:

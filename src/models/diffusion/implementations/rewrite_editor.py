@@ -82,10 +82,9 @@ class RewriteEditor(BaseDiffusionModel):
 
         checked = cls.Params(**params)
         editor_class = _editor_class(checked.editor)
-        policy = TrainedPolicy.identity(_policy_params(checked))
         prompt = load_prompt("rewrite", checked.prompt, checked.language)
         found = super().identity(params)
-        found["params"]["dtype"] = policy["params"]["dtype"]
+        found["params"]["dtype"] = TrainedPolicy.number_type(_policy_params(checked))
         return found | {
             "prompt": f"{prompt.version} {prompt.sha256}",
             "editor": editor_class.identity(_inner_params(checked.editor)),
