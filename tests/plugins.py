@@ -39,6 +39,15 @@ class SeedEditor(BaseDiffusionModel):
         return Image.new("RGB", original_image.size, (seed & 255, seed >> 8 & 255, seed >> 16 & 255))
 
 
+class SquareEditor(BaseDiffusionModel):
+    """Returns squares, whatever it gets."""
+
+    def _initialize(self) -> None: ...
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
+        return original_image.resize((32, 32))
+
+
 class BatchEditor(SeedEditor):
     """Edits four at once and remembers the sizes of its batches; refuses batches that hold the instruction `refuse`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -51,6 +52,22 @@ def test_a_score_is_what_the_judge_said_of_this_very_edit(write_benchmark: Write
     for index, row in enumerate(outcome.report["samples"]):
         expected = ((255 - index) + 215 + 165) / 3 / 25.5
         assert row["score"] == pytest.approx(expected), row["sample_id"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_report_says_which_size_each_source_and_its_edit_had(
+    write_benchmark: Write, make_config: Make, kept: bool
+) -> None:
+    config = make_config(
+        write_benchmark(3),
+        diffusion_model={"class_path": "tests.plugins.SquareEditor"},
+        evaluation={"save_generated_images": kept},
+    )
+    outcome = evaluate(config)
+    source = list(Image.open(io.BytesIO(base64.b64decode(item(0)["src_img_b64"]))).size)
+    assert [(row["source_size"], row["edit_size"]) for row in outcome.report["samples"]] == [(source, [32, 32])] * 3
+    assert outcome.report["sizes"] == [{"source": source, "edit": [32, 32], "count": 3}]
+    assert f"| {source[0]} × {source[1]} | 32 × 32 | 3 |" in outcome.paths.markdown.read_text()
 
 
 def test_the_judge_sees_the_source_as_it_was_even_if_the_editor_paints_into_it(

@@ -53,6 +53,8 @@ def result(index: int = 0, score: float | None = 5.0, **changes: Any) -> SampleR
         "edit_key": f"key{index}",
         "source_sha256": f"hash{index}",
         "image_path": f"edits/key{index}.png",
+        "source_size": (640, 480),
+        "edit_size": (1184, 880),
         "edit_seconds": 2.0 + index,
         "judge_seconds": 0.5,
     }
@@ -286,13 +288,23 @@ def test_markdown_has_every_section_with_means_intervals_and_coverage() -> None:
     headings = re.findall("^## (.*)$", text, re.MULTILINE)
     assert headings == [
         *("Summary", "Categories", "Categories by difficulty", "Difficulties", "Tags", "Failures", "Bad samples"),
-        *("Editor and judge", "Time", "Attempts", "Environment", "Configuration"),
+        *("Sizes of sources and edits", "Editor and judge", "Time", "Attempts", "Environment", "Configuration"),
     ]
     assert "| 物理 physical | 5.000 ± 4.109 | 2.236 | 5.000 | 2.000 | 8.000 | 4 / 5 | 80.0% |" in text
     assert "- Coverage: **57.1%** (4 scored, 1 edit_failed, 1 bad_sample, 1 unfinished)" in text
     assert "| edit_failed | 1 | boom | 00001 |" in text
     assert "| 00002 | 2 | – | src_img_b64 is missing |" in text
     assert "`--resume` goes on with it" in text
+
+
+def test_the_most_frequent_sizes_are_listed_and_the_others_counted() -> None:
+    results = [result(index, edit_size=(16 * max(1, index - 1), 16)) for index in range(14)]
+    report = build_report(info(), results)
+    assert report["sizes"][0] == {"source": [640, 480], "edit": [16, 16], "count": 3}
+    text = render_markdown(report)
+    assert text.count("| 640 × 480 |") == 10
+    assert "| 640 × 480 | 16 × 16 | 3 |" in text
+    assert "2 more samples have other sizes." in text
 
 
 def test_every_bad_sample_is_named_also_when_there_are_many() -> None:
@@ -313,7 +325,7 @@ def test_hostile_texts_break_no_table_and_reach_the_reader_as_text() -> None:
     assert not set("\x1b\u202e\r") & set(outside_fences)
     page = MarkdownIt("commonmark").enable("table").render(text)
     tables = re.findall("<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) == 8
+    assert len(tables) == 9
     for table in tables:
         rows = re.findall("<tr>(.*?)</tr>", table, re.DOTALL)
         assert len({len(re.findall("<t[hd]", row)) for row in rows}) == 1

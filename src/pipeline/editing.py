@@ -12,7 +12,7 @@ from src.data.sample import EditSample
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.pipeline.record import SampleKeys
+from src.pipeline.record import SampleKeys, Sizes
 from src.reasons import reason_of
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,11 @@ class Job:
     judged: bool = False
     """Its verdict is known, and stands unless the edit, whose picture was lost, comes out differently."""
     edit_seconds: float = 0.0
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """Of source and edit, as soon as both are there."""
+        return (self.source.size, self.edited.size) if self.source and self.edited else None
 
 
 @dataclass(frozen=True)

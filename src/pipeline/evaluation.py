@@ -203,7 +203,7 @@ class Evaluation:
                 logger.warning("the lost edit of %s came out differently; it is judged anew", job.sample.sample_id)
                 self._record.forget_verdicts(job.keys.edit_key)
                 job.judged = False
-            self._record.add_edit(job.keys.edit_key, png, job.edit_seconds)
+            self._record.add_edit(job.keys.edit_key, png, job.edit_seconds, job.sizes)
             self._tally.add(edits_made=1)
             if self._settings.save_generated_images:
                 self._view.show(self._record.edit_path(job.keys.edit_key), job.sample.category, job.sample.sample_id)

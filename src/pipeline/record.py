@@ -37,10 +37,14 @@ EDITS_FOLDER = "edits"
 DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 """Verdicts that a resumed run keeps; failed ones are tried again."""
 
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""Width and height of a source, and of its edit."""
+
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 _RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
+    e.source_size, e.size AS edit_size,
     v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds AS judge_seconds, v.model AS judge_model
 FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
 WHERE s.run_key = ? ORDER BY s.position
@@ -227,6 +231,8 @@ class Record:
             edit_key=row["edit_key"],
             source_sha256=row["source_sha256"],
             image_path=str(picture.relative_to(self.output_dir)) if picture and picture.is_file() else None,
+            source_size=_size(row["source_size"]) if edited else None,
+            edit_size=_size(row["edit_size"]) if edited else None,
             edit_seconds=row["edit_seconds"] if edited else None,
             judge_seconds=row["judge_seconds"] if judged else None,
             judge_model=row["judge_model"] if judged else "",
@@ -250,8 +256,15 @@ class Record:
         except OSError:
             return False
 
-    def add_edit(self, edit_key: str, png: bytes, seconds: float) -> None:
-        """Stores a finished edit: first its picture, atomically, then its row."""
+    def add_edit(self, edit_key: str, png: bytes, seconds: float, sizes: Sizes | None = None) -> None:
+        """Stores a finished edit: first its picture, atomically, then its row.
+
+        Args:
+            edit_key: Under which it is found.
+            png: The picture.
+            seconds: That it took to make.
+            sizes: Widths and heights of the source and of the edit.
+        """
         path = self.edit_path(edit_key)
         part = path.with_suffix(f".{threading.get_ident()}.part")
         try:
@@ -262,13 +275,14 @@ class Record:
             raise OutputError(
                 f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
             ) from error
-        values = (edit_key, self._attempt, len(png), seconds, content_hash(png))
-        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?)", values)
+        texts = [_to_json(size) for size in sizes or (None, None)]
+        values = (edit_key, self._attempt, len(png), seconds, content_hash(png), *texts)
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?)", values)
 
     def add_failed_edit(self, edit_key: str, reason: str, seconds: float) -> None:
         """Notes that the editor failed on a sample; a resumed run tries again."""
         self._write(
-            "INSERT INTO edits VALUES (?,?,?,NULL,?,NULL) ON CONFLICT (edit_key) DO UPDATE"
+            "INSERT INTO edits (edit_key, attempt, reason, seconds) VALUES (?,?,?,?) ON CONFLICT (edit_key) DO UPDATE"
             " SET attempt = excluded.attempt, reason = excluded.reason, seconds = excluded.seconds",
             (edit_key, self._attempt, reason, seconds),
         )
@@ -309,6 +323,12 @@ class Record:
                 *(verdict.seconds, verdict.model),
             ),
         )
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """None where an edit failed, or was made before sizes were noted."""
+    size = json.loads(text) if text else None
+    return (size[0], size[1]) if size else None
 
 
 @contextmanager

@@ -18,8 +18,8 @@ CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, 
 CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category TEXT, difficulty TEXT, tags TEXT,
     instruction TEXT, description TEXT, seed INTEGER, source_sha256 TEXT, edit_key TEXT, verdict_key TEXT,
     bad_reason TEXT, attempt INTEGER, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
-CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT)
-    WITHOUT ROWID;
+CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT,
+    source_size TEXT, size TEXT) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
     reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT) WITHOUT ROWID;
 """
@@ -27,6 +27,8 @@ CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEX
 _FROM_1 = """
 ALTER TABLE runs ADD COLUMN left_out TEXT DEFAULT '{}';
 ALTER TABLE edits ADD COLUMN sha256 TEXT;
+ALTER TABLE edits ADD COLUMN source_size TEXT;
+ALTER TABLE edits ADD COLUMN size TEXT;
 """
 
 

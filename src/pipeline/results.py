@@ -31,6 +31,10 @@ class SampleResult:
     source_sha256: str | None
     image_path: str | None
     """The edited picture, relative to the output directory; None when there is none."""
+    source_size: tuple[int, int] | None
+    """Width and height in pixels of the source as the editor got it."""
+    edit_size: tuple[int, int] | None
+    """The same of what the editor returned."""
     edit_seconds: float | None
     judge_seconds: float | None
     judge_model: str = ""

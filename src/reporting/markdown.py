@@ -12,6 +12,7 @@ import yaml
 from src.reporting.wording import category_label, class_name, coverage, duration, left_out, number, one_line, work_done
 from src.rewards.verdict import Status
 
+_SHOWN_SIZES = 10
 _SPECIAL = re.compile(r"([\\`*\[\]|#~$]|(?<![^\W_])_|_(?![^\W_]))")
 
 
@@ -26,6 +27,7 @@ def render_markdown(report: dict[str, Any]) -> str:
         _section("Tags", _statistics_table("tag", report["tag_statistics"])),
         _section("Failures", _failures(report["failures"])),
         _section("Bad samples", _bad_samples(report["samples"])),
+        _section("Sizes of sources and edits", _sizes(report["sizes"])),
         _section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
         _section("Time", _times(report["timings"])),
         _section("Attempts", _attempts(report["attempts"])),
@@ -136,6 +138,16 @@ def _bad_samples(samples: Iterable[dict[str, Any]]) -> list[str]:
         if row["status"] == Status.BAD_SAMPLE
     ]
     return _table(["sample", "position in the file", "category", "reason"], rows)
+
+
+def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        [*("{} × {}".format(*entry[name]) for name in ("source", "edit")), str(entry["count"])]
+        for entry in sizes[:_SHOWN_SIZES]
+    ]
+    table = _table(["source", "edit", "samples"], rows)
+    others = sum(entry["count"] for entry in sizes[_SHOWN_SIZES:])
+    return [*table, "", f"{others} more samples have other sizes."] if others else table
 
 
 def _times(timings: dict[str, Any]) -> list[str]:

@@ -59,6 +59,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "statuses": overall["statuses"],
         "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
+        "sizes": _sizes(rows),
         "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
         "samples": [{name: getattr(row, name) for name in SampleResult.__dataclass_fields__} for row in rows],
         "editor": info.editor,
@@ -154,6 +155,12 @@ def _failures(rows: Rows) -> list[dict[str, Any]]:
         {"status": status, "reason": reason, "count": len(ids), "sample_ids": ids[:EXAMPLES]}
         for (status, reason), ids in sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]
+
+
+def _sizes(rows: Rows) -> list[dict[str, Any]]:
+    """Which sizes of sources became which sizes of edits, the most frequent first."""
+    counts = Counter((row.source_size, row.edit_size) for row in rows if row.source_size and row.edit_size)
+    return [{"source": source, "edit": edit, "count": count} for (source, edit), count in counts.most_common()]
 
 
 def _timings(info: RunInfo, rows: Rows) -> dict[str, Any]:

@@ -263,7 +263,8 @@ class _Pass:
     def _store(self, to_judge: Channel[tuple[_Piece, str]], pieces: list[_Piece]) -> None:
         for piece in pieces:
             assert piece.job.edited is not None, "only made edits are stored"
-            self._record.add_edit(piece.job.keys.edit_key, encode_png(piece.job.edited), piece.job.edit_seconds)
+            job = piece.job
+            self._record.add_edit(job.keys.edit_key, encode_png(piece.job.edited), job.edit_seconds, job.sizes)
             self._pass_on(piece, to_judge)
 
     def _pass_on(self, piece: _Piece, to_judge: Channel[tuple[_Piece, str]]) -> None:
