@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_WRITTEN = re.compile(r"\s*(?P<relation>[^\s(),]+)\s*\((?P<ends>.*)\)\s*", re.DOTALL)
+_CHANGE = re.compile(r"change\s*\((?P<element>.*)\)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class KnowledgeGraph:
 def read_knowledge_graph(value: Any) -> KnowledgeGraph:
     """Reads `{"elements": [name, …], "dependencies": [[source, relation, target], …]}`; the latter may be absent.
 
+    A dependency may also be written `"Defines(source, target)"`, as in MMMG's data. There an end `change(x)` stands for
+    the element x, unless `change(x)` is an element itself.
+
     Raises:
         ValueError: when the value has another form, repeats something, or connects what is no element.
     """
@@ -37,9 +44,10 @@ def read_knowledge_graph(value: Any) -> KnowledgeGraph:
     elements = tuple(_name(element) for element in _list(value.get("elements"), "elements"))
     if not elements:
         raise ValueError("has no elements")
-    dependencies = tuple(_dependency(entry) for entry in _list(value.get("dependencies") or [], "dependencies"))
-    for what, entries in (("elements", elements), ("dependencies", dependencies)):
-        if len(set(entries)) < len(entries):
+    entries = _list(value.get("dependencies") or [], "dependencies")
+    dependencies = tuple(_dependency(entry, elements) for entry in entries)
+    for what, named in (("elements", elements), ("dependencies", dependencies)):
+        if len(set(named)) < len(named):
             raise ValueError(f"lists one of its {what} twice")
     unknown = {end for one in dependencies for end in (one.source, one.target)} - set(elements)
     if unknown:
@@ -53,10 +61,40 @@ def _list(value: Any, name: str) -> list[Any] | tuple[Any, ...]:
     return value
 
 
-def _dependency(entry: Any) -> Dependency:
+def _dependency(entry: Any, elements: Container[str]) -> Dependency:
+    if isinstance(entry, str):
+        return _written_dependency(entry, elements)
     if not isinstance(entry, list | tuple) or len(entry) != 3:
         raise ValueError(f"has the dependency {entry!r:.80}, which is not [source, relation, target]")
     return Dependency(*map(_name, entry))
+
+
+def _written_dependency(entry: str, elements: Container[str]) -> Dependency:
+    """Names may hold commas: the one that separates the ends is the one with an element on either side."""
+    written = _WRITTEN.fullmatch(entry)
+    if written is None:
+        raise ValueError(f"has the dependency {entry!r:.80}, which is not `Relation(source, target)`")
+    parts = written["ends"].split(",")
+    splits = [(",".join(parts[:place]), ",".join(parts[place:])) for place in range(1, len(parts))]
+    ends = [tuple(_element(end, elements) for end in split) for split in splits]
+    known = [pair for pair in ends if all(end is not None for end in pair)]
+    if len(known) != 1:
+        raise ValueError(f"has the dependency {entry!r:.80}, whose ends are not two of its elements")
+    source, target = known[0]
+    assert source is not None
+    assert target is not None
+    return Dependency(source, written["relation"], target)
+
+
+def _element(end: str, elements: Container[str]) -> str | None:
+    """The element that an end names."""
+    if not end.strip():
+        return None
+    name = _name(end)
+    change = _CHANGE.fullmatch(name)
+    if name not in elements and change and change["element"].strip():
+        name = _name(change["element"])
+    return name if name in elements else None
 
 
 def _name(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from src.config import ModelConfig
@@ -25,13 +25,14 @@ class KnowledgeGraphReward(JudgedScorer):
     about the edited picture alone. What it affirms is the graph of the picture; see `knowledge_fidelity`. Readability
     is 1 unless a measure is named.
 
-    What differs from MMMG: each dependency is one edge as written, where MMMG counts `Defines` in both directions;
-    endpoints are the elements themselves, never guessed from parts of names; and a reply that is neither yes nor no
-    leaves the edit without a score, where it was counted as no.
+    What differs from MMMG: endpoints are the elements themselves, never guessed from parts of names; and a reply that
+    is neither yes nor no leaves the edit without a score, where it was counted as no.
 
     Samples without a graph are not applicable. Dimensions: `knowledge_fidelity`, `readability`, and the shares
     `elements` and `dependencies` of those affirmed, None where there are none; 0–10 each.
     """
+
+    VERSION = "2"
 
     class Params(JudgedParams):
         """With several repeats the majority decides; a tie is a no."""
@@ -88,20 +89,36 @@ class KnowledgeGraphReward(JudgedScorer):
 def knowledge_fidelity(graph: KnowledgeGraph, shown: set[str | Dependency]) -> float:
     """`1 − GED(G, S) / (|G| + |S|)`, 0–1, with |·| the number of nodes and edges.
 
-    S has the elements that are shown, and the dependencies that are shown whose two ends are as well: an edge cannot be
-    without its nodes. S is thus a subgraph of G, and the graph edit distance with unit costs is exactly |G| − |S|:
-    deleting the rest takes as many steps, and no step changes the number of nodes or edges by more than one. Hence the
-    fidelity is `2·|S| / (|G| + |S|)`, without the search, exponential in the size of the graph, of which MMMG takes the
-    first, approximate result.
+    Edges are those of MMMG (`edges_of`): `Defines` has two, and two relations may share one. S has the elements that
+    are shown, and the edges of the dependencies that are shown whose two ends are as well: an edge cannot be without
+    its nodes. S is thus a subgraph of G, and the graph edit distance with unit costs is exactly |G| − |S|: deleting the
+    rest takes as many steps, and no step changes the number of nodes or edges by more than one. Hence the fidelity is
+    `2·|S| / (|G| + |S|)`, without the search, exponential in the size of the graph, of which MMMG takes the first,
+    approximate result.
 
     Args:
         graph: The reference G.
         shown: Elements and dependencies of G that the picture shows.
     """
     nodes = shown.intersection(graph.elements)
-    edges = [one for one in graph.dependencies if one in shown and one.source in nodes and one.target in nodes]
-    size = len(graph.elements) + len(graph.dependencies)
-    return 2 * (len(nodes) + len(edges)) / (size + len(nodes) + len(edges))
+    affirmed = [one for one in graph.dependencies if one in shown]
+    whole = len(graph.elements) + len(edges_of(graph.dependencies))
+    part = len(nodes) + sum(source in nodes and target in nodes for source, target in edges_of(affirmed))
+    return 2 * part / (whole + part)
+
+
+def edges_of(dependencies: Iterable[Dependency]) -> set[tuple[str, str]]:
+    """The directed edges of MMMG's graph, at most one for each ordered pair of elements.
+
+    `Defines` goes both ways, `Requires` from what is required to what requires it, every other relation as written.
+    """
+    edges = set()
+    for one in dependencies:
+        if one.relation != "Requires":
+            edges.add((one.source, one.target))
+        if one.relation in ("Requires", "Defines"):
+            edges.add((one.target, one.source))
+    return edges
 
 
 def _key(entry: str | Dependency) -> str:
