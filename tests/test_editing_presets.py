@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from src.config import ModelConfig, load_config
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
 from src.registry import check_params, load_class
 from tests.tiny_editing_pipelines import editing_checkpoint  # noqa: F401 (fixture)
 from tests.tiny_pipelines import gradient
@@ -32,6 +35,8 @@ EDITORS = {
     "qwen_image_2_1": ("QwenImage21Pipeline", 40, {"true_cfg_scale": 1.0}),
 }
 """Pipeline, steps and guidance as the sources say that the files name."""
+DISTILLED = ("flux2_klein_4b",)
+"""Their index says `is_distilled`."""
 OWN_SIZES = {"output_resolution": 64, "condition_resolution": 64}
 """What a CPU edits in a moment; for the class that names its sizes."""
 
@@ -40,18 +45,26 @@ def preset(name: str) -> ModelConfig:
     return load_config(ROOT / "configs/evaluation" / f"{name}.yaml").diffusion_model
 
 
+def distilled(folder: Path, tmp_path: Path) -> Path:
+    copy = Path(shutil.copytree(folder, tmp_path / "distilled"))
+    index = json.loads((copy / "model_index.json").read_text())
+    (copy / "model_index.json").write_text(json.dumps({**index, "is_distilled": True}))
+    return copy
+
+
 @pytest.mark.parametrize("name", EDITORS)
 def test_the_editor_of_a_preset_makes_an_edit_with_the_steps_and_guidance_of_its_source(
-    name: str, editing_checkpoint: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+    name: str, editing_checkpoint: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline_class, steps, guidance = EDITORS[name]
     config = preset(name)
     editor_class = load_class(config.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
     small = OWN_SIZES if "output_resolution" in config.params else {"resolution": 64}
-    params = {**config.params, "model_name": str(editing_checkpoint(pipeline_class)), **small}
+    folder = editing_checkpoint(pipeline_class)
+    params = {**config.params, "model_name": str(distilled(folder, tmp_path) if name in DISTILLED else folder), **small}
     check_params(editor_class, params, name)
     editor_class.check_weights(params)
-    assert "without effect" not in caplog.text
+    assert [record.message for record in caplog.records if record.name.startswith("src.")] == []
     model: Any = editor_class(params)
     assert type(model.pipe).__name__ == pipeline_class
     with mock.patch.object(type(model.pipe), "__call__", autospec=True, side_effect=type(model.pipe).__call__) as call:
@@ -60,6 +73,14 @@ def test_the_editor_of_a_preset_makes_an_edit_with_the_steps_and_guidance_of_its
     arguments = call.call_args.kwargs
     assert arguments["num_inference_steps"] == steps
     assert {key: arguments[key] for key in GUIDANCE if key in arguments} == guidance
+
+
+def test_guidance_asked_of_a_distilled_checkpoint_is_said(
+    editing_checkpoint: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = distilled(editing_checkpoint("Flux2KleinPipeline"), tmp_path)
+    DiffusersEditModel.check_weights({"model_name": str(folder), "call_params": {"guidance_scale": 4.0}})
+    assert "guidance_scale has no effect: the checkpoint is distilled" in caplog.text
 
 
 def test_every_file_is_in_the_table_of_the_editors_page_with_its_checkpoint_and_steps() -> None:

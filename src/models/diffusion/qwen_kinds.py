@@ -33,6 +33,10 @@ class QwenKind:
     takes_condition_size: bool = False
     ignored: Mapping[str, str] = field(default_factory=dict)
 
+    def guidance_of(self, params: Any) -> float:
+        """The scale that `QwenImageEditModel.Params` ask for; 1 or less is none."""
+        return self.guidance if params.true_cfg_scale is None else float(params.true_cfg_scale)
+
 
 _NO_CACHE = {"use_kv_cache": "this pipeline has no cache"}
 
@@ -73,7 +77,7 @@ def settings_without_effect(
             yield f"{name}: {reason}"
     if params.batch_size > 1 and not kind.shares_calls:
         yield f"batch_size {params.batch_size}: a {kind.pipeline} edits one picture per call"
-    guidance = kind.guidance if params.true_cfg_scale is None else params.true_cfg_scale
+    guidance = kind.guidance_of(params)
     if "negative_prompt" in made and guidance <= 1:
         yield f"negative_prompt: guidance is off (true_cfg_scale {guidance:g}); above 1 turns it on"
     yield from fixed_steps(params, index)

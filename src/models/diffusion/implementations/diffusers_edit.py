@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import pydantic
@@ -23,6 +24,7 @@ from src.models.diffusion.steps_without_effect import fixed_steps
 logger = logging.getLogger(__name__)
 
 _OURS = {"self", "prompt", "generator", "num_inference_steps", "output_type", "return_dict"}
+_DISTILLED = {"guidance_scale": "the checkpoint is distilled and samples without guidance"}
 
 
 class DiffusersEditModel(PipelineEditor):
@@ -141,10 +143,11 @@ class DiffusersEditModel(PipelineEditor):
 
 def _row(params: Any) -> EditingPipeline:
     """Raises `ConfigError` for what cannot edit, and for a number type in which it cannot."""
-    name = params.pipeline_class
-    if name == "auto":
-        name = stored_index(params.model_name, params.revision)["_class_name"]
+    index = stored_index(params.model_name, params.revision)
+    name = index["_class_name"] if params.pipeline_class == "auto" else params.pipeline_class
     row = editing_pipeline(name)
+    if index.get("is_distilled") and "guidance_scale" in row.guidance:
+        row = replace(row, guidance={**row.guidance, "guidance_scale": 1.0}, ignored={**row.ignored, **_DISTILLED})
     if row.dtype is not None and params.dtype != row.dtype:
         raise ConfigError(f"diffusion_model.params.dtype {params.dtype}: {name} runs in {row.dtype} only; set it")
     return row
@@ -163,8 +166,6 @@ def _settings_without_effect(row: EditingPipeline, params: Any, index: dict[str,
     for name in calls:
         if name in row.ignored:
             yield f"call_params.{name} has no effect: {row.ignored[name]}"
-    if index.get("is_distilled") and "guidance_scale" in calls and "guidance_scale" in row.guidance:
-        yield "call_params.guidance_scale has no effect: the checkpoint is distilled and samples without guidance"
     if calls.get("true_cfg_scale", 1) > 1 and "negative_prompt" not in calls:
         yield "call_params.true_cfg_scale has no effect without a negative_prompt"
     yield from fixed_steps(params, index)

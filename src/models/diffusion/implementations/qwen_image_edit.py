@@ -96,7 +96,7 @@ class QwenImageEditModel(PipelineEditor):
         if not left:
             return {}
         kind = _kind(params.model_name, stored_index(params.model_name, params.revision))
-        own = {"num_inference_steps": PIPELINES[kind.pipeline].steps, "true_cfg_scale": kind.guidance}
+        own = {"num_inference_steps": PIPELINES[kind.pipeline].steps, "true_cfg_scale": kind.guidance_of(params)}
         return {name: own[name] for name in left}
 
     def _class_name(self) -> str:
@@ -162,7 +162,7 @@ class QwenImageEditModel(PipelineEditor):
 
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
         width, height = self._output_size(images[0].size)
-        guidance = self._kind.guidance if self.params.true_cfg_scale is None else self.params.true_cfg_scale
+        guidance = self._kind.guidance_of(self.params)
         arguments: dict[str, Any] = {
             "image": images,
             "prompt": instructions,
