@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import os
+import random
 import struct
 import threading
 import warnings
@@ -26,9 +27,19 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_rgb_pixels_survive_a_round_trip() -> None:
-    image = Image.effect_noise((20, 12), 90).convert("RGB")
-    assert decode_image(encode_png(image)).tobytes() == image.tobytes()
+@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False), st.booleans())
+def test_rgb_pixels_survive_a_round_trip(width: int, height: int, dice: random.Random, flat: bool) -> None:
+    pixels = bytes(width * height * 3) if flat else dice.randbytes(width * height * 3)
+    data = encode_png(Image.frombytes("RGB", (width, height), pixels))
+    Image.open(io.BytesIO(data)).verify()
+    read = Image.open(io.BytesIO(data))
+    assert (read.format, read.mode, read.size, read.tobytes()) == ("PNG", "RGB", (width, height), pixels)
+
+
+def test_a_picture_of_another_mode_is_written_as_the_rgb_that_it_is_read_as() -> None:
+    see_through = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert decode_image(encode_png(see_through)).getpixel((0, 0)) == (255, 255, 255)
+    assert decode_image(encode_png(Image.new("L", (8, 8), 7))).getpixel((0, 0)) == (7, 7, 7)
 
 
 def test_cmyk_becomes_rgb() -> None:

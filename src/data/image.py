@@ -6,13 +6,14 @@ import base64
 import binascii
 import hashlib
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps
+
+from src.data.png import rgb_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; others that Pillow knows run external programs (EPS) or have no use here."""
@@ -164,8 +165,5 @@ def over_white(image: Image.Image) -> Image.Image:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Lossless PNG bytes, compressed lightly: edits are written once per sample while the editor waits for no one."""
-    buffer = io.BytesIO()
-    # Run lengths suit filtered rows of pixels: a fifth faster than level 1 alone, and smaller.
-    image.save(buffer, format="PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return buffer.getvalue()
+    """Lossless PNG bytes of an image, which is made RGB as by `decode_image` if it is not yet."""
+    return rgb_png(image if image.mode == "RGB" else _to_rgb(image, is_pgm=False))
