@@ -11,14 +11,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic
-import yaml
 
 from src.errors import ConfigError
 from src.redaction import redact, remember_environment, remember_secrets
 from src.validation import config_error
+from src.yaml_text import parse_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,22 @@ IGNORED_KEYS = (
 )
 """Accepted for old files, without effect: the record is always kept and always at `output_dir/record.sqlite`."""
 
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name on common file systems."""
 _ENVIRONMENT_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @pydantic.model_validator(mode="after")
+    def _paths_are_possible(self) -> Self:
+        for name, value in self:
+            if isinstance(value, Path) or name == "data_path":
+                parts = Path(value).parts
+                if "\0" in str(value) or any(len(part.encode()) > LONGEST_NAME for part in parts):
+                    raise ValueError(f"{name} {str(value)!r:.80} is not a possible path: a part has over 255 bytes or NUL")
+        return self
 
 
 class BenchmarkConfig(_Section):
@@ -149,10 +160,19 @@ class Config(_Section):
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = pydantic.Field(default_factory=RuntimeConfig)
 
+    @pydantic.model_validator(mode="after")
+    def _seed_is_a_number(self) -> Self:
+        try:
+            _ = self.seed
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"diffusion_model.params.seed must be a whole number: {error}") from error
+        return self
+
     @property
     def seed(self) -> int:
-        """The seed from which every sample's seed is derived."""
-        return int(self.diffusion_model.params.get("seed", self.runtime.seed))
+        """The seed from which every sample's seed is derived; an editor's own goes before that of the run."""
+        own = self.diffusion_model.params.get("seed")
+        return self.runtime.seed if own is None else int(own)
 
     def moved_to(self, output_dir: Path) -> Config:
         """The same config with all its outputs below another directory."""
@@ -185,13 +205,12 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         ConfigError: when there is no such file, or no mapping in it, or an override cannot be applied.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"config file {path} does not exist; give another with --config") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    data = parse_yaml(text, str(path))
     if not isinstance(data, dict):
         raise ConfigError(f"{path} must hold a mapping of sections such as diffusion_model and reward_model")
     for override in overrides:
@@ -231,10 +250,7 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         target = target[part]
         if not isinstance(target, dict):
             raise ConfigError(f"--set {override!r}: {'.'.join(parts[: position + 1])} is not a section")
-    try:
-        target[parts[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+    target[parts[-1]] = parse_yaml(text, f"the value of --set {override!r:.200}")
 
 
 def substitute_environment(value: Any, path: str = "") -> Any:

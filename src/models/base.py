@@ -86,7 +86,7 @@ class BaseModel(ABC):
         """Where a run's models with these params would compute, such as `cuda:0`; empty where that is elsewhere."""
         checked = cls.Params(**params).model_dump() if cls.Params else params
         device = checked.get("device")
-        chosen = named_devices(checked.get("device_ids") or ()) or ([] if device is None else [str(device)])
+        chosen = named_devices(checked.get("device_ids")) or ([] if device is None else [str(device)])
         return [resolved_device(name) for name in chosen]
 
     @classmethod

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +26,15 @@ def resolved_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def named_devices(ids: Iterable[int | str]) -> list[str]:
-    """The devices of `device_ids`: GPUs by number, others by name."""
+def named_devices(ids: Any) -> list[str]:
+    """The devices of `device_ids`: GPUs by number, others by name; none for None.
+
+    Raises:
+        ConfigError: it is no list of numbers and names.
+    """
+    ids = () if ids is None else ids
+    if not isinstance(ids, list | tuple) or not all(type(name) in (int, str) for name in ids):
+        raise ConfigError(f"device_ids: {ids!r:.80} is no list of devices; write [0, 1] or ['cuda:0', 'cuda:1']")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in ids]
 
 

@@ -11,4 +11,4 @@ from src.models.device import named_devices
 def replica_params(params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The params of each replica: one per entry of `device_ids` with `device` set, else a single one."""
     single = {name: value for name, value in params.items() if name != "device_ids"}
-    return [single | {"device": device} for device in named_devices(params.get("device_ids") or ())] or [single]
+    return [single | {"device": device} for device in named_devices(params.get("device_ids"))] or [single]
