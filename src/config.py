@@ -49,7 +49,7 @@ class _Section(pydantic.BaseModel):
             if isinstance(value, Path) or name == "data_path":
                 parts = Path(value).parts
                 if "\0" in str(value) or any(len(part.encode()) > LONGEST_NAME for part in parts):
-                    raise ValueError(f"{name} {str(value)!r:.80} is not a possible path: a part has over 255 bytes or NUL")
+                    raise ValueError(f"{name} {str(value)!r:.80} is no possible path: a part has NUL or over 255 bytes")
         return self
 
 

@@ -32,7 +32,7 @@ def parse_yaml(text: str, where: str) -> Any:
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{where} has {len(text):,} characters, above the limit of {MAX_BYTES:,}; is it a config?")
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not valid YAML: {error}") from error
     except (ValueError, OverflowError, TypeError, RecursionError) as error:
@@ -67,7 +67,7 @@ _Loader.yaml_implicit_resolvers = {
 def _count(value: Any, where: str, sizes: dict[int, int], above: tuple[int, ...]) -> int:
     """How many values there are with every alias written out; each distinct list or mapping is looked at once."""
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise ConfigError(f"{where} holds half a surrogate pair, which is no character: {ascii(value):.80}")
+        raise ConfigError(f"{where} holds half a surrogate pair, which is no character: {value!a:.80}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where} holds {value}, which is no number that a setting can have")
     if not isinstance(value, dict | list | tuple | set):

@@ -22,6 +22,8 @@ ODD = [
     "a.b.C", "os.system", {1: 2}, {None: 3},
 ]  # fmt: skip
 
+DIRT = ["", "[", "{", "&a ", "*a", "!!int ", "\n- ", ": ", "\t", "'", "\x1b", "9" * 5000]
+
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def test_no_damaged_file_ends_in_a_traceback(
 ) -> None:
     text = yaml.safe_dump(sound, allow_unicode=True)
     place = data.draw(st.integers(0, len(text)))
-    dirt = data.draw(st.sampled_from(["", "[", "{", "&a ", "*a", "!!int ", "\n- ", ": ", "\t", "'", "\x1b", "9" * 5000]))
+    dirt = data.draw(st.sampled_from(DIRT))
     path = tmp_path_factory.mktemp("damaged") / "c.yaml"
     path.write_text(text[:place] + dirt + text[place + data.draw(st.integers(0, 30)) :], encoding="utf-8")
     checked(path)

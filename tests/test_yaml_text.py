@@ -67,4 +67,4 @@ def test_no_text_however_odd_ends_in_anything_but_a_value_or_a_config_error(text
         parse_yaml(text, "x")
     except ConfigError as error:
         message = str(error)
-        assert message.startswith("x ")  # noqa: PT017 (either outcome is right)
+        assert message.startswith("x ")
