@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def editor(editing_checkpoint: Callable[[str], Path]) -> Callable[..., Diffusers
     """Makes an editor that asks for four pictures per call and works at 64×64 pixels in two steps."""
 
     @functools.cache
-    def made(name: str, resolution: int = 64) -> DiffusersEditModel:
+    def made(name: str, resolution: int | None = 64) -> DiffusersEditModel:
         with pytest.MonkeyPatch.context() as patch:
             _without_its_packages(name, patch)
             return DiffusersEditModel(
@@ -126,6 +127,25 @@ def test_the_resolution_sizes_the_edit_and_keeps_the_aspect_ratio(name: str, edi
         assert 0.5 * side**2 <= width * height <= 1.6 * side**2
         assert 1.4 <= width / height <= 3
     assert sizes[96] < sizes[160]
+
+
+@every_pipeline
+def test_without_a_resolution_the_size_is_the_pipelines_own_at_the_aspect_ratio_of_the_source(
+    name: str, editor: Any
+) -> None:
+    model, row = editor(name, None), PIPELINES[name]
+    with (
+        mock.patch.object(type(model.pipe), "__call__", side_effect=InterruptedError) as call,
+        pytest.raises(InterruptedError),
+    ):
+        model.edit_image(gradient((192, 96)), "x", seed=1)
+    sizes = call.call_args.kwargs.keys() & {"width", "height"}
+    assert sizes == (set() if row.own_sizes else row.size(16, 16).keys() & {"width", "height"})
+    assert not row.when_scaled.keys() & call.call_args.kwargs.keys()
+    if sizes:
+        width, height = (call.call_args.kwargs[side] for side in ("width", "height"))
+        assert width * height == pytest.approx(row.area or 192 * 96, rel=0.02)
+        assert width / height == pytest.approx(2, rel=0.05)
 
 
 @every_pipeline

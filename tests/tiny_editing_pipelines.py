@@ -507,7 +507,7 @@ def _chrono() -> Any:
         ffn_dim=32,
         num_layers=1,
         image_dim=16,
-        rope_max_seq_len=32,
+        rope_max_seq_len=64,
     )
     vision = transformers.CLIPVisionConfig(
         hidden_size=16,
@@ -605,7 +605,7 @@ def _qwen_image_21() -> Any:
         vae=vae,
         text_encoder=_qwen3_vl(patch=16),
         processor=_qwen3_processor(
-            16, {"shortest_edge": 32 * 32, "longest_edge": 1024 * 1024}
+            16, {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096}
         ),  # a token is 2×2 latents
         transformer=transformer,
     )

@@ -12,7 +12,7 @@ _drawing = threading.Lock()
 
 @contextmanager
 def global_noise(seed: int, device: str) -> Iterator[None]:
-    """Seeds the global generators for the length of the block, then puts them back as they were.
+    """Seeds the global generators of the CPU and of one device for the length of the block, then puts them back.
 
     Args:
         seed: Of the one sample that is edited in the block.
@@ -20,8 +20,11 @@ def global_noise(seed: int, device: str) -> Iterator[None]:
     """
     import torch
 
-    kind = torch.device(device).type
-    accelerators = [torch.device(device)] if kind not in ("cpu", "mps") else []
-    with _drawing, torch.random.fork_rng(accelerators, device_type=kind if accelerators else "cuda"):
-        torch.manual_seed(seed)
+    place = torch.device(device)
+    module = torch.get_device_module(place) if place.type not in ("cpu", "mps") else None
+    with _drawing, torch.random.fork_rng([place] if module else [], device_type=place.type if module else "cuda"):
+        torch.default_generator.manual_seed(seed)
+        if module is not None:  # and no other device: a policy may be sampling there
+            with module.device(place):
+                module.manual_seed(seed)
         yield

@@ -34,6 +34,17 @@ def own_buckets(pipeline: Any, width: int, height: int) -> Iterator[None]:
 
 
 @contextmanager
+def own_vision_size(pipeline: Any, width: int, height: int) -> Iterator[None]:
+    """For pipelines that put latents where vision tokens were: their processor must not scale the picture again."""
+    processor = pipeline.processor.image_processor
+    stock, processor.size = processor.size, {"shortest_edge": 1, "longest_edge": 4 * width * height}
+    try:
+        yield
+    finally:
+        processor.size = stock
+
+
+@contextmanager
 def own_resolutions(pipeline: Any, width: int, height: int) -> Iterator[None]:
     """For pipelines with a list of `resolutions`."""
     stock, pipeline.resolutions = pipeline.resolutions, [(width, height)]

@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from src.models.diffusion.pipeline_sizes import Resizing, own_buckets, own_module_sizes, own_resolutions
+from src.models.diffusion.pipeline_sizes import (
+    Resizing,
+    own_buckets,
+    own_module_sizes,
+    own_resolutions,
+    own_vision_size,
+)
 
 MEGAPIXEL = 1024 * 1024
 
@@ -137,6 +143,7 @@ PIPELINES: dict[str, EditingPipeline] = {
             steps=40,
             area=MEGAPIXEL,
             size=_condition_side,
+            resizing=own_vision_size,
         ),
         EditingPipeline(
             name="LongCatImageEditPipeline",
