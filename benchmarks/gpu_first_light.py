@@ -39,6 +39,7 @@ from src.models.trained_policy import TrainedPolicy
 from src.rewards.prompts import load_prompt
 from src.training.config import TrainingConfig, load_training_config
 from src.training.held_out import rewriting_editor, trained
+from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 
 CONFIG = Path("configs/training/miniature_rewrite.yaml")
@@ -158,7 +159,7 @@ def after_is_the_trained_policy(folder: Path, kind: str, precision: str) -> list
     """(2) What is evaluated as "after" speaks as the policy did in the trainer."""
     lora = LORA if kind == "LoRA" else []
     config = config_of(folder / f"{kind}_{precision}", LARGE_RATE, *PRECISIONS[precision], *lora)
-    editor = rewriting_editor(config, "first_pass", 16)
+    editor = rewriting_editor(config, RewriteTask(), 16)
     base = _evaluated(editor.params)
     inputs = {name: value.cpu() for name, value in base.encode([_question()]).items()}
     before = log_probabilities(base.model, inputs)

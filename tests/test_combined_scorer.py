@@ -19,7 +19,7 @@ from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.base import Completion, EditedSample, Scorer, ScorerSetting
 from src.rewards.build import build_scorer
 from src.rewards.combined_scorer import CombinedScorer
 from src.rewards.judge_handle import JudgeHandle
@@ -31,6 +31,7 @@ IMAGE = Image.new("RGB", (8, 8))
 EDIT = EditedSample(EditSample("a", 0, "物理", "tip it", "a cup", LazyImage(base64_text="")), IMAGE, IMAGE)
 CATEGORY = "src.rewards.category_scorer.CategoryScorer"
 REFERENCE = "src.rewards.reference_score.ReferenceScore"
+FORMAT = "src.rewards.format_reward.FormatReward"
 
 
 class FixedScorer(Scorer):
@@ -222,3 +223,30 @@ def test_a_run_combines_a_judge_with_the_reference(
     assert with_reference["score"] == pytest.approx((3 * 8 + with_reference["dimensions"]["exact"]) / 4)
     assert without["score"] == pytest.approx(8.0)
     assert without["dimensions"]["exact"] is None
+
+
+def test_texts_are_scored_by_parts_that_score_texts() -> None:
+    combined = CombinedScorer(
+        {
+            "parts": [
+                {"class_path": "src.rewards.vqa_reward.VQAReward", "weight": 3, "name": "right"},
+                {"class_path": FORMAT, "params": {"style": "think_answer"}, "weight": 1, "name": "form"},
+            ]
+        }
+    )
+    combined.check_texts_suffice()
+    right, wrong = combined.score_completions(
+        [Completion(f"<think>a</think><answer>{answer}</answer>", "yes") for answer in ("yes", "no")]
+    )
+    assert (right.score, right.dimensions["right"], right.dimensions["form"]) == (10.0, 10.0, 10.0)
+    assert wrong.score == pytest.approx(10 * 1 / 4)
+    with pytest.raises(ConfigError, match="part 'edits' of CombinedScorer scores edits"):
+        CombinedScorer({"parts": [{"class_path": REFERENCE, "name": "edits"}]}).check_texts_suffice()
+
+
+def test_an_answer_reward_among_scorers_of_edits_is_left_out() -> None:
+    parts = [part(4.0), {"class_path": "src.rewards.vqa_reward.VQAReward", "weight": 9}]
+    combined = CombinedScorer({"parts": parts})
+    combined.load()
+    (verdict,) = combined.score([EDIT])
+    assert (verdict.status, verdict.score) == (Status.SCORED, 4.0)

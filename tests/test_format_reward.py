@@ -37,19 +37,26 @@ def score(text: str, **params: Any) -> tuple[float | None, dict[str, float | Non
     ("length", "expected"), [(1, 10.0), (50, 10.0), (51, 9.0), (100, 9.0), (101, 7.0), (150, 7.0), (151, 5.0)]
 )
 @pytest.mark.parametrize("word", ["paint ", "画"])
-def test_long_instructions_cost_by_the_published_steps_in_words(length: int, expected: float, word: str) -> None:
-    total, dimensions = score(rewrite(word * length))
+def test_long_instructions_cost_by_the_published_steps(length: int, expected: float, word: str) -> None:
+    total, dimensions = score(rewrite(word * length), length_unit="words")
     assert total == expected
     assert dimensions == {"structure_deducted": 0.0, "length_deducted": 10.0 - expected, "lines_deducted": 0.0}
 
 
 def test_the_mean_length_counts_and_the_thought_is_free() -> None:
-    two = rewrite("paint " * 90, thought="so " * 500) + "\n<Re_edit>dim it</Re_edit>"
+    two = rewrite("paint " * 15, thought="so " * 500) + "\n<Re_edit>dim it</Re_edit>"
     assert score(two)[0] == 10.0
 
 
-def test_lengths_can_be_counted_in_characters() -> None:
-    assert score(rewrite("a" * 51), length_unit="characters")[0] == 9.0
+@pytest.mark.parametrize(
+    ("length", "expected"), [(1, 10.0), (50, 10.0), (51, 9.0), (100, 9.0), (101, 7.0), (150, 7.0), (151, 5.0)]
+)
+def test_lengths_are_counted_in_characters_as_in_the_source(length: int, expected: float) -> None:
+    assert score(rewrite("a" * length))[0] == expected
+
+
+def test_forty_five_words_are_too_long_by_the_published_count() -> None:
+    assert score(rewrite("paint " * 45))[0] == 5.0
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,7 @@ def test_a_broken_structure_costs_everything_and_nothing_else_is_counted(text: s
 
 def test_an_answer_after_its_thought_has_full_marks_on_as_many_lines_as_it_likes() -> None:
     assert score(ANSWER.replace("a tree", "a\ntree"), style="think_answer")[0] == 10.0
-    assert score(ANSWER.replace("yes", "yes " * 51), style="think_answer")[0] == 9.0
+    assert score(ANSWER.replace("yes", "yes " * 20), style="think_answer")[0] == 9.0
     assert score(rewrite("b"), style="think_answer")[0] == 0.0
 
 
@@ -115,3 +122,25 @@ def test_the_shipped_rewrite_prompts_ask_for_the_tags_that_are_rewarded(language
     FormatReward().prompt_agrees(system)
     with pytest.raises(ConfigError, match="FormatReward with style think_answer demands <think>, <answer>"):
         FormatReward({"style": "think_answer"}).prompt_agrees(system)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_rules_that_a_policy_is_told_name_every_number_that_is_deducted(language: Any) -> None:
+    params = {"length_limits": [41, 83, 127], "length_penalties": [1.5, 2.5, 4], "line_penalty": 0.75}
+    rules = FormatReward(params).policy_rules(language)
+    for said in ("<CoT>", "<Re_edit>", "41", "83", "127", "1.5", "2.5", "4", "0.75"):
+        assert said in rules
+    assert ("characters" in rules) or ("个字符" in rules)
+    words = FormatReward(params | {"length_unit": "words"}).policy_rules(language)
+    assert ("41 words" in words) or ("41 个词" in words)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_costs_nothing_is_no_rule(language: Any) -> None:
+    rules = FormatReward({"length_penalties": [0, 0, 5], "line_penalty": 0}).policy_rules(language)
+    assert "150" in rules
+    assert "100" not in rules
+    assert len(rules.splitlines()) == 3
+    answer = FormatReward({"style": "think_answer"}).policy_rules(language)
+    assert "<answer>" in answer
+    assert "Re_edit" not in answer

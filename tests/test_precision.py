@@ -23,6 +23,7 @@ from src.training.grpo_settings import grpo_config
 from src.training.held_out import rewriting_editor, trained
 from src.training.held_out_answers import _policies
 from src.training.precision import Precision, policy_precision
+from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 from tests.test_training_run import make_run
 from tests.tiny_policies import policy_folder
@@ -118,7 +119,7 @@ def _evaluated(config: TrainingConfig, ways: str) -> tuple[dict[str, Any], dict[
     if ways == "answers":
         policies = _policies(config, 8)
         return policies["before"], policies["after"]
-    editor = rewriting_editor(config, "first_pass", 8)
+    editor = rewriting_editor(config, RewriteTask(), 8)
     after = trained(editor, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     return _speaking(editor.params), _speaking(after.params)
 

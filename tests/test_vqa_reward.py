@@ -40,14 +40,23 @@ def formed(answer: str) -> str:
         ("In my view: no", "no", 1.0),
         ("", "yes", 0.0),
         ("the Left Lung!", "left lung", 1.0),
-        ("left lungs", "left lung", 0.5),
+        ("left lungs", "left lung", 0.0),
+        ("It is in the left lung.", "left lung", 1.0),
+        ("left right", "left", 0.0),
+        ("left or right lung", "left lung", 0.0),
+        ("on", "on", 1.0),
+        ("yes, no", "yes", 0.0),
+        ("No. Yes.", "no", 0.0),
+        ("No, no fracture", "no", 1.0),
         ("lung, left", "left lung", 1.0),
         ("right", "right upper lobe", 0.0),
         ("right lobe", "right upper lobe", 2 / 3),
-        ("3.55 cm", "3.5 cm", 0.5),
+        ("3.55 cm", "3.5 cm", 0.0),
+        ("cm", "3.5 cm", 0.5),
         ("13", "3", 0.0),
-        ("在左侧肺部", "左侧", 1.0),
-        ("在右侧", "左侧", 0.5),
+        ("在左侧", "左侧", 1.0),
+        ("在左侧肺部", "左侧", 0.0),
+        ("在右侧", "左侧", 0.0),
         ("no no no", "no fracture no", 2 / 3),
     ],
 )
@@ -65,6 +74,36 @@ def test_all_measures_stay_between_nothing_and_all(answer: str, truth: str) -> N
     for measure in (accuracy, overlap, bleu, rouge_l):
         assert 0.0 <= measure(answer, truth) <= 1.0 + 1e-9
         assert measure(truth, truth) == pytest.approx(1.0)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["red", "green", "blue", "left", "right", "lung", "lobe", "up"]),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    ),
+    st.sampled_from([" ", ", ", " or ", " and ", "; ", ". "]),
+    st.integers(1, 2),
+    st.data(),
+)
+def test_a_list_of_guesses_never_pays_more_than_one_guess(
+    names: list[str], separator: str, length: int, data: st.DataObject
+) -> None:
+    guesses = [" ".join(names[start : start + length]) for start in range(0, len(names), length)]
+    truth = data.draw(st.sampled_from(guesses))
+    listed = judged(formed(separator.join(guesses)), truth).score
+    assert listed is not None
+    if len(guesses) > 1:
+        assert listed <= 10 / len(guesses)
+
+
+@pytest.mark.parametrize("listed", ["yes no", "yes, no", "yes or no", "no; yes", "Yes. No."])
+@pytest.mark.parametrize("truth", ["yes", "no"])
+def test_saying_yes_and_no_pays_less_than_half(listed: str, truth: str) -> None:
+    verdict = judged(formed(listed), truth)
+    assert verdict.score is not None
+    assert verdict.score < 5
 
 
 def test_overlap_is_the_f1_of_the_words() -> None:

@@ -18,7 +18,8 @@ from src.rewards.verdict import Verdict
 from src.training.answer_rewards import AnswerRewards
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.rewards import RewardSetting, TrainingStopped
+from src.training.rewards import RewardSetting
+from src.training.settled import TrainingStopped
 from src.training.tasks.base import Example, Unreadable
 from src.training.tasks.vqa import VQATask
 from tests.conftest import png

@@ -78,6 +78,17 @@ class Scorer(ABC):
         """
         return None
 
+    def policy_rules(self, language: Language) -> str:
+        """The form on which a policy's text loses points, in words for the policy's own prompt; empty for none."""
+        return ""
+
+    def prompt_agrees(self, template: str) -> None:
+        """Checks that a policy's prompt asks for the form that is rewarded here; by default any will do.
+
+        Raises:
+            ConfigError: naming what the prompt lacks.
+        """
+
     def identity(self) -> dict[str, Any]:
         """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
         own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}
@@ -115,6 +126,13 @@ class Completion:
 
 class CompletionScorer(ABC):
     """Turns texts into verdicts; needs no picture and no judge. Named by `class_path` in the YAML, like a `Scorer`."""
+
+    def check_texts_suffice(self) -> None:
+        """Checks that it needs nothing but texts; those that combine others ask them.
+
+        Raises:
+            ConfigError: naming the part that needs an edit.
+        """
 
     @abstractmethod
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:

@@ -14,8 +14,9 @@ from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.rewards.asking import total_usage
-from src.rewards.base import EditedSample, Scorer, ScorerSetting
+from src.rewards.base import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting
 from src.rewards.build import build_scorer
+from src.rewards.prompts import Language
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 
@@ -30,12 +31,14 @@ class Part(ModelParams):
     """In reports; the class's name when absent."""
 
 
-class CombinedScorer(Scorer):
+class CombinedScorer(Scorer, CompletionScorer):
     """`score = Σ weight × score / Σ weight` over its parts, 0–10.
 
     A part that is not applicable to an edit is left out, its weight as well; when all are, so is the whole. A part that
     has no score for any other reason leaves the whole without one, with that part's status: a mean over what happens to
     be there would be another quantity.
+
+    Completions are scored by parts that are all `CompletionScorer`s, such as `VQAReward` and `FormatReward`.
 
     Dimensions: each part's score by its name, and its dimensions as `name.dimension`.
 
@@ -90,6 +93,26 @@ class CombinedScorer(Scorer):
         reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
         return _no_part(reasons) if all(reasons.values()) else None
 
+    def policy_rules(self, language: Language) -> str:
+        """Those of all parts, each once."""
+        rules = [scorer.policy_rules(language) for scorer in self._scorers.values()]
+        return "\n\n".join(dict.fromkeys(filter(None, rules)))
+
+    def prompt_agrees(self, template: str) -> None:
+        """With every part."""
+        for scorer in self._scorers.values():
+            scorer.prompt_agrees(template)
+
+    def check_texts_suffice(self) -> None:
+        """Refuses parts that score no texts."""
+        for name, scorer in self._scorers.items():
+            if not isinstance(scorer, CompletionScorer):
+                raise ConfigError(
+                    f"part {name!r} of CombinedScorer scores edits, and here there are texts alone: leave it out, or "
+                    "name a CompletionScorer such as VQAReward or FormatReward"
+                )
+            scorer.check_texts_suffice()
+
     def identity(self) -> dict[str, Any]:
         """Every part's, with its name and its share of the whole."""
         parts = [
@@ -118,6 +141,17 @@ class CombinedScorer(Scorer):
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order."""
         columns = {name: self._score_part(name, scorer, batch) for name, scorer in self._scorers.items()}
+        rows = zip(*columns.values(), strict=True)
+        return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        """One verdict a text, in order."""
+        columns = {
+            name: scorer.score_completions(batch)
+            for name, scorer in self._scorers.items()
+            if isinstance(scorer, CompletionScorer)
+        }
+        assert len(columns) == len(self._scorers), "check_texts_suffice comes first"
         rows = zip(*columns.values(), strict=True)
         return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
 

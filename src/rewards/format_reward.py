@@ -9,9 +9,15 @@ import pydantic
 from src.data.sample import EditSample
 from src.models.base import ModelParams
 from src.rewards.base import Completion, CompletionScorer, EditedSample, Scorer
+from src.rewards.prompts import Language, load_prompt
 from src.rewards.tags import REWRITE_TAGS, THINK_TAGS, read_answer, read_blocks, read_rewrite, require_tags
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.rewards.words import words
+
+_UNITS: dict[Language, dict[str, str]] = {
+    "en": {"characters": "characters", "words": "words"},
+    "zh": {"characters": "个字符", "words": "个词（一个汉字算一个词）"},
+}
 
 
 class FormatReward(Scorer, CompletionScorer):
@@ -20,12 +26,13 @@ class FormatReward(Scorer, CompletionScorer):
     The rules are those of the official_grpo_rl_post_edit_module:
 
     - Hard: the structure that `read_rewrite` or `read_answer` demands.
-    - Length: by the mean number of words of the instructions (or the answer): nothing up to the first of
+    - Length: by the mean number of characters of the instructions (or the answer): nothing up to the first of
       `length_limits`, then one of `length_penalties` for each further range.
     - Lines (`rewrite` only): `line_penalty` for each block that does not fill exactly one line by itself.
 
-    What differs: lengths are in words, as prompts state them, where the original counted characters against them;
-    empty blocks and unbalanced tags break the structure; points are given on 0–10, twice the original's 0–5.
+    What differs: empty blocks and unbalanced tags break the structure; points are given on 0–10, twice the original's
+    0–5; and the policy's prompt states all of these rules, with their numbers (`policy_rules`), where the original's
+    spoke of words and counted characters.
 
     Dimensions: `structure_deducted`, `length_deducted` and `lines_deducted`, in points of the score.
     """
@@ -36,7 +43,7 @@ class FormatReward(Scorer, CompletionScorer):
         """Defaults are the published ones, with points doubled to 0–10."""
 
         style: Literal["rewrite", "think_answer"] = "rewrite"
-        length_unit: Literal["words", "characters"] = "words"
+        length_unit: Literal["characters", "words"] = "characters"
         length_limits: tuple[float, float, float] = (50, 100, 150)
         """Rising: the ideal, the acceptable and the tolerable mean length."""
         length_penalties: tuple[float, float, float] = (1.0, 3.0, 5.0)
@@ -54,6 +61,17 @@ class FormatReward(Scorer, CompletionScorer):
     def question(self, sample: EditSample) -> Any:
         """Nothing: it reads the completion alone."""
         return None
+
+    def policy_rules(self, language: Language) -> str:
+        """Every rule above, with its numbers."""
+        steps = zip(self.params.length_limits, self.params.length_penalties, strict=True)
+        rules, _ = load_prompt("rewrite", "form", language).render(
+            style=self.params.style,
+            unit=_UNITS[language][self.params.length_unit],
+            steps=[(f"{limit:g}", f"{points:g}") for limit, points in steps if points],
+            line_penalty=f"{self.params.line_penalty:g}",
+        )
+        return rules
 
     def prompt_agrees(self, template: str) -> None:
         """Checks that a policy's prompt asks for the tags that are demanded here.

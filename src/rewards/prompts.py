@@ -41,6 +41,11 @@ class Prompt:
         return system, user
 
 
+def with_rules(system: str, rules: str) -> str:
+    """The system prompt of a policy that is also told by which rules the form of its text is judged."""
+    return f"{system}\n\n{rules}" if rules else system
+
+
 @functools.cache
 def load_prompt(protocol: str, name: str, language: Language) -> Prompt:
     """Reads `prompts/<protocol>/<name>.<language>.j2`.

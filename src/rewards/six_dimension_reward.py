@@ -13,6 +13,7 @@ from src.rewards.base import Completion, EditedSample, ScorerSetting
 from src.rewards.format_reward import FormatReward
 from src.rewards.judged_scorer import Inquiry, JudgedParams, JudgedScorer
 from src.rewards.means import Weight, weighted_geometric_mean, weighted_mean
+from src.rewards.prompts import Language
 
 JUDGED = ("physical_geometric", "environment_context", "cultural_social", "logical_causal", "target_attribution")
 """Dimensions that the judge scores, one for each of the benchmark's categories."""
@@ -88,6 +89,14 @@ class SixDimensionReward(JudgedScorer):
     def identity(self) -> dict[str, Any]:
         """With the version of the format's rules."""
         return super().identity() | {"format": self._format.identity()}
+
+    def policy_rules(self, language: Language) -> str:
+        """The format's."""
+        return self._format.policy_rules(language)
+
+    def prompt_agrees(self, template: str) -> None:
+        """As the format demands."""
+        self._format.prompt_agrees(template)
 
     def inquiries(self, sample: EditSample) -> list[Inquiry]:
         """One question, or one for each judged dimension."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pydantic
 
+from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.base import ModelParams
-from src.rewards.base import Completion, CompletionScorer
+from src.rewards.base import Completion, CompletionScorer, EditedSample, Scorer
 from src.rewards.tags import THINK_TAGS, read_answer, require_tags
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.rewards.words import words
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 _YES_NO = frozenset({"yes", "no"})
+_FILLERS = frozenset(
+    (*"a an the is are was were it its this that there in on at of to".split(), *"在是的了这那个它")  # noqa: SIM905
+)
+"""Words with which an answer becomes a sentence and says nothing more."""
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 _BLEU_ORDER = 4
+_NO_ANSWER = "an edit has no right answer in words"
 
 
-class VQAReward(CompletionScorer):
+class VQAReward(Scorer, CompletionScorer):
     """`score = 10 × format × (accuracy_weight × accuracy + overlap_weight × overlap) / (sum of the weights)`.
 
     The formula and the default weights are those of the VQA-RAD task for EasyR1 (MLLM_POISON_RELEASE,
@@ -33,9 +39,12 @@ class VQAReward(CompletionScorer):
 
     - `format`: 1 when the completion is well-formed (`read_answer`), else 0. There an empty thought counted as one, and
       the answer could come before it.
-    - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it.
+    - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it, and a list
+      of all possible answers was right.
     - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that a long list of guesses gains less than an
       answer. There it was the substring again, which the accuracy held already.
+
+    Edits have no answer: to them it is not applicable.
 
     Dimensions, 0–10 each: `format`, `accuracy`, `overlap` and, for the report alone, `bleu` and `rouge_l`. Without an
     answer in the completion all of them are 0. A completion without a right answer to compare with is not applicable.
@@ -57,8 +66,19 @@ class VQAReward(CompletionScorer):
                 raise ValueError("accuracy_weight and overlap_weight must not both be 0")
             return self
 
-    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
-        self.params = self.Params(**(params or {}))
+    VERSION = "2"
+
+    def question(self, sample: EditSample) -> Any:
+        """Nothing: it reads completions alone."""
+        return None
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Always: an edit has no right answer in words."""
+        return _NO_ANSWER
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """Not applicable, each."""
+        return [failed(Status.NOT_APPLICABLE, _NO_ANSWER)] * len(batch)
 
     def prompt_agrees(self, template: str) -> None:
         """Checks that a policy's prompt asks for the form that is rewarded: tags, or none.
@@ -106,15 +126,16 @@ class VQAReward(CompletionScorer):
 def accuracy(answer: str, truth: str, partial_from: float = 0.5) -> float:
     """How right an answer is, 0–1, word by word and never letter by letter.
 
-    - To a truth of yes or no: 1 if the first clause that says yes or no says the right one alone, else 0.
-    - To any other: 1 if the truth's words occur side by side, else the share of them that occur at all, and 0 where
-      that is below `partial_from`.
+    - To a truth of yes or no: 1 if the first clause that says yes or no says the right one alone, and no later clause
+      consists of the other one, else 0.
+    - To any other: the share of the truth's words that occur, 0 where that is below `partial_from`; and 0 where any
+      other word occurs, since a list of guesses would else pay more than an answer. `_FILLERS` do not count.
     """
-    expected, given = words(truth), words(answer)
-    if len(expected) == 1 and expected[0] in _YES_NO:
-        return float(_yes_or_no(answer) == expected[0])
-    if any(given[start : start + len(expected)] == expected for start in range(len(given))):
-        return 1.0
+    if words(truth) in (["yes"], ["no"]):
+        return float(_yes_or_no(answer) == words(truth)[0])
+    expected, given = _telling(truth), _telling(answer)
+    if set(given) - set(expected):
+        return 0.0
     share = _common(given, expected) / len(expected)
     return share if share >= partial_from else 0.0
 
@@ -145,10 +166,17 @@ def rouge_l(answer: str, truth: str) -> float:
 
 
 def _yes_or_no(answer: str) -> str | None:
-    for clause in _CLAUSE_END.split(answer):
-        if said := set(words(clause)) & _YES_NO:
-            return said.pop() if len(said) == 1 else None
-    return None
+    clauses = [words(clause) for clause in _CLAUSE_END.split(answer)]
+    first = next((said for clause in clauses if (said := set(clause) & _YES_NO)), set())
+    bare = {clause[0] for clause in clauses if clause in (["yes"], ["no"])}
+    said = first | bare
+    return said.pop() if len(said) == 1 else None
+
+
+def _telling(text: str) -> list[str]:
+    """The words that say something; all of them where none does."""
+    every = words(text)
+    return [word for word in every if word not in _FILLERS] or every
 
 
 def _common(given: Sequence[str], expected: Sequence[str]) -> int:

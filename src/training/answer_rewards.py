@@ -10,7 +10,7 @@ from src.errors import ConfigError
 from src.pipeline.keys import digest
 from src.reasons import reason_of
 from src.registry import check_params, load_class
-from src.rewards.base import Completion, CompletionScorer
+from src.rewards.base import Completion, CompletionScorer, Scorer
 from src.rewards.verdict import Status, Verdict, failed
 from src.training.config import TrainingConfig
 from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
@@ -30,7 +30,9 @@ def completion_scorers(config: TrainingConfig) -> list[CompletionScorer]:
 def _build(section: ModelConfig, where: str) -> CompletionScorer:
     scorer_class = load_class(section.class_path, CompletionScorer)  # type: ignore[type-abstract]
     check_params(scorer_class, section.params, f"{where}.params")
-    return scorer_class(section.params)  # type: ignore[call-arg]
+    scorer = scorer_class(section.params)  # type: ignore[call-arg]
+    scorer.check_texts_suffice()
+    return scorer
 
 
 def check_evaluation(task: VQATask, config: TrainingConfig) -> None:
@@ -76,7 +78,9 @@ class AnswerRewards(RewardFunction):
             raise ConfigError(f"{type(task).__name__} needs a scorer of texts: set scorer.class_path: {task.SCORER}")
         self._scorer = _build(section, "scorer")
         _check_form(self._scorer, task)
-        self._identity = digest([section.class_path, section.params])
+        task.rules = self._scorer.policy_rules(task.language) if isinstance(self._scorer, Scorer) else ""
+        own = self._scorer.identity() if isinstance(self._scorer, Scorer) else {}
+        self._identity = digest([section.class_path, section.params, own])
 
     def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
         """Scores all completions at once; the same text of the same question is recorded once."""

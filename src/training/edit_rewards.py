@@ -34,6 +34,12 @@ class EditRewards(RewardFunction):
     def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)
         self.bench = Workbench(setting.config)
+        scorer = self.bench.plan.scorer
+        if task.instructions:
+            scorer.prompt_agrees(task.instructions)
+        task.rules = scorer.policy_rules(task.language)
+        if task.rules:
+            logger.info("the policy is told below its prompt:\n%s", task.rules)
 
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
         """By what the scorer says of the samples themselves."""

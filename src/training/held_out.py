@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig, RuntimeConfig
 from src.data.image import LazyImage
@@ -20,6 +20,9 @@ from src.training.data_check import check_samples
 from src.training.gain import Gain, Scored, paired_gain
 from src.training.precision import policy_precision
 from src.training.tasks.base import Example
+
+if TYPE_CHECKING:
+    from src.training.tasks.rewrite import RewriteTask
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ def _inside(image: LazyImage, folder: Path) -> str:
     return image.path.resolve().relative_to(folder.resolve()).as_posix()
 
 
-def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int) -> ModelConfig:
+def rewriting_editor(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> ModelConfig:
     """The policy as it was before training, in front of the editor at full fidelity."""
     assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
     inner, precision = config.diffusion_model, policy_precision(config)
@@ -72,7 +75,8 @@ def rewriting_editor(config: TrainingConfig, prompt: str, max_new_tokens: int) -
         "autocast": precision.autocast,
         "trust_remote_code": config.policy.trust_remote_code,
         "image_max_side": config.policy.image_max_side,
-        "prompt": prompt,
+        "prompt": task.PROMPT,
+        "rules": task.rules or None,
         "language": config.data.language,
         "max_new_tokens": max_new_tokens,
         "batch_size": config.evaluation.batch_size,
@@ -94,7 +98,7 @@ def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConf
 
 
 def compare_edits(
-    config: TrainingConfig, prompt: str, examples: Sequence[Example[EditSample]], max_new_tokens: int
+    config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]], max_new_tokens: int
 ) -> list[Gain]:
     """Runs the benchmark with both policies, by the training's scorer and by the evaluation's own, if there is one.
 
@@ -102,14 +106,14 @@ def compare_edits(
 
     Args:
         config: Of a finished training.
-        prompt: Of `prompts/rewrite`: the one that the policy was trained with.
+        task: That the policy was trained for: its prompt and its rules of form.
         examples: The held-out samples.
         max_new_tokens: Of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
         write_benchmark([example.subject for example in examples], _data_path(config))
     gains = []
-    for scorer, runs in _runs(config, prompt, max_new_tokens):
+    for scorer, runs in _runs(config, task, max_new_tokens):
         rows = {}
         for name, run in runs.items():
             logger.info("evaluating %s training by %s", name, scorer.class_path)
@@ -119,35 +123,37 @@ def compare_edits(
     return gains
 
 
-def check_evaluation(config: TrainingConfig, prompt: str, max_new_tokens: int) -> None:
+def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> None:
     """Plans the runs of `compare_edits` as they will be, of which only the trained policy and the data are missing.
 
     Raises:
         ConfigError: for whatever in `evaluation` could not run.
         ModelError: for missing weights or keys.
     """
-    for _, runs in _runs(config, prompt, max_new_tokens):
+    for _, runs in _runs(config, task, max_new_tokens):
         try:
-            RunPlan(runs["before"])
+            RunPlan(runs["before"]).scorer.prompt_agrees(task.instructions)
         except EditLoopError as error:
             raise type(error)(f"section evaluation, for the comparison after training: {error}") from error
 
 
-def check_held_out(config: TrainingConfig, prompt: str, examples: Sequence[Example[EditSample]]) -> None:
+def check_held_out(config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]]) -> None:
     """Finds held-out samples that a scorer of `compare_edits` has nothing to say about.
 
     Raises:
         DataError: that is true of all of them.
     """
     samples = [example.subject for example in examples[: config.evaluation.limit]]
-    for place, (_, runs) in enumerate(_runs(config, prompt, max_new_tokens=1)):
+    for place, (_, runs) in enumerate(_runs(config, task, max_new_tokens=1)):
         where = "evaluation.scorer" if place else "scorer"
         check_samples(RunPlan(runs["before"]).scorer, samples, f"{where}, on the held-out samples")
 
 
-def _runs(config: TrainingConfig, prompt: str, max_new_tokens: int) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
+def _runs(
+    config: TrainingConfig, task: RewriteTask, max_new_tokens: int
+) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
     """For each scorer, the benchmark's run before training and the one after."""
-    before = rewriting_editor(config, prompt, max_new_tokens)
+    before = rewriting_editor(config, task, max_new_tokens)
     after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     for scorer, judge in _scorers(config):
         yield (

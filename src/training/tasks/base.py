@@ -12,6 +12,7 @@ from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.models.base import ModelParams
 from src.rewards.base import NoParams
+from src.rewards.prompts import Language
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
@@ -52,9 +53,16 @@ class Task(ABC, Generic[Subject]):
 
     Params: ClassVar[type[ModelParams]] = NoParams
 
-    def __init__(self, params: Mapping[str, Any] | None = None, language: str = "en") -> None:
+    def __init__(self, params: Mapping[str, Any] | None = None, language: Language = "en") -> None:
         self.params: Any = self.Params(**(params or {}))
         self.language = language
+        self.rules = ""
+        """Of form, by which the scorer judges the policy's texts; told to the policy below the task's own prompt."""
+
+    @property
+    def instructions(self) -> str:
+        """What the policy is told whatever the example, without the rules; empty where a task cannot say."""
+        return ""
 
     @abstractmethod
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[Subject] | BadSample]:

@@ -10,7 +10,7 @@ from src.data.image import ImageError, LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
-from src.rewards.prompts import Language, load_prompt
+from src.rewards.prompts import Language, load_prompt, with_rules
 from src.rewards.tags import read_rewrite
 from src.training.tasks.base import Example, Keep, Task, Unreadable
 
@@ -43,6 +43,11 @@ class RewriteTask(Task[EditSample]):
         super().__init__(params, language)
         self._prompt = load_prompt(PROTOCOL, self.PROMPT, language)
 
+    @property
+    def instructions(self) -> str:
+        """The tags that a scorer of the form demands must be named here."""
+        return self._prompt.render(edit_instruction="")[0]
+
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[EditSample] | BadSample]:
         """From a benchmark file; a sample with a picture that cannot be decoded is a bad one."""
         for item in load_samples(path, selection):
@@ -67,7 +72,7 @@ class RewriteTask(Task[EditSample]):
             source_sha256=content_hash(kept.source.read_bytes()),
             category=sample.category,
             request=sample.instruction,
-            system=system,
+            system=with_rules(system, self.rules),
             user=user,
             images=(kept.source,),
             subject=kept,
@@ -87,19 +92,19 @@ class RewriteTask(Task[EditSample]):
         """By planning the benchmark's runs."""
         from src.training.held_out import check_evaluation
 
-        check_evaluation(config, self.PROMPT, max_new_tokens)
+        check_evaluation(config, self, max_new_tokens)
 
     def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> None:
         """By asking the scorers of these runs."""
         from src.training.held_out import check_held_out
 
-        check_held_out(config, self.PROMPT, examples)
+        check_held_out(config, self, examples)
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
         """By the benchmark, with the policy in front of the editor."""
         from src.training.held_out import compare_edits
 
-        return compare_edits(config, self.PROMPT, examples, max_new_tokens)
+        return compare_edits(config, self, examples, max_new_tokens)
 
 
 def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:

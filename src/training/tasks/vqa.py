@@ -11,7 +11,7 @@ from src.data.questions import Question, load_questions
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.models.base import ModelParams
-from src.rewards.prompts import Language, load_prompt
+from src.rewards.prompts import Language, load_prompt, with_rules
 from src.rewards.tags import read_answer
 from src.training.tasks.base import Example, Keep, Task, Unreadable
 
@@ -40,7 +40,7 @@ class VQATask(Task[Question]):
 
     @property
     def instructions(self) -> str:
-        """What the policy is told whatever the question; the form that is rewarded must be the one named here."""
+        """The form that is rewarded must be the one named here."""
         return self._prompt.render(question="")[0]
 
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[Question] | BadSample]:
@@ -64,7 +64,7 @@ class VQATask(Task[Question]):
             source_sha256=content_hash(images[0].read_bytes()),
             category=question.category,
             request=question.text,
-            system=system,
+            system=with_rules(system, self.rules),
             user=user,
             images=images,
             subject=replace(question, images=images),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -57,6 +58,8 @@ class RewriteEditor(BaseDiffusionModel):
         """Compute in this number type, whatever the weights have: as in the policy's training."""
         prompt: Literal["first_pass", "second_pass"] = "first_pass"
         """Of `prompts/rewrite`: the one that the policy was trained with."""
+        rules: str = ""
+        """Of form, which the policy was told in training, below that prompt: the log of its training quotes them."""
         language: Literal["en", "zh"] = "en"
         image_max_side: int | None = pydantic.Field(None, ge=28)
         """Larger pictures are scaled down for the policy, as in its training."""
@@ -110,11 +113,12 @@ class RewriteEditor(BaseDiffusionModel):
 
     def _initialize(self) -> None:
         # Prompts and tags belong to the scorers, which stand above models; an editor that reasons needs them as well.
-        from src.rewards.prompts import load_prompt
+        from src.rewards.prompts import load_prompt, with_rules
 
         editor_class = _editor_class(self.params.editor)
         self.batch_size = self.params.batch_size
         self._prompt = load_prompt("rewrite", self.params.prompt, self.params.language)
+        self._told = partial(with_rules, rules=self.params.rules)
         self._policy = TrainedPolicy(_policy_params(self.params))
         self._editor = build(editor_class, _inner_params(self.params.editor))
         self._written: dict[tuple[bytes, str], Reply] = {}
@@ -192,7 +196,7 @@ class RewriteEditor(BaseDiffusionModel):
 
     def _question(self, images: tuple[Image.Image, ...], instruction: str) -> Question:
         system, user = self._prompt.render(edit_instruction=instruction)
-        return Question(system, tuple(LabelledImage("", image) for image in images), user)
+        return Question(self._told(system), tuple(LabelledImage("", image) for image in images), user)
 
     def load_to_gpu(self) -> None:
         """Moves policy and editor to their devices."""
