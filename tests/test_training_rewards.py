@@ -16,6 +16,8 @@ from src.rewards.verdict import Status
 from src.training import rewards as rewards_module
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
+from src.training.edit_rewards import Attempt
+from src.training.processes import Processes
 from src.training.rewards import RewardFunction, RewardSetting
 from src.training.settled import LONGEST_DROUGHT, Settled, TrainingStopped
 from src.training.show import Page
@@ -27,6 +29,17 @@ from tests.conftest import item
 GOOD = "<CoT>think</CoT><Re_edit>paint {}</Re_edit>"
 
 
+class Together(Processes):
+    """One process that hears of another what a test wants it to."""
+
+    def __init__(self, elsewhere: Any) -> None:
+        super().__init__()
+        object.__setattr__(self, "elsewhere", elsewhere)
+
+    def gathered(self, found: list[Any]) -> list[Any]:
+        return [*found, *self.elsewhere]  # type: ignore[attr-defined]
+
+
 class Bench:
     """A reward function over three samples, called as TRL calls it."""
 
@@ -34,7 +47,7 @@ class Bench:
         self, config: TrainingConfig, data: Path, folder: Path, pages: Page | None = None, elsewhere: Any = ()
     ) -> None:
         self.task = build_task(config)
-        setting = RewardSetting(config, folder / "record", pages, gathered=lambda found: [*found, *elsewhere])
+        setting = RewardSetting(config, Together(elsewhere), pages)
         self.rewards: RewardFunction = self.task.rewards(setting)
         store = ImageStore(folder / "images")
         found = list(self.task.examples(str(data), Selection(), store.keep))
@@ -307,7 +320,9 @@ def test_a_sample_whose_first_attempt_failed_in_another_process_is_left_out_in_t
     make_bench: Callable[..., Bench],
 ) -> None:
     names = [example.example_id for example in make_bench().examples]
-    bench = make_bench(task="src.training.tasks.rewrite.CritiqueTask", elsewhere=[(names[1], "out of paint")])
+    bench = make_bench(
+        task="src.training.tasks.rewrite.CritiqueTask", elsewhere=[Attempt(names[1], 1, None, "out of paint")]
+    )
     assert [example.example_id for example in bench.examples] == [names[0], names[2]]
 
 
@@ -325,7 +340,7 @@ def test_every_completion_is_recorded_and_a_step_done_again_replaces_its_own(mak
     assert len(rows) == 6  # two generations of one step
     again = make_bench()
     again([GOOD.format(8)], [2], step=6)
-    assert [row.reading for row in again.rewards.record.completions(7)][:2] == ["paint 8", "paint 1"]
+    assert [row.reading for row in again.rewards.record.completions(7)] == ["paint 8"]
     assert rows[1].edit_key
     assert bench.rewards.record.has_edit(rows[1].edit_key)
 
@@ -348,7 +363,7 @@ def test_the_page_of_a_step_shows_pictures_and_escapes_what_users_and_policies_w
 def test_a_task_that_edits_needs_an_editor() -> None:
     config = parse_training_config({"policy": {"model": "unused"}, "data": {"train": "x.json"}}, "test")
     with pytest.raises(ConfigError, match=r"diffusion_model\.class_path"):
-        build_task(config).rewards(RewardSetting(config, Path("unused")))
+        build_task(config).rewards(RewardSetting(config))
 
 
 def test_several_instructions_are_joined_in_order() -> None:

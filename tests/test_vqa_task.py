@@ -56,7 +56,7 @@ def examples(task: VQATask, folder: Path, count: int = 10) -> list[Example]:
 
 
 def rewards(folder: Path, task: VQATask | None = None, **sections: Any) -> AnswerRewards:
-    return AnswerRewards(task or VQATask(), RewardSetting(config(folder, **sections), folder / "record"))
+    return AnswerRewards(task or VQATask(), RewardSetting(config(folder, **sections)))
 
 
 def call(function: AnswerRewards, asked: list[Example], texts: list[str], metrics: dict[str, float]) -> list[Any]:
@@ -153,6 +153,6 @@ def test_a_scorer_of_edits_cannot_reward_answers(tmp_path: Path) -> None:
 def test_without_a_scorer_the_message_names_one(tmp_path: Path) -> None:
     data = config(tmp_path).model_dump(mode="json", exclude_unset=True)
     del data["scorer"]
-    setting = RewardSetting(parse_training_config(data, "test"), tmp_path / "record")
+    setting = RewardSetting(parse_training_config(data, "test"))
     with pytest.raises(ConfigError, match=REWARD):
         AnswerRewards(VQATask(), setting)

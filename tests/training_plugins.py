@@ -110,12 +110,18 @@ class UnbuildableJudge(DelayedJudge):
 
 
 class SilentJudge(DelayedJudge):
-    """Has nothing to say about dark pictures; fails first as often as the file `left` says, if there is one."""
+    """Has nothing to say about dark pictures; fails first as often as the file `left` says, if there is one.
 
-    NOT_IN_IDENTITY = DelayedJudge.NOT_IN_IDENTITY | {"left"}
+    `log` names a file that gets a line for each picture.
+    """
+
+    NOT_IN_IDENTITY = DelayedJudge.NOT_IN_IDENTITY | {"left", "log"}
     max_concurrency = 1
 
     def score(self, edited_image: Image.Image, *args: Any, **kwargs: Any) -> float:
+        if log := self.config.get("log"):
+            with Path(log).open("a", encoding="utf-8") as lines:
+                lines.write("judged\n")
         counter = Path(self.config.get("left", "no such file"))
         left = int(counter.read_text()) if counter.is_file() else 0
         if left:

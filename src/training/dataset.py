@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src.data.image import LazyImage, content_hash
+from src.data.image import LazyImage, content_hash, decode_image
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.errors import DataError
@@ -24,7 +24,10 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class ImageStore:
-    """Keeps every image once, as a file named by its content, so that a dataset's images do not stay in memory."""
+    """Keeps every image once, as a file named by its content, so that a dataset's images do not stay in memory.
+
+    What is in the folder has been decoded once, whichever process or earlier start did it, and is not decoded again.
+    """
 
     folder: Path
 
@@ -32,11 +35,12 @@ class ImageStore:
         """The same image, from the folder.
 
         Raises:
-            ImageError: when its bytes cannot be read.
+            ImageError: when its bytes cannot be read, or are no image.
         """
         data = image.read_bytes()
         path = self.folder / f"{content_hash(data)}.image"
-        if not path.exists():
+        if not path.exists() or path.stat().st_size != len(data):
+            decode_image(data)
             self.folder.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_bytes(data)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
+from pathlib import Path
 
 from src.data.image import LazyImage
 from src.errors import DataError
@@ -77,6 +78,17 @@ class EditRewards(RewardFunction):
         return outcomes
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What one process tells all others of a first attempt that it has made or found."""
+
+    example_id: str
+    machine: int
+    path: Path | None
+    """On that machine; None where the edit failed."""
+    reason: str | None = None
+
+
 class CritiqueRewards(EditRewards):
     """The same, for a policy that is shown a first attempt and says what to correct in it."""
 
@@ -86,30 +98,33 @@ class CritiqueRewards(EditRewards):
         Raises:
             DataError: when the editor failed on more than `training.most_failures` of them.
         """
-        attempts = self._first_attempts(examples)
-        failures = [
-            (example.example_id, attempt.reason)
-            for example, attempt in zip(examples, attempts, strict=True)
-            if isinstance(attempt, EditFailure)
-        ]
-        failed = dict(self.setting.gathered(failures))
+        attempts = self.setting.processes.gathered(self._first_attempts(examples))
+        failed = {attempt.example_id: attempt.reason for attempt in attempts if attempt.path is None}
         reasons = [f"{name}: {reason}" for name, reason in failed.items()]
-        if len(failed) > self.setting.config.training.most_failures * len(examples):
+        count = sum(example.example_id in failed for example in examples)
+        if count > self.setting.config.training.most_failures * len(examples):
             raise DataError(
-                f"the editor failed on {len(failed)} of {len(examples)} samples: {'; '.join(reasons[:SHOWN_FAILURES])}"
+                f"the editor failed on {count} of {len(examples)} samples: {'; '.join(reasons[:SHOWN_FAILURES])}"
             )
         if failed:
             logger.warning("%d samples are left out, as their first edit failed: %s", len(failed), "; ".join(reasons))
+        here = self.setting.processes.machine
+        made = {one.example_id: LazyImage(path=one.path) for one in attempts if one.machine == here and one.path}
         return [
-            replace(example, images=(example.images[0], attempt))
-            for example, attempt in zip(examples, attempts, strict=True)
-            if not isinstance(attempt, EditFailure) and example.example_id not in failed
+            replace(example, images=(example.images[0], example.subject.preliminary or made[example.example_id]))
+            for example in examples
+            if example.example_id not in failed
         ]
 
-    def _first_attempts(self, examples: Sequence[Example]) -> list[LazyImage | EditFailure]:
-        """Those that the data bring; the others are made now and recorded, so that a resume finds them."""
-        missing = [example for example in examples if example.subject.preliminary is None]
-        made = iter(
-            self.bench.edit([Order(example.subject, example.images[0], example.request) for example in missing])
-        )
-        return [example.subject.preliminary or next(made) for example in examples]
+    def _first_attempts(self, examples: Sequence[Example]) -> list[Attempt]:
+        """This process's share of those that its machine needs and the data do not bring; recorded, for a resume."""
+        missing = {example.example_id: example for example in examples if example.subject.preliminary is None}
+        processes = self.setting.processes
+        share = list(missing.values())[processes.here.index(processes.rank) :: len(processes.here)]
+        made = self.bench.edit([Order(example.subject, example.images[0], example.request) for example in share])
+        return [
+            Attempt(example.example_id, processes.machine, None, result.reason)
+            if isinstance(result, EditFailure)
+            else Attempt(example.example_id, processes.machine, result.path)
+            for example, result in zip(share, made, strict=True)
+        ]

@@ -1,27 +1,41 @@
-"""The processes of one run, as `accelerate launch` starts them: each has its own editor, judge and record."""
+"""The processes of one run, as `accelerate launch` starts them: each has an editor and a judge, a machine a record."""
 
 from __future__ import annotations
 
+import platform
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
 
 
+def machine_name() -> str:
+    """The same for all processes of one running kernel, whatever container they are in, and for no others."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{platform.node()} {uuid.getnode()}"
+
+
 @dataclass(frozen=True)
 class Processes:
     """This process among its fellows."""
 
-    rank: int
-    count: int
+    rank: int = 0
+    count: int = 1
+    machines: tuple[str, ...] = ("this",)
+    """The machine of each process, by rank."""
 
     @classmethod
     def of(cls, arguments: GRPOConfig) -> Processes:
-        """As the trainer's arguments, which set up the process group, know them."""
-        return cls(arguments.process_index, arguments.world_size)
+        """As the trainer's arguments, which set up the process group, know them. All processes must call it."""
+        rank, count = arguments.process_index, arguments.world_size
+        return cls(rank, count, tuple(cls(rank, count).gathered([machine_name()])))
 
     @property
     def is_first(self) -> bool:
@@ -29,9 +43,35 @@ class Processes:
         return self.rank == 0
 
     @property
-    def folder(self) -> str:
-        """Of this process's record, within the run's."""
-        return f"rank{self.rank}" if self.count > 1 else ""
+    def machine(self) -> int:
+        """The number of this process's machine, in the order of the ranks."""
+        return list(dict.fromkeys(self.machines)).index(self.machines[self.rank])
+
+    @property
+    def here(self) -> list[int]:
+        """The ranks on this machine."""
+        return [rank for rank, machine in enumerate(self.machines) if machine == self.machines[self.rank]]
+
+    @property
+    def is_first_here(self) -> bool:
+        """The one that does what a machine needs once."""
+        return self.here[0] == self.rank
+
+    @property
+    def folder(self) -> Path:
+        """Of the record within the run's directory: one a machine, as SQLite's log is shared through memory."""
+        return Path("record", f"machine{self.machine}") if self.machine else Path("record")
+
+    @contextmanager
+    def first_here_first(self) -> Iterator[None]:
+        """Lets the first process of each machine through, then the others."""
+        if not self.is_first_here:
+            self.wait()
+        try:
+            yield
+        finally:
+            if self.is_first_here:
+                self.wait()
 
     def wait(self) -> None:
         """Until all are here."""
@@ -57,6 +97,9 @@ class Processes:
             self.wait()
             torch.distributed.destroy_process_group()
         return self.is_first
+
+
+ALONE = Processes()
 
 
 @contextmanager

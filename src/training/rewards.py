@@ -16,7 +16,8 @@ from src.pipeline.record import DONE
 from src.rewards.verdict import Status, Verdict
 from src.training.clock import StepClock
 from src.training.config import TrainingConfig
-from src.training.record import CompletionRow, TrainingRecord
+from src.training.processes import ALONE, Processes
+from src.training.record import PLACES, CompletionRow, TrainingRecord
 from src.training.settled import Drought, commonest, outage, settled
 from src.training.show import Page
 from src.training.tasks.base import Example, Task, Unreadable
@@ -33,13 +34,16 @@ class RewardSetting:
     """What a run gives to its reward function."""
 
     config: TrainingConfig
-    folder: Path
-    """Of this process's record."""
+    processes: Processes = ALONE
+    """Of the run: they share a record, take work out of each other's way, and decide alike."""
     pages: Page | None = None
     """Shows chosen steps; None in all processes but the first."""
     clock: StepClock = field(default_factory=StepClock)
-    gathered: Callable[[list[Any]], list[Any]] = lambda found: found
-    """Makes the processes of a run decide alike: each gets what all of them have found."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the record of this machine's processes."""
+        return self.config.training.output_dir / self.processes.folder
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class RewardFunction(ABC):
         self._metrics = {"seconds/parse": time.perf_counter() - started}
         outcomes, problem = self._settle(readings)
         step, verdicts = trainer_state.global_step + 1, [one.verdict for one in outcomes.values()]
-        self._drought.after(self.setting.gathered([settled(verdicts, problem)]))
+        self._drought.after(self.setting.processes.gathered([settled(verdicts, problem)]))
         self._warn(verdicts, step)
         rows = self._rows(texts, example_id, readings, outcomes, problems, step)
         self.record.add_completions(rows)
@@ -206,8 +210,9 @@ class RewardFunction(ABC):
         step: int,
     ) -> list[CompletionRow]:
         # Several generations may belong to one optimizer step.
-        self._position = self._position if step == self._step else 0
-        self._step = step
+        if step != self._step:
+            self._step, self._position = step, self.setting.processes.rank * PLACES
+            self._forget(step)
         rows = []
         for position, (text, name) in enumerate(zip(texts, names, strict=True)):
             example, outcome, reading = self._examples[name], outcomes.get(position), readings.get(position)
@@ -231,6 +236,13 @@ class RewardFunction(ABC):
             )
         self._position += len(rows)
         return rows
+
+    def _forget(self, step: int) -> None:
+        """What this process wrote when the step was done before, and what processes wrote that are no more."""
+        processes = self.setting.processes
+        self.record.forget_completions(step, self._position, self._position + PLACES)
+        if processes.is_first:
+            self.record.forget_completions(step, processes.count * PLACES)
 
     def _log(
         self,

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction
 from src.training.settled import TrainingStopped
+from src.training.shared_record import open_shared
 from src.training.tasks.base import Example
 from src.training.validate import check_data, validate
 
@@ -82,7 +83,8 @@ def train(
     arguments, processes, task = checked.arguments, checked.processes, checked.task
     output_dir = config.training.output_dir
     with _place(config, processes, resume=resume):
-        split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
+        with processes.first_here_first():
+            split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
         split = check_data(config, checked, split)
         with loading_whole(arguments):
             check_policy(config.policy)
@@ -188,19 +190,24 @@ def _free_memory() -> None:
 def _place(config: TrainingConfig, processes: Processes, *, resume: bool) -> Iterator[None]:
     """The output directory, ours alone; the first process prepares it for all."""
     output_dir = config.training.output_dir
-    if not processes.is_first:
+    with exclusive(output_dir) if processes.is_first else nullcontext():
+        if processes.is_first:
+            _prepare(config, resume=resume)
+        processes.wait()
+        if processes.is_first_here:
+            open_shared(output_dir, processes)
         processes.wait()
         yield
-        return
-    with exclusive(output_dir):
-        stored = output_dir / "config.json"
-        if resume:
-            _check_same_run(config, stored)
-        elif moved := _set_aside(output_dir):
-            logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
-        _write_json(stored, _as_run(config))
-        processes.wait()
-        yield
+
+
+def _prepare(config: TrainingConfig, *, resume: bool) -> None:
+    output_dir = config.training.output_dir
+    stored = output_dir / "config.json"
+    if resume:
+        _check_same_run(config, stored)
+    elif moved := _set_aside(output_dir):
+        logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
+    _write_json(stored, _as_run(config))
 
 
 def _check_same_run(config: TrainingConfig, stored: Path) -> None:

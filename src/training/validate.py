@@ -56,9 +56,8 @@ def validate(config: TrainingConfig) -> Validated:
     output_dir = config.training.output_dir
     setting = RewardSetting(
         config=config,
-        folder=output_dir / "record" / processes.folder,
+        processes=processes,
         pages=_pages(arguments, output_dir) if processes.is_first else None,
-        gathered=processes.gathered,
     )
     rewards = task.rewards(setting)
     if config.policy.lora is not None:

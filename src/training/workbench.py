@@ -16,7 +16,7 @@ from functools import partial
 from PIL import Image
 
 from src.config import BenchmarkConfig, Config, RuntimeConfig
-from src.data.image import LazyImage, content_hash, decode_image, encode_png
+from src.data.image import LazyImage, content_hash, encode_png
 from src.data.sample import EditSample
 from src.errors import ConfigError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -29,11 +29,14 @@ from src.reasons import reason_of
 from src.registry import build
 from src.rewards.base import EditedSample
 from src.rewards.verdict import Status, Verdict, failed
+from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
 from src.training.record import TrainingRecord
 from src.training.rewards import Outcome
 
 STORE_WORKERS = 2
+CHANNEL_SIZE = 8
+"""Pictures that wait between two stages, in memory."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,12 @@ class Counts:
     """The same of the scorer's workers."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Piece:
-    """A distinct edit and the distinct judgements that wait for it."""
+    """A distinct edit and the distinct judgements that wait for it. Pixels are there only while they are worked on."""
 
     job: Job
-    canvas: bytes
+    canvas: LazyImage
     judgements: dict[str, Order] = field(default_factory=dict)
     """By verdict key."""
 
@@ -168,17 +171,11 @@ class _Pass:
             self._take(order)
 
     def _take(self, order: Order) -> None:
-        canvas = order.canvas.read_bytes()
-        keys = self._bench.keys(order, content_hash(canvas))
+        keys = self._bench.keys(order, content_hash(order.canvas.read_bytes()))
         self._keys.append(keys)
-        if keys.verdict_key in self._verdicts:
-            return
-        if self._judges and (known := self._record.verdict(keys.verdict_key)) is not None:
-            self._verdicts[keys.verdict_key] = known
-            return
         if keys.edit_key not in self._pieces:
             job = Job(replace(order.sample, instruction=order.instruction), keys)
-            self._pieces[keys.edit_key] = _Piece(job, canvas)
+            self._pieces[keys.edit_key] = _Piece(job, order.canvas)
         self._pieces[keys.edit_key].judgements[keys.verdict_key] = order
 
     def outcomes(self) -> tuple[list[Outcome], Counts]:
@@ -195,35 +192,55 @@ class _Pass:
         ]
 
     def _run(self) -> None:
-        if self._pieces:
-            self._flow().run(lambda: None)
+        """Does what no other process is doing, then looks what has become of the rest."""
+        waiting = [piece for piece in self._pieces.values() if self._is_open(piece)]
+        if not waiting:
+            return
+        with Claims(self._record) as claims:
+            while waiting:
+                ours = [piece for piece in waiting if claims.take(piece.job.keys.edit_key)]
+                waiting = [piece for piece in waiting if piece not in ours]
+                # What another process has just finished and given up is ours and done.
+                if to_do := [piece for piece in ours if self._is_open(piece)]:
+                    self._flow(to_do, claims).run(lambda: None)
+                elif waiting:
+                    time.sleep(POLL)
+
+    def _is_open(self, piece: _Piece) -> bool:
+        """Whether anything is left to do, now that the record is asked; what it knows is taken from there."""
+        if not self._judges:
+            return not self._record.has_edit(piece.job.keys.edit_key)
+        known = {key: self._record.verdict(key) for key in piece.judgements}
+        self._verdicts |= {key: verdict for key, verdict in known.items() if verdict is not None}
+        piece.judgements = {key: order for key, order in piece.judgements.items() if known[key] is None}
+        return bool(piece.judgements)
 
     def _verdict(self, keys: SampleKeys) -> Verdict:
         if failure := self._failures.get(keys.edit_key):
             return failed(Status.EDIT_FAILED, failure.reason)
         return self._verdicts[keys.verdict_key]
 
-    def _flow(self) -> Flow:
+    def _flow(self, pieces: Sequence[_Piece], claims: Claims) -> Flow:
         flow = Flow()
-        size = sum(len(piece.judgements) for piece in self._pieces.values())
-        to_edit: Channel[_Piece] = Channel(size)
-        to_store: Channel[_Piece] = Channel(size)
-        to_judge: Channel[tuple[_Piece, str]] = Channel(size)
+        editors = self._bench.editors
+        to_edit: Channel[_Piece] = Channel(max(CHANNEL_SIZE, 2 * editors[0].batch_size))
+        to_store: Channel[_Piece] = Channel(CHANNEL_SIZE)
+        # What waits for the judge holds no pixels, so all of it may wait: the editor is never held up.
+        to_judge: Channel[tuple[_Piece, str]] = Channel(sum(len(piece.judgements) for piece in pieces) + 1)
 
         def read() -> None:
-            for piece in self._pieces.values():
+            for piece in pieces:
                 if not self._record.has_edit(piece.job.keys.edit_key):
-                    piece.job.source = decode_image(piece.canvas)
+                    piece.job.source = piece.canvas.decode()
                     to_edit.put(piece)
                 else:
                     self._pass_on(piece, to_judge)
 
         flow.source(read, [to_edit])
-        editors = self._bench.editors
         flow.stage(
             to_edit,
             lambda: [
-                ThreadWorker(partial(self._edit, editor, to_store), "edit")
+                ThreadWorker(partial(self._edit, editor, to_store, claims), "edit")
                 for editor in editors
                 for _ in range(editor.max_concurrency)
             ],
@@ -234,44 +251,52 @@ class _Pass:
         )
         flow.stage(
             to_store,
-            lambda: [ThreadWorker(partial(self._store, to_judge), "store") for _ in range(STORE_WORKERS)],
+            lambda: [ThreadWorker(partial(self._store, to_judge, claims), "store") for _ in range(STORE_WORKERS)],
             name="store",
             outbox=to_judge,
             drains=True,
         )
         flow.stage(
             to_judge,
-            lambda: [ThreadWorker(self._judge, "judge") for _ in range(self._scorer.max_concurrency)],
+            lambda: [ThreadWorker(partial(self._judge, claims), "judge") for _ in range(self._scorer.max_concurrency)],
             name="judge",
             batch_size=lambda: self._scorer.batch_size,
         )
         return flow
 
-    def _edit(self, editor: BaseDiffusionModel, to_store: Channel[_Piece], pieces: list[_Piece]) -> None:
+    def _edit(
+        self, editor: BaseDiffusionModel, to_store: Channel[_Piece], claims: Claims, pieces: list[_Piece]
+    ) -> None:
         started = time.perf_counter()
         results = edit_jobs(editor, [piece.job for piece in pieces])
         seconds = time.perf_counter() - started
         self._count(edits_made=len(pieces), edit_seconds=seconds / len(self._bench.editors) / editor.max_concurrency)
         for piece, result in zip(pieces, results, strict=True):
+            key, piece.job.source = piece.job.keys.edit_key, None
             if isinstance(result, EditFailure):
-                self._record.add_failed_edit(piece.job.keys.edit_key, result.reason, seconds / len(pieces))
-                self._failures[piece.job.keys.edit_key] = result
+                self._record.add_failed_edit(key, result.reason, seconds / len(pieces))
+                self._failures[key] = result
+                claims.give_up(key)
             else:
                 piece.job.edited, piece.job.edit_seconds = result, seconds / len(pieces)
                 to_store.put(piece)
 
-    def _store(self, to_judge: Channel[tuple[_Piece, str]], pieces: list[_Piece]) -> None:
+    def _store(self, to_judge: Channel[tuple[_Piece, str]], claims: Claims, pieces: list[_Piece]) -> None:
         for piece in pieces:
             assert piece.job.edited is not None, "only made edits are stored"
             job = piece.job
             self._record.add_edit(job.keys.edit_key, encode_png(piece.job.edited), job.edit_seconds, job.sizes)
-            self._pass_on(piece, to_judge)
+            job.edited = None
+            if self._judges:
+                self._pass_on(piece, to_judge)
+            else:
+                claims.give_up(job.keys.edit_key)
 
     def _pass_on(self, piece: _Piece, to_judge: Channel[tuple[_Piece, str]]) -> None:
-        for key in piece.judgements if self._judges else ():
+        for key in piece.judgements:
             to_judge.put((piece, key))
 
-    def _judge(self, waiting: list[tuple[_Piece, str]]) -> None:
+    def _judge(self, claims: Claims, waiting: list[tuple[_Piece, str]]) -> None:
         started = time.perf_counter()
         edits = [self._edited_sample(piece, piece.judgements[key]) for piece, key in waiting]
         verdicts = self._scored(edits)
@@ -280,7 +305,8 @@ class _Pass:
         for (piece, key), verdict in zip(waiting, verdicts, strict=True):
             self._record.add_verdict(key, verdict)
             self._verdicts[key] = verdict
-            piece.job.edited = None  # a step may have hundreds; who needs it again reads it from the record
+            if all(one in self._verdicts for one in piece.judgements):
+                claims.give_up(piece.job.keys.edit_key)
 
     def _scored(self, edits: list[EditedSample]) -> list[Verdict]:
         try:
@@ -291,7 +317,7 @@ class _Pass:
             return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(edits)
 
     def _edited_sample(self, piece: _Piece, order: Order) -> EditedSample:
-        edited = piece.job.edited or Image.open(self._record.edit_path(piece.job.keys.edit_key)).convert("RGB")
+        edited = Image.open(self._record.edit_path(piece.job.keys.edit_key)).convert("RGB")
         return EditedSample(order.sample, order.sample.source.decode(), edited, order.completion)
 
     def _count(self, **amounts: float) -> None:

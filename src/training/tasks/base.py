@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Subject = TypeVar("Subject")
 
 Keep = Callable[[LazyImage], LazyImage]
-"""Stores an image on disk and returns it from there, so that a dataset's images do not stay in memory."""
+"""Proves that an image can be decoded, stores it on disk and returns it from there, so that it leaves memory."""
 
 
 class Unreadable(ValueError):

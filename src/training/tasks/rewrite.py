@@ -109,7 +109,6 @@ class RewriteTask(Task[EditSample]):
 
 def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:
     with naming(name):
-        image.decode()
         return keep(image)
 
 

@@ -55,8 +55,6 @@ class VQATask(Task[Question]):
                 yield BadSample(item.question_id, item.index, item.category, f"image: {error}")
 
     def _example(self, question: Question, keep: Keep) -> Example[Question]:
-        for image in question.images:
-            image.decode()
         images = tuple(keep(image) for image in question.images)
         system, user = self._prompt.render(question=question.text)
         return Example(

@@ -1,0 +1,50 @@
+"""`Claims`: processes that share a record take work out of each other's way, so that nothing is paid for twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from src.training.record import TrainingRecord
+
+LEASE = 60.0
+"""Seconds after which a claim that nobody renews is free: its owner is dead."""
+RENEWAL = 10.0
+"""Seconds between two renewals."""
+POLL = 0.2
+"""Seconds between two looks at what others are doing."""
+
+
+class Claims:
+    """What this process is working on. Claims are renewed as long as it lives, and given up at the block's end."""
+
+    def __init__(self, record: TrainingRecord) -> None:
+        self._record = record
+        self._owner = uuid.uuid4().hex
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="claims", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._thread.join()
+        self._record.end_claims(self._owner)
+
+    def take(self, key: str) -> bool:
+        """Whether the work of this key is ours now: nobody has claimed it, or its owner is dead."""
+        now = time.time()
+        return self._record.claim(key, self._owner, now, stale=now - LEASE)
+
+    def give_up(self, key: str) -> None:
+        """The work is done, or has failed: who waits for it looks into the record."""
+        self._record.end_claims(self._owner, key)
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEWAL):
+            self._record.renew_claims(self._owner, time.time())
