@@ -336,7 +336,7 @@ def test_the_identity_follows_weights_lora_and_pixels_but_not_placement(
 
 
 def test_importing_the_editors_needs_no_torch() -> None:
-    modules = ("multi_gpu_qwen_edit", "diffusers_edit", "openai_image_edit", "precomputed", "identity")
+    modules = ("multi_gpu_qwen_edit", "diffusers_edit", "openai_image_edit", "precomputed", "identity", "example_model")
     imports = ", ".join(f"src.models.diffusion.implementations.{name}" for name in modules)
     code = f"import sys, {imports}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
