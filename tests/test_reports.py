@@ -290,7 +290,7 @@ def test_markdown_has_every_section_with_means_intervals_and_coverage() -> None:
         *("Summary", "Categories", "Categories by difficulty", "Difficulties", "Tags", "Failures", "Bad samples"),
         *("Sizes of sources and edits", "Editor and judge", "Time", "Attempts", "Environment", "Configuration"),
     ]
-    assert "| 物理 physical | 5.000 ± 4.109 | 2.236 | 5.000 | 2.000 | 8.000 | 4 / 5 | 80.0% |" in text
+    assert "| 物理 physical | 5.000 [1.826, 8.174] | 2.236 | 5.000 | 2.000 | 8.000 | 4 / 5 | 80.0% |" in text
     assert "- Coverage: **57.1%** (4 scored, 1 edit_failed, 1 bad_sample, 1 unfinished)" in text
     assert "| edit_failed | 1 | boom | 00001 |" in text
     assert "| 00002 | 2 | – | src_img_b64 is missing |" in text

@@ -2,18 +2,28 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from src.reporting.statistics import mean_interval, percentile, summarise
+from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval, percentile, summarise
 
 scores = st.floats(0, 10)
 maybe_scores = st.lists(st.none() | scores, max_size=60)
 several_scores = st.lists(scores, min_size=2, max_size=60)
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Of independent scores."""
+    found = summarise(values).ci95
+    assert found is not None
+    return found
 
 
 def close(value: float) -> object:
@@ -36,11 +46,80 @@ def test_every_figure_agrees_with_numpy_and_leaves_failures_out(entries: list[fl
 
 @settings(deadline=None)
 @given(several_scores)
-def test_the_interval_of_independent_scores_is_the_textbook_one(values: list[float]) -> None:
-    low, high = summarise(values).ci95 or (math.nan, math.nan)
+def test_the_interval_lies_on_the_scale_around_the_mean(values: list[float]) -> None:
+    low, high = interval(values)
+    mean = math.fsum(values) / len(values)
+    assert 0 <= low <= mean + 1e-9
+    assert mean - 1e-9 <= high <= 10
+
+
+@settings(deadline=None)
+@given(several_scores)
+def test_each_end_is_the_mean_of_a_scale_at_which_the_measured_mean_is_t_standard_errors_away(
+    values: list[float],
+) -> None:
+    """The standard error at µ is the measured one, changed as that of a yes-or-no answer changes with its share."""
+    mean, error = float(np.mean(values)), float(scipy.stats.sem(values))
+    assume(0.01 < mean < 9.99)
+    t = scipy.stats.t.ppf(0.975, len(values) - 1)
+    for end in interval(values):
+        there = error * math.sqrt(end * (10 - end) / (mean * (10 - mean)))
+        assert abs(mean - end) == pytest.approx(t * there, rel=1e-6, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(several_scores)
+def test_without_bounds_or_far_from_them_the_interval_is_the_textbook_one(values: list[float]) -> None:
     half = scipy.stats.sem(values) * scipy.stats.t.ppf(0.975, len(values) - 1)
-    assert low == close(np.mean(values) - half)
-    assert high == close(np.mean(values) + half)
+    expected = pytest.approx((np.mean(values) - half, np.mean(values) + half), rel=1e-6, abs=1e-6)
+    assert mean_interval(values, range(len(values)), None) == expected
+    assert mean_interval(values, range(len(values)), (-1e9, 1e9)) == pytest.approx(expected.expected, abs=1e-3)
+
+
+def test_scores_that_all_lie_on_an_end_of_the_scale_leave_room_for_others() -> None:
+    wilson = scipy.stats.binomtest(12, 12).proportion_ci(method="wilson")
+    assert interval([10.0] * 12) == pytest.approx((10 * wilson.low, 10), rel=1e-6)
+    assert interval([0.0] * 12) == pytest.approx((0, 10 - 10 * wilson.low), rel=1e-6)
+    assert interval([7.0] * 12) == pytest.approx((7, 7))
+
+
+def test_a_value_off_the_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"not on the scale from 0\.0 to 10\.0"):
+        mean_interval([1.0, 10.5], range(2), SCORES)
+
+
+def at(share: float, bound: float, others: Draw) -> Draw:
+    """Scores of which this share lies on a bound."""
+    return lambda dice, shape: np.where(dice.uniform(size=shape) < share, bound, others(dice, shape))
+
+
+TYPICAL: dict[str, tuple[tuple[float, float], Draw]] = {
+    "around 6.5, half points": (
+        SCORES,
+        lambda dice, shape: np.round(np.clip(dice.normal(6.5, 1.5, shape), 0, 10) * 2) / 2,
+    ),
+    "around 7, whole points": (SCORES, lambda dice, shape: np.round(np.clip(dice.normal(7, 2, shape), 0, 10))),
+    "around 9, cut off at 10": (SCORES, lambda dice, shape: np.clip(dice.normal(9, 2, shape), 0, 10)),
+    "anything": (SCORES, lambda dice, shape: dice.uniform(0, 10, shape)),
+    "low and skewed": (SCORES, lambda dice, shape: 10 * dice.beta(1, 4, shape)),
+    "40 % at 10": (SCORES, at(0.4, 10, lambda dice, shape: 10 * dice.beta(6, 2, shape))),
+    "half at 0": (SCORES, at(0.5, 0, lambda dice, shape: 10 * dice.beta(2, 3, shape))),
+    "differences": (DIFFERENCES, lambda dice, shape: np.clip(dice.normal(0.8, 2, shape), -10, 10)),
+    "differences, a fifth none": (
+        DIFFERENCES,
+        at(0.2, 0, lambda dice, shape: np.clip(dice.normal(0.8, 2, shape), -10, 10)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TYPICAL)
+@pytest.mark.parametrize("size", [8, 20, 100])
+def test_ninety_five_of_a_hundred_intervals_hold_the_true_mean_of_typical_scores(name: str, size: int) -> None:
+    scale, draw = TYPICAL[name]
+    dice = np.random.default_rng(0)
+    truth = draw(dice, (2_000_000,)).mean()
+    ends = [mean_interval(values, range(size), scale) for values in draw(dice, (4000, size)).tolist()]
+    assert 0.94 <= np.mean([low <= truth <= high for low, high in ends]) <= 0.965  # type: ignore[misc]
 
 
 @settings(deadline=None)
@@ -67,7 +146,10 @@ def test_the_clustered_interval_of_a_worked_example() -> None:
     values, sources = [2.0, 3.0, 4.0, 5.0, 6.0], ["a", "a", "b", "c", "c"]
     summary = summarise(values, sources)
     half = 4.302652729911275 * math.sqrt(1.08)
-    assert summary.ci95 == pytest.approx((4 - half, 4 + half))
+    assert mean_interval(values, sources, None) == pytest.approx((4 - half, 4 + half))
+    ratio = half**2 / (4 * 6)
+    roots = np.roots([1 + ratio, -(2 * 4 + 10 * ratio), 4**2])  # of (4 − µ)² = ratio · µ(10 − µ)
+    assert summary.ci95 == pytest.approx((min(roots), max(roots)))
     assert summary.clusters == 3
 
 
@@ -77,9 +159,9 @@ def test_ninety_five_of_a_hundred_clustered_intervals_cover_the_truth_and_naive_
     clustered = naive = 0
     for _ in range(400):
         values = (dice.normal(0, 1, 30)[sources] + dice.normal(0, 0.5, 120)).tolist()
-        low, high = mean_interval(values, sources.tolist()) or (math.nan, math.nan)
+        low, high = mean_interval(values, sources.tolist(), None) or (math.nan, math.nan)
         clustered += low < 0 < high
-        low, high = mean_interval(values, range(120)) or (math.nan, math.nan)
+        low, high = mean_interval(values, range(120), None) or (math.nan, math.nan)
         naive += low < 0 < high
     assert 0.92 < clustered / 400 < 0.98
     assert naive / 400 < 0.8

@@ -13,7 +13,7 @@ from src.audit import probes
 from src.audit.figures import Figure, Needed, Outcome, by_interval, by_value, mean_figure, preference_figure
 from src.audit.targets import Targets
 from src.pipeline.results import SampleResult
-from src.reporting.statistics import mean_interval
+from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval
 from src.rewards.verdict import Status
 
 MOSTLY = Needed(">=", 2 / 3)
@@ -30,6 +30,9 @@ MOST_NOISE = Needed("<=", 1.0)
 """Standard deviation of the score of one and the same question: a tenth of the scale."""
 LEAST_COVERAGE = Needed(">=", 0.9)
 """Share of questions that get a score, of those that the scorer does not call inapplicable."""
+
+CORRELATIONS = (-1.0, 1.0)
+"""The scale of a rank correlation."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,14 @@ def _ladder(
     if whole:
         sources, ladders = zip(*whole, strict=True)
         falls = [
-            mean_figure(f"fall to {rung}", [scores[step] - scores[step + 1] for scores in ladders], sources)
+            mean_figure(
+                f"fall to {rung}", [scores[step] - scores[step + 1] for scores in ladders], sources, DIFFERENCES
+            )
             for step, rung in enumerate(rungs)
         ]
         figures = (
             *_ahead(samples, rungs[-1]),
-            mean_figure("Kendall's tau", [kendall_tau_a(scores) for scores in ladders], sources, FALLING),
+            mean_figure("Kendall's tau", [kendall_tau_a(scores) for scores in ladders], sources, CORRELATIONS, FALLING),
             _every_rung(falls),
         )
     question = f"Does the score fall with every rung of damage ({', '.join(rungs)})?"
@@ -188,7 +193,7 @@ def _repeats(samples: Sequence[ProbedSample]) -> Check:
 def _noise(varied: Sequence[tuple[Hashable, list[float]]]) -> tuple[Figure, ...]:
     """The standard deviation within a sample, pooled over the samples."""
     variances = [statistics.variance(scores) for _, scores in varied]
-    interval = mean_interval(variances, [source for source, _ in varied])
+    interval = mean_interval(variances, [source for source, _ in varied], scale=None)
     deviations = (math.sqrt(max(0.0, interval[0])), math.sqrt(interval[1])) if interval else None
     pooled = math.sqrt(statistics.fmean(variances))
     return (by_interval("std of score", pooled, deviations, len(varied), MOST_NOISE),)
@@ -231,7 +236,7 @@ def _ahead(samples: Sequence[ProbedSample], name: str) -> tuple[Figure, ...]:
     differences = [target - probe for _, (target, probe) in pairs]
     return (
         preference_figure("target ahead", differences, sources, MOSTLY),
-        mean_figure("mean lead", differences, sources),
+        mean_figure("mean lead", differences, sources, DIFFERENCES),
     )
 
 
@@ -240,7 +245,7 @@ def _level(samples: Sequence[ProbedSample], name: str, needed: Needed) -> tuple[
     if not scored:
         return ()
     sources, scores = zip(*scored, strict=True)
-    return (mean_figure("mean score", scores, sources, needed),)
+    return (mean_figure("mean score", scores, sources, SCORES, needed),)
 
 
 def _all_scores(sample: ProbedSample, names: Iterable[str]) -> list[float]:

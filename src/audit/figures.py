@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from src.audit.preference import preference
-from src.reporting.statistics import mean_interval
+from src.reporting.statistics import Scale, mean_interval
 
 
 class Outcome(StrEnum):
@@ -69,10 +69,10 @@ def by_value(label: str, value: float, samples: int, needed: Needed) -> Figure:
 
 
 def mean_figure(
-    label: str, values: Sequence[float], clusters: Sequence[Hashable], needed: Needed | None = None
+    label: str, values: Sequence[float], clusters: Sequence[Hashable], scale: Scale, needed: Needed | None = None
 ) -> Figure:
-    """The mean of at least one value, with the cluster-robust interval of the reports."""
-    return by_interval(label, statistics.fmean(values), mean_interval(values, clusters), len(values), needed)
+    """The mean of at least one value on a scale, with the cluster-robust interval of the reports."""
+    return by_interval(label, statistics.fmean(values), mean_interval(values, clusters, scale), len(values), needed)
 
 
 def preference_figure(label: str, differences: Sequence[float], clusters: Sequence[Hashable], needed: Needed) -> Figure:

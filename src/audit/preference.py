@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-Z95 = 1.959964
-"""The 97.5 % quantile of the normal distribution."""
+from src.reporting.statistics import Z95
 
 
 def preference(differences: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, tuple[float, float]]:

@@ -57,7 +57,7 @@ def _summary(report: dict[str, Any]) -> list[str]:
     lines = [
         f"- Editor {escape(class_name(report['editor']))}, judged by {escape(class_name(report['scorer']))}",
         f"- Samples: {overall['total']} in {summary['num_categories']} categories",
-        f"- Mean: **{_mean(overall)}** of 10{_interval(overall)}",
+        f"- Mean: **{_mean(overall)}** of 10",
         f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]
     if report["left_out_by_selection"]:
@@ -68,7 +68,10 @@ def _summary(report: dict[str, Any]) -> list[str]:
     if report["unfinished"]:
         lines += ["", "The run ended before all its samples had a verdict; `--resume` goes on with it."]
     lines += ["", "Samples without a score are in no mean; coverage is the share that has one."]
-    lines.append("± is half the 95 % interval of the mean (Student's t).")
+    lines.append(
+        "Brackets hold the 95 % interval of the mean, which does not leave the scale from 0 to 10 "
+        "(Wilson's score interval with the effective sample size of Korn and Graubard)."
+    )
     if overall["clusters"]:
         lines.append(
             f"Samples that share a source image count as one cluster ({overall['clusters']} source images for "
@@ -83,13 +86,9 @@ def _statuses(report: dict[str, Any]) -> str:
 
 
 def _mean(values: dict[str, Any], digits: int = 3) -> str:
-    """The mean, with the half-width of its interval if there is one."""
+    """The mean, with its interval if there is one."""
     mean = number(values["mean"], digits)
-    return f"{mean} ± {(values['ci95'][1] - values['ci95'][0]) / 2:.{digits}f}" if values["ci95"] else mean
-
-
-def _interval(values: dict[str, Any]) -> str:
-    return ", 95 % interval [{:.3f}, {:.3f}]".format(*values["ci95"]) if values["ci95"] else ""
+    return f"{mean} [{', '.join(f'{end:.{digits}f}' for end in values['ci95'])}]" if values["ci95"] else mean
 
 
 def _statistics_table(kind: str, groups: dict[str, dict[str, Any]]) -> list[str]:

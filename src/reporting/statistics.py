@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+
+Scale = tuple[float, float]
+"""The lowest and the highest value that something can have."""
+SCORES: Scale = (0.0, 10.0)
+DIFFERENCES: Scale = (-10.0, 10.0)
+"""Of two scores."""
+Z95 = 1.959964
+"""The 97.5 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Summary:
     coverage: float
     """num_samples ÷ total; 0 for an empty group."""
     ci95: tuple[float, float] | None
-    """95 % interval of the mean; None for fewer than two scores or clusters."""
+    """95 % interval of the mean, within 0–10; None for fewer than two scores or clusters. See `mean_interval`."""
     clusters: int | None
     """How many clusters the interval was computed from; None when every score counted as independent."""
 
@@ -40,7 +49,7 @@ def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None
             its own. All distinct when absent.
 
     Raises:
-        ValueError: for a score that is NaN or infinite, and for sources of another length than scores.
+        ValueError: for a score that is NaN or outside 0–10, and for sources of another length than scores.
     """
     groups = [None] * len(scores) if sources is None else sources
     scored = [(score, source) for score, source in zip(scores, groups, strict=True) if score is not None]
@@ -60,20 +69,39 @@ def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None
         num_samples=len(values),
         total=len(scores),
         coverage=len(values) / len(scores),
-        ci95=mean_interval(values, clusters),
+        ci95=mean_interval(values, clusters, SCORES),
         clusters=distinct if distinct < len(values) else None,
     )
 
 
-def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float] | None:
-    """95 % interval of the mean by Student's t, robust to dependence within clusters.
+def mean_interval(
+    values: Sequence[float], clusters: Sequence[Hashable], scale: Scale | None
+) -> tuple[float, float] | None:
+    """95 % interval of the mean of values on a bounded scale, within the scale, robust to dependence within clusters.
 
-    The variance of the mean is G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters, with G−1 degrees of freedom:
-    the clustered standard error of Miller (arXiv 2411.00640) with the usual small-sample factor. With one value a
-    cluster it is the textbook s²/n.
+    Wilson's score interval (JASA 22, 1927) for the effective sample size of Korn and Graubard (Survey Methodology 24,
+    1998): on the scale 0 to 1 the ends are the solutions µ of (x̄ − µ)² = t² · µ(1 − µ) / n_eff, where
+    n_eff = x̄(1 − x̄) / V says how many yes-or-no answers would be as uncertain as these values. V is the variance of the
+    mean, G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters (the clustered standard error of Miller, arXiv
+    2411.00640, with the usual small-sample factor; s²/n with one value a cluster), and t has G−1 degrees of freedom.
+    Far from the scale's ends this is Student's t interval; near them it reaches further inward, as skewed values need.
+
+    Where all values lie on one end of the scale their spread is hidden by it; then n_eff = G, as for yes-or-no
+    answers that all agree, with the normal quantile. Values that agree elsewhere have an interval without width.
+
+    `tests/test_statistics.py` finds the true mean in 94–96.5 % of the intervals of 8 to 100 typical scores. Where half
+    the values are one and the same and the others lie mostly to one side of it, 8 values give 90 % and 20 give 93 %.
+
+    Args:
+        values: At least one.
+        clusters: The cluster of each value.
+        scale: The lowest and the highest value there can be; None for quantities without bounds (Student's t).
 
     Returns:
         Lower and upper end, or None for fewer than two clusters.
+
+    Raises:
+        ValueError: for a value outside the scale.
     """
     mean = statistics.fmean(values)
     deviations: dict[Hashable, float] = defaultdict(float)
@@ -83,8 +111,27 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> tupl
     if count < 2:
         return None
     squares = math.fsum(deviation**2 for deviation in deviations.values())
-    half = _t_quantile(count - 1) * math.sqrt(count / (count - 1) * squares) / len(values)
-    return mean - half, mean + half
+    uncertainty = _t_quantile(count - 1) ** 2 * count / (count - 1) * squares / len(values) ** 2
+    if scale is None:
+        half = math.sqrt(uncertainty)
+        return mean - half, mean + half
+    low, high = scale
+    least, most = min(values), max(values)
+    if least < low or most > high:
+        raise ValueError(f"values from {least} to {most} are not on the scale from {low} to {high}")
+    share = (mean - low) / (high - low)
+    if most == low or least == high:
+        ratio = Z95**2 / count
+    else:
+        ratio = uncertainty / (high - low) ** 2 / (share * (1 - share))
+    return tuple(low + (high - low) * end for end in _wilson(share, ratio))  # type: ignore[return-value]
+
+
+def _wilson(share: float, ratio: float) -> tuple[float, float]:
+    """The two µ with (share − µ)² = ratio · µ(1 − µ), both within 0 to 1."""
+    middle = (share + ratio / 2) / (1 + ratio)
+    half = math.sqrt(ratio * share * (1 - share) + ratio**2 / 4) / (1 + ratio)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -96,6 +143,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
+@functools.cache
 def _t_quantile(degrees: int) -> float:
     from scipy.special import stdtrit  # scipy.stats would take a second longer to import
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.reporting.statistics import mean_interval
+from src.reporting.statistics import DIFFERENCES, mean_interval
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Gain:
     difference: float | None
     """Mean of the paired differences, in points of 10."""
     ci95: tuple[float, float] | None
-    """Its 95 % interval, clustered by source image; see `mean_interval`."""
+    """Its 95 % interval, within ±10, clustered by source image; see `mean_interval`."""
     coverage: float
     """Share of the held-out samples that have a score in both runs."""
 
@@ -58,7 +58,7 @@ def paired_gain(scorer: str, before: Sequence[Scored], after: Sequence[Scored]) 
         before=_mean([earlier for earlier, _, _ in pairs]),
         after=_mean([score for _, score, _ in pairs]),
         difference=_mean(differences),
-        ci95=mean_interval(differences, [source for _, _, source in pairs]) if pairs else None,
+        ci95=mean_interval(differences, [source for _, _, source in pairs], DIFFERENCES) if pairs else None,
     )
 
 
