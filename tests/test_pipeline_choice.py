@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,44 @@ def test_check_refuses_a_pipeline_that_cannot_edit(
     params = {"model_name": str(folder), "pipeline_class": "FluxFillPipeline"}
     with pytest.raises(ConfigError, match="FluxFillPipeline does not edit"):
         checked(params, write_benchmark(2), make_config)
+
+
+@pytest.mark.parametrize(
+    ("call_params", "words"),
+    [
+        ({"guidance_scal": 2.5}, r"call_params\.guidance_scal: .*Did you mean 'guidance_scale'"),
+        ({"width": 512}, r"call_params\.width: .*set resolution instead"),
+        ({"generator": 1}, r"call_params\.generator: "),
+    ],
+)
+def test_check_refuses_an_argument_of_the_call_that_is_not_free_to_set(
+    call_params: dict[str, Any],
+    words: str,
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+) -> None:
+    params = {"model_name": str(editing_checkpoint("FluxKontextPipeline")), "call_params": call_params}
+    with pytest.raises(ConfigError, match=words):
+        checked(params, write_benchmark(2), make_config)
+
+
+def test_looking_at_a_pipeline_of_the_table_needs_no_torch_where_the_device_is_named(
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+) -> None:
+    params = {
+        "model_name": str(editing_checkpoint("FluxKontextPipeline")),
+        "call_params": {"guidance_scale": 2.5},
+        "device": "cpu",
+    }
+    module = DiffusersEditModel.__module__
+    code = (
+        f"import sys; from {module} import DiffusersEditModel as Editor; "
+        f"Editor.check_ready({params}); Editor.identity({params}); Editor.check_weights({params}); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(

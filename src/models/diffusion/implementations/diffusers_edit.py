@@ -62,6 +62,10 @@ class DiffusersEditModel(PipelineEditor):
         """Refuses what the pipeline cannot do, and logs the settings that have no effect on it."""
         checked = cls.Params(**params)
         row = _row(checked)
+        if not checked.call_params.keys() <= row.guidance.keys():
+            import diffusers  # which takes seconds: only where the table does not know the argument
+
+            _check_call_params(row, checked.call_params, getattr(diffusers, row.name))
         for sentence in _settings_without_effect(row, checked, stored_index(checked.model_name, checked.revision)):
             logger.warning("diffusion_model.params for %s: %s", row.name, sentence)
 
@@ -83,17 +87,7 @@ class DiffusersEditModel(PipelineEditor):
         return self.row.name
 
     def _check(self, pipeline_class: Any) -> None:
-        sizes = {*self.row.size(16, 16), *self.row.when_scaled}
-        known = set(inspect.signature(pipeline_class.__call__).parameters)
-        free = sorted(known - _OURS - sizes - {self.row.image})
-        for key in self.params.call_params:
-            if key in free:
-                continue
-            instead = "set resolution instead" if key in sizes else f"it takes: {', '.join(free)}"
-            raise ConfigError(
-                f"diffusion_model.params.call_params.{key}: {self.row.name} has no such argument that is free to set."
-                f"{did_you_mean(key, free)} Remove it; {instead}."
-            )
+        _check_call_params(self.row, self.params.call_params, pipeline_class)
 
     def _prepare(self) -> None:
         if not self.row.shares_calls:
@@ -118,11 +112,13 @@ class DiffusersEditModel(PipelineEditor):
 
     def _size(self, source: Image.Image) -> tuple[int, int] | None:
         """Width and height of the edit; None lets the pipeline pick one of its own sizes."""
-        area = self.row.area or min(source.width * source.height, self.row.largest or source.width * source.height)
+        own = source.width * source.height
         if self.params.resolution is not None:
             area = self.params.resolution**2
         elif self.row.own_sizes:
             return None
+        else:
+            area = self.row.area or min(own, self.row.largest or own)
         names = ("vae_scale_factor", "vae_scale_factor_spatial")
         factor = next((int(getattr(self.pipe, name)) for name in names if hasattr(self.pipe, name)), 8)
         return fit_area(area, source.width / source.height, self.row.multiple * factor)
@@ -151,6 +147,19 @@ def _row(params: Any) -> EditingPipeline:
     if row.dtype is not None and params.dtype != row.dtype:
         raise ConfigError(f"diffusion_model.params.dtype {params.dtype}: {name} runs in {row.dtype} only; set it")
     return row
+
+
+def _check_call_params(row: EditingPipeline, call_params: dict[str, Any], pipeline_class: Any) -> None:
+    """Raises `ConfigError` for an argument that the pipeline lacks, or that is not free to set."""
+    sizes = {*row.size(16, 16), *row.when_scaled}
+    free = sorted(set(inspect.signature(pipeline_class.__call__).parameters) - _OURS - sizes - {row.image})
+    for key in call_params:
+        if key not in free:
+            instead = "set resolution instead" if key in sizes else f"it takes: {', '.join(free)}"
+            raise ConfigError(
+                f"diffusion_model.params.call_params.{key}: {row.name} has no such argument that is free to set."
+                f"{did_you_mean(key, free)} Remove it; {instead}."
+            )
 
 
 def _settings_without_effect(row: EditingPipeline, params: Any, index: dict[str, Any]) -> Iterator[str]:
