@@ -81,6 +81,15 @@ def test_whatever_is_wrong_with_the_evaluation_is_found_before_the_data_are_read
         train(config)
 
 
+def test_the_key_of_an_editor_behind_an_api_is_looked_for_before_the_data_are_read(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    editor = {"class_path": "src.models.diffusion.implementations.openai_image_edit.OpenAIImageEditModel"}
+    with pytest.raises(ModelError, match="set the environment variable OPENAI_API_KEY"):
+        validate(make_run(diffusion_model=editor))
+
+
 def test_an_evaluation_that_does_not_happen_is_not_looked_at(make_run: MakeRun) -> None:
     broken = {"scorer": {"class_path": "no.such.Scorer"}}
     validate(make_run(evaluation=broken | {"enabled": False}))

@@ -55,16 +55,22 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         "max_concurrency",
     }
 
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ModelError` when the environment holds no key."""
+        checked = cls.Params(**params)
+        if not os.environ.get(checked.api_key_env):
+            raise ModelError(
+                f"{checked.model} needs a key: set the environment variable {checked.api_key_env} "
+                "(any text for a server that wants none)"
+            )
+
     def _initialize(self) -> None:
         import openai
 
+        self.check_ready(self.config)
         self.max_concurrency: int = self.params.max_concurrency
-        self._key = os.environ.get(self.params.api_key_env, "")
-        if not self._key:
-            raise ModelError(
-                f"{self.params.model} needs a key: set the environment variable {self.params.api_key_env} "
-                "(any text for a server that wants none)"
-            )
+        self._key = os.environ[self.params.api_key_env]
         self._client = openai.OpenAI(
             api_key=self._key,
             base_url=self.params.base_url,
