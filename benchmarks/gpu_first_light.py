@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,29 @@ def same_picture_as_on_the_cpu(device: str) -> list[Finding]:
     ]
 
 
+def a_batch_against_single_calls(device: str) -> list[Finding]:
+    """(6) Kernels for other shapes round differently: a batch is equal to single calls but for that."""
+    samples = [item for item in islice(load_samples(BENCHMARK, Selection()), 8) if isinstance(item, EditSample)]
+    sources, instructions = [one.source.decode() for one in samples], [one.instruction for one in samples]
+    findings = []
+    for dtype in ("float32", "bfloat16"):
+        editor = QwenImageEditModel({**EDITOR, "device": device, "dtype": dtype, "batch_size": len(samples)})
+        together = editor.batch_edit(sources, instructions, list(range(len(samples))))
+        pairs = zip(sources, instructions, strict=True)
+        alone = [editor.edit_image(*pair, seed=seed) for seed, pair in enumerate(pairs)]
+        gaps = [np.abs(_pixels(one) - _pixels(other)) for one, other in zip(together, alone, strict=True)]
+        mean, most = float(np.mean(gaps)) * 255, float(np.max(gaps)) * 255
+        findings.append(
+            Finding(
+                f"{len(samples)} edits in a batch − one by one, {dtype}",
+                f"mean {mean:.3f}, most {most:.0f} of 255",
+                f"mean ≤ {NOISE * 255:.0f}",
+                mean <= NOISE * 255,
+            )
+        )
+    return findings
+
+
 def memory_runs_out() -> list[Finding]:
     """(5) The message is ours, and says what to change."""
     editor, _ = _edited(output_resolution=1024, num_inference_steps=1)
@@ -299,6 +323,7 @@ def main() -> None:
                 for precision in PRECISIONS
             ),
             partial(same_picture_as_on_the_cpu, chosen.device),
+            partial(a_batch_against_single_calls, chosen.device),
         ]
         if on_gpu:
             parts += [offload_changes_nothing, memory_runs_out]
