@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from src.models.answer_limits import redirect_of
 from src.reasons import reason_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def fault_of(error: openai.APIError) -> Fault:
     text = reason_of(error)
     if not isinstance(error, openai.APIStatusError):
         return Fault(Kind.PASSING, text)
+    if redirect := redirect_of(error.response):
+        return Fault(Kind.QUESTION, redirect)
     return Fault(_kind(error.status_code, _codes(error)), text, retry_after(error.response.headers, time.time()))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from src.errors import ModelError
+from src.models.answer_limits import redirect_of
 from src.models.api_faults import retry_after
 from src.models.diffusion.edit_protocol import Problem
 
@@ -36,6 +37,8 @@ class Useless(Exception):
 
 def fault_of(answer: httpx2.Response) -> Fault | Useless | ModelError:
     """What an answer other than 200 means; a `ModelError` is the last word on this one edit."""
+    if redirect := redirect_of(answer):
+        return Useless(redirect)
     pause = retry_after(answer.headers, time.time())
     try:
         problem = Problem.model_validate_json(answer.content)

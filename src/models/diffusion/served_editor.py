@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from src.errors import ConfigError, ModelError
+from src.models.answer_limits import TEXT_BYTES, AnswerTooLong, redirect_of
 from src.models.diffusion.edit_protocol import HEALTH_PATH, Health
 from src.reasons import reason_of
 
@@ -27,11 +28,11 @@ def ask_health(endpoints: Sequence[str]) -> Health:
         ModelError: none answers, or one that does is no editor; the text names each and its reason.
         ConfigError: they do not all serve the same editor.
     """
-    import httpx2
+    from src.models.bounded_http import BoundedClient
 
     answers: dict[str, Health] = {}
     silent: dict[str, str] = {}
-    with httpx2.Client(timeout=_HEALTH_SECONDS) as client:
+    with BoundedClient(TEXT_BYTES, _HEALTH_SECONDS) as client:
         for url in endpoints:
             try:
                 answers[url] = _health(client, url)
@@ -57,8 +58,10 @@ def _health(client: httpx2.Client, url: str) -> Health:
 
     try:
         answer = client.get(url + HEALTH_PATH)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, AnswerTooLong) as error:
         raise _Silent(reason_of(error)) from error
+    if redirect := redirect_of(answer):
+        raise _Silent(redirect)
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:

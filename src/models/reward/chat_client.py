@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelUnusable
+from src.models.answer_limits import AnswerTooLong
 from src.models.api_faults import LONGEST_RETRY_AFTER, Fault, Kind, fault_of, pause
 from src.models.reward.adaptive_limit import AdaptiveLimit, Gate
 from src.models.reward.chat_completion import Choice, Completion, Dialect, messages_of, read_completion
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _NO_KEY = "none"
 _LONGEST_REASON = 500
+_LOGPROB_BYTES = 4096
+"""Of one token with its alternatives: each has about 80, and JSON may write every character as six."""
 _SEEDS_OF_A_REPEAT = 1000
 """Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour."""
 
@@ -39,10 +42,19 @@ class ChatClient:
         """Takes the parameters of `OpenAIRewardModel`; an empty key is for servers that want none."""
         import openai
 
+        from src.models.bounded_http import BoundedAsyncClient
+
         self._params = params
         self._key = key
+        longest = params.max_reply_bytes + (
+            _LOGPROB_BYTES * params.max_tokens if params.score_mode == "expected" else 0
+        )
         self._client = openai.AsyncOpenAI(
-            api_key=key or _NO_KEY, base_url=params.base_url, timeout=params.timeout, max_retries=0
+            api_key=key or _NO_KEY,
+            base_url=params.base_url,
+            timeout=params.timeout,
+            max_retries=0,
+            http_client=BoundedAsyncClient(longest, params.timeout),
         )
         self._limit = limit
         self._gate = Gate(limit)
@@ -162,6 +174,8 @@ class ChatClient:
                 text = await self._client.post("/chat/completions", cast_to=str, body=body)
         except TimeoutError:
             raise Fault(Kind.PASSING, f"no answer within {self._params.timeout:g} s") from None
+        except AnswerTooLong as error:
+            raise Fault(Kind.QUESTION, f"{error}; a longer one needs reward_model.params.max_reply_bytes") from None
         except openai.APIError as error:
             raise fault_of(error) from None
         return read_completion(text)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from src.data.image import ImageError, decode_image, encode_png
 from src.errors import ModelError
+from src.models.answer_limits import PICTURE_BYTES, AnswerTooLong
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.edit_faults import Busy, Fault, Useless, fault_of
@@ -59,15 +60,13 @@ class HttpEditor(BaseDiffusionModel):
             return plain
 
     def _initialize(self) -> None:
-        import httpx2
+        from src.models.bounded_http import BoundedClient
 
         self.max_concurrency: int = self.params.max_concurrency
         self._digest = ask_health(self.params.endpoints).digest
         self._endpoints = Endpoints(self.params.endpoints)
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(self.params.timeout, connect=min(_CONNECT_SECONDS, self.params.timeout)),
-            limits=httpx2.Limits(max_connections=None),
-        )
+        timeout = self.params.timeout
+        self._client = BoundedClient(PICTURE_BYTES, timeout, connect=min(_CONNECT_SECONDS, timeout))
 
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, seed: int = 0, **kwargs: Any
@@ -126,6 +125,8 @@ class HttpEditor(BaseDiffusionModel):
             answer = self._client.post(url + EDIT_PATH, content=body, headers={"content-type": "application/json"})
         except httpx2.HTTPError as error:
             raise Fault(reason_of(error)) from None
+        except AnswerTooLong as error:
+            raise ModelError(f"{url}: {error}") from None
         if answer.status_code != httpx2.codes.OK:
             raise fault_of(answer)
         try:

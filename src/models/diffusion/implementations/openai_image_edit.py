@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.data.image import ImageError, LazyImage, encode_png
 from src.errors import ModelError, ModelUnusable
+from src.models.answer_limits import PICTURE_BYTES, AnswerTooLong
 from src.models.api_faults import Fault, Kind, fault_of
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -68,6 +69,8 @@ class OpenAIImageEditModel(BaseDiffusionModel):
     def _initialize(self) -> None:
         import openai
 
+        from src.models.bounded_http import BoundedClient
+
         self.check_ready(self.config)
         self.max_concurrency: int = self.params.max_concurrency
         self._key = os.environ[self.params.api_key_env]
@@ -76,6 +79,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
             base_url=self.params.base_url,
             timeout=self.params.timeout,
             max_retries=self.params.max_retries,
+            http_client=BoundedClient(PICTURE_BYTES, self.params.timeout),
         )
 
     def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
@@ -97,7 +101,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
             )
         except openai.APIError as error:
             raise self._failure(fault_of(error)) from None  # the server's own text may repeat the key
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, AnswerTooLong, ValueError) as error:
             raise ModelError(f"{self.params.model} gave no edit: {self._safe(reason_of(error))}") from None
         return self._picture(answer)
 

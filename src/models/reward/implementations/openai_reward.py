@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pydantic
 
 from src.errors import ModelError
+from src.models.answer_limits import TEXT_BYTES
 from src.models.base import ModelParams
 from src.models.reward.adaptive_limit import AdaptiveLimit
 from src.models.reward.chat_client import ChatClient
@@ -45,6 +46,9 @@ class OpenAIRewardModel(VisionLanguageJudge):
         """Show the source image before the edited one."""
         max_tokens: int = pydantic.Field(1024, ge=1)
         """Longest reply, in tokens; a longer one is cut off and counts as failed."""
+        max_reply_bytes: int = pydantic.Field(TEXT_BYTES, ge=1000)
+        """A longer answer of the server is not read to its end, and its question fails; log-probabilities have room
+        of their own."""
         temperature: float | None = pydantic.Field(0.0, ge=0)
         """None leaves it to the server, for models that refuse a value."""
         seed: int | None = None
@@ -98,6 +102,7 @@ class OpenAIRewardModel(VisionLanguageJudge):
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = VisionLanguageJudge.NOT_IN_IDENTITY | {
         "api_key_env",
         "timeout",
+        "max_reply_bytes",
         "max_retries",
         "min_concurrency",
         "start_concurrency",
