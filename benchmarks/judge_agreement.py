@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=24)
     asked = parser.parse_args()
     judged = edits(asked.benchmark, asked.edits)
+    pictures = {"compare_with_reference": False}  # the miniature judge knows two pictures
     local_params = {"model_name": asked.judge, "device": "cpu", "max_new_tokens": asked.max_tokens, "batch_size": 8}
     served_params = {"model": asked.model, "base_url": asked.base_url, "max_tokens": asked.max_tokens}
-    local = verdicts("qwen3_vl_reward.Qwen3VLRewardModel", local_params, judged)
-    served = verdicts("openai_reward.OpenAIRewardModel", served_params, judged)
+    local = verdicts("qwen3_vl_reward.Qwen3VLRewardModel", local_params | pictures, judged)
+    served = verdicts("openai_reward.OpenAIRewardModel", served_params | pictures, judged)
     found = agreement(local, served)
     show("judge here and behind a server", list(found), [[f"{value:.4g}" for value in found.values()]])
     for verdict in served:

@@ -17,6 +17,7 @@ from src.rewards.base import EditedSample, ScorerSetting
 from src.rewards.category_scorer import CategoryScorer
 from src.rewards.judge_handle import JudgeHandle
 from src.rewards.verdict import Status
+from src.rewards.vie_score import VIEScore
 
 SOURCE = Image.new("RGB", (4, 4), "red")
 EDITED = Image.new("RGB", (4, 4), "blue")
@@ -94,12 +95,82 @@ def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
 def test_everything_that_is_asked_is_part_of_the_key() -> None:
     made = scorer()
     question = made.question(sample())
-    assert question == made.question(sample(reference=lazy(EDITED)))  # the reference is not shown
     others = [sample("drop it"), sample(rationale="the cup breaks"), sample(category="因果")]
+    others += [sample(reference=lazy(picture)) for picture in (SOURCE, EDITED)]
     keys = [question, *map(made.question, others), scorer(language="zh").question(sample())]
     keys += [scorer(prompts={"物理": INLINE}, language=language).question(sample()) for language in ("en", "zh")]
     assert len({str(key) for key in keys}) == len(keys)
     assert question["template"].startswith("category/physical v1 ")
+
+
+OPENAI = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
+LOCAL = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
+
+
+def unloaded(judge: str, params: dict[str, Any], **scorer_params: Any) -> CategoryScorer:
+    return CategoryScorer(scorer_params, ScorerSetting(JudgeHandle(ModelConfig(class_path=judge, params=params))))
+
+
+@pytest.mark.parametrize(
+    ("language", "label", "words"),
+    [
+        ("en", "A right result, for comparison:", "The last image is one right result"),
+        ("zh", "用于比较的正确结果：", "最后一幅图像"),
+    ],
+)
+def test_the_judge_sees_the_reference_where_there_is_one_and_is_told_what_it_is_for(
+    language: Any, label: str, words: str
+) -> None:
+    made = scorer(language=language)
+    reference = Image.new("RGB", (8, 8), "green")
+    edits = [EditedSample(sample(reference=lazy(reference)), SOURCE, EDITED), EditedSample(sample(), SOURCE, EDITED)]
+    assert [verdict.score for verdict in made.score(edits)] == [7.0, 7.0]
+    ((with_it, without),) = asked(made)
+    assert [shown.image.getpixel((0, 0)) for shown in with_it.images] == [(255, 0, 0), (0, 0, 255), (0, 128, 0)]
+    assert with_it.images[-1].label == label
+    assert words in with_it.text
+    assert len(without.images) == 2
+    assert words not in without.text
+
+
+def test_a_prompt_of_the_config_is_not_shown_a_reference_that_it_cannot_speak_of() -> None:
+    made = scorer(prompts={"物理": INLINE})
+    made.score([EditedSample(sample(reference=lazy(EDITED)), SOURCE, EDITED)])
+    ((question,),) = asked(made)
+    assert len(question.images) == 2
+    assert made.question(sample()) == made.question(sample(reference=lazy(EDITED)))
+
+
+def test_an_unreadable_reference_leaves_its_edit_alone_without_a_verdict() -> None:
+    made = scorer()
+    broken = LazyImage.from_bytes(b"no picture")
+    edits = [EditedSample(sample(reference=broken), SOURCE, EDITED), EditedSample(sample(), SOURCE, EDITED)]
+    bad, good = made.score(edits)
+    assert (bad.status, good.score) == (Status.NOT_APPLICABLE, 7.0)
+    assert "the reference image cannot be used" in str(bad.reason)
+
+
+@pytest.mark.parametrize(
+    ("judge", "params"), [(OPENAI, {"base_url": "http://127.0.0.1:9/v1"}), (LOCAL, {"model_name": "none"})]
+)
+def test_a_judge_can_be_kept_from_the_reference_and_the_key_says_so(judge: str, params: dict[str, Any]) -> None:
+    shown = unloaded(judge, params).question(sample(reference=lazy(EDITED)))
+    hidden = unloaded(judge, params | {"compare_with_reference": False})
+    assert "reference" in shown
+    assert hidden.question(sample(reference=lazy(EDITED))) == hidden.question(sample())
+
+
+@pytest.mark.parametrize(
+    ("judge", "params"), [(OPENAI, {"base_url": "http://127.0.0.1:9/v1"}), (LOCAL, {"model_name": "none"})]
+)
+def test_repeats_of_a_greedy_judge_are_refused_before_it_loads(judge: str, params: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"repeats: 5 replies of .* temperature 0"):
+        unloaded(judge, params | {"temperature": 0}, repeats=5)
+    handle = JudgeHandle(ModelConfig(class_path=judge, params=params | {"temperature": 0}))
+    with pytest.raises(ConfigError, match=r"repeats: 3 replies"):
+        VIEScore({"repeats": 3}, ScorerSetting(handle))
+    assert unloaded(judge, params | {"temperature": 0.7}, repeats=5).params.repeats == 5
+    assert unloaded(judge, params | {"temperature": 0}).params.repeats == 1
 
 
 def test_a_whole_batch_is_asked_at_once_and_answered_in_order() -> None:

@@ -13,11 +13,12 @@ from src.rewards.prompts import PROMPTS_FOLDER, Language, load_prompt
 
 CASES = [(name, language) for name in SHIPPED_PROMPTS.values() for language in ("en", "zh")]
 VALUES = {"original_description": "a red cup", "edit_instruction": "tip {{ it }} over", "rationale": "tea runs out"}
+NO_REFERENCE = {"reference": False}
 
 
 @pytest.mark.parametrize(("name", "language"), CASES)
 def test_every_category_has_a_rubric_of_five_criteria(name: str, language: Language) -> None:
-    system, user = load_prompt("category", name, language).render(**VALUES)
+    system, user = load_prompt("category", name, language).render(**VALUES, **NO_REFERENCE)
     criteria = system.split("\n\n")[1]
     assert len(re.findall(r"^- ", criteria, re.MULTILINE)) == 5
     assert all(value in user for value in VALUES.values())
@@ -28,7 +29,7 @@ def test_every_category_has_a_rubric_of_five_criteria(name: str, language: Langu
 @pytest.mark.parametrize(("name", "language"), CASES)
 def test_rationale_and_description_leave_no_trace_where_there_is_none(name: str, language: Language) -> None:
     _, user = load_prompt("category", name, language).render(
-        original_description="", edit_instruction="tip it over", rationale=None
+        original_description="", edit_instruction="tip it over", rationale=None, reference=False
     )
     assert "None" not in user
     assert len([line for line in user.splitlines() if line]) == 4
@@ -36,7 +37,7 @@ def test_rationale_and_description_leave_no_trace_where_there_is_none(name: str,
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_answer_that_a_rubric_asks_for_can_be_read(language: Language) -> None:
-    _, user = load_prompt("category", "physical", language).render(**VALUES)
+    _, user = load_prompt("category", "physical", language).render(**VALUES, **NO_REFERENCE)
     line = next(line for line in user.splitlines() if line.endswith("X"))
     assert parse_score("The cup lies still.\n" + line.replace("X", "7.5")) == 7.5
     with pytest.raises(UnparsableReply):

@@ -42,7 +42,7 @@ class ChangeAndRest(JudgedScorer):
 def verdict(url: str, **params: Any) -> Verdict:
     config = ModelConfig(
         class_path="src.models.reward.implementations.openai_reward.OpenAIRewardModel",
-        params={"model": "judge", "base_url": url},
+        params={"model": "judge", "base_url": url, "temperature": 1.0},
     )
     scorer = ChangeAndRest(params, ScorerSetting(JudgeHandle(config)))
     scorer.load()

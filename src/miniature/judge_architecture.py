@@ -63,7 +63,7 @@ def _rendered_pieces() -> Iterator[str]:
         yield from (shown.label for shown in before_and_after(blank, blank, language))
         for name in SHIPPED_PROMPTS.values():
             system, user = load_prompt("category", name, language).render(
-                original_description=_GAP, edit_instruction=_GAP, rationale=_GAP
+                original_description=_GAP, edit_instruction=_GAP, rationale=_GAP, reference=False
             )
             yield system
             yield from user.split(_GAP)

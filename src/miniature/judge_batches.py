@@ -91,6 +91,7 @@ class JudgePrompts:
             original_description=sample.description,
             edit_instruction=sample.instruction,
             rationale=sample.rationale,
+            reference=False,
         )
         content: list[dict[str, str]] = []
         for shown in before_and_after(self._blank, self._blank, language):

@@ -20,7 +20,7 @@ from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.reasons import reason_of, without_addresses
-from src.rewards.asking import ask_repeatedly, score_enquiry
+from src.rewards.asking import Answer, Enquiry, ask_repeatedly, score_enquiry
 from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
@@ -63,6 +63,7 @@ class CategoryScorer(Scorer):
         self._converses = issubclass(self._handle.judge_class, VisionLanguageJudge)
         if self.params.repeats > 1 and not self._converses:
             raise ConfigError(f"scorer.params.repeats: {self._handle.name} only scores; it is asked once an edit")
+        self._handle.check_repeats(self.params.repeats)
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
@@ -113,7 +114,7 @@ class CategoryScorer(Scorer):
         return {prompt.version: prompt.sha256 for prompt in prompts} if self._converses else {}
 
     def question(self, sample: EditSample) -> Any:
-        """The rendered prompts; with the grammar of the reply or, for plain judges, the hash of the reference image.
+        """The rendered prompts; with the grammar of the reply, and the hash of a reference image that is shown.
 
         Raises:
             ConfigError: when the judge needs a prompt for the sample's category and there is none.
@@ -121,7 +122,8 @@ class CategoryScorer(Scorer):
         system, user, template = self._render(sample)
         if self._converses:
             keys = {"system": system, "text": user, "template": template}
-            return keys | {"language": self.setting.language, "grammar": GRAMMAR}
+            keys |= {"language": self.setting.language, "grammar": GRAMMAR}
+            return keys | ({"reference": reference_key(sample)} if self._shows_reference(sample) else {})
         return [system, user, reference_key(sample)]
 
     def load(self) -> None:
@@ -138,30 +140,36 @@ class CategoryScorer(Scorer):
             try:
                 requests[position] = self._request(edit)
             except ImageError as error:
-                verdicts[position] = failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
+                verdicts[position] = _without_reference(error)
         for position, verdict in zip(requests, self._judge_all(list(requests.values())), strict=True):
             verdicts[position] = verdict
         return [verdict for verdict in verdicts if verdict is not None]
 
     def _ask_all(self, judge: VisionLanguageJudge, batch: list[EditedSample]) -> list[Verdict]:
-        enquiries = []
-        for edit in batch:
-            system, user, _ = self._render(edit.sample)
-            source = edit.source if judge.compare_with_original else None
-            images = before_and_after(source, edit.edited, self.setting.language)
-            enquiries.append(score_enquiry(Question(system, images, user)))
-        return [
-            Verdict(
-                status=answer.status,
-                score=answer.values["score"] if answer.values else None,
-                reason=answer.reason,
-                replies=answer.replies,
-                usage=answer.usage,
-                seconds=answer.seconds,
-                model=answer.model,
-            )
-            for answer in ask_repeatedly(judge, enquiries, self.params.repeats)
-        ]
+        verdicts: dict[int, Verdict] = {}
+        enquiries: dict[int, Enquiry] = {}
+        for position, edit in enumerate(batch):
+            try:
+                enquiries[position] = self._enquiry(judge, edit)
+            except ImageError as error:
+                verdicts[position] = _without_reference(error)
+        answers = ask_repeatedly(judge, list(enquiries.values()), self.params.repeats)
+        verdicts |= {position: _answered(answer) for position, answer in zip(enquiries, answers, strict=True)}
+        return [verdicts[position] for position in range(len(batch))]
+
+    def _enquiry(self, judge: VisionLanguageJudge, edit: EditedSample) -> Enquiry:
+        system, user, _ = self._render(edit.sample)
+        source = edit.source if judge.compare_with_original else None
+        shown = edit.sample.reference if self._shows_reference(edit.sample) else None
+        reference = shown.decode() if shown else None
+        images = before_and_after(source, edit.edited, self.setting.language, reference)
+        return score_enquiry(Question(system, images, user))
+
+    def _shows_reference(self, sample: EditSample) -> bool:
+        """The shipped rubrics say what a reference is for; a config's own prompt cannot know of it."""
+        judge = self._handle.judge_class
+        wanted = issubclass(judge, VisionLanguageJudge) and judge.wants_reference(self._handle.params)
+        return wanted and sample.reference is not None and sample.category not in self.setting.prompts
 
     def _judge_all(self, requests: list[JudgeRequest]) -> list[Verdict]:
         if len(requests) < 2:
@@ -214,6 +222,7 @@ class CategoryScorer(Scorer):
                 original_description=sample.description,
                 edit_instruction=sample.instruction,
                 rationale=sample.rationale,
+                reference=self._shows_reference(sample),
             )
             return system, user, f"{shipped.version} {shipped.sha256}"
         if problem := self._missing_prompt(sample.category):
@@ -225,6 +234,22 @@ def fill(template: str, sample: EditSample) -> str:
     """Replaces the two placeholders in one pass: other braces, and braces in the data, survive."""
     values = {"original_description": sample.description, "edit_instruction": sample.instruction}
     return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+
+
+def _without_reference(error: ImageError) -> Verdict:
+    return failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
+
+
+def _answered(answer: Answer) -> Verdict:
+    return Verdict(
+        status=answer.status,
+        score=answer.values["score"] if answer.values else None,
+        reason=answer.reason,
+        replies=answer.replies,
+        usage=answer.usage,
+        seconds=answer.seconds,
+        model=answer.model,
+    )
 
 
 def _verdict(judgement: Judgement, seconds: float) -> Verdict:

@@ -6,7 +6,9 @@ import threading
 from typing import Any
 
 from src.config import ModelConfig
+from src.errors import ConfigError
 from src.models.reward.base_reward import BaseRewardModel
+from src.models.reward.dialogue import VisionLanguageJudge
 from src.registry import build, check_params, load_class
 
 
@@ -40,6 +42,19 @@ class JudgeHandle:
     def devices(self) -> list[str]:
         """Where the judge would compute; empty for one that runs elsewhere."""
         return self.judge_class.devices(self.params)
+
+    def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
+        """Refuses repeats of questions to a judge that would only say the same again.
+
+        Raises:
+            ConfigError: the judge decodes greedily.
+        """
+        greedy = issubclass(self.judge_class, VisionLanguageJudge) and self.judge_class.repeats_are_equal(self.params)
+        if repeats > 1 and greedy:
+            raise ConfigError(
+                f"{where}: {repeats} replies of {self.name} to one question are one reply, {repeats} times paid, as it "
+                "has temperature 0: set reward_model.params.temperature above 0, or repeats to 1"
+            )
 
     def load(self) -> BaseRewardModel:
         """The judge itself; built by the first call.

@@ -106,6 +106,7 @@ class JudgedScorer(Scorer):
                 f"{type(self).__name__} puts several questions to its judge, and {self._handle.name} only scores: "
                 "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
             )
+        self._handle.check_repeats(self.params.repeats)
 
     @abstractmethod
     def inquiries(self, sample: EditSample) -> list[Inquiry]:

@@ -63,18 +63,20 @@ class NoScore(Exception):
 
 
 _LABELS = {
-    "en": ("The image before the edit:", "The image after the edit:"),
-    "zh": ("编辑前的图像：", "编辑后的图像："),
+    "en": ("The image before the edit:", "The image after the edit:", "A right result, for comparison:"),
+    "zh": ("编辑前的图像：", "编辑后的图像：", "用于比较的正确结果："),
 }
 
 
 def before_and_after(
-    source: Image.Image | None, edited: Image.Image, language: Literal["en", "zh"] = "en"
+    source: Image.Image | None,
+    edited: Image.Image,
+    language: Literal["en", "zh"] = "en",
+    reference: Image.Image | None = None,
 ) -> tuple[LabelledImage, ...]:
-    """The images of a question about an edit: source, then edit; the edit alone where there is no source."""
-    before, after = _LABELS[language]
-    shown = (LabelledImage(after, edited),)
-    return shown if source is None else (LabelledImage(before, source), *shown)
+    """The images of a question about an edit: source, edit, reference; those that are not there are left out."""
+    shown = zip(_LABELS[language], (source, edited, reference), strict=True)
+    return tuple(LabelledImage(label, image) for label, image in shown if image is not None)
 
 
 class VisionLanguageJudge(BaseRewardModel):
@@ -84,6 +86,16 @@ class VisionLanguageJudge(BaseRewardModel):
     def compare_with_original(self) -> bool:
         """Whether a question about an edit shows the source as well: the parameter of this name, by default true."""
         return bool(getattr(self.params, "compare_with_original", True))
+
+    @classmethod
+    def repeats_are_equal(cls, params: Mapping[str, Any]) -> bool:
+        """Whether it decodes greedily, so that equal questions have equal replies: its `temperature` is 0."""
+        return cls.Params is not None and getattr(cls.Params(**params), "temperature", None) == 0
+
+    @classmethod
+    def wants_reference(cls, params: Mapping[str, Any]) -> bool:
+        """Whether it may be shown the reference as well: the parameter `compare_with_reference`, by default true."""
+        return cls.Params is None or bool(getattr(cls.Params(**params), "compare_with_reference", True))
 
     @abstractmethod
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:

@@ -44,6 +44,8 @@ class OpenAIRewardModel(VisionLanguageJudge):
         """The environment variable that holds the key; it may be unset for a `base_url` that wants no key."""
         compare_with_original: bool = True
         """Show the source image before the edited one."""
+        compare_with_reference: bool = True
+        """Show the reference image, where there is one, after the edit, to rubrics that speak of it."""
         max_tokens: int = pydantic.Field(1024, ge=1)
         """Longest reply, in tokens; a longer one is cut off and counts as failed."""
         max_reply_bytes: int = pydantic.Field(TEXT_BYTES, ge=1000)

@@ -72,6 +72,8 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         formula), for one further pass over the prompt."""
         compare_with_original: bool = True
         """Show the source image before the edit."""
+        compare_with_reference: bool = True
+        """Show the reference image, where there is one, after the edit, to rubrics that speak of it."""
         image_max_side: int | None = pydantic.Field(None, ge=28)
         """Longest side in pixels of what the judge sees; None leaves it to the checkpoint's processor."""
         use_batch_inference: bool = True
