@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from benchmarks import judge_batching, judge_prefill
-from benchmarks.harness import close, show
+from benchmarks.harness import close, command_line, show
 from src.models.reward.dialogue import LabelledImage, Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 
@@ -70,6 +70,10 @@ def questions() -> list[Question]:
 
 def main() -> None:
     """Asks all questions at once; the value is the rate reached ÷ the most possible."""
+    parser = command_line(__doc__)
+    parser.add_argument("role", nargs="?", choices=["measure", "serve"], default="measure", help="serve: the server")
+    if parser.parse_args().role == "serve":
+        asyncio.run(serve())
     judge_prefill.measure()
     judge_batching.measure()
     os.environ["no_proxy"] = "127.0.0.1"
@@ -88,7 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["serve"]:
-        asyncio.run(serve())
-    else:
-        main()
+    main()

@@ -9,14 +9,13 @@ pictures and sampling; the last digits of a number type may swap two nearly equa
 
 from __future__ import annotations
 
-import argparse
 import math
 from statistics import fmean
 
 from PIL import Image
 from scipy.stats import spearmanr
 
-from benchmarks.harness import close, show
+from benchmarks.harness import close, command_line, show
 from benchmarks.models import SHIPPED_JUDGE
 from src.config import ModelConfig
 from src.data.loader import load_samples
@@ -70,7 +69,7 @@ def agreement(local: list[Verdict], served: list[Verdict]) -> dict[str, float]:
 
 def main() -> None:
     """The value is the share of edits to which both judges give the same score."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--base-url", required=True, help="where the server listens, /v1 included")
     parser.add_argument("--model", required=True, help="the model's name there")
     parser.add_argument("--judge", default=str(SHIPPED_JUDGE), help="folder of the same weights")

@@ -6,7 +6,7 @@ import time
 
 from PIL import Image
 
-from benchmarks.harness import close, show
+from benchmarks.harness import close, command_line, show
 from benchmarks.models import judge_folder
 from src.models.reward.dialogue import Question, before_and_after
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
@@ -46,6 +46,7 @@ def measure() -> float:
 
 def main() -> None:
     """Both sizes in one run, so that the machine's load matters little."""
+    command_line(__doc__).parse_args()
     close("judge_batching", measure(), "time per edit, batch 8 / batch 1", "<= 0.5")
 
 

@@ -10,7 +10,7 @@ from itertools import takewhile
 from statistics import fmean
 from typing import Any
 
-from benchmarks.harness import close, show
+from benchmarks.harness import close, command_line, show
 from benchmarks.models import judge_folder
 from src.config import ModelConfig
 from src.data.loader import load_samples
@@ -62,6 +62,7 @@ def measure() -> float:
 
 def main() -> None:
     """The most possible is 4/5: four of five prompts that differ in nothing."""
+    command_line(__doc__).parse_args()
     close("judge_prefill", measure(), "reused beginning / tokens of five prompts", ">= 0.5")
 
 

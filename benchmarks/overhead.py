@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import close, config_of, show, write_benchmark
+from benchmarks.harness import close, command_line, config_of, show, write_benchmark
 from src.pipeline.evaluation import evaluate
 
 SAMPLES = (100, 2100)
@@ -42,6 +42,7 @@ def file_cost(parent: Path | None) -> float:
 
 def main() -> None:
     """Shows both places; the value is that of the harness alone."""
+    command_line(__doc__).parse_args()
     places: dict[str, Path | None] = {"memory": MEMORY, "disk": None} if MEMORY.is_dir() else {"disk": None}
     costs = {name: cost_per_sample(parent) for name, parent in places.items()}
     rows = [[name, f"{costs[name]:.2f} ms", f"{file_cost(parent):.2f} ms"] for name, parent in places.items()]

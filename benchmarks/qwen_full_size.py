@@ -10,7 +10,6 @@ which always encodes the source at a megapixel. The tokenizer is the miniature o
 
 from __future__ import annotations
 
-import argparse
 import math
 import resource
 import sys
@@ -37,7 +36,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from benchmarks.harness import close, show
+from benchmarks.harness import close, command_line, show
 from src.errors import ModelError
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 
@@ -139,7 +138,7 @@ def measured(call: Callable[[], Any], device: str) -> tuple[float, float]:
 
 def main() -> None:
     """The value is how many times faster than stock an edit is at the smallest setting."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--steps", type=int, nargs="+", help="numbers of denoising steps instead of the size's own")
     given = parser.parse_args()

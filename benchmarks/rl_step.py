@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -11,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.harness import close, show, write_benchmark
+from benchmarks.harness import close, command_line, show, write_benchmark
 from benchmarks.models import judge_server
 from src.data.loader import load_samples
 from src.data.sample import EditSample
@@ -69,7 +68,7 @@ def step_split(steps: int) -> dict[str, float]:
 
 def main() -> None:
     """Measures the reward phase with stand-in models, then a few steps of the real miniature training."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--steps", type=int, default=8, help="steps of the miniature training; 0 leaves it out")
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:
