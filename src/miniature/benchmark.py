@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from src.command_line import only_help
 from src.errors import ConfigError
 from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
 
@@ -113,4 +114,5 @@ def _png(pixels: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     write_benchmark(SHIPPED_PATH, SHIPPED_PER_CATEGORY)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from src.command_line import only_help
 from src.data.image import encode_png
 from src.miniature.edits import CATEGORIES, MiniatureEdit, families, make_edit
 from src.miniature.sampling import BATCH, edit_pictures
@@ -127,6 +128,7 @@ def _base64(pixels: np.ndarray) -> str:
 
 def main() -> None:
     """Writes the shipped file."""
+    only_help(__doc__)
     import torch
     from diffusers import QwenImageEditPipeline
 

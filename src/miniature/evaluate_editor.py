@@ -212,13 +212,13 @@ def model_card(
 
 def main() -> None:
     """The command line."""
-    from diffusers import QwenImageEditPipeline
-
     parser = argparse.ArgumentParser(description="Measure a miniature editor on held-out edits; writes its model card.")
     parser.add_argument("--model", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
     parser.add_argument("--count", type=int, default=40, help="held-out edits of each category and difficulty")
     parser.add_argument("--remark", default="", help="what the recipe does not say of how these weights came about")
     chosen = parser.parse_args()
+    from diffusers import QwenImageEditPipeline
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     pipeline = QwenImageEditPipeline.from_pretrained(chosen.model)
     began = time.perf_counter()

@@ -318,15 +318,15 @@ def _found(one: EditScores) -> float:
 
 def main() -> None:
     """The command line."""
-    from diffusers import QwenImageEditPipeline
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
     parser = argparse.ArgumentParser(description="Measure a miniature policy on held-out edits; writes its model card.")
     parser.add_argument("--model", type=Path, default=Path("assets/miniature/policy"), help="folder of the policy")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="folder of the editor")
     parser.add_argument("--count", type=int, default=12, help="held-out edits of each category and difficulty")
     parser.add_argument("--remark", default="", help="what the recipe does not say of how these weights came about")
     chosen = parser.parse_args()
+    from diffusers import QwenImageEditPipeline
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     edits = [
         edit

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from src.command_line import only_help
 from src.miniature.phrasing import COLOUR_WORDS, KIND_WORDS, SIDE_WORDS, Words
 from src.miniature.render import render
 from src.miniature.scene import SIZE, Backdrop, Scene, Side, Thing, Time, Weather
@@ -140,5 +141,6 @@ _KINDS_OF_QUESTIONS: dict[str, Callable[[Scene], tuple[Words, Words]]] = {
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     write_questions(TRAINING_PATH, TRAINING_SEEDS)
     write_questions(HELD_OUT_PATH, HELD_OUT_SEEDS)

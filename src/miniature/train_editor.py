@@ -187,9 +187,6 @@ def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, 
 
 def main() -> None:
     """The command line."""
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     standard = Recipe()
     parser = argparse.ArgumentParser(description="Train the miniature editor; goes on by itself where it stopped.")
     parser.add_argument("--out", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
@@ -199,6 +196,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=standard.pairs, help="training edits")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
+    import torch
+
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = Recipe(pairs=chosen.pairs, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
     make_editor(recipe, chosen.work_dir, chosen.out)

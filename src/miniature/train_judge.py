@@ -245,9 +245,6 @@ def _resume(
 
 def main() -> None:
     """The command line."""
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     standard = JudgeRecipe()
     parser = argparse.ArgumentParser(description="Train the miniature judge; goes on by itself where it stopped.")
     parser.add_argument("--work", type=Path, default=Path("runs/miniature_judge"), help="data, checkpoints, exports")
@@ -255,6 +252,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=standard.steps, help="optimizer steps")
     parser.add_argument("--export-every", type=int, default=500, help="steps between two exports")
     chosen = parser.parse_args()
+    import torch
+
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     make_judge(JudgeRecipe(steps=chosen.steps), chosen.work, chosen.editor, chosen.export_every)
 

@@ -211,9 +211,6 @@ def _resume(
 
 def main() -> None:
     """The command line."""
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     standard = Recipe()
     parser = argparse.ArgumentParser(description="Train the miniature policy; goes on by itself where it stopped.")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="editor to begin from")
@@ -224,6 +221,9 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=standard.peak_rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
+    import torch
+
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = Recipe(steps=chosen.steps, batch=chosen.batch, peak_rate=chosen.peak_rate, seed=chosen.seed)
     make_policy(recipe, chosen.editor, chosen.work_dir, chosen.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from src.command_line import only_help
 from src.models.diffusion.pipeline_table import PIPELINES, EditingPipeline
 
 PAGE = Path(__file__).parents[3] / "docs" / "editors.md"
@@ -66,6 +67,7 @@ def _remarks(row: EditingPipeline) -> Iterator[str]:
 
 def main() -> None:
     """Writes the table into the page."""
+    only_help(__doc__)
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
