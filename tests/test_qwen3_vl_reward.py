@@ -131,3 +131,14 @@ def test_a_picture_that_the_processor_refuses_costs_its_neighbours_nothing(qwen3
     assert texts([before, after]) == texts(model.ask([question(), question(1)]))
     assert broken.error is not None
     assert "aspect ratio" in broken.error
+
+
+def test_a_question_that_leaves_no_room_for_its_reply_says_so_and_costs_no_neighbour(qwen3_folder: Path) -> None:
+    model = judge(qwen3_folder)
+    positions = model.model.config.get_text_config().max_position_embeddings
+    room = positions - model.encode([question(text="x")])["input_ids"].shape[1] - model.params.max_new_tokens
+    fits, too_long = (question(text="x" + " x" * (room // len(ids(model, " x")) + extra)) for extra in (-1, 1))
+    short, full, over = model.ask([question(), fits, too_long])
+    assert (short.error, full.error) == (None, None)
+    assert f"has {positions} positions, of which max_new_tokens keeps 12 for the reply" in str(over.error)
+    assert over.text == ""

@@ -160,6 +160,7 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
 
         questions, seeds = zip(*asked, strict=True)
         inputs = self.encode(questions)
+        self._check_room(inputs["input_ids"].shape[1])
         sampler = [SeededSampler(self.params.temperature, self.params.top_p, seeds)] if self.params.temperature else []
         with torch.inference_mode():
             output = self.model.generate(
@@ -171,6 +172,16 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         written = output[:, inputs["input_ids"].shape[1] :].tolist()
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
         return [self._reply(*row) for row in zip(questions, written, prompts, strict=True)]
+
+    def _check_room(self, prompt_tokens: int) -> None:
+        """Past its last position a model writes without sense, up to the token limit."""
+        positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if positions is not None and prompt_tokens + self.params.max_new_tokens > positions:
+            raise ModelError(
+                f"the question has {prompt_tokens} tokens, and {self.params.model_name} has {positions} positions, of "
+                f"which max_new_tokens keeps {self.params.max_new_tokens} for the reply: shorten the prompt, or lower "
+                "image_max_side or max_new_tokens"
+            )
 
     def _reply(self, question: Question, written: list[int], prompt_tokens: int) -> Reply:
         end = next((index for index, token in enumerate(written) if token in self._ends), None)
