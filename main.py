@@ -33,15 +33,10 @@ def evaluate(
     resume: Resume = False,
 ) -> None:
     """Run the benchmark: edit every sample, judge every edit, write the reports. The default command."""
-    overrides = commands.config_overrides(
-        assignments,
-        limit=limit,
-        categories=category,
-        difficulties=difficulty,
-        output_dir=output_dir,
-        resume=resume,
+    options = commands.config_options(
+        limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, resume=resume
     )
-    commands.evaluate(config, overrides)
+    commands.evaluate(config, assignments, options)
 
 
 @app.command()
@@ -66,10 +61,8 @@ def audit(
     edits: Annotated[Path | None, typer.Option(help="A run whose edits count as right, instead of references.")] = None,
 ) -> None:
     """Check without labels whether the config's judge can be trusted; exit 1 if not. Goes on where it stopped."""
-    overrides = commands.config_overrides(
-        assignments, limit=limit, categories=category, difficulties=difficulty, output_dir=None, resume=False
-    )
-    commands.audit(config, overrides, output_dir, edits)
+    options = commands.config_options(limit=limit, categories=category, difficulties=difficulty)
+    commands.audit(config, assignments, options, output_dir, edits)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,40 +32,39 @@ def readable_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def config_overrides(
-    assignments: Sequence[str],
+def config_options(
     *,
-    limit: int | None,
-    categories: Sequence[str],
-    difficulties: Sequence[str],
-    output_dir: Path | None,
-    resume: bool,
-) -> list[str]:
-    """The command line's options as `section.key=value` overrides, after those of `--set`."""
-    overrides = list(assignments)
+    limit: int | None = None,
+    categories: Sequence[str] = (),
+    difficulties: Sequence[str] = (),
+    output_dir: Path | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """The command line's options as values of the config, by key; what is not given is not there."""
+    options: dict[str, Any] = {}
     if limit is not None:
-        overrides.append(f"benchmark.limit={limit}")
+        options["benchmark.limit"] = limit
     if categories:
-        overrides.append(f"benchmark.categories=[{', '.join(categories)}]")
+        options["benchmark.categories"] = list(categories)
     if difficulties:
-        overrides.append(f"benchmark.difficulties=[{', '.join(difficulties)}]")
+        options["benchmark.difficulties"] = list(difficulties)
     if output_dir is not None:
-        overrides.append(f"evaluation.output_dir={str(output_dir)!r}")
-        overrides += [f"evaluation.{folder}=null" for folder in ("results_dir", "images_dir", "logs_dir")]
-        overrides.append("logging.log_file=null")
+        options["evaluation.output_dir"] = str(output_dir)
+        options |= {f"evaluation.{folder}": None for folder in ("results_dir", "images_dir", "logs_dir")}
+        options["logging.log_file"] = None
     if resume:
-        overrides.append("evaluation.resume_from_checkpoint=true")
-    return overrides
+        options["evaluation.resume_from_checkpoint"] = True
+    return options
 
 
-def evaluate(config_path: Path, overrides: Sequence[str]) -> None:
+def evaluate(config_path: Path, overrides: Sequence[str], options: Mapping[str, Any]) -> None:
     """Runs the benchmark, shows its table and says where the reports are."""
     with readable_errors():
         from src.config import load_config
         from src.pipeline.display import RunDisplay
         from src.pipeline.evaluation import evaluate as run
 
-        config = load_config(config_path, overrides)
+        config = load_config(config_path, overrides, options)
         start_logging(config)
         try:
             with RunDisplay(console) as display:
@@ -102,14 +101,20 @@ def check(config_path: Path, overrides: Sequence[str]) -> None:
             console.print(line, highlight=False, markup=False)
 
 
-def audit(config_path: Path, overrides: Sequence[str], output_dir: Path | None, edits: Path | None) -> None:
+def audit(
+    config_path: Path,
+    overrides: Sequence[str],
+    options: Mapping[str, Any],
+    output_dir: Path | None,
+    edits: Path | None,
+) -> None:
     """Audits the config's scorer without labels; exits with 1 when a check fails or none passes."""
     with readable_errors():
         from src.audit.run import audit as run
         from src.audit.table import print_audit, write_audit
         from src.config import load_config
 
-        config = load_config(config_path, overrides)
+        config = load_config(config_path, overrides, options)
         config = config.moved_to(output_dir or config.evaluation.output_dir / "audit")
         start_logging(config)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +35,8 @@ IGNORED_KEYS = (
 )
 """Accepted for old files, without effect: the record is always kept and always at `output_dir/record.sqlite`."""
 
+AS_THEY_STAND = ("prompts",)
+"""Places where `${NAME}` is no environment variable: what is written in a prompt is meant for the judge."""
 LONGEST_NAME = 255
 """Bytes of a file's or folder's name on common file systems."""
 _ENVIRONMENT_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -189,13 +191,21 @@ class Config(_Section):
         return secretless
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads a YAML file and applies `a.b=c` overrides, then environment variables, then the schema.
+def load_config(path: Path, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> Config:
+    """Reads a YAML file, applies `a.b=c` overrides and options, then environment variables, then the schema.
+
+    Args:
+        path: Of the file.
+        overrides: Their values are YAML, as those of `--set`.
+        options: Values by key (`benchmark.limit`), taken as they are: what the command line's own options say.
 
     Raises:
         ConfigError: naming the file, the key, the reason and the nearest valid name.
     """
-    return parse_config(read_yaml(path, overrides), str(path))
+    data = read_yaml(path, overrides)
+    for key, value in (options or {}).items():
+        _set_value(data, key.split("."), value, f"{path}: the command line sets {key}, but")
+    return parse_config(data, str(path), as_they_stand=(options or {}).keys())
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -218,10 +228,10 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     return data
 
 
-def parse_config(data: Mapping[str, Any], where: str) -> Config:
-    """Checks a mapping against the schema, after filling in environment variables."""
+def parse_config(data: Mapping[str, Any], where: str, as_they_stand: Collection[str] = ()) -> Config:
+    """Checks a mapping against the schema, after filling in environment variables but in the keys `as_they_stand`."""
     try:
-        filled = substitute_environment(dict(data))
+        filled = substitute_environment(dict(data), as_they_stand={*AS_THEY_STAND, *as_they_stand})
         remember_secrets(filled)
         config = Config.model_validate(filled)
     except pydantic.ValidationError as error:
@@ -243,30 +253,38 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     parts = key.strip().split(".")
     if not separator or not all(parts):
         raise ConfigError(f"--set {override!r}: write it as section.key=value, e.g. reward_model.params.model=gpt-4o")
+    _set_value(data, parts, parse_yaml(text, f"the value of --set {override!r:.200}"), f"--set {override!r}:")
+
+
+def _set_value(data: dict[str, Any], parts: Sequence[str], value: Any, where: str) -> None:
     target: Any = data
     for position, part in enumerate(parts[:-1]):
         if target.get(part) is None:
             target[part] = {}
         target = target[part]
         if not isinstance(target, dict):
-            raise ConfigError(f"--set {override!r}: {'.'.join(parts[: position + 1])} is not a section")
-    target[parts[-1]] = parse_yaml(text, f"the value of --set {override!r:.200}")
+            raise ConfigError(f"{where} {'.'.join(parts[: position + 1])} is not a section")
+    target[parts[-1]] = value
 
 
-def substitute_environment(value: Any, path: str = "") -> Any:
-    """Replaces `${NAME}` and `${NAME:-default}` in every string; `path` names the place in messages.
+def substitute_environment(value: Any, path: str = "", as_they_stand: Collection[str] = AS_THEY_STAND) -> Any:
+    """Replaces `${NAME}` and `${NAME:-default}` in every string.
 
-    Prompts are taken as they stand: what is written there is meant for the judge.
+    Args:
+        value: YAML-like data.
+        path: Its place, for messages.
+        as_they_stand: Places that are left alone.
 
     Raises:
         ConfigError: when a variable without default is not set.
     """
-    if path == "prompts":
+    if path in as_they_stand:
         return value
     if isinstance(value, dict):
-        return {key: substitute_environment(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+        places = {key: f"{path}.{key}" if path else str(key) for key in value}
+        return {key: substitute_environment(item, places[key], as_they_stand) for key, item in value.items()}
     if isinstance(value, list):
-        return [substitute_environment(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [substitute_environment(item, f"{path}[{index}]", as_they_stand) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 

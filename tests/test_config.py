@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.commands import config_options
 from src.config import Config, apply_override, load_config, parse_config
 from src.errors import ConfigError
 from src.redaction import redact
@@ -142,6 +143,46 @@ def test_overrides_are_typed_create_sections_and_win(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, yaml.safe_dump(MINIMAL)), overrides)
     assert (config.benchmark.limit, config.benchmark.categories, config.seed) == (3, ["物理", "指代"], 7)
     assert config.reward_model.params == {"a": {"b": "gpt-4o"}}
+
+
+NO_YAML = [
+    "a\\b",
+    "it's",
+    'say "x"',
+    "${HOME}",
+    "${EDITLOOP_NONE}",
+    "yes",
+    "5",
+    "null",
+    "[a, b]",
+    "a: b",
+    "# c",
+    "*x",
+    "1e3",
+]
+
+
+@pytest.mark.parametrize("text", NO_YAML)
+def test_an_option_of_the_command_line_is_a_value_and_no_yaml(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, yaml.safe_dump({**MINIMAL, "evaluation": {"output_dir": "${EDITLOOP_NONE}"}}))
+    options = config_options(categories=[text, "b"], difficulties=[text], output_dir=Path(text))
+    config = load_config(path, (), options)
+    assert config.benchmark.categories == [text, "b"]
+    assert config.benchmark.difficulties == [text]
+    assert config.evaluation.output_dir == Path(text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50))
+def test_whatever_text_an_option_has_arrives(text: str) -> None:
+    config = load_config(Path("config.yaml"), (), config_options(categories=[text], difficulties=[text]))
+    assert (config.benchmark.categories, config.benchmark.difficulties) == ([text], [text])
+
+
+def test_an_option_goes_before_the_file_and_before_set(tmp_path: Path) -> None:
+    path = write(tmp_path, yaml.safe_dump(MINIMAL))
+    assert load_config(path, ["benchmark.limit=3"], config_options(limit=2)).benchmark.limit == 2
+    with pytest.raises(ConfigError, match=r"the command line sets benchmark\.limit, but benchmark is not a section"):
+        load_config(path, ["benchmark=3"], config_options(limit=2))
 
 
 @pytest.mark.parametrize("override", ["benchmark.limit", "=3", "a..b=1", "benchmark.data_path.x=1", "a=[1"])
