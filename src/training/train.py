@@ -28,6 +28,7 @@ from src.training.precision import policy_precision
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction
+from src.training.rollouts import show_each_picture_once
 from src.training.settled import TrainingStopped
 from src.training.shared_record import open_shared
 from src.training.tasks.base import Example
@@ -169,6 +170,8 @@ def _trainer(
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
+    if arguments.use_vllm and arguments.vllm_mode == "colocate":
+        show_each_picture_once(trainer)
     if config.policy.lora is not None:
         if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
             keep_trained_in_float32(trainer.model)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import ConfigError, OutputError
+from src.errors import ConfigError, ModelError, OutputError
 from src.registry import check_params, load_class
 from src.training.config import TrainingConfig
 from src.training.dataset import Split
@@ -51,6 +52,7 @@ def validate(config: TrainingConfig) -> Validated:
         EditLoopError: what is wrong, where, and what to do.
     """
     arguments = grpo_config(config.training)
+    check_vllm(arguments)
     task = build_task(config)
     processes = Processes.of(arguments)
     output_dir = config.training.output_dir
@@ -84,6 +86,16 @@ def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Spli
         checked.task.check_held_out(config, split.held_out)
     prompts_drawn(checked.arguments, len(train))
     return Split(train, split.held_out)
+
+
+def check_vllm(arguments: GRPOConfig) -> None:
+    """Looks for the package of `use_vllm`.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    if arguments.use_vllm and importlib.util.find_spec("vllm") is None:
+        raise ModelError("training.grpo.use_vllm: the package vllm is missing; get it with: pip install 'trl[vllm]'")
 
 
 def build_task(config: TrainingConfig) -> Task:
