@@ -91,14 +91,24 @@ def report(output_dir: Path) -> None:
 
 
 def check(config_path: Path, overrides: Sequence[str]) -> None:
-    """Checks config, data and models, says what a run would do, and runs nothing."""
+    """Checks config, data and models, says what a run or a training would do, and runs nothing."""
     with readable_errors():
-        from src.config import load_config
-        from src.pipeline.check import check_run
+        for line in _checked(config_path, overrides):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        config = load_config(config_path, overrides)
-        for line in check_run(config):
-            console.print(line, highlight=False, markup=False)
+
+def _checked(config_path: Path, overrides: Sequence[str]) -> Iterator[str]:
+    """A file with a section `policy` is a training, any other a run."""
+    from src.config import load_config, read_yaml
+    from src.pipeline.check import check_run
+    from src.training.config import load_training_config
+
+    if "policy" not in read_yaml(config_path, overrides):
+        yield from check_run(load_config(config_path, overrides))
+        return
+    from src.training.check import check_training
+
+    yield from check_training(load_training_config(config_path, overrides), config_path)
 
 
 def audit(

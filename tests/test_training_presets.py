@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_all_presets_are_here() -> None:
     assert {path.stem for path in PRESETS} >= {
         "miniature_rewrite",
         "miniature_vqa",
+        "qwen2_5_vl_7b_rewrite_2x24gb",
         "qwen2_5_vl_7b_rewrite_fast",
         "qwen2_5_vl_7b_rewrite_full",
         "qwen2_5_vl_7b_rewrite_lora",
@@ -83,3 +85,41 @@ def test_accelerate_knows_every_key_of_its_file(path: Path) -> None:
     stage = {"zero2": 2, "cpu_zero2": 2, "zero3": 3, "zero3_offload": 3}.get(path.stem)
     assert (config.deepspeed_config or {}).get("zero_stage") == stage
     assert config.use_cpu is (path.stem == "cpu_zero2")
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl_7b_rewrite_lora", "qwen2_5_vl_7b_rewrite_full"])
+def test_a_preset_trains_two_steps_with_miniature_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own settings but for weights, sizes and addresses: a served editor, a judge behind an API, two steps."""
+    from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
+    from src.training.train import train
+    from tests.chat_server import Answer, chat_server, completion
+    from tests.edit_servers import edit_server
+
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    editor = {"model_name": "assets/miniature/editor", "num_inference_steps": 1, "true_cfg_scale": 1.0}
+    sizes = dict.fromkeys(("output_resolution", "condition_resolution", "vl_resolution"), 64)
+    with edit_server(QwenImageEditModel({**editor, **sizes, "batch_size": 8})) as url, chat_server() as judge:
+        judge.script = lambda body, number: Answer(completion(f"Score: {len(judge.requests) % 11}"))
+        overrides = {
+            "policy.model": "assets/miniature/policy",
+            "policy.dtype": "auto",
+            "data.train": "assets/miniature/rewrite_tasks.json",
+            "data.held_out": "null",
+            "diffusion_model.params.endpoints": f"['{url}']",
+            "reward_model.params.base_url": judge.url,
+            "training.output_dir": str(tmp_path / "out"),
+            "training.grpo.max_steps": 2,
+            "training.grpo.save_steps": 2,
+            "training.grpo.gradient_accumulation_steps": 16 // (4 if "lora" in name else 2),
+            "training.grpo.max_completion_length": 80,
+            "training.grpo.use_vllm": "false",
+            "hardware": "null",
+        }
+        sets = [f"{key}={value}" for key, value in overrides.items()]
+        outcome = train(load_training_config(Path(f"configs/training/{name}.yaml"), sets))
+    assert outcome is not None
+    assert (outcome.policy / ("adapter_config.json" if "lora" in name else "config.json")).is_file()
+    steps = [row for row in json.loads(outcome.history.read_text(encoding="utf-8")) if "loss" in row]
+    assert [row["statuses/scored"] > 0 for row in steps] == [True, True]

@@ -89,6 +89,10 @@ class Scorer(ABC):
             ConfigError: naming what the prompt lacks.
         """
 
+    def judge_calls(self, sample: EditSample) -> int:
+        """How many questions the judge is asked about one edit of this sample; by default none."""
+        return 0
+
     def identity(self) -> dict[str, Any]:
         """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
         own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}

@@ -89,6 +89,10 @@ class CategoryScorer(Scorer):
             return f"{NO_REFERENCE}, by which {self._handle.name} judges"
         return None
 
+    def judge_calls(self, sample: EditSample) -> int:
+        """One, as often as it is repeated."""
+        return int(self.params.repeats)
+
     def _missing_prompt(self, category: str) -> str | None:
         """What to do about a category that the judge cannot be asked about."""
         if category in self.setting.prompts or self._has_rubric(category):

@@ -113,6 +113,11 @@ class CombinedScorer(Scorer, CompletionScorer):
                 )
             scorer.check_texts_suffice()
 
+    def judge_calls(self, sample: EditSample) -> int:
+        """Those of the parts that can say anything."""
+        parts = [scorer for scorer in self._scorers.values() if scorer.inapplicable(sample) is None]
+        return sum(scorer.judge_calls(sample) for scorer in parts)
+
     def identity(self) -> dict[str, Any]:
         """Every part's, with its name and its share of the whole."""
         parts = [

@@ -135,6 +135,10 @@ class JudgedScorer(Scorer):
             return NO_REFERENCE
         return None
 
+    def judge_calls(self, sample: EditSample) -> int:
+        """Each question, as often as it is repeated."""
+        return len(self.inquiries(sample)) * int(self.params.repeats)
+
     def identity(self) -> dict[str, Any]:
         """With the judge's."""
         return super().identity() | {"judge": self._handle.identity()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -130,6 +130,48 @@ class EvaluationSettings(_Section):
     """How many completions the policy writes at once."""
 
 
+class ServedModel(_Section):
+    """A model behind HTTP on GPUs that no process of the training uses, or uses in part."""
+
+    gpus: Annotated[list[int], pydantic.Field(min_length=1)]
+    """One replica on each."""
+    editor: str | None = None
+    """YAML for `python main.py serve-editor`."""
+    judge: str | None = None
+    """Model for `vllm serve`."""
+    port: int = 8100
+    gpu_memory_utilization: float = pydantic.Field(0.9, gt=0, le=1)
+    """Of `vllm serve`."""
+
+    @pydantic.model_validator(mode="after")
+    def _serves_one(self) -> Self:
+        if (self.editor is None) == (self.judge is None):
+            raise ValueError("name either an editor or a judge")
+        return self
+
+
+class HardwareSettings(_Section):
+    """What a training is meant for, and what works where. `check` computes by it; the launcher is told the same."""
+
+    gpus: int = pydantic.Field(ge=1)
+    gpu_memory: float = pydantic.Field(gt=0)
+    """GiB of one GPU."""
+    training: Annotated[list[int], pydantic.Field(min_length=1)] = [0]
+    """GPUs of the policy, one for each process."""
+    accelerate: str | None = None
+    """File for `accelerate launch`; None for one process."""
+    servers: list[ServedModel] = []
+
+    @pydantic.model_validator(mode="after")
+    def _has_them(self) -> Self:
+        named = {*self.training, *(gpu for server in self.servers for gpu in server.gpus)}
+        if missing := sorted(gpu for gpu in named if not 0 <= gpu < self.gpus):
+            raise ValueError(f"there is no GPU {missing[0]}: {self.gpus} are numbered from 0")
+        if len(set(self.training)) < len(self.training):
+            raise ValueError("each process of the training needs a GPU of its own")
+        return self
+
+
 POLICY = "policy"
 """Folder of the trained weights within `training.output_dir`."""
 
@@ -171,6 +213,8 @@ class TrainingConfig(_Section):
     prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)
     training: TrainingSettings = pydantic.Field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = pydantic.Field(default_factory=EvaluationSettings)
+    hardware: HardwareSettings | None = None
+    """None is a single GPU, or none."""
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
 
     @property

@@ -1,0 +1,93 @@
+"""Shapes of published models, so that memory can be computed before anything is downloaded.
+
+A model that is here or in the hub's cache is asked itself; of others only those of this table are known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from src.errors import ModelError
+from src.models.weights import is_local
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+_QWEN2_5_VISION = {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16}
+_QWEN2_5_VL_7B: dict[str, Any] = {
+    "model_type": "qwen2_5_vl",
+    "text_config": {
+        "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
+        "rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]},
+    },
+    "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 3584},
+    "tie_word_embeddings": False,
+}  # fmt: skip
+_QWEN2_5_VL_3B: dict[str, Any] = {
+    "model_type": "qwen2_5_vl",
+    "text_config": {
+        "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36,
+        "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936,
+        "rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]},
+    },
+    "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 2048},
+    "tie_word_embeddings": True,
+}  # fmt: skip
+_QWEN3_VL_8B: dict[str, Any] = {
+    "model_type": "qwen3_vl",
+    "text_config": {
+        "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
+        "rope_scaling": {"rope_type": "default", "mrope_interleaved": True, "mrope_section": [24, 20, 20]},
+    },
+    "vision_config": {
+        "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "out_hidden_size": 4096,
+    },
+    "tie_word_embeddings": False,
+}  # fmt: skip
+
+VISION_LANGUAGE: dict[str, dict[str, Any]] = {
+    "Qwen/Qwen2.5-VL-7B-Instruct": _QWEN2_5_VL_7B,
+    "Qwen/Qwen2.5-VL-3B-Instruct": _QWEN2_5_VL_3B,
+    "Qwen/Qwen3-VL-8B-Instruct": _QWEN3_VL_8B,
+}
+"""Of their `config.json` what decides the shapes."""
+
+QWEN_IMAGE_EDIT: dict[str, Any] = {
+    "transformer": {"num_layers": 60, "num_attention_heads": 24, "joint_attention_dim": 3584},
+    "vae": {},
+    "text_encoder": _QWEN2_5_VL_7B,
+}
+EDITORS = ("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
+"""Checkpoints with the shapes of `QWEN_IMAGE_EDIT`."""
+
+
+class UnknownShape(ModelError):
+    """A model that is not here and not in the table; the text says what to do."""
+
+
+def vision_language_config(name: str) -> PretrainedConfig:
+    """The configuration of a vision-language model: its own, or that of the table.
+
+    Raises:
+        UnknownShape: it is neither here, nor cached, nor in the table.
+    """
+    import transformers
+
+    try:
+        config: PretrainedConfig = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
+    except (OSError, ValueError) as error:
+        if is_local(name):
+            raise UnknownShape(f"{name} has no readable config.json ({error})") from error
+        if name not in VISION_LANGUAGE:
+            raise unknown(name) from None
+        shape = VISION_LANGUAGE[name]
+        config = transformers.AutoConfig.for_model(**shape)
+    return config
+
+
+def unknown(name: str) -> UnknownShape:
+    """That a model's shape is not known, and how to make it known."""
+    return UnknownShape(f"unknown, since {name} is not on this machine; get its configuration first: "
+                        f"hf download {name} --include '*.json'")  # fmt: skip

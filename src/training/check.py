@@ -1,0 +1,211 @@
+"""`python main.py check` of a training: what it would do and what it needs. Nothing is loaded or written."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.config import ModelConfig
+from src.errors import ModelError
+from src.models.base import BaseModel
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.reward.base_reward import BaseRewardModel
+from src.models.weights import resolve_revision
+from src.registry import check_params, load_class
+from src.training.architectures import UnknownShape
+from src.training.config import HardwareSettings, TrainingConfig
+from src.training.dataset import ImageStore, read_split
+from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
+from src.training.memory import GIB
+from src.training.placement import Gpu, launches, place
+from src.training.policy_check import check_policy
+from src.training.policy_memory import Lengths, lengths
+from src.training.tasks.base import Task
+from src.training.tasks.rewrite import CritiqueTask
+from src.training.validate import Validated, build_task, check_data, check_vllm, validate
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+_LOOKED_AT = 100
+"""How many examples are looked at for the largest picture."""
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What the data files tell."""
+
+    examples: int
+    held_out: int
+    unattempted: int
+    """Examples without a first attempt."""
+    calls: int | None
+    """Questions that one edit costs at most, by the first examples; None where that cannot be told."""
+    side: int
+    """Of the square with the area of the largest picture among the first examples, in pixels."""
+
+
+def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
+    """Lines that say what the training would do, what it still needs, and what each GPU would hold.
+
+    Args:
+        config: Of the training.
+        path: Its file, for the commands that start it.
+
+    Raises:
+        EditLoopError: for whatever is wrong. Weights, keys, servers and data that are not there yet are lines instead.
+    """
+    processes = len(config.hardware.training) if config.hardware else 1
+    config = _as_one_process(config, processes)
+    arguments, task = grpo_config(config.training), build_task(config)
+    missing = list(_missing(config, arguments))
+    data = _read(config, task, None if missing else validate(config))
+    yield f"policy    {config.policy.model}, {'LoRA' if config.policy.lora else 'all weights'}"
+    yield f"task      {type(task).__name__}, scored by {config.scorer.class_path.rpartition('.')[2]}"
+    yield from _work(config, arguments, task, data, processes)
+    for need in missing:
+        yield f"to get    {need}"
+    if data is None:
+        files = [file.path for file in config.data.files if not _is_there(file.path)]
+        yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
+    images = 2 if isinstance(task, CritiqueTask) else 1
+    try:
+        sizes = lengths(config.policy, arguments, images, data.side if data else None, processes)
+    except UnknownShape as error:
+        yield f"memory    {error}"
+    else:
+        yield from _memory(config, arguments, sizes, path)
+
+
+def _as_one_process(config: TrainingConfig, processes: int) -> TrainingConfig:
+    """The same training by one process: how much work there is, and whether it divides, depends on all together."""
+    grpo = config.training.grpo
+    batch = grpo.get("per_device_train_batch_size", 8)
+    if processes == 1 or not isinstance(batch, int):
+        return config
+    training = config.training.model_copy(update={"grpo": {**grpo, "per_device_train_batch_size": batch * processes}})
+    return config.model_copy(update={"training": training})
+
+
+def _missing(config: TrainingConfig, arguments: GRPOConfig) -> Iterator[str]:
+    """What is not on this machine, one sentence each."""
+    probes: list[tuple[str, Callable[[], Any]]] = [
+        ("policy", lambda: resolve_revision(config.policy.model, config.policy.revision))
+    ]
+    for where, model, base in (
+        ("diffusion_model", config.diffusion_model, BaseDiffusionModel),
+        ("reward_model", config.reward_model, BaseRewardModel),
+        ("evaluation.reward_model", config.evaluation.reward_model, BaseRewardModel),
+    ):
+        if model is not None:
+            probes.append((where, lambda model=model, base=base, where=where: _ready(model, base, where)))  # type: ignore[misc]
+    probes.append(("rollouts", lambda: check_vllm(arguments)))
+    for where, probe in probes:
+        try:
+            probe()
+        except ModelError as error:
+            yield f"{where}: {error}"
+
+
+def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:
+    model_class = load_class(model.class_path, base)
+    check_params(model_class, model.params, f"{where}.params")
+    model_class.identity(model.params)
+
+
+def _is_there(path: str) -> bool:
+    return path.startswith("hf://") or Path(path).exists()
+
+
+def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Data | None:
+    """What the data tell, or None where files are not there yet."""
+    if not all(_is_there(file.path) for file in config.data.files):
+        return None
+    with tempfile.TemporaryDirectory(prefix="editloop-check-") as folder:
+        split = read_split(task, config.data, config.training.seed, ImageStore(Path(folder)))
+        if checked is not None:
+            check_policy(config.policy)
+            split = check_data(config, checked, split)
+        first = split.train[:_LOOKED_AT]
+        pictures = [image.decode() for one in first for image in one.images]
+        bench = getattr(checked.rewards, "bench", None) if checked is not None else None
+        return _Data(
+            examples=len(split.train),
+            held_out=len(split.held_out),
+            unattempted=sum(getattr(one.subject, "preliminary", None) is None for one in split.train),
+            calls=max(bench.plan.scorer.judge_calls(one.subject) for one in first) if bench is not None else None,
+            side=math.ceil(math.sqrt(max(picture.width * picture.height for picture in pictures))),
+        )
+
+
+def _work(
+    config: TrainingConfig, arguments: GRPOConfig, task: Task, data: _Data | None, processes: int
+) -> Iterator[str]:
+    """Steps, completions, edits and judge calls; what is edited twice, or cannot be read, is counted as well."""
+    yield f"data      {f'{data.examples:,} examples, {data.held_out:,} held out' if data else 'not read'}"
+    if data is None and arguments.max_steps <= 0:
+        yield "steps     known when the data are there"
+        return
+    prompts, group = prompts_per_generation(arguments), int(arguments.num_generations or 1)
+    rounds = generations(arguments, data.examples if data else 0)
+    passes = int(arguments.steps_per_generation or 1) * arguments.num_iterations
+    steps = rounds * passes // arguments.gradient_accumulation_steps
+    yield f"steps     {steps:,} on {processes} process(es), each generation {prompts} prompts × {group} completions"
+    completions = rounds * prompts * group
+    if config.diffusion_model is None:
+        yield f"work      {completions:,} completions; nothing is edited"
+        return
+    calls = data.calls if data else None
+    told = f"at most {completions * calls:,} judge calls" if calls is not None else "each judged"
+    yield f"work      {completions:,} completions, at most as many edits, {told}"
+    if isinstance(task, CritiqueTask) and data is not None:
+        yield f"          {data.unattempted:,} first attempts"
+    if config.is_evaluated and data is not None:
+        count = min(data.held_out, config.evaluation.limit or data.held_out)
+        scorers = 2 if config.evaluation.scorer is not None else 1
+        yield f"          comparison: {2 * count:,} edits, each scored by {scorers} scorer(s)"
+
+
+def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: Lengths, path: Path) -> Iterator[str]:
+    """What each GPU would hold at its fullest moment, and the commands that put everything there."""
+    hardware = config.hardware or HardwareSettings(gpus=1, gpu_memory=1e6)
+    yield (
+        f"lengths   {sizes.prompt} tokens of prompt and picture, {sizes.completion} of completion; "
+        f"{sizes.batch} in a forward pass, {sizes.rollouts} generated together"
+    )
+    room = hardware.gpu_memory
+    for numbers, gpu in _alike(place(config, arguments, hardware, sizes)):
+        name = f"GPU {numbers}" if config.hardware else "a GPU"
+        verdict = ""
+        if config.hardware:
+            left = room - gpu.peak / GIB
+            verdict = f" of {room:g}: {left:.1f} left" if left >= 0 else f" of {room:g}: does NOT fit"
+        yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
+        yield f"          {_parts(gpu)}"
+        for reason in gpu.unknown:
+            yield f"          more: {reason}"
+    if config.hardware:
+        for command in launches(path, hardware):
+            yield f"start     {command}"
+
+
+def _alike(gpus: dict[int, Gpu]) -> list[tuple[str, Gpu]]:
+    """GPUs that hold the same, with their numbers."""
+    groups: list[tuple[list[int], Gpu]] = []
+    for index, gpu in gpus.items():
+        if groups and groups[-1][1] == gpu:
+            groups[-1][0].append(index)
+        else:
+            groups.append(([index], gpu))
+    return [("–".join(map(str, sorted({numbers[0], numbers[-1]}))), gpu) for numbers, gpu in groups]
+
+
+def _parts(gpu: Gpu) -> str:
+    parts = sorted((part for part in gpu.parts if part.size >= 0.05 * GIB), key=lambda part: -part.size)
+    return ", ".join(
+        f"{part.name} {part.size / GIB:.1f}{'' if part.phase == 'always' else f' ({part.phase})'}" for part in parts
+    )
