@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from src.grammar.numerals import CLOSERS, DIGITS, number, value_at
 from src.grammar.traced import Traced
@@ -64,50 +64,64 @@ def without_scales(text: Traced, low: float, high: float) -> tuple[Traced, list[
     Raises:
         OtherScale: the reply announces another scale than `low` (or 0, or 1) to `high`.
     """
-    stated: list[int] = []
+    remover = _Remover(low, high)
+    text = remover.remove(_SCALE, remover.span, text)
+    text = remover.remove(_NAMED_ENDS, remover.ends, text)
+    text = remover.remove(_BRACKETED_SCALE, remover.ends, text)
+    text = remover.remove(_FULL_MARKS, remover.full_marks, text)
+    text = remover.remove(_OUT_OF, remover.out_of, text)
+    return text, sorted({bisect_left(text.origins, origin) for origin in remover.stated})
 
-    def removed(match: re.Match[str], source: Traced, *, introduces: bool = True) -> str:
-        if introduces:
-            stated.append(source.origins[match.start()])
-        return " "
 
-    def span(source: Traced, match: re.Match[str]) -> str:
-        named = match.groupdict()
-        announced, after = named.get("announced") or "", named.get("after") or ""
-        called = bool(after) or re.search(_SCALE_WORD, announced, re.IGNORECASE) is not None
-        opens = _opens_sentence(match)
-        if number(match["low"]) in {low, 0.0, 1.0} and number(match["high"]) == high:
-            introduces = called or opens or "分" in match.group() or match.group()[0] in "[("
-            return removed(match, source, introduces=introduces)
+class _Remover:
+    """Decides about each mention of a scale: a method gives what stays in its place, and whether a number follows."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._lowest = {low, 0.0, 1.0}
+        self._high = high
+        self.stated: list[int] = []
+        """Where in the original scales stood that introduce a number."""
+
+    def remove(
+        self, pattern: re.Pattern[str], decide: Callable[[re.Match[str]], tuple[str, bool]], text: Traced
+    ) -> Traced:
+        def new(match: re.Match[str]) -> str:
+            stays, introduces = decide(match)
+            if introduces:
+                self.stated.append(text.origins[match.start()])
+            return stays
+
+        return text.replaced(pattern, new)
+
+    def span(self, match: re.Match[str]) -> tuple[str, bool]:
+        announced, opens = match["announced"] or "", _opens_sentence(match)
+        called = bool(match["after"]) or re.search(_SCALE_WORD, announced, re.IGNORECASE) is not None
+        if self._is_ours(match):
+            return " ", called or opens or "分" in match.group() or match.group()[0] in "[("
         if called or (opens and announced):
             raise OtherScale(match.group().strip())
-        return match.group()
+        return match.group(), False
 
-    def named_ends(source: Traced, match: re.Match[str]) -> str:
-        is_scale = number(match["low"]) in {low, 0.0, 1.0} and number(match["high"]) == high
-        return removed(match, source) if is_scale else match.group()
+    def ends(self, match: re.Match[str]) -> tuple[str, bool]:
+        return (" ", True) if self._is_ours(match) else (match.group(), False)
 
-    def full_marks(source: Traced, match: re.Match[str]) -> str:
+    def full_marks(self, match: re.Match[str]) -> tuple[str, bool]:
         top = next((group for name, group in match.groupdict().items() if group and name != "hundred"), "100")
-        if number(top) != high:
+        if number(top) != self._high:
             raise OtherScale(match.group().strip())
-        return removed(match, source)
+        return " ", True
 
-    def out_of(source: Traced, match: re.Match[str]) -> str:
+    def out_of(self, match: re.Match[str]) -> tuple[str, bool]:
         if _COUNTED.search(match.string[max(0, match.start() - 12) : match.start()]):
-            return match.group()
-        if number(match["top"]) == high:
-            digit = match["listed"] or ""
-            return removed(match, source) + digit
+            return match.group(), False
+        if number(match["top"]) == self._high:
+            return " " + (match["listed"] or ""), True
         if _opens_sentence(match) and not match["listed"]:
             raise OtherScale(match.group().strip())
-        return match.group()
+        return match.group(), False
 
-    kinds = ((_SCALE, span), (_NAMED_ENDS, named_ends), (_BRACKETED_SCALE, span), (_FULL_MARKS, full_marks))
-    for pattern, handle in (*kinds, (_OUT_OF, out_of)):
-        source = text
-        text = source.replaced(pattern, lambda match, handle=handle, source=source: handle(source, match))  # type: ignore[misc]
-    return text, sorted({bisect_left(text.origins, origin) for origin in stated})
+    def _is_ours(self, match: re.Match[str]) -> bool:
+        return number(match["low"]) in self._lowest and number(match["high"]) == self._high
 
 
 def standing_numbers(text: str, stated: list[int], high: float) -> Iterator[tuple[float | None, int]]:
