@@ -42,6 +42,13 @@ def test_a_preset_passes_says_what_to_get_and_fits_its_hardware(path: Path) -> N
     assert f"main.py train --config {path}" in lines[-1]
 
 
+@pytest.mark.parametrize("path", [path for path in PRESETS if path not in PUBLISHED], ids=lambda path: path.stem)
+def test_a_miniature_training_passes_even_before_its_policy_is_made(path: Path) -> None:
+    text = "\n".join(_lines(path, "policy.model=./not/made/yet"))
+    assert "to get    policy: there are no weights at ./not/made/yet" in text
+    assert "memory    unknown, since ./not/made/yet is not on this machine" in text
+
+
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_the_docs_show_what_the_command_says(path: Path) -> None:
     lines = _lines(path)

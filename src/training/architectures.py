@@ -5,10 +5,10 @@ A model that is here or in the hub's cache is asked itself; of others only those
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
-from src.models.weights import is_local
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -78,8 +78,8 @@ def vision_language_config(name: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
     except (OSError, ValueError) as error:
-        if is_local(name):
-            raise UnknownShape(f"{name} has no readable config.json ({error})") from error
+        if Path(name).is_dir():
+            raise UnknownShape(f"unknown, since {name} has no readable config.json ({error})") from error
         if name not in VISION_LANGUAGE:
             raise unknown(name) from None
         shape = VISION_LANGUAGE[name]
@@ -89,5 +89,6 @@ def vision_language_config(name: str) -> PretrainedConfig:
 
 def unknown(name: str) -> UnknownShape:
     """That a model's shape is not known, and how to make it known."""
-    return UnknownShape(f"unknown, since {name} is not on this machine; get its configuration first: "
-                        f"hf download {name} --include '*.json'")  # fmt: skip
+    is_path = name.startswith((".", "/", "~"))
+    remedy = "" if is_path else f"; get its configuration first: hf download {name} --include '*.json'"
+    return UnknownShape(f"unknown, since {name} is not on this machine{remedy}")
