@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -55,14 +55,18 @@ class _Section(pydantic.BaseModel):
         return self
 
 
+Name = Annotated[str, pydantic.Field(coerce_numbers_to_str=True)]
+"""A text; `5` in a YAML is one here, as it is in data files."""
+
+
 class BenchmarkConfig(_Section):
     """Which samples are run."""
 
     data_path: str
     """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
-    categories: list[str] | None = None
-    """Categories to run; all when absent."""
-    difficulties: list[str] | None = None
+    categories: list[Name] | None = None
+    """Categories to run, by either of their names; all when absent."""
+    difficulties: list[Name] | None = None
     limit: int | None = pydantic.Field(default=None, ge=1)
     """Run only the first N selected samples."""
     language: Literal["en", "zh"] = "en"

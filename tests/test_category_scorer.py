@@ -79,6 +79,14 @@ def test_a_category_may_be_called_by_the_name_of_its_rubric() -> None:
     assert scorer().question(sample(category="physical")) == scorer().question(sample(category="物理"))
 
 
+@pytest.mark.parametrize("written", ["物理", "physical", "Physical"])
+@pytest.mark.parametrize("stated", ["物理", "physical", "PHYSICAL"])
+def test_prompts_of_the_config_serve_a_category_by_either_of_its_names(written: str, stated: str) -> None:
+    question = scorer(prompts={"因果": INLINE, written: INLINE}).question(sample(category=stated))
+    assert question["system"] == INLINE.system_prompt
+    assert scorer().question(sample(category=stated)) == scorer().question(sample(category="物理"))
+
+
 def test_an_unknown_category_without_a_prompt_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"prompts\.magic\.system_prompt"):
         scorer().question(sample(category="magic"))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from src.data.categories import ENGLISH
 from src.errors import ConfigError
 from src.grammar.parsing import UnparsableReply, parse_score
 from src.rewards import prompts
-from src.rewards.category_scorer import SHIPPED_PROMPTS
 from src.rewards.prompts import PROMPTS_FOLDER, Language, load_prompt
 
-CASES = [(name, language) for name in SHIPPED_PROMPTS.values() for language in ("en", "zh")]
+CASES = [(name, language) for name in ENGLISH.values() for language in ("en", "zh")]
 VALUES = {"original_description": "a red cup", "edit_instruction": "tip {{ it }} over", "rationale": "tea runs out"}
 NO_REFERENCE = {"reference": False}
 

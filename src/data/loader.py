@@ -14,7 +14,7 @@ from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
-from src.errors import DataError, did_you_mean
+from src.errors import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,8 @@ def load_samples(
             return
     if not selected:
         raise _nothing_selected(data_path, selection, seen)
-    for category in selection.categories or ():
-        if not selected[category]:
-            logger.warning("no sample of category %s was selected from %s", category, data_path)
+    for problem in selection.unknown(seen):
+        logger.warning("%s: %s", data_path, problem)
 
 
 def _stated_difficulty(fields: Mapping[str, Any]) -> str | None:
@@ -85,18 +84,15 @@ def _stated_difficulty(fields: Mapping[str, Any]) -> str | None:
 
 def _is_selected(item: EditSample | BadSample, difficulty: str | None, selection: Selection) -> bool:
     """A bad item that does not say its category or difficulty is shown rather than silently dropped."""
-    if selection.categories and item.category is not None and item.category not in selection.categories:
+    if item.category is not None and not selection.takes_category(item.category):
         return False
-    if selection.difficulties and difficulty not in selection.difficulties:
-        return isinstance(item, BadSample) and difficulty is None
-    return True
+    return selection.takes_difficulty(difficulty) or (isinstance(item, BadSample) and difficulty is None)
 
 
 def _nothing_selected(data_path: str, selection: Selection, seen: Counter[tuple[str, str]]) -> DataError:
     present = ", ".join(f"{category} {difficulty}: {count}" for (category, difficulty), count in seen.items())
-    categories = {category for category, _ in seen}
-    hints = "".join(did_you_mean(name, categories) for name in selection.categories or () if name not in categories)
-    return DataError(f"nothing in {data_path} matches {selection.describe()}.{hints} The file holds {present}.")
+    problems = "".join(f" {problem}" for problem in selection.unknown(seen))
+    return DataError(f"nothing in {data_path} matches {selection.describe()}.{problems} The file holds {present}.")
 
 
 def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSample | BadSample:

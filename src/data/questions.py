@@ -52,10 +52,13 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
         DataError: the file cannot be read, or nothing is selected.
     """
     folder = Path(data_path) if Path(data_path).is_dir() else Path(data_path).parent
-    seen: Counter[str] = Counter()
+    ids: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
     selected = 0
     for raw in read_items(data_path):
-        item = _item(raw, folder, seen)
+        item = _item(raw, folder, ids)
+        if isinstance(item, Question):
+            seen[item.category, item.difficulty or "(none)"] += 1
         if not _is_selected(item, selection):
             continue
         selected += 1
@@ -63,16 +66,17 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
         if selected == selection.limit:
             return
     if not selected:
-        raise DataError(f"nothing in {data_path} matches {selection.describe()}")
+        problems = "".join(f" {problem}" for problem in selection.unknown(seen))
+        raise DataError(f"nothing in {data_path} matches {selection.describe()}.{problems}")
 
 
-def _item(raw: RawItem, folder: Path, seen: Counter[str]) -> Question | BadSample:
+def _item(raw: RawItem, folder: Path, ids: Counter[str]) -> Question | BadSample:
     try:
         if raw.fields is None:
             raise _Unusable(raw.problem or "the item is empty")
         question = _question(raw.fields, raw.index, folder)
-        seen[question.question_id] += 1
-        if seen[question.question_id] > 1:
+        ids[question.question_id] += 1
+        if ids[question.question_id] > 1:
             raise _Unusable(f"the id {question.question_id!r:.80} is a duplicate")
     except _Unusable as error:
         return BadSample(f"question_{raw.index:05d}", raw.index, None, str(error))
@@ -83,9 +87,7 @@ def _is_selected(item: Question | BadSample, selection: Selection) -> bool:
     """A bad item is shown rather than silently dropped."""
     if isinstance(item, BadSample):
         return True
-    if selection.categories and item.category not in selection.categories:
-        return False
-    return not selection.difficulties or item.difficulty in selection.difficulties
+    return selection.takes_category(item.category) and selection.takes_difficulty(item.difficulty)
 
 
 def _question(fields: Mapping[str, Any], index: int, folder: Path) -> Question:

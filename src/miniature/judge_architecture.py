@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, get_args
 
 from PIL import Image
 
+from src.data.categories import ENGLISH
 from src.miniature.editor_architecture import IMAGE_SIDE, PATCH_SIDE, SPECIAL_TOKENS, build_processor, build_tokenizer
 from src.models.reward.dialogue import before_and_after
-from src.rewards.category_scorer import SHIPPED_PROMPTS
 from src.rewards.prompts import Language, load_prompt
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _rendered_pieces() -> Iterator[str]:
     blank = Image.new("RGB", (1, 1))
     for language in LANGUAGES:
         yield from (shown.label for shown in before_and_after(blank, blank, language))
-        for name in SHIPPED_PROMPTS.values():
+        for name in ENGLISH.values():
             system, user = load_prompt("category", name, language).render(
                 original_description=_GAP, edit_instruction=_GAP, rationale=_GAP, reference=False
             )

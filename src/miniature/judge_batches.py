@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from src.data.categories import ENGLISH
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.miniature.judge_architecture import LANGUAGES
@@ -15,7 +16,6 @@ from src.miniature.judge_pairs import WORDS, JudgePairs
 from src.miniature.judge_replies import ScoreReplies
 from src.miniature.training_batches import IMAGE_TOKENS, LENGTH_MULTIPLE, vision_patches
 from src.models.reward.dialogue import before_and_after
-from src.rewards.category_scorer import SHIPPED_PROMPTS
 from src.rewards.prompts import Language, load_prompt
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class JudgePrompts:
         return ids
 
     def _chat(self, sample: EditSample, language: Language) -> str:
-        system, user = load_prompt("category", SHIPPED_PROMPTS[sample.category], language).render(
+        system, user = load_prompt("category", ENGLISH[sample.category], language).render(
             original_description=sample.description,
             edit_instruction=sample.instruction,
             rationale=sample.rationale,

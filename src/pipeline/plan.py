@@ -8,6 +8,7 @@ from typing import Any
 
 import src
 from src.config import Config
+from src.data.categories import category_key, difficulty_key
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -64,6 +65,8 @@ class RunPlan:
         inline = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
         prompts = [inline, self.scorer.prompt_versions()]
         benchmark = self.config.benchmark.model_dump(mode="json")
+        for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
+            benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
         return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])
 
     def keys(self, sample: EditSample, source_sha256: str) -> SampleKeys:

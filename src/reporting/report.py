@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from src.data.categories import category_key
 from src.pipeline.results import RunInfo, SampleResult
 from src.reporting.statistics import percentile, summarise
 from src.rewards.verdict import Status
@@ -42,7 +43,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
     """
     rows = list(results)
     benchmark = info.config["benchmark"]
-    categories = _grouped(rows, lambda row: row.category or NO_NAME, first=benchmark.get("categories") or ())
+    categories = _grouped(rows, lambda row: row.category or NO_NAME, first=_as_in_rows(benchmark, rows))
     difficulties = {name: _by_difficulty(group) for name, group in categories.items()}
     by_category = _each(categories, metrics)
     overall = _statistics(rows, metrics)
@@ -102,6 +103,16 @@ def _grouped(rows: Rows, key: Callable[[SampleResult], str], first: Sequence[str
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
+
+
+def _as_in_rows(benchmark: dict[str, Any], rows: Rows) -> list[str]:
+    """The categories that the run names, each called as the data calls it where there is any data of it."""
+    named = dict.fromkeys(row.category for row in rows if row.category)
+    found = [
+        [name for name in named if category_key(name) == category_key(wanted)] or [wanted]
+        for wanted in benchmark.get("categories") or ()
+    ]
+    return [name for names in found for name in names]
 
 
 def _by_difficulty(rows: Rows) -> dict[str, list[SampleResult]]:

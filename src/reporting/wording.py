@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-ENGLISH = {"物理": "physical", "环境": "environment", "社会": "social", "因果": "causal", "指代": "referential"}
+from src.data import categories
+
 CATEGORIES_NAMED = 8
 
 
@@ -16,7 +17,7 @@ def one_line(text: object) -> str:
 
 def category_label(name: str) -> str:
     """A category with its English meaning, if it has one."""
-    return one_line(f"{name} {ENGLISH.get(name, '')}")
+    return one_line(categories.category_label(name))
 
 
 def left_out(categories: Mapping[str, int]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pydantic
 
+from src.config import PromptConfig
+from src.data.categories import ENGLISH, category_key
 from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable, did_you_mean
@@ -26,15 +28,6 @@ from src.rewards.prompts import load_prompt
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
 logger = logging.getLogger(__name__)
-
-SHIPPED_PROMPTS = {
-    "物理": "physical",
-    "环境": "environment",
-    "社会": "social",
-    "因果": "causal",
-    "指代": "referential",
-}
-"""The rubric in `prompts/category` of each category; a category may also be called by the rubric's own name."""
 
 _PLACEHOLDER = re.compile(r"\{(original_description|edit_instruction)\}")
 
@@ -95,18 +88,24 @@ class CategoryScorer(Scorer):
 
     def _missing_prompt(self, category: str) -> str | None:
         """What to do about a category that the judge cannot be asked about."""
-        if category in self.setting.prompts or self._has_rubric(category):
+        if self._inline(category) or self._has_rubric(category):
             return None
         if not self._handle.judge_class.needs_prompts:
             return None
         return (
             f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
             "and .user_prompt_template, or leave the category out of benchmark.categories."
-            + did_you_mean(category, SHIPPED_PROMPTS)
+            + did_you_mean(category, [*ENGLISH, *ENGLISH.values()])
         )
 
     def _has_rubric(self, category: str) -> bool:
-        return self._converses and SHIPPED_PROMPTS.get(category, category) in SHIPPED_PROMPTS.values()
+        return self._converses and category_key(category) in ENGLISH
+
+    def _inline(self, category: str) -> PromptConfig | None:
+        """The config's prompts for a category, by the very name or else by any that means the same."""
+        prompts = self.setting.prompts
+        same = (name for name in prompts if category_key(name) == category_key(category))
+        return prompts.get(category) or prompts.get(next(same, ""))
 
     def identity(self) -> dict[str, Any]:
         """With the judge's; prompts enter each verdict's key as rendered."""
@@ -114,7 +113,7 @@ class CategoryScorer(Scorer):
 
     def prompt_versions(self) -> dict[str, str]:
         """The shipped rubrics in the run's language."""
-        prompts = [load_prompt("category", name, self.setting.language) for name in SHIPPED_PROMPTS.values()]
+        prompts = [load_prompt("category", name, self.setting.language) for name in ENGLISH.values()]
         return {prompt.version: prompt.sha256 for prompt in prompts} if self._converses else {}
 
     def question(self, sample: EditSample) -> Any:
@@ -217,10 +216,10 @@ class CategoryScorer(Scorer):
 
     def _render(self, sample: EditSample) -> tuple[str, str, str | None]:
         """System prompt, user prompt, and the shipped template that they come from, if any."""
-        if prompt := self.setting.prompts.get(sample.category):
+        if prompt := self._inline(sample.category):
             return fill(prompt.system_prompt, sample), fill(prompt.user_prompt_template, sample), None
         if self._has_rubric(sample.category):
-            name = SHIPPED_PROMPTS.get(sample.category, sample.category)
+            name = ENGLISH[category_key(sample.category)]
             shipped = load_prompt("category", name, self.setting.language)
             system, user = shipped.render(
                 original_description=sample.description,

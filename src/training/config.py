@@ -12,6 +12,7 @@ from src.config import (
     DEFAULT_SCORER,
     LoggingConfig,
     ModelConfig,
+    Name,
     PromptConfig,
     read_yaml,
     substitute_environment,
@@ -93,8 +94,8 @@ class DataSettings(_Section):
     held_out: str | float | None = pydantic.Field(None)
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
     language: Literal["en", "zh"] = "en"
-    categories: list[str] | None = None
-    difficulties: list[str] | None = None
+    categories: list[Name] | None = None
+    difficulties: list[Name] | None = None
     limit: int | None = pydantic.Field(None, ge=1)
     """Only the first N samples of each training file."""
 
