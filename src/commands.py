@@ -80,12 +80,12 @@ def evaluate(config_path: Path, overrides: Sequence[str], options: Mapping[str, 
 def report(output_dir: Path) -> None:
     """Rebuilds the reports of a finished or broken-off run from its record."""
     with readable_errors():
-        from src.config import parse_config
+        from src.config import checked_config
         from src.pipeline.evaluation import report_run
         from src.pipeline.record import Record
 
         with closing(Record(output_dir, must_exist=True)) as record:
-            config = parse_config(record.latest_run().config, f"the configuration stored in {output_dir}")
+            config = checked_config(record.latest_run().config, f"the configuration stored in {output_dir}")
             outcome = report_run(record, config.moved_to(output_dir))
         _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
 

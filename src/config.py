@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from src.errors import ConfigError
+from src.paths import from_folder
 from src.redaction import redact, remember_environment, remember_secrets
 from src.validation import config_error
 from src.yaml_text import parse_yaml
@@ -209,7 +210,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), options: Mapping[str,
     data = read_yaml(path, overrides)
     for key, value in (options or {}).items():
         _set_value(data, key.split("."), value, f"{path}: the command line sets {key}, but")
-    return parse_config(data, str(path), as_they_stand=(options or {}).keys())
+    return checked_config(fill_in(data, path.parent, (options or {}).keys()), str(path))
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -232,11 +233,29 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     return data
 
 
-def parse_config(data: Mapping[str, Any], where: str, as_they_stand: Collection[str] = ()) -> Config:
-    """Checks a mapping against the schema, after filling in environment variables but in the keys `as_they_stand`."""
+def fill_in(data: Mapping[str, Any], folder: Path, as_they_stand: Collection[str] = ()) -> dict[str, Any]:
+    """What a YAML means where it lies: with environment variables, then paths (see `src/paths.py`) filled in.
+
+    Args:
+        data: The mapping in the file, or sections of it.
+        folder: Of the file.
+        as_they_stand: Keys such as `evaluation.output_dir` of which the values are meant literally.
+    """
+    filled: dict[str, Any] = substitute_environment(dict(data), as_they_stand={*AS_THEY_STAND, *as_they_stand})
+    remember_secrets(filled)
+    placed: dict[str, Any] = from_folder(filled, folder)
+    return placed
+
+
+def parse_config(data: Mapping[str, Any], where: str) -> Config:
+    """As `load_config`, of a mapping that lies in the working directory."""
+    return checked_config(fill_in(data, Path()), where)
+
+
+def checked_config(filled: Mapping[str, Any], where: str) -> Config:
+    """Checks a mapping against the schema, with nothing filled in: also what a run has stored."""
+    remember_secrets(filled)
     try:
-        filled = substitute_environment(dict(data), as_they_stand={*AS_THEY_STAND, *as_they_stand})
-        remember_secrets(filled)
         config = Config.model_validate(filled)
     except pydantic.ValidationError as error:
         raise config_error(error, Config, where) from error

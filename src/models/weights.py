@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import ModelError
+from src.paths import RULE
 
 WHOLE_FILE_LIMIT = 64 * 2**20
 """Files below this many bytes enter a fingerprint whole; of larger ones three pieces do."""
@@ -63,7 +64,7 @@ def is_local(model_name: str) -> bool:
 def _remedy(path: Path) -> str:
     if path.parent.parts[-2:] == ("assets", "miniature"):
         return f"run from the project root, or train them: python -m src.miniature.train_{path.name}"
-    return "correct the path, or name a Hugging Face repository as organisation/name"
+    return f"correct the path ({RULE}), or name a Hugging Face repository as organisation/name"
 
 
 def _fingerprint(path: Path) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pydantic
 
-from src.config import ModelConfig, read_yaml, substitute_environment
+from src.config import ModelConfig, fill_in, read_yaml
 from src.errors import ConfigError
-from src.redaction import remember_secrets
 from src.validation import config_error
 
 
@@ -30,8 +29,7 @@ def load_served_model(path: Path, overrides: Sequence[str] = ()) -> ModelConfig:
     data = read_yaml(path, overrides)
     if "diffusion_model" not in data:
         raise ConfigError(f"{path} names no editor: add diffusion_model.class_path (and params)")
-    section = {"diffusion_model": substitute_environment(data["diffusion_model"], "diffusion_model")}
-    remember_secrets(section)
+    section = fill_in({"diffusion_model": data["diffusion_model"]}, path.parent)
     try:
         return _ServedConfig.model_validate(section).diffusion_model
     except pydantic.ValidationError as error:

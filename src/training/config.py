@@ -14,11 +14,11 @@ from src.config import (
     ModelConfig,
     Name,
     PromptConfig,
+    fill_in,
     read_yaml,
-    substitute_environment,
 )
 from src.errors import ConfigError
-from src.redaction import redact, remember_secrets
+from src.redaction import redact
 from src.validation import config_error
 
 DEFAULT_TASK = "src.training.tasks.rewrite.RewriteTask"
@@ -235,14 +235,16 @@ def load_training_config(path: Path, overrides: Sequence[str] = ()) -> TrainingC
     Raises:
         ConfigError: naming the file, the key, the reason and the nearest valid name.
     """
-    return parse_training_config(read_yaml(path, overrides), str(path))
+    return _checked(fill_in(read_yaml(path, overrides), path.parent), str(path))
 
 
 def parse_training_config(data: Mapping[str, Any], where: str) -> TrainingConfig:
-    """Checks a mapping against the schema, after filling in environment variables."""
+    """As `load_training_config`, of a mapping that lies in the working directory."""
+    return _checked(fill_in(data, Path()), where)
+
+
+def _checked(filled: Mapping[str, Any], where: str) -> TrainingConfig:
     try:
-        filled = substitute_environment(dict(data))
-        remember_secrets(filled)
         config = TrainingConfig.model_validate(filled)
     except pydantic.ValidationError as error:
         raise config_error(error, TrainingConfig, where) from error

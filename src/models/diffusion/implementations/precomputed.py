@@ -14,6 +14,7 @@ from src.data.image import decode_image
 from src.errors import ModelError
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.paths import RULE
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -67,5 +68,5 @@ class PrecomputedEditModel(BaseDiffusionModel):
 
 def _images(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
-        raise ModelError(f"the folder of edits {folder} does not exist; correct diffusion_model.params.folder")
+        raise ModelError(f"the folder of edits {folder} does not exist; correct diffusion_model.params.folder ({RULE})")
     return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
