@@ -47,9 +47,8 @@ def test_what_lies_beside_the_yaml_is_found_from_any_working_directory(project: 
     found = config.diffusion_model.params
     assert Path(found["model_name"]).samefile(project / "models" / "editor")
     assert Path(found["lora"][0]).samefile(project / "adapter.safetensors")
-    assert (found["mode"], found["hub"]) == ("models", "org/name"), (
-        "a bare word is no path, and a hub id no folder here"
-    )
+    assert Path(found["folder"]).samefile(project / "models")
+    assert found["mode"] == "models", "a bare word is a path only where a file or folder is asked for"
     assert load_served_model(Path("../project/run.yaml")).params == found
 
 
