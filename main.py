@@ -43,9 +43,18 @@ def evaluate(
 def check(
     config: ConfigPath = Path("config.yaml"),
     assignments: Assignments = [],  # noqa: B006
+    limit: Limit = None,
+    category: Categories = [],  # noqa: B006
+    difficulty: Difficulties = [],  # noqa: B006
+    output_dir: OutputDir = None,
+    edit_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Of one edit, where no earlier run was measured.")
+    ] = None,
+    judge_seconds: Annotated[float | None, typer.Option(min=0, help="Of one judgement, likewise.")] = None,
 ) -> None:
-    """Check config, data and models, say what a run would do, and run nothing."""
-    commands.check(config, assignments)
+    """Check config, data and models, say what a run (and in what time) or a training would do, and run nothing."""
+    options = commands.config_options(limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir)
+    commands.check(config, assignments, options, edit_seconds, judge_seconds)
 
 
 @app.command()

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.markup import escape
 
-from src.errors import EditLoopError, OutputError
+from src.errors import ConfigError, EditLoopError, OutputError
 from src.terminal import LineFormatter, SafeConsole
 
 if TYPE_CHECKING:
     from src.config import Config, LoggingConfig
+    from src.pipeline.forecast import GivenRates
     from src.pipeline.tally import Tally
 
 console = SafeConsole()
@@ -90,22 +91,34 @@ def report(output_dir: Path) -> None:
         _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
 
 
-def check(config_path: Path, overrides: Sequence[str]) -> None:
+def check(
+    config_path: Path,
+    overrides: Sequence[str],
+    options: Mapping[str, Any],
+    edit_seconds: float | None,
+    judge_seconds: float | None,
+) -> None:
     """Checks config, data and models, says what a run or a training would do, and runs nothing."""
     with readable_errors():
-        for line in _checked(config_path, overrides):
+        from src.pipeline.forecast import GivenRates
+
+        for line in _checked(config_path, overrides, options, GivenRates(edit_seconds, judge_seconds)):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _checked(config_path: Path, overrides: Sequence[str]) -> Iterator[str]:
+def _checked(
+    config_path: Path, overrides: Sequence[str], options: Mapping[str, Any], given: GivenRates
+) -> Iterator[str]:
     """A file with a section `policy` is a training, any other a run."""
     from src.config import load_config, read_yaml
     from src.pipeline.check import check_run
     from src.training.config import load_training_config
 
     if "policy" not in read_yaml(config_path, overrides):
-        yield from check_run(load_config(config_path, overrides))
+        yield from check_run(load_config(config_path, overrides, options), given)
         return
+    if options or given.stated:
+        raise ConfigError(f"{config_path} is a training: of the options of check it takes --set alone")
     from src.training.check import check_training
 
     yield from check_training(load_training_config(config_path, overrides), config_path)

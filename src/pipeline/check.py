@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,13 +9,21 @@ from src.config import Config
 from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
+from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
+from src.pipeline.rates import Work
 from src.pipeline.record import RECORD_NAME, Record
 from src.reporting.wording import left_out
 
+NOTHING_GIVEN = GivenRates()
 
-def check_run(config: Config) -> Iterator[str]:
-    """Lines that say what the run would do.
+
+def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str]:
+    """Lines that say what the run would do and how long it would take.
+
+    Args:
+        config: Of the run.
+        given: How fast the models are, where the user knows.
 
     Raises:
         EditLoopError: for whatever would stop the run.
@@ -29,13 +36,13 @@ def check_run(config: Config) -> Iterator[str]:
     output_dir = config.evaluation.output_dir
     record = Record(output_dir) if (output_dir / RECORD_NAME).is_file() else None
     try:
-        yield from _count(plan, record)
+        yield from _count(plan, record, given)
     finally:
         if record is not None:
             record.close()
 
 
-def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
+def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[str]:
     categories: Counter[str] = Counter()
     passed_over: Counter[str] = Counter()
     inapplicable: Counter[str] = Counter()
@@ -69,16 +76,5 @@ def _count(plan: RunPlan, record: Record | None) -> Iterator[str]:
         if record is None
         else (f"to do    with --resume {edits} edits and {verdicts} judgements; without, {total} of each")
     )
-    if record is not None:
-        yield from _time_left(record, edits, verdicts)
-
-
-def _time_left(record: Record, edits: int, verdicts: int) -> Iterator[str]:
-    results = list(record.results(record.latest_run().run_key))
-    for name, count, seconds in (
-        ("editing", edits, [result.edit_seconds for result in results if result.edit_seconds]),
-        ("judging", verdicts, [result.judge_seconds for result in results if result.judge_seconds]),
-    ):
-        if seconds:
-            median = statistics.median(seconds)
-            yield f"time     {name}: {count} × {median:.2f} s (median of {len(seconds)}) = {count * median:.0f} s"
+    whole: dict[Work, int] = {"edit": total, "judgement": total}
+    yield from forecast(plan, {"edit": edits, "judgement": verdicts}, whole, given)

@@ -1,0 +1,98 @@
+"""`Rate`: how long one edit or one judgement takes, and how many at once, found in the records of earlier runs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from src.pipeline.record import RECORD_NAME
+from src.pipeline.results import RunInfo
+
+Work = Literal["edit", "judgement"]
+
+RECORDS_LOOKED_AT = 50
+"""Of the newest beside a run's output directory."""
+
+_ROWS: dict[Work, str] = {
+    "edit": "FROM edits w JOIN samples s ON s.edit_key = w.edit_key WHERE s.run_key = ? AND w.reason IS NULL",
+    "judgement": "FROM verdicts w JOIN samples s ON s.verdict_key = w.verdict_key WHERE s.run_key = ?",
+}
+_AT_ONCE: dict[Work, str] = {"edit": "edits", "judgement": "verdicts"}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What is known of the speed of one stage."""
+
+    seconds: float
+    """For which a worker is busy with one sample; its share of a batch where a model works in batches."""
+    source: str
+    """Where that comes from, for people."""
+    at_once: float = 1.0
+    """Samples that were worked on at the same time, at least: the busy seconds of all workers ÷ the run's wall time."""
+
+
+def earlier_rate(work: Work, info: RunInfo, output_dir: Path) -> Rate | None:
+    """The rate in the records of the same editor (for edits) or the same scorer and judge (for judgements).
+
+    Looked at are `output_dir`, its earlier runs in `previous`, and the folders beside it, newest first. The records are
+    only read; one that cannot be read is passed over.
+
+    Args:
+        work: Which of the two.
+        info: The run that is planned.
+        output_dir: Where its results will go.
+    """
+    for folder in _folders(output_dir):
+        try:
+            with closing(sqlite3.connect(f"{(folder / RECORD_NAME).resolve().as_uri()}?mode=ro", uri=True)) as database:
+                if rate := _rate(database, work, info, folder):
+                    return rate
+        except (sqlite3.DatabaseError, ValueError):  # no record of ours, or one that is being made
+            continue
+    return None
+
+
+def _folders(output_dir: Path) -> Iterator[Path]:
+    beside = [*output_dir.glob(f"previous/*/{RECORD_NAME}"), *output_dir.parent.glob(f"*/{RECORD_NAME}")]
+    newest = sorted(beside, key=lambda record: record.stat().st_mtime, reverse=True)[:RECORDS_LOOKED_AT]
+    own = output_dir / RECORD_NAME
+    return (record.parent for record in ([own] if own.is_file() else []) + [one for one in newest if one != own])
+
+
+def _rate(database: sqlite3.Connection, work: Work, info: RunInfo, folder: Path) -> Rate | None:
+    runs = database.execute("SELECT run_key, editor, scorer, touched FROM runs ORDER BY touched DESC").fetchall()
+    for run_key, editor, scorer, touched in runs:
+        same = json.loads(editor) == _stored(info.editor) if work == "edit" else _asks_alike(json.loads(scorer), info)
+        if not same:
+            continue
+        statement = f"SELECT COUNT(*), AVG(w.seconds) {_ROWS[work]} AND w.seconds > 0"
+        count, seconds = database.execute(statement, (run_key,)).fetchone()
+        if count:
+            source = f"mean of {count} in {folder}, {touched[:10]}"
+            return Rate(seconds, source, _at_once(database, work, run_key))
+    return None
+
+
+def _stored(identity: Any) -> Any:
+    """As a record gives it back."""
+    return json.loads(json.dumps(identity))
+
+
+def _asks_alike(scorer: dict[str, Any], info: RunInfo) -> bool:
+    """Whether scorer and judge are the same; the version of a prompt hardly changes how long an answer takes."""
+    ours = _stored(info.scorer)
+    return all(scorer.get(name) == ours.get(name) for name in scorer.keys() | ours.keys() if name != "prompts")
+
+
+def _at_once(database: sqlite3.Connection, work: Work, run_key: str) -> float:
+    statement = (
+        f"SELECT SUM(w.seconds) / a.seconds FROM attempts a JOIN {_AT_ONCE[work]} w ON w.attempt = a.attempt "
+        "WHERE a.run_key = ? AND a.seconds > 0 GROUP BY a.attempt"
+    )
+    return max((share for (share,) in database.execute(statement, (run_key,)) if share), default=1.0)
