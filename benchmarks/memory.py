@@ -15,8 +15,9 @@ from pathlib import Path
 
 from benchmarks.harness import close, command_line, noise_picture, show, write_benchmark
 
-INSIDE, BESIDE = (100, 1000), (100, 1000, 4000)
-QUICK = (50, 200)
+INSIDE, BESIDE = (250, 1000), (250, 1000, 4000)
+"""Samples; the fewest are enough to fill every channel of the pipeline and what the allocator keeps for itself."""
+QUICK = (250, 500)
 SIDE = 816
 DISTINCT = 16
 """Different pictures among those beside the file; each sample has an instruction of its own."""
@@ -73,7 +74,7 @@ def peak(samples: int, *, inside: bool) -> tuple[float, float]:
 def main() -> None:
     """The value is the highest peak ÷ the peak at the smallest size, the larger of both kinds."""
     parser = command_line(__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} samples (0.6 GB of disk)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} samples (1.4 GB of disk)")
     quick = parser.parse_args().quick
     rows, growths, peaks = [], [], []
     for where, inside, sizes in (("inside the file", True, INSIDE), ("beside it", False, BESIDE)):
