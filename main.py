@@ -130,9 +130,12 @@ def inspect_data(
     file: Annotated[str, typer.Argument(help="Benchmark file, folder or hf:// id.")],
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the instructions to check.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read images behind links out of the file's folder.")
+    ] = False,
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
-    commands.inspect_data(file, language, as_json)
+    commands.inspect_data(file, language, as_json, follow_links)
 
 
 @data_app.command("convert")

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from src.errors import ConfigError, EditLoopError, OutputError
-from src.terminal import LineFormatter, SafeConsole
+from src.terminal import LineFormatter, SafeConsole, clean_json
 
 if TYPE_CHECKING:
     from src.config import Config, LoggingConfig
@@ -184,14 +184,14 @@ def train(config_path: Path, overrides: Sequence[str], resume: bool) -> None:
             print_gains(outcome, console)
 
 
-def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool) -> None:
+def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool, follow_links: bool) -> None:
     """Prints what a benchmark file holds and every problem in it."""
     with readable_errors():
         from src.data.inspect import inspect_benchmark, render_inspection
 
-        inspection = inspect_benchmark(data_path, language)
+        inspection = inspect_benchmark(data_path, language, follow_links=follow_links)
         if as_json:
-            typer.echo(inspection.to_json())
+            typer.echo(clean_json(inspection.to_json()))
         else:
             render_inspection(inspection, console)
 

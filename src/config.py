@@ -72,6 +72,8 @@ class BenchmarkConfig(_Section):
     """Run only the first N selected samples."""
     language: Literal["en", "zh"] = "en"
     """Language of instructions, descriptions and rationales."""
+    follow_links: bool = False
+    """Read images behind links out of the benchmark's folder; without it they are bad samples."""
 
 
 class ModelConfig(_Section):

@@ -25,6 +25,11 @@ def clean(text: str) -> str:
     return _CONTROL.sub(_visible, masked(text))
 
 
+def clean_json(text: str) -> str:
+    """JSON that says the same, with every control character but its own line ends escaped."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
 def _visible(match: re.Match[str]) -> str:
     code = ord(match.group())
     return chr(_PICTURES + code) if code < 0x20 else "␡" if code == 0x7F else "\ufffd"

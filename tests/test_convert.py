@@ -270,3 +270,11 @@ def test_the_command_names_bad_rows_and_counts_the_rest(jsonl: Write, tmp_path: 
     assert result.exit_code == 0, result.output
     assert "row 1: field `edit.compound` is no list" in result.output
     assert "1 items and 1 images from 2 rows, 1 bad" in result.output
+
+
+def test_half_a_surrogate_pair_costs_a_character_and_not_the_conversion(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in (edit_row() | {"task": "a\ud800b"}, edit_row())))
+    result = convert(build_converter("edit-parquet", {}), str(source), tmp_path / "out.jsonl")
+    assert (result.items, result.bad) == (2, [])
+    assert json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])["subset"] == "a?b"

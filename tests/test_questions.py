@@ -158,3 +158,20 @@ def test_every_answer_of_a_kind_is_right_for_a_fair_share_of_questions() -> None
         "weather": 3,
     }
     assert all(count > 30 for found in answers.values() for count in found.values())
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\nb", "a\x1b[2Jb", "a\u202eb", "x" * 300])
+@pytest.mark.parametrize("field", ["category", "id"])
+def test_a_name_that_no_table_or_file_can_hold_makes_a_bad_question(tmp_path: Path, field: str, text: str) -> None:
+    bad, good = load(write(tmp_path, item(**{field: text}), item()))
+    assert isinstance(bad, BadSample)
+    assert f"`{field}`" in bad.reason
+    assert isinstance(good, Question)
+
+
+def test_halves_of_surrogate_pairs_are_replaced_in_every_text_of_a_question(tmp_path: Path) -> None:
+    fields = ("prompt", "answer", "category", "id", "difficulty")
+    (found,) = load(write(tmp_path, item(**dict.fromkeys(fields, "a\ud800b"))))
+    assert isinstance(found, Question)
+    assert (found.text, found.answer, found.category) == ("a?b", "a?b", "a?b")
+    assert (found.question_id, found.difficulty) == ("a?b", "a?b")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from src.commands import log_to
 from src.config import LoggingConfig
-from src.terminal import SafeConsole, clean
+from src.terminal import SafeConsole, clean, clean_json
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\rforged\u202e"
 ALLOWED = re.compile("[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
@@ -47,3 +48,10 @@ def test_a_message_cannot_forge_a_line_of_the_log(tmp_path: Path) -> None:
         line for line in text.splitlines() if " WARNING tests: " in line
     ]
     assert "all is well␛[2J" in text
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_clean_json_says_the_same_and_controls_nothing(value: object) -> None:
+    text = clean_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert ALLOWED.fullmatch(text)
+    assert json.loads(text) == value

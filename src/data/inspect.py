@@ -57,15 +57,23 @@ class Inspection:
         return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
 
 
-def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> Inspection:
+def inspect_benchmark(
+    data_path: str, language: Literal["en", "zh"] = "en", *, follow_links: bool = False
+) -> Inspection:
     """Reads every item and decodes every picture, one at a time.
+
+    Args:
+        data_path: See `read_items`.
+        language: Of the instructions.
+        follow_links: Whether images behind links out of the file's folder are read.
 
     Raises:
         DataError: when not a single item can be read.
     """
     found = Inspection()
     sources: set[str] = set()
-    for item in _until_it_breaks(data_path, language, found):
+    selection = Selection(language=language, follow_links=follow_links)
+    for item in _until_it_breaks(data_path, selection, found):
         found.items += 1
         found.categories[item.category or "(none)"] += 1
         if isinstance(item, BadSample):
@@ -88,11 +96,9 @@ def inspect_benchmark(data_path: str, language: Literal["en", "zh"] = "en") -> I
     return found
 
 
-def _until_it_breaks(
-    data_path: str, language: Literal["en", "zh"], found: Inspection
-) -> Iterator[EditSample | BadSample]:
+def _until_it_breaks(data_path: str, selection: Selection, found: Inspection) -> Iterator[EditSample | BadSample]:
     try:
-        yield from load_samples(data_path, Selection(language=language))
+        yield from load_samples(data_path, selection)
     except DataError as error:
         if not found.items:
             raise

@@ -6,11 +6,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from src.data.image import LazyImage
+from src.data.image_folder import ImageFolder, OutsideFolder
 from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
+from src.data.names import CONTROL, MAX_NAME_BYTES, category_problem, storable
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
@@ -18,12 +20,8 @@ from src.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-MAX_NAME_BYTES = 150
-"""Longer ids and categories do not fit into file names with a suffix on every file system."""
 LARGEST_DIFFICULTY = 10**9
-_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-_UNSAFE_ID = re.compile(rf"[/\\{_CONTROL}]|\.\.|^\.|^\s*$")
-_UNSAFE_CATEGORY = re.compile(f"[{_CONTROL}]")
+_UNSAFE_ID = re.compile(rf"[/\\{CONTROL}]|\.\.|^\.|^\s*$")
 
 Language = Literal["en", "zh"]
 
@@ -51,7 +49,7 @@ def load_samples(
     Raises:
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
     """
-    folder = Path(data_path) if Path(data_path).is_dir() else Path(data_path).parent
+    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
     ids = _Ids()
     seen: Counter[tuple[str, str]] = Counter()
     selected: Counter[str] = Counter()
@@ -95,14 +93,14 @@ def _nothing_selected(data_path: str, selection: Selection, seen: Counter[tuple[
     return DataError(f"nothing in {data_path} matches {selection.describe()}.{problems} The file holds {present}.")
 
 
-def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSample | BadSample:
+def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: _Ids) -> EditSample | BadSample:
     fields = raw.fields or {}
     sample_id = category = None
     try:
         if raw.problem:
             raise _Unusable(raw.problem)
         stated = _text(fields, "subset") or _text(fields, "category")
-        problem = _category_problem(stated)
+        problem = category_problem(stated)
         category = None if problem else stated
         sample_id = ids.name(fields, raw.index)
         if category is None:
@@ -129,19 +127,8 @@ def _sample(raw: RawItem, folder: Path, language: Language, ids: _Ids) -> EditSa
             family=_family(fields),
             seed=_seed(fields),
         )
-    except _Unusable as error:
+    except (_Unusable, OutsideFolder) as error:
         return BadSample(sample_id or ids.free(f"item_{raw.index:05d}"), raw.index, category, str(error))
-
-
-def _category_problem(category: str) -> str | None:
-    """Why it cannot be the name of a group and a folder."""
-    if not category:
-        return "is absent"
-    if _UNSAFE_CATEGORY.search(category):
-        return f"{category!r:.80} holds control characters"
-    if len(category.encode()) > MAX_NAME_BYTES:
-        return f"{category!r:.80} is over {MAX_NAME_BYTES} bytes long"
-    return None
 
 
 class _Ids:
@@ -159,7 +146,7 @@ class _Ids:
         """
         explicit, path = fields.get("id"), _text(fields, "original_image_path")
         if explicit is not None:
-            origin = wanted = _storable(str(explicit))
+            origin = wanted = storable(str(explicit))
         elif path:
             origin, wanted = path, PurePosixPath(path.replace("\\", "/")).stem
         else:
@@ -194,7 +181,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise _Unusable(f"field `{name}` is {type(value).__name__}, not text")
-    return _storable(value).strip()
+    return storable(value).strip()
 
 
 def _difficulty(fields: Mapping[str, Any]) -> str | None:
@@ -213,11 +200,6 @@ def _difficulty(fields: Mapping[str, Any]) -> str | None:
     return repr(value).removesuffix(".0")
 
 
-def _storable(text: str) -> str:
-    """JSON may hold halves of surrogate pairs, which neither file names nor the record can."""
-    return text.encode(errors="replace").decode()
-
-
 def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str:
     """The field in the language of the run, or in the other one when only that is there; blank is there."""
     wanted, other = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
@@ -229,9 +211,9 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:
     if tags is None:
         return ()
     if isinstance(tags, str):
-        return (_storable(tags),)
+        return (storable(tags),)
     if isinstance(tags, list | tuple):
-        return tuple(_storable(str(tag)) for tag in tags)
+        return tuple(storable(str(tag)) for tag in tags)
     raise _Unusable(f"field `tags` is {type(tags).__name__}, not a list of texts")
 
 
@@ -247,7 +229,7 @@ def _graph(fields: Mapping[str, Any]) -> KnowledgeGraph | None:
 def _family(fields: Mapping[str, Any]) -> str | None:
     """Other benchmarks may mean something else by the key."""
     value = fields.get("family")
-    return _storable(value) if isinstance(value, str) else None
+    return storable(value) if isinstance(value, str) else None
 
 
 def _seed(fields: Mapping[str, Any]) -> int | None:
@@ -255,13 +237,13 @@ def _seed(fields: Mapping[str, Any]) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _image(fields: Mapping[str, Any], name: str, folder: Path) -> LazyImage | None:
+def _image(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage | None:
     """The image of `<name>_b64` (base64 text), or of `<name>` (bytes, a path beside the file, or both in a struct)."""
     value = next((fields[key] for key in (f"{name}_b64", name) if fields.get(key) is not None), None)
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
         if isinstance(value, str):
-            return LazyImage(path=_inside(folder, value))
+            return folder.image(value)
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -269,12 +251,5 @@ def _image(fields: Mapping[str, Any], name: str, folder: Path) -> LazyImage | No
     if not isinstance(value, str):
         raise _Unusable(f"the image (field `{name}_b64`) is {type(value).__name__}, not base64 text")
     if fields.get(f"{name}_b64") is None:
-        return LazyImage(path=_inside(folder, value))
+        return folder.image(value)
     return LazyImage(base64_text=value)
-
-
-def _inside(folder: Path, path: str) -> Path:
-    """A path below the benchmark's folder: a foreign file must not choose what is read here and sent to a judge."""
-    if Path(path).is_absolute() or ".." in PurePosixPath(path.replace("\\", "/")).parts:
-        raise _Unusable(f"the image path {path!r:.80} leads out of the benchmark's folder")
-    return folder / path

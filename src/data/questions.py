@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.data.image import LazyImage
+from src.data.image_folder import ImageFolder, OutsideFolder
+from src.data.names import category_problem, storable
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.data.sources import RawItem, read_items
@@ -51,7 +52,7 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
     Raises:
         DataError: the file cannot be read, or nothing is selected.
     """
-    folder = Path(data_path) if Path(data_path).is_dir() else Path(data_path).parent
+    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
     ids: Counter[str] = Counter()
     seen: Counter[tuple[str, str]] = Counter()
     selected = 0
@@ -70,7 +71,7 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
         raise DataError(f"nothing in {data_path} matches {selection.describe()}.{problems}")
 
 
-def _item(raw: RawItem, folder: Path, ids: Counter[str]) -> Question | BadSample:
+def _item(raw: RawItem, folder: ImageFolder, ids: Counter[str]) -> Question | BadSample:
     try:
         if raw.fields is None:
             raise _Unusable(raw.problem or "the item is empty")
@@ -78,7 +79,7 @@ def _item(raw: RawItem, folder: Path, ids: Counter[str]) -> Question | BadSample
         ids[question.question_id] += 1
         if ids[question.question_id] > 1:
             raise _Unusable(f"the id {question.question_id!r:.80} is a duplicate")
-    except _Unusable as error:
+    except (_Unusable, OutsideFolder) as error:
         return BadSample(f"question_{raw.index:05d}", raw.index, None, str(error))
     return question
 
@@ -90,7 +91,7 @@ def _is_selected(item: Question | BadSample, selection: Selection) -> bool:
     return selection.takes_category(item.category) and selection.takes_difficulty(item.difficulty)
 
 
-def _question(fields: Mapping[str, Any], index: int, folder: Path) -> Question:
+def _question(fields: Mapping[str, Any], index: int, folder: ImageFolder) -> Question:
     prompt, answer = _text(fields, "prompt"), _text(fields, "answer")
     values = fields.get("images")
     if not isinstance(values, list) or not values:
@@ -98,25 +99,36 @@ def _question(fields: Mapping[str, Any], index: int, folder: Path) -> Question:
     marks = prompt.count(IMAGE_MARK)
     if marks not in (0, len(values)):
         raise _Unusable(f"the prompt has {marks} × {IMAGE_MARK} for {len(values)} images")
+    category = storable(str(fields.get("category") or DEFAULT_CATEGORY))
+    if problem := category_problem(category):
+        raise _Unusable(f"field `category` {problem}")
     return Question(
-        question_id=str(fields.get("id") or f"question_{index:05d}"),
+        question_id=_id(fields, index),
         index=index,
-        category=str(fields.get("category") or DEFAULT_CATEGORY),
+        category=category,
         text=prompt.replace(IMAGE_MARK, "").strip(),
         answer=answer,
         images=tuple(_image(value, folder) for value in values),
-        difficulty=str(fields["difficulty"]) if fields.get("difficulty") is not None else None,
+        difficulty=storable(str(fields["difficulty"])) if fields.get("difficulty") is not None else None,
     )
+
+
+def _id(fields: Mapping[str, Any], index: int) -> str:
+    """Raises `_Unusable` for one that is no name of a line in tables and logs."""
+    stated = storable(str(fields.get("id") or f"question_{index:05d}"))
+    if problem := category_problem(stated):
+        raise _Unusable(f"field `id` {problem}")
+    return stated
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value.replace(IMAGE_MARK, "").strip():
         raise _Unusable(f"field `{name}` is absent, blank or no text")
-    return value.encode(errors="replace").decode().strip()
+    return storable(value).strip()
 
 
-def _image(value: Any, folder: Path) -> LazyImage:
+def _image(value: Any, folder: ImageFolder) -> LazyImage:
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
@@ -125,7 +137,4 @@ def _image(value: Any, folder: Path) -> LazyImage:
         raise _Unusable("an entry of `images` is neither a path nor bytes")
     if value.startswith("data:"):
         return LazyImage(base64_text=value)
-    # A foreign file must not choose what is read here and sent elsewhere.
-    if Path(value).is_absolute() or ".." in PurePosixPath(value.replace("\\", "/")).parts:
-        raise _Unusable(f"the image path {value!r:.80} leads out of the file's folder")
-    return LazyImage(path=folder / value)
+    return folder.image(value)

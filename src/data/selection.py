@@ -26,6 +26,8 @@ class Selection:
     limit: int | None = None
     """The first N selected items in file order, good and bad ones alike."""
     language: Literal["en", "zh"] = "en"
+    follow_links: bool = False
+    """Whether images behind links out of the file's folder are read."""
 
     def takes_category(self, name: str | None) -> bool:
         """Whether items of this category are selected."""

@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from src.data.names import CONTROL, MAX_NAME_BYTES
 from src.errors import OutputError
 
-MAX_FOLDER_BYTES = 150
-_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSAFE = re.compile(rf"[/\\{CONTROL}]")
 
 
 def folder_name(category: str) -> str:
     """A category as the name of one folder, whatever text it is: no path, no control characters, not too long."""
-    name = _UNSAFE.sub("_", category).lstrip(".").encode(errors="replace")[:MAX_FOLDER_BYTES]
+    name = _UNSAFE.sub("_", category).lstrip(".").encode(errors="replace")[:MAX_NAME_BYTES]
     return name.decode(errors="ignore") or "_"
 
 

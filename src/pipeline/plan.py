@@ -57,6 +57,7 @@ class RunPlan:
             difficulties=tuple(benchmark.difficulties) if benchmark.difficulties else None,
             limit=benchmark.limit,
             language=benchmark.language,
+            follow_links=benchmark.follow_links,
         )
 
     @property
@@ -64,7 +65,7 @@ class RunPlan:
         """Equal for two runs exactly when they ask for the same results."""
         inline = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
         prompts = [inline, self.scorer.prompt_versions()]
-        benchmark = self.config.benchmark.model_dump(mode="json")
+        benchmark = self.config.benchmark.model_dump(mode="json", exclude={"follow_links"})
         for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
             benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
         return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])

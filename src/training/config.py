@@ -98,6 +98,8 @@ class DataSettings(_Section):
     difficulties: list[Name] | None = None
     limit: int | None = pydantic.Field(None, ge=1)
     """Only the first N samples of each training file."""
+    follow_links: bool = False
+    """Read images behind links out of a file's folder; without it their items are bad."""
 
     @pydantic.field_validator("held_out")
     @classmethod

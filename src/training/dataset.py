@@ -97,6 +97,7 @@ def _selection(data: DataSettings, *, limited: bool) -> Selection:
         difficulties=tuple(data.difficulties) if data.difficulties else None,
         limit=data.limit if limited else None,
         language=data.language,
+        follow_links=data.follow_links,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from src.data.convert.base import BadRow, Converter, ConverterParams, Keep, kept
 from src.data.image import LazyImage
+from src.data.image_folder import ImageFolder, OutsideFolder
 from src.data.questions import IMAGE_MARK
 
 
@@ -22,6 +23,8 @@ class Conversations(Converter):
 
         image_dir: Path
         """Image paths lead from here, and may not lead out."""
+        follow_links: bool = False
+        """Read images behind links that do."""
 
     SOURCE: ClassVar[str] = "Qwen-VL fine-tuning JSONL"
     RESULT: ClassVar[str] = "question"
@@ -36,14 +39,18 @@ class Conversations(Converter):
         if not paths:
             raise BadRow("the question has no image")
         question, answer = _text(asked, "Question:"), _text(told, "Answer:")
-        images = [kept(keep, LazyImage(path=self._inside(path)), "image") for path in paths]
+        images = [kept(keep, self._image(path), "image") for path in paths]
         yield {"prompt": " ".join([*[IMAGE_MARK] * len(images), question]), "answer": answer, "images": images}
 
-    def _inside(self, path: str) -> Path:
-        found = (self.params.image_dir / path).resolve()
-        if not found.is_relative_to(self.params.image_dir.resolve()):
-            raise BadRow(f"the image path {path!r:.80} leads out of {self.params.image_dir}")
-        return found
+    def _image(self, path: str) -> LazyImage:
+        folder = self.params.image_dir.absolute()
+        stated = Path(path)
+        try:
+            return ImageFolder(folder, self.params.follow_links).image(
+                stated.relative_to(folder).as_posix() if stated.is_relative_to(folder) else path
+            )
+        except OutsideFolder as error:
+            raise BadRow(str(error)) from error
 
 
 def _parts(turn: Any) -> list[Mapping[str, Any]]:

@@ -81,7 +81,8 @@ def convert(converter: Converter, source: str, output: Path) -> Conversion:
     unfinished = output.with_name(f"{output.name}.{os.getpid()}.unfinished")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        # Halves of surrogate pairs become "?", as they do where a benchmark is read.
+        with unfinished.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
             for raw in _until_it_breaks(source, result):
                 result.rows += 1
                 try:
