@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as runner
+from benchmarks import memory
 from benchmarks.figures import Figure, machine, read_figures, with_figures
 from benchmarks.harness import close, config_of, write_benchmark
 from benchmarks.kill_resume import finished, wasted
+from src.data.loader import load_samples
+from src.data.sample import EditSample
+from src.data.selection import Selection
 from src.pipeline.evaluation import evaluate
 
 FOLDER = Path(runner.__file__).parent
@@ -95,3 +99,13 @@ def test_the_runner_says_which_benchmarks_there_are() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks", "nosuch"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "there are overlap, overhead" in done.stderr
+
+
+def test_pictures_beside_a_benchmark_file_take_disk_only_once(tmp_path: Path) -> None:
+    data = memory.write_beside(tmp_path / "benchmark.json", 3 * memory.DISTINCT)
+    samples = [sample for sample in load_samples(str(data), Selection()) if isinstance(sample, EditSample)]
+    pictures = {sample.source.read_bytes() for sample in samples}
+    files = {file.stat().st_ino for file in (tmp_path / "pictures").iterdir()}
+    assert len(samples) == 3 * memory.DISTINCT
+    assert len(pictures) == len(files) == memory.DISTINCT
+    assert 1.9e6 < len(pictures.pop()) < 2.1e6
