@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test test-deepspeed test-quantization test-vllm check lock clean
 
 help:
+	@echo "make setup           install into .venv, with the command editloop (.venv/bin/editloop)"
 	@echo "make demo            install, benchmark the miniature editor, say where the reports are (minutes, no GPU)"
 	@echo "make test            install, run the test suite"
 	@echo "make test-deepspeed  install DeepSpeed as well, run the tests of ZeRO-2 and ZeRO-3 (two processes, no GPU)"
@@ -17,14 +18,15 @@ help:
 
 setup: $(READY)
 
-$(READY): requirements.lock
+$(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
 demo: $(READY)
-	$(BIN)/python main.py --config config.yaml
+	$(BIN)/editloop --config config.yaml
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -32,11 +34,12 @@ test: $(READY)
 # DeepSpeed has no wheel, and building it needs the torch that is installed already.
 test-deepspeed: $(READY)
 	DS_BUILD_OPS=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
-		wheel==0.48.0 ninja==1.13.2 py-cpuinfo==9.0.0 deepspeed==0.19.8
+		--constraint requirements.lock --editable '.[deepspeed]'
 	$(BIN)/python -m pytest tests/test_distributed.py -k zero
 
 test-quantization: $(READY)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps torchao==0.18.0
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
+		--constraint requirements.lock --editable '.[quantization]'
 	$(BIN)/python -m pytest tests/test_quantization.py
 
 # vLLM has other versions of torch and transformers than ours. Its CPU build is a distribution of another name, by
@@ -59,7 +62,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-header --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra tracking --universal --no-header --quiet --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .venv-vllm outputs .pytest_cache .mypy_cache .ruff_cache

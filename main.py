@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
-from src import commands
+from src import __version__, commands
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+
+class EvaluatesByDefault(TyperGroup):
+    """`editloop --config X` means `editloop evaluate --config X`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer's, of the arguments with the command that is meant."""
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        if args and args[0].startswith("-") and args[0].partition("=")[0] not in own:
+            args = ["evaluate", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=EvaluatesByDefault,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="EditLoop benchmarks editors of pictures and trains with the same scorers. Without a command: evaluate.",
+)
 data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
 
@@ -20,6 +40,21 @@ Categories = Annotated[list[str], typer.Option("--category", help="Run only this
 Difficulties = Annotated[list[str], typer.Option("--difficulty", help="Run only this difficulty; may be repeated.")]
 OutputDir = Annotated[Path | None, typer.Option(help="Where results go instead of evaluation.output_dir.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped; nothing is done twice.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"editloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def editloop(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options that need no command."""
 
 
 @app.command()
@@ -152,13 +187,8 @@ def convert_data(
 
 
 def main() -> None:
-    """`python main.py --config X` means `python main.py evaluate --config X`."""
-    import sys
-
-    arguments = sys.argv[1:]
-    if arguments and arguments[0].startswith("-") and arguments[0] != "--help":
-        arguments = ["evaluate", *arguments]
-    app(arguments, prog_name="main.py")
+    """Runs the command line under the name by which it was called."""
+    app(prog_name=Path(sys.argv[0]).name)
 
 
 if __name__ == "__main__":
