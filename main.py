@@ -168,9 +168,10 @@ def inspect_data(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Read images behind links out of the file's folder.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there is any problem.")] = False,
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
-    commands.inspect_data(file, language, as_json, follow_links)
+    commands.inspect_data(file, language, as_json=as_json, follow_links=follow_links, strict=strict)
 
 
 @data_app.command("convert")

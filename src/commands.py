@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.markup import escape
 
-from src.errors import ConfigError, EditLoopError, OutputError
-from src.terminal import LineFormatter, SafeConsole, clean_json
+from src.errors import ConfigError, EditLoopError
+from src.run_log import console_handler, log_end, log_to
+from src.terminal import SafeConsole, clean_json
 
 if TYPE_CHECKING:
-    from src.config import Config, LoggingConfig
     from src.pipeline.forecast import GivenRates
     from src.pipeline.tally import Tally
+
+GO_ON = "Go on with the same command and --resume"
 
 console = SafeConsole()
 error_console = SafeConsole(stderr=True)
@@ -25,12 +28,30 @@ error_console = SafeConsole(stderr=True)
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Prints the errors that EditLoop raises on purpose without a traceback, and exits with 1."""
+    """Prints the errors that EditLoop raises on purpose without a traceback, and exits with 1; logs all others too."""
     try:
         yield
     except EditLoopError as error:
+        log_end(logging.ERROR, str(error))
         error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
+    except typer.Exit:
+        raise
+    except Exception:
+        log_end(logging.ERROR, "the command failed", traceback=True)
+        raise
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Ends the command on Ctrl-C with a sentence and exit code 130; from then on Ctrl-C ends the process at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        log_end(logging.WARNING, f"interrupted; {advice}")
+        error_console.print(f"interrupted; {advice}", highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
 
 
 def config_options(
@@ -66,13 +87,9 @@ def evaluate(config_path: Path, overrides: Sequence[str], options: Mapping[str, 
         from src.pipeline.evaluation import evaluate as run
 
         config = load_config(config_path, overrides, options)
-        start_logging(config)
-        try:
-            with RunDisplay(console) as display:
-                outcome = run(config, display.tick)
-        except KeyboardInterrupt:
-            error_console.print("interrupted; all finished work is recorded. Go on with the same command and --resume")
-            raise typer.Exit(130) from None
+        log_to(config.logging, config.evaluation.log_file, console)
+        with interruptible(f"all finished work is recorded. {GO_ON}"), RunDisplay(console) as display:
+            outcome = run(config, display.tick)
         _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
         if outcome.report["overall_statistics"]["num_samples"] == 0:
             raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
@@ -139,13 +156,10 @@ def audit(
 
         config = load_config(config_path, overrides, options)
         config = config.moved_to(output_dir or config.evaluation.output_dir / "audit")
-        start_logging(config)
-        try:
-            with console.status("reading") as status:
-                finished = run(config, edits, lambda tally: status.update(_audit_progress(tally)))
-        except KeyboardInterrupt:
-            error_console.print("interrupted; all finished work is recorded. The same command goes on with it")
-            raise typer.Exit(130) from None
+        log_to(config.logging, config.evaluation.log_file, console)
+        advice = "all finished work is recorded. The same command goes on with it"
+        with interruptible(advice), console.status("reading") as status:
+            finished = run(config, edits, lambda tally: status.update(_audit_progress(tally)))
         print_audit(finished, console)
         for path in write_audit(finished, config.evaluation.output_dir):
             console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
@@ -170,22 +184,18 @@ def train(config_path: Path, overrides: Sequence[str], resume: bool) -> None:
         from src.training.train import train as run
 
         config = load_training_config(config_path, overrides)
-        log_to(config.logging, config.training.output_dir / "logs" / "training.log")
-        try:
-            progress = TrainingProgress(console)
-            with progress.shown():
-                outcome = run(config, resume=resume, callbacks=[progress.callback()])
-        except KeyboardInterrupt:
-            error_console.print(
-                "interrupted; edits and verdicts are recorded. Go on with the same command and --resume"
-            )
-            raise typer.Exit(130) from None
+        log_to(config.logging, config.training.output_dir / "logs" / "training.log", console)
+        progress = TrainingProgress(console)
+        with interruptible(f"edits and verdicts are recorded. {GO_ON}"), progress.shown():
+            outcome = run(config, resume=resume, callbacks=[progress.callback()])
         if outcome is not None:
             print_gains(outcome, console)
 
 
-def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool, follow_links: bool) -> None:
-    """Prints what a benchmark file holds and every problem in it."""
+def inspect_data(
+    data_path: str, language: Literal["en", "zh"], *, as_json: bool, follow_links: bool, strict: bool
+) -> None:
+    """Prints what a benchmark file holds and every problem in it; with `strict`, a problem makes the exit code 1."""
     with readable_errors():
         from src.data.inspect import inspect_benchmark, render_inspection
 
@@ -194,6 +204,8 @@ def inspect_data(data_path: str, language: Literal["en", "zh"], as_json: bool, f
             typer.echo(clean_json(inspection.to_json()))
         else:
             render_inspection(inspection, console)
+        if strict and not inspection.is_sound:
+            raise typer.Exit(1)
 
 
 def convert_data(source_format: str, source: str, output: Path, assignments: Sequence[str]) -> None:
@@ -221,15 +233,11 @@ def serve_editor(
 ) -> None:
     """Serves the config's editor over HTTP until it is stopped."""
     with readable_errors():
-        from rich.logging import RichHandler
-
         from src.serving.config import load_served_model
         from src.serving.serve import ServingOptions
         from src.serving.serve import serve_editor as serve
 
-        shown = RichHandler(console=error_console, show_path=False, markup=False)
-        shown.setFormatter(LineFormatter("%(message)s"))
-        logging.basicConfig(level="INFO", handlers=[shown], force=True)
+        logging.basicConfig(level="INFO", handlers=[console_handler(logging.INFO, error_console)], force=True)
         serve(load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait))
 
 
@@ -257,30 +265,3 @@ def _show(report: dict, paths: Sequence[Path]) -> None:
     print_report(report, console)
     for path in paths:
         console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
-
-
-def start_logging(config: Config) -> None:
-    """Logs to the run's file, and warnings to the console beside the progress display."""
-    log_to(config.logging, config.evaluation.log_file)
-
-
-def log_to(settings: LoggingConfig, log_file: Path) -> None:
-    """Logs to the settings' file, else to `log_file`, and warnings to the console."""
-    from rich.logging import RichHandler
-
-    handlers: list[logging.Handler] = []
-    if settings.console_output:
-        shown = RichHandler(logging.WARNING, console=console, show_path=False, markup=False)
-        handlers.append(shown)
-    if settings.file_output:
-        path = settings.log_file or log_file
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            written = logging.FileHandler(path, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"the log {path} cannot be written: {error.strerror or error}; choose another place with --output-dir"
-            ) from error
-        written.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        handlers.append(written)
-    logging.basicConfig(level=settings.level, handlers=handlers, force=True)

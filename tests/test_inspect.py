@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
+from main import app
 from src.data.inspect import inspect_benchmark, render_inspection
 from src.errors import DataError
 from tests.conftest import item
@@ -55,3 +57,17 @@ def test_every_problem_and_the_break_are_printed_even_with_markup_in_them(write_
     assert "[bold]x" in printed
     assert "the id '[red]/' is not safe" in printed
     assert "breaks off" in printed
+
+
+@pytest.mark.parametrize(("problem", "code"), [("none", 0), ("bad item", 1), ("break", 1)])
+def test_strict_inspection_fails_exactly_when_there_is_a_problem(
+    write_benchmark: Write, problem: str, code: int
+) -> None:
+    path = write_benchmark([item(0), item(1, subset="" if problem == "bad item" else "物理"), item(2)])
+    if problem == "break":
+        path.write_bytes(path.read_bytes()[:-20])
+    for arguments in (["--strict"], ["--strict", "--json"]):
+        assert CliRunner().invoke(app, ["data", "inspect", str(path), *arguments]).exit_code == code
+    done = CliRunner().invoke(app, ["data", "inspect", str(path)])
+    assert done.exit_code == 0
+    assert ("no problems" in done.stdout) == (code == 0)

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src import redaction
-from src.commands import start_logging
+from src.commands import console
 from src.config import Config, parse_config
 from src.errors import ConfigError
 from src.models.base import BaseModel
 from src.pipeline.evaluation import evaluate
 from src.redaction import fingerprints, is_secret, masked, redact
+from src.run_log import log_to
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
 from tests.plugins import FaultyEditor, InvertEditor
@@ -145,7 +146,7 @@ def test_no_secret_is_in_any_file_of_a_run_nor_on_the_console(
 ) -> None:
     monkeypatch.setattr("tests.plugins.FaultyEditor", _TalkativeEditor)
     config, secrets = run_with_secrets(make_config, write_benchmark(3), monkeypatch)
-    start_logging(config)
+    log_to(config.logging, config.evaluation.log_file, console)
     outcome = evaluate(config)
     logging.getLogger("tests").warning("the config is %s", config)
     assert outcome.report["overall_statistics"]["num_samples"] == 0

@@ -305,6 +305,22 @@ def test_ctrl_c_stores_what_is_in_flight_and_says_how_to_go_on(write_benchmark: 
     assert len(edits) < 400
 
 
+def test_ctrl_c_again_and_again_ends_without_a_traceback(write_benchmark: Write, tmp_path: Path) -> None:
+    path = config_file(tmp_path, write_benchmark(20), "out")
+    path.write_text(path.read_text().replace("seconds: 0.04", "seconds: 20"))
+    process = start(path)
+    wait_for_lines(tmp_path / "out" / "logs" / "evaluation.log", 1)
+    time.sleep(2)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.7)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "interrupted; all finished work is recorded" in output
+    assert "Traceback" not in output
+    assert "Exception ignored" not in output
+
+
 def test_a_record_of_something_else_is_refused_with_advice(
     write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:

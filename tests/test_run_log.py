@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,3 +58,45 @@ def test_an_output_directory_of_the_command_line_takes_the_log_along(tmp_path: P
     assert not (tmp_path / "one.log").exists()
     run(path)
     assert "loading FaultyEditor" in (tmp_path / "one.log").read_text()
+
+
+def attempt(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "main.py", "--config", str(config), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_warning_says_its_level_once_and_no_module(tmp_path: Path, config: dict[str, Any]) -> None:
+    done = attempt(write(tmp_path, config))
+    shown = [line for line in done.stdout.splitlines() if "00002_社会_hard failed" in line]
+    assert len(shown) == 1, done.stdout
+    assert shown[0].count("WARNING") == 1
+    assert "src.pipeline" not in shown[0]
+
+
+def test_the_log_of_a_run_that_fails_holds_the_error_which_the_console_shows_once(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    done = attempt(write(tmp_path, config | {"diffusion_model": {"class_path": "tests.plugins.NoSuchEditor"}}))
+    assert done.returncode == 1
+    log = (tmp_path / "out" / "logs" / "evaluation.log").read_text()
+    assert " ERROR src.run_log: class_path 'tests.plugins.NoSuchEditor'" in log
+    assert (done.stdout + done.stderr).count("has no class") == 1
+
+
+def test_the_log_of_a_run_that_breaks_holds_the_traceback(tmp_path: Path, config: dict[str, Any]) -> None:
+    (tmp_path / "plugin_that_breaks.py").write_text(
+        "from tests.plugins import InvertEditor\n\n\nclass Breaks(InvertEditor):\n"
+        "    @classmethod\n    def identity(cls, params):\n        raise KeyError('out of ideas')\n"
+    )
+    path = write(tmp_path, config | {"diffusion_model": {"class_path": "plugin_that_breaks.Breaks"}})
+    root = Path(__file__).parent.parent
+    subprocess.run(
+        [sys.executable, str(root / "main.py"), "--config", str(path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        check=False,
+    )
+    log = (tmp_path / "out" / "logs" / "evaluation.log").read_text()
+    assert "ERROR src.run_log: the command failed" in log
+    assert "KeyError: 'out of ideas'" in log

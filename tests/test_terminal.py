@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from src.commands import log_to
 from src.config import LoggingConfig
+from src.run_log import log_to
 from src.terminal import SafeConsole, clean, clean_json
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\rforged\u202e"
@@ -40,7 +40,7 @@ def test_a_console_shows_hostile_text_without_obeying_it_wherever_it_stands() ->
 
 
 def test_a_message_cannot_forge_a_line_of_the_log(tmp_path: Path) -> None:
-    log_to(LoggingConfig(console_output=False), tmp_path / "x.log")
+    log_to(LoggingConfig(console_output=False), tmp_path / "x.log", SafeConsole())
     logging.getLogger("tests").warning("reply: %s", "8\n2026-01-01 00:00:00,000 INFO src: all is well\x1b[2J")
     logging.getLogger("tests").warning("next")
     text = (tmp_path / "x.log").read_text(encoding="utf-8")

@@ -52,6 +52,11 @@ class Inspection:
     broken_off: str | None = None
     """Why the file could not be read to its end, if it could not."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every item can be used and the file was read to its end."""
+        return not self.problems and self.broken_off is None
+
     def to_json(self) -> str:
         """The same as JSON."""
         return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
@@ -138,4 +143,5 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
         console.print(f"[red]{escape(text)}[/red]", highlight=False, soft_wrap=True)
     if inspection.broken_off:
         console.print(f"[red]{escape(inspection.broken_off)}[/red]", highlight=False, soft_wrap=True)
-    console.print("no problems" if not inspection.problems else f"{len(inspection.problems)} problems")
+    count = len(inspection.problems) + (inspection.broken_off is not None)
+    console.print("no problems" if inspection.is_sound else f"{count} problem{'s' if count > 1 else ''}")

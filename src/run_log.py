@@ -1,0 +1,65 @@
+"""Where a command's log goes: a file that holds everything, also the error that ends the command, and the console."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.errors import OutputError
+from src.terminal import LineFormatter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from src.config import LoggingConfig
+
+logger = logging.getLogger(__name__)
+
+_ELSEWHERE = "shown_elsewhere"
+"""Mark of a record that the console gets by other means."""
+
+
+def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
+    """Logs to the settings' file, else to `log_file`, and warnings to the console.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    handlers: list[logging.Handler] = []
+    if settings.console_output:
+        handlers.append(console_handler(logging.WARNING, console))
+    if settings.file_output:
+        path = settings.log_file or log_file
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"the log {path} cannot be written: {error.strerror or error}; choose another place with --output-dir"
+            ) from error
+        written.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(written)
+    logging.basicConfig(level=settings.level, handlers=handlers, force=True)
+
+
+def console_handler(level: int, console: Console) -> logging.Handler:
+    """Shows records beside whatever else the console shows."""
+    from rich.logging import RichHandler
+
+    shown = RichHandler(level, console=console, show_path=False, markup=False)
+    shown.setFormatter(LineFormatter("%(message)s"))
+    shown.addFilter(lambda record: not getattr(record, _ELSEWHERE, False))
+    return shown
+
+
+def log_end(level: int, text: str, *, traceback: bool = False) -> None:
+    """Notes in the log's file why the command ends; the console gets it by other means.
+
+    Args:
+        level: Of the record.
+        text: Of the record.
+        traceback: Whether to add that of the exception that is being handled.
+    """
+    if logging.getLogger().handlers:  # without a log, Python would print it
+        logger.log(level, "%s", text, exc_info=traceback, extra={_ELSEWHERE: True})
