@@ -139,9 +139,10 @@ def serve_editor(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are sent away (429).")] = 64,
     max_wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for others to fill a batch.")] = 0.02,
+    decoded_mb: Annotated[int, typer.Option(min=1, help="Million bytes of decoded pictures at once.")] = 1000,
 ) -> None:
     """Serve the config's editor over HTTP, for HttpEditor in runs and trainings elsewhere."""
-    commands.serve_editor(config, assignments, host, port, queue, max_wait)
+    commands.serve_editor(config, assignments, host, port, queue, max_wait, decoded_mb)
 
 
 @app.command("merge-lora")

@@ -229,7 +229,13 @@ def convert_data(source_format: str, source: str, output: Path, assignments: Seq
 
 
 def serve_editor(
-    config_path: Path, overrides: Sequence[str], host: str, port: int, capacity: int, max_wait: float
+    config_path: Path,
+    overrides: Sequence[str],
+    host: str,
+    port: int,
+    capacity: int,
+    max_wait: float,
+    decoded_megabytes: int,
 ) -> None:
     """Serves the config's editor over HTTP until it is stopped."""
     with readable_errors():
@@ -238,7 +244,9 @@ def serve_editor(
         from src.serving.serve import serve_editor as serve
 
         logging.basicConfig(level="INFO", handlers=[console_handler(logging.INFO, error_console)], force=True)
-        serve(load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait))
+        serve(
+            load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait, decoded_megabytes)
+        )
 
 
 def merge_lora(

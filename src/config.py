@@ -85,6 +85,7 @@ class ModelConfig(_Section):
     type: str | None = None
 
 
+DECODED_MEGABYTES = 1000
 DEFAULT_SCORER = "src.rewards.category_scorer.CategoryScorer"
 
 
@@ -148,10 +149,13 @@ class LoggingConfig(_Section):
 
 
 class RuntimeConfig(_Section):
-    """Reproducibility."""
+    """Reproducibility, and what the run may take."""
 
     seed: int = 0
     """The run's seed; each sample's seed follows from it and the sample's id. `diffusion_model.params.seed` wins."""
+    decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
+    """Million bytes of decoded pictures that wait or are worked on at the same time. Pictures beyond wait encoded; one
+    that is larger is worked on alone. What models hold for themselves is not counted."""
     num_workers: int | None = None
     use_multiprocessing: bool | None = None
 

@@ -18,6 +18,7 @@ import uvicorn
 import yaml
 
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.pipeline.pixels import PixelBudget
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
 from src.serving.serve import bound_socket
@@ -29,10 +30,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def edit_server(
-    *editors: BaseDiffusionModel, capacity: int = 64, max_wait: float = 0.02, port: int = 0
+    *editors: BaseDiffusionModel, capacity: int = 64, max_wait: float = 0.02, port: int = 0, megabytes: int = 1000
 ) -> Iterator[str]:
     """The URL of a server of these editors; leaving the block shuts it down as Ctrl-C would."""
-    app = create_app(EditService(editors, capacity, max_wait), type(editors[0]).identity(editors[0].config))
+    service = EditService(editors, capacity, max_wait, PixelBudget(megabytes))
+    app = create_app(service, type(editors[0]).identity(editors[0].config))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     with bound_socket("127.0.0.1", port) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

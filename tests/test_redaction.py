@@ -18,6 +18,7 @@ from src.config import Config, parse_config
 from src.errors import ConfigError
 from src.models.base import BaseModel
 from src.pipeline.evaluation import evaluate
+from src.pipeline.pixels import PixelBudget
 from src.redaction import fingerprints, is_secret, masked, redact
 from src.run_log import log_to
 from src.serving.edit_server import create_app
@@ -163,7 +164,7 @@ def test_no_secret_is_in_any_file_of_a_run_nor_on_the_console(
 
 def test_the_edit_server_tells_no_secret() -> None:
     params = dict.fromkeys(NAMES, "hunter2")
-    service = EditService([InvertEditor(params)], 4, 0.0)
+    service = EditService([InvertEditor(params)], 4, 0.0, PixelBudget())
     identity = InvertEditor.identity({**params, "headers": {"X-Gate": "hunter2"}})
     with TestClient(create_app(service, identity)) as client:
         answers = [client.get("/health"), client.post("/edit", json={"image": "", "instruction": "x", "digest": "y"})]

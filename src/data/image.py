@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,10 @@ MAX_PIXELS = 64_000_000
 STRIP_ROWS = 256
 MIN_SIDE = 8
 """Images with a side below this many pixels are refused: there is nothing to edit in them."""
+
+
+Image.core.set_block_size(64 * 2**20)
+# glibc gives memory back at once where a block is above 32 MiB; smaller ones of many threads stay with the process.
 
 
 class ImageError(ValueError):
@@ -92,13 +96,8 @@ def decode_image(data: bytes) -> Image.Image:
     Raises:
         ImageError: with the reason.
     """
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ImageError(f"{width}×{height} pixels, above the limit of {MAX_PIXELS:,} (decompression bomb?)")
-        if min(width, height) < MIN_SIDE:
-            raise ImageError(f"{width}×{height} pixels: each side must have at least {MIN_SIDE}")
+    with _readable():
+        image = _opened(data)
         # MPO is a phone's JPEG: one photo, then previews or depth maps of it.
         if image.format != "MPO" and _has_second_frame(image, data):
             raise ImageError("it has several frames (an animation?): store the frame that is meant")
@@ -106,12 +105,6 @@ def decode_image(data: bytes) -> Image.Image:
         rgb = _to_rgb(image, is_pgm=image.format == "PPM")
         rgb.info = {}
         return rgb
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"decompression bomb: {error}") from error
-    except Exception as error:  # Pillow's plug-ins raise every kind of error on hostile files
-        raise ImageError(f"not a readable image: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -129,6 +122,38 @@ def image_kind(data: bytes) -> str:
     return f"{image.format} {image.mode}"
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height as the file's header states them.
+
+    Raises:
+        ImageError: it is no picture, or one of a size that `decode_image` refuses.
+    """
+    with _readable():
+        return _opened(data).size
+
+
+def _opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}×{height} pixels, above the limit of {MAX_PIXELS:,} (decompression bomb?)")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{width}×{height} pixels: each side must have at least {MIN_SIDE}")
+    return image
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"decompression bomb: {error}") from error
+    except Exception as error:  # Pillow's plug-ins raise every kind of error on hostile files
+        raise ImageError(f"not a readable image: {type(error).__name__}: {error}") from error
+
+
 def _has_second_frame(image: Image.Image, data: bytes) -> bool:
     """Whether there is more than one; `n_frames` would walk through a hundred thousand of them for minutes."""
     if image.format in ("PNG", "WEBP"):  # their headers say how many
@@ -143,25 +168,48 @@ def _has_second_frame(image: Image.Image, data: bytes) -> bool:
 def _to_rgb(image: Image.Image, *, is_pgm: bool) -> Image.Image:
     # Pillow opens 16-bit PGM, alone of all formats, as mode I with values up to 65535.
     if image.mode.startswith("I;16") or (is_pgm and image.mode == "I"):
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
+        return _in_strips(image, _eight_bits)
     if image.mode in ("I", "F"):
         raise ImageError(f"pixels of 32 bits (mode {image.mode}) have no agreed white: store 8 or 16 bits")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return over_white(image)
-    return image.convert("RGB")
+    return _plain(image)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """An RGB image that is no file's any more; pixels that are RGB already are not copied."""
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()
+    return image._new(image.im)
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The pixels of a picture that EditLoop itself has stored."""
+    return _plain(Image.open(path))
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """The RGB picture that a transparent one shows on white.
+    """The RGB picture that a transparent one shows on white."""
+    return _in_strips(image, _strip_over_white)
 
-    It is made a strip at a time: whole copies of a large picture cost gigabytes.
-    """
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A picture made RGB a strip at a time: whole copies of a large one cost gigabytes."""
     rgb = Image.new("RGB", image.size)
     for top in range(0, image.height, STRIP_ROWS):
-        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).convert("RGBA")
-        white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
-        rgb.paste(Image.alpha_composite(white, strip), (0, top))
+        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height)))
+        rgb.paste(convert(strip), (0, top))
     return rgb
+
+
+def _strip_over_white(strip: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, strip.convert("RGBA"))
+
+
+def _eight_bits(strip: Image.Image) -> Image.Image:
+    return strip.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ from itertools import chain
 from typing import Any
 
 from src.config import Config
-from src.data.image import content_hash, encode_png
+from src.data.image import content_hash, open_rgb
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.errors import DataError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.pipeline.editing import Job, edit_jobs
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.output import exclusive
 from src.pipeline.picture_view import PictureView
+from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
 from src.pipeline.record import DONE, Record, set_aside
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 Item = EditSample | BadSample
 STORE_WORKERS = 2
 CHANNEL_SIZE = 8
-"""Samples that wait between two stages; with their pictures in memory, so few."""
+"""Samples that wait between two stages; the budget of their pixels is a further limit."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ class Evaluation:
         self._run_key = plan.run_key
         self._settings = plan.config.evaluation
         self._view = PictureView(self._settings.images)
+        self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
         self._editors: list[BaseDiffusionModel] = []
         self._broken_data: DataError | None = None
 
@@ -143,7 +144,13 @@ class Evaluation:
         to_store: Channel[Job] = Channel(STORE_WORKERS)
         to_judge: Channel[Job] = Channel(CHANNEL_SIZE)
         reader = Reader(
-            self._plan, self._record, self._view, self._tally, to_edit if edits else None, to_judge if judges else None
+            self._plan,
+            self._record,
+            self._view,
+            self._tally,
+            to_edit if edits else None,
+            to_judge if judges else None,
+            self._pixels,
         )
 
         def read() -> None:
@@ -184,21 +191,16 @@ class Evaluation:
         return workers
 
     def _edit(self, editor: BaseDiffusionModel, to_store: Channel[Job], jobs: list[Job]) -> None:
-        started = time.perf_counter()
-        outcomes = edit_jobs(editor, jobs)
-        seconds = (time.perf_counter() - started) / len(jobs)
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, EditFailure):
-                self._record.add_failed_edit(job.keys.edit_key, outcome.reason, seconds)
+        for job, failure in zip(jobs, edit_jobs(editor, jobs, self._pixels), strict=True):
+            if failure is not None:
+                self._record.add_failed_edit(job.keys.edit_key, failure.reason, job.edit_seconds)
                 self._tally.add(edits_failed=1)
             else:
-                job.edited, job.edit_seconds = outcome, seconds
                 to_store.put(job)
 
     def _store(self, to_judge: Channel[Job] | None, jobs: list[Job]) -> None:
         for job in jobs:
-            assert job.edited is not None, f"{job.sample.sample_id} reached the store without an edit"
-            png = encode_png(job.edited)
+            png = job.take_png()
             if self._settings.save_generated_images and job.lost not in (None, content_hash(png)):
                 logger.warning("the lost edit of %s came out differently; it is judged anew", job.sample.sample_id)
                 self._record.forget_verdicts(job.keys.edit_key)
@@ -209,7 +211,9 @@ class Evaluation:
                 self._view.show(self._record.edit_path(job.keys.edit_key), job.sample.category, job.sample.sample_id)
             if job.judged:
                 self._tally.add(verdicts_reused=1)
-            elif to_judge is not None:
+            if job.judged or to_judge is None:
+                job.leave(self._pixels)
+            else:
                 to_judge.put(job)
 
     def _judge_workers(self) -> list[ThreadWorker[Job]]:
@@ -218,7 +222,15 @@ class Evaluation:
         return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
 
     def _judge(self, jobs: list[Job]) -> None:
-        for job, verdict in zip(jobs, self._verdicts(jobs), strict=True):
+        for portion, amount in self._pixels.portions(jobs, lambda job: job.judging_bytes):
+            with self._pixels.use(amount, portion):
+                verdicts = self._verdicts(portion)
+                for job in portion:
+                    job.leave(self._pixels)
+            self._note(portion, verdicts)
+
+    def _note(self, jobs: list[Job], verdicts: list[Verdict]) -> None:
+        for job, verdict in zip(jobs, verdicts, strict=True):
             self._record.add_verdict(job.keys.verdict_key, verdict)
             scored = verdict.status is Status.SCORED
             self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
@@ -236,10 +248,8 @@ class Evaluation:
 
     def _edited_sample(self, job: Job) -> EditedSample:
         """The pixels that the judge sees; those of a resumed sample are read here."""
-        from PIL import Image
-
         source = job.source or job.sample.source.decode()
-        edited = job.edited or Image.open(self._record.edit_path(job.keys.edit_key)).convert("RGB")
+        edited = job.edited or open_rgb(self._record.edit_path(job.keys.edit_key))
         return EditedSample(job.sample, source, edited)
 
     @contextmanager

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from src.data.image import ImageError, content_hash, decode_image
+from src.data.image import ImageError, content_hash, decode_image, image_size
 from src.data.sample import BadSample, EditSample
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
 from src.pipeline.picture_view import PictureView
+from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
@@ -29,6 +30,7 @@ class Reader:
         tally: Tally,
         to_edit: Channel[Job] | None,
         to_judge: Channel[Job] | None,
+        pixels: PixelBudget,
     ) -> None:
         self._plan = plan
         self._record = record
@@ -36,6 +38,7 @@ class Reader:
         self._tally = tally
         self._to_edit = to_edit
         self._to_judge = to_judge
+        self._pixels = pixels
         self._run_key = plan.run_key
         self._settings = plan.config.evaluation
 
@@ -77,9 +80,10 @@ class Reader:
                 self._pass_over(sample, keys, keys.inapplicable)
                 return
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
+            job.source_size = image_size(data)
             if left.edit:
-                job.source = decode_image(data)
                 job.judged, job.lost = not left.verdict, left.lost
+                self._decode(job, data)
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return
@@ -92,6 +96,12 @@ class Reader:
             self._reuse(job, verdict=not left.verdict)
         if left.verdict and self._to_judge is not None:
             self._to_judge.put(job)
+
+    def _decode(self, job: Job, data: bytes) -> None:
+        with self._pixels.use(decoded_bytes(job.source_size)):
+            job.source = decode_image(data)
+            job.source_size = job.source.size
+            job.rest(self._pixels)
 
     def _reuse(self, job: Job, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)

@@ -23,17 +23,16 @@ from typing import Any
 
 import pydantic
 from fastapi import FastAPI, Request, Response
-from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from src.data.image import ImageError, LazyImage, encode_png
+from src.data.image import ImageError, LazyImage
 from src.errors import ModelUnusable
 from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditRequest, Health, Kind, Problem
 from src.pipeline.editing import EditFailure
 from src.pipeline.keys import digest
 from src.serving.batching import QueueFull
-from src.serving.edit_service import Edited, EditService
+from src.serving.edit_service import Edited, EditService, Timing
 from src.terminal import clean
 
 logger = logging.getLogger(__name__)
@@ -94,13 +93,8 @@ def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
         asked = await _read(request)
         if asked.digest not in (None, identity_digest):
             raise Refused(409, "other_editor", f"another editor is served here: {identity}")
-        try:
-            source = await asyncio.to_thread(LazyImage(base64_text=asked.image).decode)
-        except ImageError as error:
-            raise Refused(422, "bad_image", str(error)) from error
-        edited = await _edit_while_connected(service, request, source, asked)
-        png = await asyncio.to_thread(encode_png, edited.image)
-        return Response(png, headers={"Server-Timing": _timing(edited)}, media_type="image/png")
+        edited = await _edit_while_connected(service, request, asked)
+        return Response(edited.png, headers={"Server-Timing": _timing(edited.timing)}, media_type="image/png")
 
     return app
 
@@ -120,11 +114,9 @@ async def _read(request: Request) -> EditRequest:
         raise Refused(400, "bad_request", "; ".join(reasons)) from None
 
 
-async def _edit_while_connected(
-    service: EditService, request: Request, source: Image.Image, asked: EditRequest
-) -> Edited:
+async def _edit_while_connected(service: EditService, request: Request, asked: EditRequest) -> Edited:
     """The edit; a request whose client hangs up leaves the queue."""
-    editing = asyncio.create_task(service.edit(source, asked.instruction, asked.seed))
+    editing = asyncio.create_task(service.edit(LazyImage(base64_text=asked.image), asked.instruction, asked.seed))
     hanging_up = asyncio.create_task(_hang_up(request))
     try:
         await asyncio.wait({editing, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -135,12 +127,16 @@ async def _edit_while_connected(
         seconds = service.seconds_to_room()
         pause = {"Retry-After": str(math.ceil(seconds)), "Retry-After-Ms": str(math.ceil(seconds * 1000))}
         raise Refused(429, "busy", str(error), pause) from error
+    except ImageError as error:
+        raise Refused(422, "bad_image", str(error)) from error
     except ModelUnusable as error:
         raise Refused(503, "unusable", str(error)) from error
     finally:
         editing.cancel()
         hanging_up.cancel()
     if isinstance(result, EditFailure):
+        if result.of_source:
+            raise Refused(422, "bad_image", result.reason)
         raise Refused(500, "edit_failed", result.reason)
     return result
 
@@ -151,9 +147,9 @@ async def _hang_up(request: Request) -> None:
         pass
 
 
-def _timing(edited: Edited) -> str:
-    queue, edit = edited.queue_seconds * 1000, edited.edit_seconds * 1000
-    return f"queue;dur={queue:.1f}, edit;dur={edit:.1f};desc=batch-of-{edited.batch_size}"
+def _timing(timing: Timing) -> str:
+    queue, edit = timing.queue_seconds * 1000, timing.edit_seconds * 1000
+    return f"queue;dur={queue:.1f}, edit;dur={edit:.1f};desc=batch-of-{timing.batch_size}"
 
 
 async def _refused(request: Request, error: Exception) -> Response:

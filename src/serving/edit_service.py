@@ -11,15 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from PIL import Image
-
-from src.data.image import LazyImage
+from src.data.image import LazyImage, image_size
 from src.data.sample import EditSample
 from src.errors import ModelUnusable
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.record import SampleKeys
-from src.serving.batching import BatchQueue
+from src.serving.batching import BatchQueue, QueueFull
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +27,9 @@ _FIRST_GUESS = 1.0
 
 
 @dataclass(frozen=True)
-class Edited:
-    """One finished edit."""
+class Timing:
+    """What one edit took."""
 
-    image: Image.Image
     queue_seconds: float
     """From arrival to the start of its batch."""
     edit_seconds: float
@@ -39,11 +37,21 @@ class Edited:
     batch_size: int
 
 
+@dataclass(frozen=True)
+class Edited:
+    """One finished edit."""
+
+    png: bytes
+    timing: Timing
+
+
 @dataclass
 class _Pending:
-    job: Job
+    job: Job | None
+    """None once its caller has gone: nothing is held for nobody."""
     arrived: float
-    outcome: asyncio.Future[Edited | EditFailure]
+    outcome: asyncio.Future[Timing | EditFailure]
+    is_edited_now: bool = False
 
 
 class EditService:
@@ -52,15 +60,19 @@ class EditService:
     An editor with `max_concurrency` above 1 works on as many batches at once. All methods belong to one event loop.
     """
 
-    def __init__(self, editors: Sequence[BaseDiffusionModel], capacity: int, max_wait: float) -> None:
+    def __init__(
+        self, editors: Sequence[BaseDiffusionModel], capacity: int, max_wait: float, pixels: PixelBudget
+    ) -> None:
         """Takes loaded replicas of one editor.
 
         Args:
             editors: At least one.
             capacity: How many requests may wait.
             max_wait: Seconds for which a request waits for others to share its batch.
+            pixels: What the decoded pictures of all requests may take.
         """
         self._editors = editors
+        self._pixels = pixels
         self._queue: BatchQueue[_Pending] = BatchQueue(capacity, max_wait)
         self._numbers = itertools.count()
         self._batch_seconds = _FIRST_GUESS
@@ -93,19 +105,37 @@ class EditService:
         batches = self.waiting / 2 / self.batch_size / self._places
         return max(1.0, batches) * self._batch_seconds
 
-    async def edit(self, image: Image.Image, instruction: str, seed: int) -> Edited | EditFailure:
-        """Edits one RGB image; a caller that is cancelled while its request waits leaves the queue.
+    async def edit(self, image: LazyImage, instruction: str, seed: int) -> Edited | EditFailure:
+        """Edits one image; nothing is held or edited for a caller that is cancelled while its request waits.
 
         Raises:
+            ImageError: it is no picture.
             QueueFull: too many requests are waiting.
             ModelUnusable: the editor can serve no request at all.
         """
         if self.unusable is not None:
             raise ModelUnusable(self.unusable)
-        outcome: asyncio.Future[Edited | EditFailure] = asyncio.get_running_loop().create_future()
-        name = f"request-{next(self._numbers)}"
-        self._queue.put(_Pending(_job(name, image, instruction, seed), time.perf_counter(), outcome))
-        return await outcome
+        outcome: asyncio.Future[Timing | EditFailure] = asyncio.get_running_loop().create_future()
+        if self.waiting >= self.capacity:
+            raise QueueFull(f"{self.capacity} requests are waiting already")
+        job = _job(f"request-{next(self._numbers)}", image, instruction, seed)
+        pending = _Pending(job, time.perf_counter(), outcome)
+        try:
+            await self._look_at(job)
+            self._queue.put(pending)
+            timing = await outcome
+            return timing if isinstance(timing, EditFailure) else Edited(await asyncio.to_thread(job.take_png), timing)
+        finally:
+            if not pending.is_edited_now:
+                pending.job = None
+                job.leave(self._pixels)
+
+    async def _look_at(self, job: Job) -> None:
+        """Decodes the picture where there is room for its pixels; else only its header is read before its turn."""
+        data = await asyncio.to_thread(job.sample.source.read_bytes)
+        job.source_size = image_size(data)
+        if self._pixels.keep(job, decoded_bytes(job.source_size)):
+            await asyncio.to_thread(job.decode)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,23 +159,29 @@ class EditService:
 
     async def _edit_batch(self, editor: BaseDiffusionModel, thread: ThreadPoolExecutor, batch: list[_Pending]) -> None:
         started = time.perf_counter()
-        jobs = [pending.job for pending in batch]
-        self.editing += len(batch)
+        jobs = [pending.job for pending in batch if pending.job is not None]
+        self._mark(batch, edited_now=True)
         try:
-            results = await asyncio.get_running_loop().run_in_executor(thread, edit_jobs, editor, jobs)
+            loop = asyncio.get_running_loop()
+            failures = await loop.run_in_executor(thread, edit_jobs, editor, jobs, self._pixels)
         except ModelUnusable as error:
             self.unusable = str(error)
             logger.error("the editor can serve no request any more: %s", error)
             _fail(batch, error)
             return
         finally:
-            self.editing -= len(batch)
+            self._mark(batch, edited_now=False)
         self._batch_seconds = seconds = time.perf_counter() - started
-        for pending, result in zip(batch, results, strict=True):
-            queued = started - pending.arrived
-            edited = result if isinstance(result, EditFailure) else Edited(result, queued, seconds, len(batch))
+        for pending, failure in zip(batch, failures, strict=True):
             with suppress(asyncio.InvalidStateError):  # its caller has gone
-                pending.outcome.set_result(edited)
+                pending.outcome.set_result(failure or Timing(started - pending.arrived, seconds, len(batch)))
+
+    def _mark(self, batch: Sequence[_Pending], *, edited_now: bool) -> None:
+        self.editing += len(batch) if edited_now else -len(batch)
+        for pending in batch:
+            pending.is_edited_now = edited_now
+            if pending.outcome.cancelled() and pending.job is not None:
+                pending.job.leave(self._pixels)
 
 
 def _fail(batch: Sequence[_Pending], error: ModelUnusable) -> None:
@@ -154,7 +190,6 @@ def _fail(batch: Sequence[_Pending], error: ModelUnusable) -> None:
             pending.outcome.set_exception(error)
 
 
-def _job(name: str, image: Image.Image, instruction: str, seed: int) -> Job:
+def _job(name: str, image: LazyImage, instruction: str, seed: int) -> Job:
     """The request in the form in which the pipeline edits its samples."""
-    sample = EditSample(name, 0, "", instruction, "", LazyImage(base64_text=""))
-    return Job(sample, SampleKeys(seed, "", "", ""), source=image)
+    return Job(EditSample(name, 0, "", instruction, "", image), SampleKeys(seed, "", "", ""))

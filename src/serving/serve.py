@@ -6,10 +6,11 @@ import logging
 import socket
 from dataclasses import dataclass
 
-from src.config import ModelConfig
+from src.config import DECODED_MEGABYTES, ModelConfig
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
+from src.pipeline.pixels import PixelBudget
 from src.registry import build, check_params, load_class
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
@@ -30,6 +31,8 @@ class ServingOptions:
     """Requests that may wait; more are sent away with 429."""
     max_wait: float = 0.02
     """Seconds for which a request waits for others to share its batch."""
+    decoded_megabytes: int = DECODED_MEGABYTES
+    """Of the pictures of all requests; see `PixelBudget`."""
 
 
 def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
@@ -51,7 +54,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
         editors = [build(editor_class, params) for params in replica_params(config.params)]
         for editor in editors:
             editor.load_to_gpu()
-        service = EditService(editors, options.capacity, options.max_wait)
+        service = EditService(editors, options.capacity, options.max_wait, PixelBudget(options.decoded_megabytes))
         app = create_app(service, identity)
         logger.info("serving %s on http://%s:%d", editor_class.__name__, *listener.getsockname()[:2])
         uvicorn.Server(uvicorn.Config(app, log_config=None, backlog=_BACKLOG)).run([listener])

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from src.config import (
+    DECODED_MEGABYTES,
     DEFAULT_SCORER,
     LoggingConfig,
     ModelConfig,
     Name,
     PromptConfig,
+    RuntimeConfig,
     fill_in,
     read_yaml,
 )
@@ -194,8 +196,15 @@ class TrainingSettings(_Section):
     """Seconds for which a step with too many failures is tried again, with growing pauses."""
     show_every: int = pydantic.Field(10, ge=0)
     """An HTML page of the completions, edits and rewards of every N-th step; 0 makes none."""
+    decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
+    """As `runtime.decoded_megabytes` of the benchmark, for the edits of a step and of the evaluation."""
     grpo: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Any field of `trl.GRPOConfig`."""
+
+    @property
+    def runtime(self) -> RuntimeConfig:
+        """The same settings for the benchmark's own stages."""
+        return RuntimeConfig(seed=self.seed, decoded_megabytes=self.decoded_megabytes)
 
     @property
     def policy_folder(self) -> Path:

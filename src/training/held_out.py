@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig, RuntimeConfig
+from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.errors import EditLoopError
@@ -168,7 +168,7 @@ def _runs(
                     evaluation=EvaluationConfig(
                         output_dir=config.training.output_dir / "evaluation" / name, resume_from_checkpoint=True
                     ),
-                    runtime=RuntimeConfig(seed=config.training.seed),
+                    runtime=config.training.runtime,
                 )
                 for name, editor in {"before": before, "after": after}.items()
             },

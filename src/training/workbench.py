@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from PIL import Image
-
-from src.config import BenchmarkConfig, Config, RuntimeConfig
-from src.data.image import LazyImage, content_hash, encode_png
+from src.config import BenchmarkConfig, Config
+from src.data.image import LazyImage, content_hash, image_size, open_rgb
 from src.data.sample import EditSample
 from src.errors import ConfigError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import EditFailure, Job, edit_jobs
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
+from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import SampleKeys
 from src.reasons import reason_of
@@ -70,7 +69,6 @@ class _Piece:
     """A distinct edit and the distinct judgements that wait for it. Pixels are there only while they are worked on."""
 
     job: Job
-    canvas: LazyImage
     judgements: dict[str, Order] = field(default_factory=dict)
     """By verdict key."""
 
@@ -94,13 +92,14 @@ class Workbench:
                 reward_model=config.reward_model,
                 scorer=config.scorer,
                 prompts=config.prompts,
-                runtime=RuntimeConfig(seed=config.training.seed),
+                runtime=config.training.runtime,
             )
         )
         self.plan.scorer.check_categories(config.data.categories or [])
         self._editor_digest = digest(self.plan.editor_identity)
         self._scorer_digest = digest(self.plan.scorer_identity)
         self._editors: list[BaseDiffusionModel] = []
+        self.pixels = PixelBudget(self.plan.config.runtime.decoded_megabytes)
         self._record: TrainingRecord | None = None
 
     def load(self, record: TrainingRecord) -> None:
@@ -171,11 +170,13 @@ class _Pass:
             self._take(order)
 
     def _take(self, order: Order) -> None:
-        keys = self._bench.keys(order, content_hash(order.canvas.read_bytes()))
+        canvas = order.canvas.read_bytes()
+        keys = self._bench.keys(order, content_hash(canvas))
         self._keys.append(keys)
         if keys.edit_key not in self._pieces:
-            job = Job(replace(order.sample, instruction=order.instruction), keys)
-            self._pieces[keys.edit_key] = _Piece(job, order.canvas)
+            job = Job(replace(order.sample, instruction=order.instruction), keys, order.canvas)
+            job.source_size = image_size(canvas)
+            self._pieces[keys.edit_key] = _Piece(job)
         self._pieces[keys.edit_key].judgements[keys.verdict_key] = order
 
     def outcomes(self) -> tuple[list[Outcome], Counts]:
@@ -231,7 +232,9 @@ class _Pass:
         def read() -> None:
             for piece in pieces:
                 if not self._record.has_edit(piece.job.keys.edit_key):
-                    piece.job.source = piece.canvas.decode()
+                    with self._bench.pixels.use(decoded_bytes(piece.job.source_size)):
+                        piece.job.decode()
+                        piece.job.rest(self._bench.pixels)
                     to_edit.put(piece)
                 else:
                     self._pass_on(piece, to_judge)
@@ -267,26 +270,23 @@ class _Pass:
     def _edit(
         self, editor: BaseDiffusionModel, to_store: Channel[_Piece], claims: Claims, pieces: list[_Piece]
     ) -> None:
-        started = time.perf_counter()
-        results = edit_jobs(editor, [piece.job for piece in pieces])
-        seconds = time.perf_counter() - started
+        failures = edit_jobs(editor, [piece.job for piece in pieces], self._bench.pixels)
+        seconds = sum(piece.job.edit_seconds for piece in pieces)
         self._count(edits_made=len(pieces), edit_seconds=seconds / len(self._bench.editors) / editor.max_concurrency)
-        for piece, result in zip(pieces, results, strict=True):
-            key, piece.job.source = piece.job.keys.edit_key, None
-            if isinstance(result, EditFailure):
-                self._record.add_failed_edit(key, result.reason, seconds / len(pieces))
-                self._failures[key] = result
+        for piece, failure in zip(pieces, failures, strict=True):
+            if failure is not None:
+                key = piece.job.keys.edit_key
+                self._record.add_failed_edit(key, failure.reason, piece.job.edit_seconds)
+                self._failures[key] = failure
                 claims.give_up(key)
             else:
-                piece.job.edited, piece.job.edit_seconds = result, seconds / len(pieces)
                 to_store.put(piece)
 
     def _store(self, to_judge: Channel[tuple[_Piece, str]], claims: Claims, pieces: list[_Piece]) -> None:
         for piece in pieces:
-            assert piece.job.edited is not None, "only made edits are stored"
             job = piece.job
-            self._record.add_edit(job.keys.edit_key, encode_png(piece.job.edited), job.edit_seconds, job.sizes)
-            job.edited = None
+            self._record.add_edit(job.keys.edit_key, job.take_png(), job.edit_seconds, job.sizes)
+            job.leave(self._bench.pixels)
             if self._judges:
                 self._pass_on(piece, to_judge)
             else:
@@ -297,11 +297,16 @@ class _Pass:
             to_judge.put((piece, key))
 
     def _judge(self, claims: Claims, waiting: list[tuple[_Piece, str]]) -> None:
-        started = time.perf_counter()
-        edits = [self._edited_sample(piece, piece.judgements[key]) for piece, key in waiting]
-        verdicts = self._scored(edits)
-        seconds = time.perf_counter() - started
-        self._count(verdicts_made=len(waiting), judge_seconds=seconds / self._scorer.max_concurrency)
+        for portion, amount in self._bench.pixels.portions(waiting, lambda one: one[0].job.judging_bytes):
+            with self._bench.pixels.use(amount):
+                started = time.perf_counter()
+                edits = [self._edited_sample(piece, piece.judgements[key]) for piece, key in portion]
+                verdicts = self._scored(edits)
+                seconds = time.perf_counter() - started
+            self._count(verdicts_made=len(portion), judge_seconds=seconds / self._scorer.max_concurrency)
+            self._note(claims, portion, verdicts)
+
+    def _note(self, claims: Claims, waiting: list[tuple[_Piece, str]], verdicts: list[Verdict]) -> None:
         for (piece, key), verdict in zip(waiting, verdicts, strict=True):
             self._record.add_verdict(key, verdict)
             self._verdicts[key] = verdict
@@ -317,7 +322,7 @@ class _Pass:
             return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(edits)
 
     def _edited_sample(self, piece: _Piece, order: Order) -> EditedSample:
-        edited = Image.open(self._record.edit_path(piece.job.keys.edit_key)).convert("RGB")
+        edited = open_rgb(self._record.edit_path(piece.job.keys.edit_key))
         return EditedSample(order.sample, order.sample.source.decode(), edited, order.completion)
 
     def _count(self, **amounts: float) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from PIL import Image
 
-from src.data.image import encode_png
+from src.data.image import STRIP_ROWS, encode_png
 
 KEPT = 64
 """Encoded images that are remembered; the longest unused one is forgotten first."""
@@ -42,8 +42,8 @@ class ImageEncoder:
 
     def data_url(self, image: Image.Image) -> str:
         """The image as a `data:` URL; images of equal pixels are encoded once, also when two threads ask at once."""
-        rgb = image.convert("RGB")
-        key = hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).digest()
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        key = _digest(rgb)
         with self._lock:
             known = self._kept.get(key)
             future = known or Future()
@@ -60,6 +60,13 @@ class ImageEncoder:
                 self._kept.pop(key, None)
                 future.set_exception(error)
         return future.result()
+
+
+def _digest(image: Image.Image) -> bytes:
+    found = hashlib.sha256(f"{image.size}".encode())
+    for top in range(0, image.height, STRIP_ROWS):  # a large picture is not copied as a whole
+        found.update(image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).tobytes())
+    return found.digest()
 
 
 def encode(image: Image.Image, policy: ImagePolicy) -> str:
