@@ -13,6 +13,7 @@ from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
 from src.pipeline.record import RECORD_NAME, Record
+from src.pipeline.redone import redone
 from src.reporting.wording import left_out
 
 NOTHING_GIVEN = GivenRates()
@@ -76,5 +77,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         if record is None
         else (f"to do    with --resume {edits} edits and {verdicts} judgements; without, {total} of each")
     )
+    if record is not None:
+        yield from (f"again    with --resume {sentence}" for sentence in redone(record, plan.info()))
     whole: dict[Work, int] = {"edit": total, "judgement": total}
     yield from forecast(plan, {"edit": edits, "judgement": verdicts}, whole, given)

@@ -27,6 +27,7 @@ from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
 from src.pipeline.record import DONE, Record, set_aside
+from src.pipeline.redone import redone
 from src.pipeline.tally import Tally
 from src.reasons import reason_of
 from src.registry import build
@@ -71,6 +72,8 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
             logger.warning("%s held an earlier run; its record and pictures are now in %s", output_dir, old)
         record = Record(output_dir)
         try:
+            for sentence in redone(record, plan.info()):
+                logger.warning("%s", sentence)
             with _attempt(record, plan, tally):
                 Evaluation(plan, record, tally).run(items, lambda: tick(tally))
             return report_run(record, config)

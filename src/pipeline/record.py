@@ -146,10 +146,16 @@ class Record:
         Raises:
             OutputError: when the record holds no run.
         """
-        rows = self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT 1")
-        if not rows:
+        runs = self.runs(most=1)
+        if not runs:
             raise OutputError(f"{self._path} holds no run yet")
-        row = rows[0]
+        return runs[0]
+
+    def runs(self, most: int = -1) -> list[RunInfo]:
+        """The runs that were started or resumed last, the last one first; all of them unless `most` is given."""
+        return [self._run_info(row) for row in self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT ?", (most,))]
+
+    def _run_info(self, row: sqlite3.Row) -> RunInfo:
         attempts = self._read(
             "SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,"
             " (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made"

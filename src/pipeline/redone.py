@@ -1,0 +1,92 @@
+"""What a resumed run has to do again because its settings are others than those of the runs in the record, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from src.pipeline.record import Record
+from src.pipeline.results import RunInfo
+
+ABSENT = object()
+SHOWN = 5
+SHOWN_CHARACTERS = 60
+
+
+Aspect = Callable[[RunInfo], Any]
+
+_ASPECTS: tuple[tuple[str, Aspect, str], ...] = (
+    ("editor", lambda run: run.editor, "every edit is made and judged again"),
+    ("seed", lambda run: _seed(run.config), "every edit is made and judged again"),
+    (
+        "language",
+        lambda run: run.config["benchmark"]["language"],
+        "edits whose instruction reads otherwise are made again, and every edit is judged again",
+    ),
+    (
+        "scorer",
+        lambda run: {name: value for name, value in run.scorer.items() if name != "prompts"},
+        "every edit is judged again, none is made again",
+    ),
+    (
+        "prompts",
+        lambda run: {"config": run.config.get("prompts"), "shipped": run.scorer.get("prompts")},
+        "edits of categories with other prompts are judged again, none is made again",
+    ),
+)
+"""What decides results besides the sample, the most expensive first, and what another one of it costs."""
+
+
+def redone(record: Record, info: RunInfo) -> Iterator[str]:
+    """A sentence for what has to be made or judged again; none where a run of the record had the same settings.
+
+    Args:
+        record: Of the runs before.
+        info: The run that is about to go on.
+    """
+    runs = record.runs()
+    latest = runs[:1]
+    for name, aspect, consequence in _ASPECTS:
+        now = _plain(aspect(info))
+        runs = [run for run in runs if _plain(aspect(run)) == now]
+        if latest and not runs:
+            why = _differences({name: _plain(aspect(latest[0]))}, {name: now})
+            yield f"not the {name} of before ({why}): {consequence}; what was done before stays in the record"
+            return
+
+
+def _seed(config: Mapping[str, Any]) -> int:
+    own = (config["diffusion_model"].get("params") or {}).get("seed")
+    return int(config["runtime"]["seed"] if own is None else own)
+
+
+def _plain(data: Any) -> Any:
+    """As the record gives it back."""
+    return json.loads(json.dumps(data))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Where two mappings differ: `editor.params.num_inference_steps: 8, now 4`."""
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    named = [
+        f"{name}: {_worded(old.get(name, ABSENT))}, now {_worded(new.get(name, ABSENT))}"
+        for name in {**old, **new}
+        if old.get(name, ABSENT) != new.get(name, ABSENT)
+    ]
+    return "; ".join(named[:SHOWN]) + ("; …" if len(named) > SHOWN else "")
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _worded(value: Any) -> str:
+    if value is ABSENT:
+        return "not set"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
