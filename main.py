@@ -110,9 +110,12 @@ def audit(
 
 
 @app.command()
-def report(run_dir: Annotated[Path, typer.Argument(help="Output directory of a run.")]) -> None:
-    """Rebuild all reports of a run from its record; loads no model."""
-    commands.report(run_dir)
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")],
+    output_dir: Annotated[Path | None, typer.Option(help="Where the reports go instead of RUN_DIR.")] = None,
+) -> None:
+    """Show the report of a run from its record, and write it anew; loads no model."""
+    commands.report(run_dir, output_dir)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,7 @@ from src.terminal import SafeConsole, clean_json
 if TYPE_CHECKING:
     from src.pipeline.forecast import GivenRates
     from src.pipeline.tally import Tally
+    from src.reporting.write import ReportPaths
 
 GO_ON = "Go on with the same command and --resume"
 
@@ -85,27 +87,33 @@ def evaluate(config_path: Path, overrides: Sequence[str], options: Mapping[str, 
         from src.config import load_config
         from src.pipeline.display import RunDisplay
         from src.pipeline.evaluation import evaluate as run
+        from src.reporting.console import print_report
 
         config = load_config(config_path, overrides, options)
         log_to(config.logging, config.evaluation.log_file, console)
         with interruptible(f"all finished work is recorded. {GO_ON}"), RunDisplay(console) as display:
             outcome = run(config, display.tick)
-        _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
+        print_report(outcome.report, console)
+        _show_paths(outcome.paths)
         if outcome.report["overall_statistics"]["num_samples"] == 0:
             raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
 
 
-def report(output_dir: Path) -> None:
-    """Rebuilds the reports of a finished or broken-off run from its record."""
+def report(run_dir: Path, output_dir: Path | None) -> None:
+    """Shows the report of a finished or broken-off run from its record, and writes it there or below `output_dir`."""
     with readable_errors():
         from src.config import checked_config
-        from src.pipeline.evaluation import report_run
+        from src.pipeline.evaluation import latest_report
         from src.pipeline.record import Record
+        from src.reporting.console import print_report
+        from src.reporting.write import write_reports
 
-        with closing(Record(output_dir, must_exist=True)) as record:
-            config = checked_config(record.latest_run().config, f"the configuration stored in {output_dir}")
-            outcome = report_run(record, config.moved_to(output_dir))
-        _show(outcome.report, [outcome.paths.json, outcome.paths.markdown])
+        with closing(Record(run_dir, for_reading=True)) as record:
+            config = checked_config(record.latest_run().config, f"the configuration stored in {run_dir}")
+            rebuilt = latest_report(record, config)
+        print_report(rebuilt, console)
+        places = config.moved_to(output_dir or run_dir).evaluation
+        _show_paths(write_reports(rebuilt, places.results, datetime.now()))
 
 
 def check(
@@ -267,9 +275,6 @@ def merge_lora(
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _show(report: dict, paths: Sequence[Path]) -> None:
-    from src.reporting.console import print_report
-
-    print_report(report, console)
-    for path in paths:
+def _show_paths(paths: ReportPaths) -> None:
+    for path in (paths.json, paths.markdown):
         console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)

@@ -49,7 +49,7 @@ class RunTargets:
     exact = False
 
     def __init__(self, run_dir: Path) -> None:
-        with closing(Record(run_dir, must_exist=True)) as record:
+        with closing(Record(run_dir, for_reading=True)) as record:
             self.identity = record.latest_run().run_key
             self._edits = {
                 result.sample_id: (result.source_sha256, run_dir / result.image_path)

@@ -35,7 +35,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     yield f"judge    {plan.judge.identity()['class'] if plan.judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     output_dir = config.evaluation.output_dir
-    record = Record(output_dir) if (output_dir / RECORD_NAME).is_file() else None
+    record = Record(output_dir, for_reading=True) if (output_dir / RECORD_NAME).is_file() else None
     try:
         yield from _count(plan, record, given)
     finally:

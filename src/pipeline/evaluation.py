@@ -21,12 +21,12 @@ from src.errors import DataError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import Job, edit_jobs
 from src.pipeline.flow import Channel, Flow, ThreadWorker
-from src.pipeline.output import exclusive
+from src.pipeline.output import exclusive, set_aside
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
-from src.pipeline.record import DONE, Record, set_aside
+from src.pipeline.record import DONE, Record
 from src.pipeline.redone import redone
 from src.pipeline.tally import Tally
 from src.reasons import reason_of
@@ -83,9 +83,14 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
 
 def report_run(record: Record, config: Config) -> Outcome:
     """Writes the reports of the latest run from the record alone."""
-    info = record.latest_run()
-    report = build_report(info, record.results(info.run_key), config.evaluation.metrics)
+    report = latest_report(record, config)
     return Outcome(report, write_reports(report, config.evaluation.results, datetime.now()))
+
+
+def latest_report(record: Record, config: Config) -> dict[str, Any]:
+    """The report of the latest run from the record alone."""
+    info = record.latest_run()
+    return build_report(info, record.results(info.run_key), config.evaluation.metrics)
 
 
 def _peek(items: Iterator[Item]) -> Iterator[Item]:

@@ -1,15 +1,22 @@
-"""The output directory: usable, and ours alone."""
+"""The output directory: usable, ours alone, and cleared of what an earlier run left."""
 
 from __future__ import annotations
 
+import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from src.errors import OutputError
+from src.pipeline.picture_view import PictureView
+from src.pipeline.record import EDITS_FOLDER, RECORD_NAME, Record
+
+logger = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
 
@@ -42,3 +49,33 @@ def exclusive(output_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
+    """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
+
+    Pictures that are shown outside the output directory are not moved but taken away: the edits are what counts.
+
+    Returns:
+        The folder they were moved to, or None when there was nothing to move.
+    """
+    if not (output_dir / RECORD_NAME).exists():
+        return None
+    stamp = datetime.now().strftime("%Y%m%d_%H%M%S_%f")
+    target = output_dir / "previous" / stamp
+    target.mkdir(parents=True)
+    names = [EDITS_FOLDER, f"{RECORD_NAME}-wal", f"{RECORD_NAME}-shm", RECORD_NAME]
+    if images_dir.parent != output_dir:
+        _clear_view(output_dir, images_dir)
+    for path in [images_dir, *(output_dir / name for name in names)]:
+        if path.exists() and path.parent == output_dir:
+            shutil.move(path, target / path.name)
+    return target
+
+
+def _clear_view(output_dir: Path, images_dir: Path) -> None:
+    try:
+        with closing(Record(output_dir)) as record:
+            PictureView(images_dir).clear(record.named_samples())
+    except OutputError as error:
+        logger.warning("%s keeps the pictures of an earlier run: %s", images_dir, error)

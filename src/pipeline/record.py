@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.errors import OutputError
-from src.pipeline.picture_view import PictureView
+from src.pipeline.record_file import connect, readable, sqlite_errors
 from src.pipeline.record_schema import create_or_migrate
 from src.pipeline.results import Attempt, RunInfo, SampleResult
 from src.redaction import withheld
@@ -82,39 +81,43 @@ class WorkLeft:
 class Record:
     """One output directory's record. Safe to use from several threads; one process at a time (see `output.py`).
 
+    Args:
+        output_dir: The directory.
+        for_reading: It must hold a record, which is read also where nothing can be written.
+
     Raises:
         OutputError: on opening, when the file is not a record of this version; on writing, when the disk is full.
     """
 
-    def __init__(self, output_dir: Path, *, must_exist: bool = False) -> None:
+    def __init__(self, output_dir: Path, *, for_reading: bool = False) -> None:
         self.output_dir = output_dir
         self.edits_dir = output_dir / EDITS_FOLDER
         self._path = path = output_dir / RECORD_NAME
-        if must_exist and not path.is_file():
-            raise OutputError(f"{output_dir} holds no {RECORD_NAME}: it is not the output directory of a run")
         self._lock = threading.Lock()
-        with _sqlite_errors(path):
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._database.row_factory = sqlite3.Row
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            # A checkpoint waits for the disk: rather a log of tens of megabytes than a wait every hundred samples.
-            self._database.execute("PRAGMA wal_autocheckpoint=10000")
-            create_or_migrate(self._database, self.edits_dir, path)
-        self.edits_dir.mkdir(exist_ok=True)
         self._attempt = 0
+        self._resources = ExitStack()
+        try:
+            with sqlite_errors(path):
+                opened = self._resources.enter_context(_existing(path)) if for_reading else path
+                self._database = self._resources.enter_context(closing(connect(opened)))
+                create_or_migrate(self._database, self.edits_dir, path)
+            if not for_reading:
+                self.edits_dir.mkdir(exist_ok=True)
+        except BaseException:
+            self._resources.close()
+            raise
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
-        self._database.close()
+        self._resources.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         kept = tuple(withheld(value) if isinstance(value, str) else value for value in values)
-        with self._lock, _sqlite_errors(self._path):
+        with self._lock, sqlite_errors(self._path):
             return self._database.execute(statement, kept)
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        with self._lock, _sqlite_errors(self._path):
+        with self._lock, sqlite_errors(self._path):
             return self._database.execute(statement, values).fetchall()
 
     # Runs and attempts.
@@ -337,40 +340,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return (size[0], size[1]) if size else None
 
 
-@contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
-        raise OutputError(f"{path}: {error}; {advice}") from error
-
-
-def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
-    """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
-
-    Pictures that are shown outside the output directory are not moved but taken away: the edits are what counts.
-
-    Returns:
-        The folder they were moved to, or None when there was nothing to move.
-    """
-    if not (output_dir / RECORD_NAME).exists():
-        return None
-    stamp = datetime.now().strftime("%Y%m%d_%H%M%S_%f")
-    target = output_dir / "previous" / stamp
-    target.mkdir(parents=True)
-    names = [EDITS_FOLDER, f"{RECORD_NAME}-wal", f"{RECORD_NAME}-shm", RECORD_NAME]
-    if images_dir.parent != output_dir:
-        _clear_view(output_dir, images_dir)
-    for path in [images_dir, *(output_dir / name for name in names)]:
-        if path.exists() and path.parent == output_dir:
-            shutil.move(path, target / path.name)
-    return target
-
-
-def _clear_view(output_dir: Path, images_dir: Path) -> None:
-    try:
-        with closing(Record(output_dir)) as record:
-            PictureView(images_dir).clear(record.named_samples())
-    except OutputError as error:
-        logger.warning("%s keeps the pictures of an earlier run: %s", images_dir, error)
+def _existing(path: Path) -> AbstractContextManager[Path]:
+    if not path.is_file():
+        raise OutputError(f"{path.parent} holds no {RECORD_NAME}: it is not the output directory of a run")
+    return readable(path)

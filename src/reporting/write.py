@@ -36,7 +36,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {results_dir}: {error.strerror or error}; "
-            "make room or make it writable, then `python main.py report` with the output directory"
+            "make room, or name another place: `python main.py report RUN_DIR --output-dir DIR`"
         ) from error
     return paths
 

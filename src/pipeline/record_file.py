@@ -1,0 +1,47 @@
+"""The SQLite file of a record: how it is opened, also where nothing can be written, and how its faults are worded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.errors import OutputError
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens the file for reading and writing, from any thread."""
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    database.row_factory = sqlite3.Row
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    # A checkpoint waits for the disk: rather a log of tens of megabytes than a wait every hundred samples.
+    database.execute("PRAGMA wal_autocheckpoint=10000")
+    return database
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """The file itself, or a copy for as long as it is read: SQLite reads no log of commits that it cannot write to."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="editloop") as folder:
+        for part in (path, path.with_name(f"{path.name}-wal")):
+            if part.exists():
+                shutil.copyfile(part, Path(folder) / part.name)
+        yield Path(folder) / path.name
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into `OutputError`s that name the file and what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
+        raise OutputError(f"{path}: {error}; {advice}") from error
