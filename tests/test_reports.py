@@ -202,6 +202,33 @@ def test_timings_show_the_work_of_all_attempts_and_what_the_last_one_reused() ->
     }
 
 
+def test_usage_is_summed_over_all_verdicts_and_shown_with_its_money_where_prices_are_known() -> None:
+    usage = {"calls": 1, "prompt_tokens": 20_000.0, "completion_tokens": 11}
+    rows = [result(index, usage=usage | {"cost": 0.0125}) for index in range(3)]
+    rows.append(replace(failure(3, Status.UNPARSABLE), usage=usage))
+    report = build_report(info(), rows)
+    assert report["usage"]["calls"] == {"total": 4, "verdicts": 4}
+    assert report["usage"]["cost"] == {"total": pytest.approx(0.0375), "verdicts": 3}
+    said = "4 calls, 80,000 tokens in, 44 tokens out, cost 0.0375 (of 3 of 4 verdicts)"
+    assert f"judge: {said}" in "\n".join(shown(report, 120))
+    assert said in render_markdown(report)
+
+
+def test_usage_without_prices_shows_no_money_and_none_at_all_no_line() -> None:
+    report = build_report(info(), [result(usage={"calls": 2, "gpu_seconds": 1.5})])
+    assert "judge: 2 calls, 1.5000 gpu_seconds" in "\n".join(shown(report, 120))
+    assert "cost" not in render_markdown(report).partition("## What the judge used")[2].partition("##")[0]
+    silent = build_report(info(), [result(usage={})])
+    assert "judge:" not in "\n".join(shown(silent, 120))
+    assert "What the judge used" not in render_markdown(silent)
+
+
+@pytest.mark.parametrize("amount", [math.nan, math.inf, "many", None, True, [1], 10**400])
+def test_what_a_plugin_states_that_is_no_amount_is_not_summed(amount: Any) -> None:
+    report = build_report(info(), [result(0, usage={"calls": amount}), result(1, usage={"calls": 1})])
+    assert report["usage"] == {"calls": {"total": 1, "verdicts": 1}}
+
+
 def test_judging_again_shows_that_nothing_was_edited_again() -> None:
     judged_again = replace(ATTEMPT, edits_made=0, edits_reused=3, verdicts_made=3, verdicts_reused=0)
     report = build_report(info(attempts=(judged_again,)), map(result, range(3)))
@@ -288,7 +315,8 @@ def test_markdown_has_every_section_with_means_intervals_and_coverage() -> None:
     headings = re.findall("^## (.*)$", text, re.MULTILINE)
     assert headings == [
         *("Summary", "Categories", "Categories by difficulty", "Difficulties", "Tags", "Failures", "Bad samples"),
-        *("Sizes of sources and edits", "Editor and judge", "Time", "Attempts", "Environment", "Configuration"),
+        *("Sizes of sources and edits", "Editor and judge", "Time", "What the judge used"),
+        *("Attempts", "Environment", "Configuration"),
     ]
     assert "| 物理 physical | 5.000 [1.826, 8.174] | 2.236 | 5.000 | 2.000 | 8.000 | 4 / 5 | 80.0% |" in text
     assert "- Coverage: **57.1%** (4 scored, 1 edit_failed, 1 bad_sample, 1 unfinished)" in text
@@ -359,7 +387,7 @@ def test_the_console_breaks_no_line_and_cuts_no_figure(width: int) -> None:
     for row in rows:
         figures = re.fullmatch(r"(.{3,}?) +(\S+) +\[(\S+), (\S+)\] .* (\d+)/(\d+) +(\S+%)" + r" +(\d+\.\d\d)" * 3, row)
         assert figures, row
-    assert lines[-3].startswith("1 edit_failed (01251): long long")
+    assert lines[-4].startswith("1 edit_failed (01251): long long")
     assert lines[-3].endswith("…")
 
 

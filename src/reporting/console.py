@@ -12,7 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from src.reporting.report import DIFFICULTIES
-from src.reporting.wording import category_label, class_name, coverage, duration, left_out, number, one_line, work_done
+from src.reporting.wording import (
+    category_label,
+    class_name,
+    coverage,
+    duration,
+    judge_usage,
+    left_out,
+    number,
+    one_line,
+    work_done,
+)
 
 LABEL_WIDTH = 16
 FAILURES_SHOWN = 5
@@ -38,6 +48,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         _line(console, Text(f"{report['unfinished']} unfinished: go on with --resume", style="yellow"))
     _line(console, Text(_effort("edits", "edit", report["timings"]), style="dim"))
     _line(console, Text(_effort("verdicts", "judge", report["timings"]), style="dim"))
+    if used := judge_usage(report["usage"]):
+        _line(console, Text(f"judge: {used}", style="dim"))
 
 
 def _line(console: Console, text: Text) -> None:

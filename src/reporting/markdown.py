@@ -9,7 +9,17 @@ from typing import Any
 
 import yaml
 
-from src.reporting.wording import category_label, class_name, coverage, duration, left_out, number, one_line, work_done
+from src.reporting.wording import (
+    category_label,
+    class_name,
+    coverage,
+    duration,
+    judge_usage,
+    left_out,
+    number,
+    one_line,
+    work_done,
+)
 from src.rewards.verdict import Status
 
 _SHOWN_SIZES = 10
@@ -30,6 +40,7 @@ def render_markdown(report: dict[str, Any]) -> str:
         _section("Sizes of sources and edits", _sizes(report["sizes"])),
         _section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
         _section("Time", _times(report["timings"])),
+        _section("What the judge used", _usage(report["usage"])),
         _section("Attempts", _attempts(report["attempts"])),
         _section("Environment", _fenced(report["environment"])),
         _section("Configuration", _fenced(report["config"])),
@@ -158,6 +169,17 @@ def _times(timings: dict[str, Any]) -> list[str]:
     table = _table(["", "of this run", "seconds", "mean", "median", "95th percentile"], rows)
     wall = timings["wall_seconds"]
     return table if wall is None else [*table, "", f"Wall time of the attempts that were not killed: {duration(wall)}."]
+
+
+def _usage(usage: dict[str, dict[str, float]]) -> list[str]:
+    if not usage:
+        return []
+    lines = [
+        f"{escape(judge_usage(usage))}.",
+        "",
+        "Sums over the verdicts of this report, whichever attempt made them.",
+    ]
+    return [*lines, "The cost is in the currency of the judge's prices."] if "cost" in usage else lines
 
 
 def _attempts(attempts: Iterable[dict[str, Any]]) -> list[str]:

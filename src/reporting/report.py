@@ -22,6 +22,8 @@ DIFFICULTIES = ("easy", "medium", "hard")
 NO_NAME = "(none)"
 """The group of samples without a category or difficulty: bad samples, mostly."""
 EXAMPLES = 5
+LARGEST_AMOUNT = 1e18
+"""Of usage: what a plug-in states beyond it, NaN included, is no amount."""
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
@@ -69,6 +71,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "environment": info.environment,
         "attempts": [asdict(attempt) for attempt in info.attempts],
         "timings": _timings(info, rows),
+        "usage": _usage(rows),
         "metadata": {
             "benchmark_config": benchmark,
             "diffusion_model": info.config["diffusion_model"],
@@ -172,6 +175,16 @@ def _sizes(rows: Rows) -> list[dict[str, Any]]:
     """Which sizes of sources became which sizes of edits, the most frequent first."""
     counts = Counter((row.source_size, row.edit_size) for row in rows if row.source_size and row.edit_size)
     return [{"source": source, "edit": edit, "count": count} for (source, edit), count in counts.most_common()]
+
+
+def _usage(rows: Rows) -> dict[str, dict[str, float]]:
+    """What the judge said it used (calls, tokens, cost …), summed over the verdicts that say so, and their number."""
+    amounts: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for name, amount in row.usage.items():
+            if isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < LARGEST_AMOUNT:
+                amounts[name].append(amount)
+    return {name: {"total": math.fsum(values), "verdicts": len(values)} for name, values in amounts.items()}
 
 
 def _timings(info: RunInfo, rows: Rows) -> dict[str, Any]:

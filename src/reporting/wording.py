@@ -56,3 +56,27 @@ def class_name(identity: Mapping[str, Any]) -> str:
 def work_done(made: int, reused: int) -> str:
     """How much of the work this run paid for."""
     return f"{made} made, {reused} reused"
+
+
+_USED = {"calls": "calls", "prompt_tokens": "tokens in", "completion_tokens": "tokens out", "cost": "cost"}
+"""How the usual names of usage are said; `cost` is in the currency of the judge's prices."""
+
+
+def judge_usage(usage: Mapping[str, Mapping[str, float]]) -> str:
+    """What the verdicts of a report used: `100 calls, 45,310 tokens in, 812 tokens out, cost 0.1214`.
+
+    A figure that only some of the verdicts have says of how many it is.
+    """
+    most = max((used["verdicts"] for used in usage.values()), default=0)
+    return ", ".join(_used(name, usage[name], most) for name in sorted(usage, key=_usual_order))
+
+
+def _usual_order(name: str) -> tuple[int, str]:
+    return (list(_USED).index(name) if name in _USED else len(_USED), name)
+
+
+def _used(name: str, used: Mapping[str, float], most: float) -> str:
+    total = used["total"]
+    amount = f"{total:,.0f}" if total == round(total) and name != "cost" else f"{total:,.4f}"
+    text = f"cost {amount}" if name == "cost" else f"{amount} {_USED.get(name, one_line(name))}"
+    return text if used["verdicts"] == most else f"{text} (of {used['verdicts']:,.0f} of {most:,.0f} verdicts)"
