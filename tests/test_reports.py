@@ -388,7 +388,7 @@ def test_the_console_breaks_no_line_and_cuts_no_figure(width: int) -> None:
         figures = re.fullmatch(r"(.{3,}?) +(\S+) +\[(\S+), (\S+)\] .* (\d+)/(\d+) +(\S+%)" + r" +(\d+\.\d\d)" * 3, row)
         assert figures, row
     assert lines[-4].startswith("1 edit_failed (01251): long long")
-    assert lines[-3].endswith("…")
+    assert lines[-4].endswith("…")
 
 
 def test_columns_stand_below_each_other_beside_chinese_names() -> None:
