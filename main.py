@@ -182,7 +182,9 @@ def inspect_data(
 def convert_data(
     source: Annotated[str, typer.Argument(metavar="IN", help="File, folder, pattern or hf:// id.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A .jsonl file; images go to a folder beside it.")],
-    source_format: Annotated[str, typer.Option("--from", help="complex-edit, conversations, edit-parquet or vqa-rad.")],
+    source_format: Annotated[
+        str, typer.Option("--from", help="complex-edit, conversations, edit-parquet, plain or vqa-rad.")
+    ],
     assignments: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Setting of the format, e.g. levels=[1,8].")
     ] = [],  # noqa: B006

@@ -172,7 +172,13 @@ def test_conversations_lose_their_labels_and_keep_all_their_images(jsonl: Write,
     assert [image.read_bytes() for image in found.images] == [RED, BLUE]
 
 
+PLAIN = {"image": "fine.png", "instruction": "go", "category": "c"}
 BAD_ROWS = {
+    "plain": [
+        ({**PLAIN, "image": "../secret.png"}, "leads out"),
+        ({**PLAIN, "instruction": " "}, "`instruction`"),
+        ({**PLAIN, "category": None}, "--set category=NAME"),
+    ],
     "edit-parquet": [
         (edit_row(task=None), "`task` is absent"),
         (edit_row(edit_prompt=None), "`edit_prompt` holds no detailed instruction"),
@@ -205,6 +211,7 @@ GOOD = {
     "complex-edit": {"image": b64(RED), "edit": {"compound": [{"compound_instruction": "x"}]}},
     "vqa-rad": {"image": b64(RED), "question": "q", "answer": "a"},
     "conversations": conversation("q", "a", "fine.png"),
+    "plain": PLAIN,
 }
 
 

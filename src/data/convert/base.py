@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from src.data.image import ImageError, LazyImage
+from src.data.sources import RawItem, read_items
 
 
 class BadRow(ValueError):
@@ -36,6 +37,14 @@ class Converter(ABC):
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
         self.params: Any = self.Params(**(params or {}))
+
+    def rows(self, source: str) -> Iterator[RawItem]:
+        """The rows of a source, as `read_items` reads it.
+
+        Raises:
+            DataError: it cannot be read, or breaks off.
+        """
+        return read_items(source)
 
     @abstractmethod
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:

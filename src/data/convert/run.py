@@ -15,9 +15,10 @@ from src.data.convert.base import BadRow, Converter
 from src.data.convert.complex_edit import ComplexEdit
 from src.data.convert.conversations import Conversations
 from src.data.convert.edit_parquet import EditParquet
+from src.data.convert.plain import Plain
 from src.data.convert.vqa_rad import VqaRad
 from src.data.image import LazyImage, content_hash, decode_image, image_kind
-from src.data.sources import RawItem, read_items
+from src.data.sources import RawItem
 from src.errors import ConfigError, DataError, did_you_mean
 from src.validation import config_error
 
@@ -25,6 +26,7 @@ CONVERTERS: dict[str, type[Converter]] = {
     "complex-edit": ComplexEdit,
     "conversations": Conversations,
     "edit-parquet": EditParquet,
+    "plain": Plain,
     "vqa-rad": VqaRad,
 }
 _NAMED = 5
@@ -83,7 +85,7 @@ def convert(converter: Converter, source: str, output: Path) -> Conversion:
     try:
         # Halves of surrogate pairs become "?", as they do where a benchmark is read.
         with unfinished.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
-            for raw in _until_it_breaks(source, result):
+            for raw in _until_it_breaks(converter, source, result):
                 result.rows += 1
                 try:
                     for item in _items(converter, raw, images):
@@ -100,9 +102,9 @@ def convert(converter: Converter, source: str, output: Path) -> Conversion:
     return result
 
 
-def _until_it_breaks(source: str, result: Conversion) -> Iterator[RawItem]:
+def _until_it_breaks(converter: Converter, source: str, result: Conversion) -> Iterator[RawItem]:
     try:
-        yield from read_items(source)
+        yield from converter.rows(source)
     except DataError as error:
         if not result.items:
             raise
