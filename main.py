@@ -143,9 +143,19 @@ def serve_editor(
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are sent away (429).")] = 64,
     max_wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for others to fill a batch.")] = 0.02,
     decoded_mb: Annotated[int, typer.Option(min=1, help="Million bytes of decoded pictures at once.")] = 1000,
+    allow_host: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Name by which clients call the server; repeatable.")
+    ] = [],  # noqa: B006
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="EDITLOOP_SERVE_TOKEN", help="What clients must send; better by the variable than typed."),
+    ] = None,
+    request_seconds: Annotated[float, typer.Option(min=0.1, help="For a request to arrive.")] = 60.0,
 ) -> None:
     """Serve the config's editor over HTTP, for HttpEditor in runs and trainings elsewhere."""
-    commands.serve_editor(config, assignments, host, port, queue, max_wait, decoded_mb)
+    commands.serve_editor(
+        config, assignments, host, port, queue, max_wait, decoded_mb, allow_host, token, request_seconds
+    )
 
 
 @app.command("merge-lora")

@@ -244,6 +244,9 @@ def serve_editor(
     capacity: int,
     max_wait: float,
     decoded_megabytes: int,
+    hosts: Sequence[str],
+    token: str | None,
+    request_seconds: float,
 ) -> None:
     """Serves the config's editor over HTTP until it is stopped."""
     with readable_errors():
@@ -252,9 +255,11 @@ def serve_editor(
         from src.serving.serve import serve_editor as serve
 
         logging.basicConfig(level="INFO", handlers=[console_handler(logging.INFO, error_console)], force=True)
-        serve(
-            load_served_model(config_path, overrides), ServingOptions(host, port, capacity, max_wait, decoded_megabytes)
+        names = frozenset(name.lower() for name in hosts)
+        options = ServingOptions(
+            host, port, capacity, max_wait, decoded_megabytes, names, token or None, request_seconds
         )
+        serve(load_served_model(config_path, overrides), options)
 
 
 def merge_lora(

@@ -19,8 +19,10 @@ import yaml
 
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.pixels import PixelBudget
+from src.serving.admission import Admission
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
+from src.serving.patience import uvicorn_settings
 from src.serving.serve import bound_socket
 
 CLIENT = httpx2.Client(timeout=20, trust_env=False)
@@ -30,12 +32,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def edit_server(
-    *editors: BaseDiffusionModel, capacity: int = 64, max_wait: float = 0.02, port: int = 0, megabytes: int = 1000
+    *editors: BaseDiffusionModel,
+    capacity: int = 64,
+    max_wait: float = 0.02,
+    port: int = 0,
+    megabytes: int = 1000,
+    admission: Admission = Admission(),  # noqa: B008
 ) -> Iterator[str]:
     """The URL of a server of these editors; leaving the block shuts it down as Ctrl-C would."""
     service = EditService(editors, capacity, max_wait, PixelBudget(megabytes))
-    app = create_app(service, type(editors[0]).identity(editors[0].config))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    app = create_app(service, type(editors[0]).identity(editors[0].config), admission)
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", **uvicorn_settings(admission.seconds)))
     with bound_socket("127.0.0.1", port) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

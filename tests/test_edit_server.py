@@ -63,13 +63,16 @@ def gated() -> Iterator[GatedEditor]:
     editor.gate.release(1000)
 
 
+JSON = {"content-type": "application/json"}
+
+
 def request(image: bytes | None = None, **changes: Any) -> dict[str, Any]:
     return {"image": base64.b64encode(image or png()).decode(), "instruction": "do it", "seed": 7} | changes
 
 
 def post(url: str, body: Any) -> httpx2.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return CLIENT.post(url + "/edit", content=content)
+    return CLIENT.post(url + "/edit", content=content, headers=JSON)
 
 
 def wait_until(url: str, **state: int) -> None:

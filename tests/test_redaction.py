@@ -21,6 +21,7 @@ from src.pipeline.evaluation import evaluate
 from src.pipeline.pixels import PixelBudget
 from src.redaction import fingerprints, is_secret, masked, redact
 from src.run_log import log_to
+from src.serving.admission import Admission
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
 from tests.plugins import FaultyEditor, InvertEditor
@@ -166,7 +167,7 @@ def test_the_edit_server_tells_no_secret() -> None:
     params = dict.fromkeys(NAMES, "hunter2")
     service = EditService([InvertEditor(params)], 4, 0.0, PixelBudget())
     identity = InvertEditor.identity({**params, "headers": {"X-Gate": "hunter2"}})
-    with TestClient(create_app(service, identity)) as client:
+    with TestClient(create_app(service, identity, Admission(frozenset({"testserver"})))) as client:
         answers = [client.get("/health"), client.post("/edit", json={"image": "", "instruction": "x", "digest": "y"})]
     assert [answer.status_code for answer in answers] == [200, 409]
     assert not any("hunter2" in answer.text for answer in answers)

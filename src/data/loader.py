@@ -13,7 +13,7 @@ from src.data.image import LazyImage
 from src.data.image_folder import ImageFolder, OutsideFolder
 from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
 from src.data.names import CONTROL, MAX_NAME_BYTES, category_problem, storable
-from src.data.sample import BadSample, EditSample
+from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
 from src.errors import DataError
@@ -108,6 +108,10 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: _Ids) ->
         instruction = _translated(fields, "edit_instruction", language)
         if not instruction:
             raise _Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
+        if len(instruction) > MAX_INSTRUCTION:
+            raise _Unusable(
+                f"the instruction has {len(instruction):,} characters, above the limit of {MAX_INSTRUCTION:,}"
+            )
         source = _image(fields, "src_img", folder)
         if source is None:
             raise _Unusable("the source image (field `src_img_b64`) is absent")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from src.data.image import LazyImage
 from src.data.knowledge_graph import KnowledgeGraph
 
+MAX_INSTRUCTION = 20_000
+"""Characters of the longest instruction, in files, over HTTP and before any editor alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class EditSample:

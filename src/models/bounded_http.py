@@ -19,15 +19,18 @@ _FRAMING = ("content-encoding", "content-length", "transfer-encoding")
 class BoundedClient(httpx2.Client):
     """A client all of whose answers are whole, within the limit, and from the address that was asked."""
 
-    def __init__(self, limit: int, timeout: float, connect: float | None = None) -> None:
+    def __init__(
+        self, limit: int, timeout: float, connect: float | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         """Makes a client without a limit on connections; proxies are those of the environment.
 
         Args:
             limit: Bytes of the longest answer, decompressed.
             timeout: Seconds from the answer's beginning to its last byte, and for each wait before.
             connect: Seconds for the connection alone; None is `timeout`.
+            headers: Of every request.
         """
-        super().__init__(**_settings(timeout, connect))
+        super().__init__(headers=headers, **_settings(timeout, connect))
         self._limit = limit
         self._seconds = timeout
 

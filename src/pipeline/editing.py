@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from src.data.image import ImageError, LazyImage, encode_png
-from src.data.sample import EditSample
+from src.data.sample import MAX_INSTRUCTION, EditSample
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -126,7 +126,7 @@ def _settle(job: Job, outcome: Image.Image | EditFailure, seconds: float, pixels
 
 
 def _outcomes(editor: BaseDiffusionModel, jobs: Sequence[Job]) -> list[Image.Image | EditFailure]:
-    if len(jobs) > 1:
+    if len(jobs) > 1 and all(len(job.sample.instruction) <= MAX_INSTRUCTION for job in jobs):
         try:
             return _edit_batch(editor, jobs)
         except ModelUnusable:
@@ -152,6 +152,8 @@ def _edit_batch(editor: BaseDiffusionModel, jobs: Sequence[Job]) -> list[Image.I
 
 
 def _edit_one(editor: BaseDiffusionModel, job: Job) -> Image.Image | EditFailure:
+    if (length := len(job.sample.instruction)) > MAX_INSTRUCTION:
+        return EditFailure(f"the instruction has {length:,} characters, above the limit of {MAX_INSTRUCTION:,}")
     try:
         job.decode()
     except ImageError as error:

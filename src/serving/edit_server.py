@@ -3,8 +3,10 @@
 | answer | kind in its JSON | meaning for the client |
 |---|---|---|
 | 200 `image/png` | | the edit, without loss; `Server-Timing` has the milliseconds of `queue` and `edit` |
-| 400, 413, 422 | `bad_request`, `too_large`, `bad_image` | this request can never succeed |
+| 400, 413, 415, 422 | `bad_request`, `too_large`, `bad_image` | this request can never succeed |
+| 401, 403 | `unauthorized`, `forbidden` | no token, or from a page or for a host that is not this server's |
 | 404, 405 | `unknown` | there is only `GET /health` and `POST /edit` |
+| 408 | `too_slow` | the request did not arrive in time |
 | 409 | `other_editor` | the request expects another editor than the one that is served here |
 | 429 with `Retry-After` | `busy` | the queue is full: come again |
 | 500 | `edit_failed` | the editor failed on this request; others may work |
@@ -28,40 +30,27 @@ from starlette.requests import ClientDisconnect
 
 from src.data.image import ImageError, LazyImage
 from src.errors import ModelUnusable
-from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditRequest, Health, Kind, Problem
+from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditRequest, Health
 from src.pipeline.editing import EditFailure
 from src.pipeline.keys import digest
+from src.serving.admission import Admission
 from src.serving.batching import QueueFull
 from src.serving.edit_service import Edited, EditService, Timing
-from src.terminal import clean
+from src.serving.refused import CLOSE, Refused
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 96 * 2**20
 """Bytes of the largest request that is read: a file of 64 MiB as base64, and its instruction."""
-_LONGEST_REASON = 500
 
 
-class Refused(Exception):
-    """Why a request gets no picture, with the status that says so."""
-
-    def __init__(self, status: int, kind: Kind, reason: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.problem = Problem(kind=kind, reason=clean(reason)[:_LONGEST_REASON])
-        self.headers = headers
-
-    def response(self) -> Response:
-        """The answer that the client gets."""
-        return Response(self.problem.model_dump_json(), self.status, self.headers, "application/json")
-
-
-def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
+def create_app(service: EditService, identity: dict[str, Any], admission: Admission) -> FastAPI:
     """The web application; its lifespan runs the service.
 
     Args:
         service: What edits.
         identity: Of the served editor (`BaseModel.identity`), which clients take for their own.
+        admission: Whose requests are looked at.
     """
     identity_digest = digest(identity)
 
@@ -77,7 +66,8 @@ def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
 
     @app.get(HEALTH_PATH)
-    async def health() -> Health:
+    async def health(request: Request) -> Health:
+        admission.check(request)
         return Health(
             ready=service.unusable is None,
             editor=identity,
@@ -90,7 +80,8 @@ def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
 
     @app.post(EDIT_PATH)
     async def edit(request: Request) -> Response:
-        asked = await _read(request)
+        admission.check(request)
+        asked = await _read(request, admission.seconds)
         if asked.digest not in (None, identity_digest):
             raise Refused(409, "other_editor", f"another editor is served here: {identity}")
         edited = await _edit_while_connected(service, request, asked)
@@ -99,13 +90,20 @@ def create_app(service: EditService, identity: dict[str, Any]) -> FastAPI:
     return app
 
 
-async def _read(request: Request) -> EditRequest:
-    """The request's JSON; a body above `MAX_BODY` is not read to its end."""
+async def _read(request: Request, seconds: float) -> EditRequest:
+    """The request's JSON; a body above `MAX_BODY`, or one that takes longer, is not read to its end."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "bad_request", "the request must have the header content-type: application/json")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused(413, "too_large", f"the request has more than {MAX_BODY:,} bytes; send a smaller picture")
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    reason = f"the request has more than {MAX_BODY:,} bytes; send a smaller picture"
+                    raise Refused(413, "too_large", reason)
+    except TimeoutError:
+        raise Refused(408, "too_slow", f"the request did not arrive within {seconds:g} s", CLOSE) from None
     try:
         return EditRequest.model_validate_json(bytes(body))
     except pydantic.ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.pipeline.pixels import PixelBudget
 from src.registry import build, check_params, load_class
+from src.serving.admission import REQUEST_SECONDS, Admission
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
+from src.serving.patience import uvicorn_settings
 
 logger = logging.getLogger(__name__)
-
-_BACKLOG = 512
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class ServingOptions:
     """Seconds for which a request waits for others to share its batch."""
     decoded_megabytes: int = DECODED_MEGABYTES
     """Of the pictures of all requests; see `PixelBudget`."""
+    hosts: frozenset[str] = frozenset()
+    """Names in `Host` that are this server's, besides its addresses."""
+    token: str | None = None
+    request_seconds: float = REQUEST_SECONDS
+    """For the head of a request, and for its body."""
 
 
 def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
@@ -46,6 +52,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
     """
     import uvicorn
 
+    admission = Admission(options.hosts, options.token, options.request_seconds)
     editor_class = load_class(config.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
     check_params(editor_class, config.params, "diffusion_model.params")
     with bound_socket(options.host, options.port) as listener:
@@ -55,9 +62,11 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
         for editor in editors:
             editor.load_to_gpu()
         service = EditService(editors, options.capacity, options.max_wait, PixelBudget(options.decoded_megabytes))
-        app = create_app(service, identity)
+        app = create_app(service, identity, admission)
+        if options.token is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+            logger.warning("whoever reaches this address may use the editor: there is no --token")
         logger.info("serving %s on http://%s:%d", editor_class.__name__, *listener.getsockname()[:2])
-        uvicorn.Server(uvicorn.Config(app, log_config=None, backlog=_BACKLOG)).run([listener])
+        uvicorn.Server(uvicorn.Config(app, **uvicorn_settings(admission.seconds))).run([listener])
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -49,6 +49,6 @@ def fault_of(answer: httpx2.Response) -> Fault | Useless | ModelError:
     text = f"{problem.kind}: {problem.reason}"
     if problem.kind == "busy":
         return Busy(text, _DEFAULT_PAUSE if pause is None else pause)
-    if problem.kind in ("unusable", "other_editor", "unknown"):
+    if problem.kind in ("unusable", "other_editor", "unknown", "unauthorized", "forbidden"):
         return Useless(text)
-    return Fault(text, pause) if problem.kind == "failed" else ModelError(text)
+    return Fault(text, pause) if problem.kind in ("failed", "too_slow") else ModelError(text)

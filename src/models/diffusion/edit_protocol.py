@@ -6,10 +6,23 @@ from typing import Any, Literal
 
 import pydantic
 
+from src.data.sample import MAX_INSTRUCTION
+
 HEALTH_PATH, EDIT_PATH = "/health", "/edit"
 
 Kind = Literal[
-    "bad_request", "bad_image", "too_large", "unknown", "other_editor", "busy", "edit_failed", "unusable", "failed"
+    "bad_request",
+    "bad_image",
+    "too_large",
+    "too_slow",
+    "unauthorized",
+    "forbidden",
+    "unknown",
+    "other_editor",
+    "busy",
+    "edit_failed",
+    "unusable",
+    "failed",
 ]
 
 
@@ -20,7 +33,7 @@ class EditRequest(pydantic.BaseModel):
 
     image: str
     """The source: base64 of a PNG or any other format that EditLoop reads."""
-    instruction: str = pydantic.Field(min_length=1, max_length=20_000)
+    instruction: str = pydantic.Field(min_length=1, max_length=MAX_INSTRUCTION)
     seed: int = pydantic.Field(0, ge=0, lt=2**63)
     digest: str | None = None
     """Of the editor that the client expects, from `Health`; None takes whatever is served."""

@@ -10,6 +10,7 @@ import pydantic
 
 from src.errors import ConfigError, ModelError
 from src.models.answer_limits import TEXT_BYTES, AnswerTooLong, redirect_of
+from src.models.diffusion.edit_faults import fault_of
 from src.models.diffusion.edit_protocol import HEALTH_PATH, Health
 from src.reasons import reason_of
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 _HEALTH_SECONDS = 10.0
 
 
-def ask_health(endpoints: Sequence[str]) -> Health:
+def ask_health(endpoints: Sequence[str], headers: dict[str, str] | None = None) -> Health:
     """The health of the first endpoint that answers; those that do not are warned about.
 
     Raises:
@@ -32,7 +33,7 @@ def ask_health(endpoints: Sequence[str]) -> Health:
 
     answers: dict[str, Health] = {}
     silent: dict[str, str] = {}
-    with BoundedClient(TEXT_BYTES, _HEALTH_SECONDS) as client:
+    with BoundedClient(TEXT_BYTES, _HEALTH_SECONDS, headers=headers) as client:
         for url in endpoints:
             try:
                 answers[url] = _health(client, url)
@@ -62,6 +63,8 @@ def _health(client: httpx2.Client, url: str) -> Health:
         raise _Silent(reason_of(error)) from error
     if redirect := redirect_of(answer):
         raise _Silent(redirect)
+    if answer.status_code in (401, 403):
+        raise _Silent(str(fault_of(answer)))
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:

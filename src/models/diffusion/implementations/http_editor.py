@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -46,6 +47,8 @@ class HttpEditor(BaseDiffusionModel):
         max_retries: int = pydantic.Field(10, ge=0)
         """Further tries of one edit after lost connections and server errors. Being sent away by a full queue is not
         counted; an edit that finds no room within `timeout` fails."""
+        token_env: str | None = None
+        """The environment variable that holds the servers' `--token`; None sends none."""
         max_concurrency: int = pydantic.Field(16, ge=1)
         """Edits under way at the same time, over all endpoints: more than their batch sizes together."""
 
@@ -63,10 +66,12 @@ class HttpEditor(BaseDiffusionModel):
         from src.models.bounded_http import BoundedClient
 
         self.max_concurrency: int = self.params.max_concurrency
-        self._digest = ask_health(self.params.endpoints).digest
+        self.check_ready(self.config)
+        headers = _headers(self.params)
+        self._digest = ask_health(self.params.endpoints, headers).digest
         self._endpoints = Endpoints(self.params.endpoints)
         timeout = self.params.timeout
-        self._client = BoundedClient(PICTURE_BYTES, timeout, connect=min(_CONNECT_SECONDS, timeout))
+        self._client = BoundedClient(PICTURE_BYTES, timeout, connect=min(_CONNECT_SECONDS, timeout), headers=headers)
 
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, seed: int = 0, **kwargs: Any
@@ -144,4 +149,17 @@ class HttpEditor(BaseDiffusionModel):
             ModelError: no endpoint answers.
             ConfigError: endpoints serve different editors.
         """
-        return ask_health(cls.Params(**params).endpoints).editor
+        cls.check_ready(params)
+        checked = cls.Params(**params)
+        return ask_health(checked.endpoints, _headers(checked)).editor
+
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ModelError` when the variable that `token_env` names is not set."""
+        name = cls.Params(**params).token_env
+        if name is not None and not os.environ.get(name):
+            raise ModelError(f"HttpEditor: set the environment variable {name} (token_env) to the servers' --token")
+
+
+def _headers(params: HttpEditor.Params) -> dict[str, str]:
+    return {} if params.token_env is None else {"authorization": f"Bearer {os.environ[params.token_env]}"}
