@@ -74,6 +74,10 @@ class BenchmarkConfig(_Section):
     """Language of instructions, descriptions and rationales."""
     follow_links: bool = False
     """Read images behind links out of the benchmark's folder; without it they are bad samples."""
+    max_source_pixels: int | None = pydantic.Field(None, ge=4096)
+    """Width times height of the largest source that is used as it is. Above 64,000,000 every source is refused."""
+    larger_sources: Literal["refuse", "scale"] = "refuse"
+    """`refuse` makes them bad samples; `scale` shrinks them to it, for editor and judge alike."""
 
 
 class ModelConfig(_Section):

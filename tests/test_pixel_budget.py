@@ -152,6 +152,46 @@ def test_flat_pictures_before_a_slow_judge_take_no_more_memory_than_the_budget_a
     assert peak_of_a_run(config) < 9 * decoded_bytes((side, side))
 
 
+def sizes_of(out: Path) -> set[tuple[int, int]]:
+    return {Image.open(path).size for path in (out / "edits").iterdir()}
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_larger_sources_are_bad_samples_or_scaled_as_the_setting_says(
+    write_benchmark: Callable[..., Path], make_config: Callable[..., Config], tmp_path: Path, schedule: str
+) -> None:
+    large = base64.b64encode(png((250, 0, 0), size=(400, 200))).decode()
+    data = write_benchmark([item(0), item(1, src_img_b64=large)])
+    for larger, statuses, sizes in (
+        ("refuse", {"scored": 1, "bad_sample": 1}, {(16, 16)}),
+        ("scale", {"scored": 2}, {(16, 16), (141, 70)}),
+    ):
+        out = tmp_path / larger
+        config = make_config(
+            data,
+            benchmark={"max_source_pixels": 10_000, "larger_sources": larger},
+            evaluation={"output_dir": str(out), "schedule": schedule},
+        )
+        report = evaluate(config).report
+        assert report["statuses"] == statuses
+        assert sizes_of(out) == sizes
+        resumed = config.model_copy(
+            update={"evaluation": config.evaluation.model_copy(update={"resume_from_checkpoint": True})}
+        )
+        assert evaluate(resumed).report["statuses"] == statuses
+        assert sizes_of(out) == sizes
+    [bad] = [
+        row
+        for row in evaluate(
+            make_config(
+                data, benchmark={"max_source_pixels": 10_000}, evaluation={"output_dir": str(tmp_path / "again")}
+            )
+        ).report["samples"]
+        if row["status"] == "bad_sample"
+    ]
+    assert "400×200 pixels, above benchmark.max_source_pixels: 10,000" in bad["reason"]
+
+
 @pytest.mark.parametrize("height", [8, 1023, 1024, 1025, 2049])
 def test_png_written_in_strips_has_every_pixel(height: int) -> None:
     noise = Image.effect_noise((9, height), 90).convert("RGB")

@@ -212,6 +212,13 @@ def _eight_bits(strip: Image.Image) -> Image.Image:
     return strip.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
 
 
+def shrunk(image: Image.Image, most_pixels: int) -> Image.Image:
+    """The image scaled down (Lanczos) until width times height are at most so many, its proportions kept."""
+    scale = (most_pixels / (image.width * image.height)) ** 0.5
+    size = (max(MIN_SIDE, int(image.width * scale)), max(MIN_SIDE, int(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
 def encode_png(image: Image.Image) -> bytes:
     """Lossless PNG bytes of an image, which is made RGB as by `decode_image` if it is not yet."""
     return rgb_png(image if image.mode == "RGB" else _to_rgb(image, is_pgm=False))

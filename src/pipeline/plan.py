@@ -65,7 +65,8 @@ class RunPlan:
         """Equal for two runs exactly when they ask for the same results."""
         inline = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
         prompts = [inline, self.scorer.prompt_versions()]
-        benchmark = self.config.benchmark.model_dump(mode="json", exclude={"follow_links"})
+        unset = {"max_source_pixels", "larger_sources"} if self.config.benchmark.max_source_pixels is None else set()
+        benchmark = self.config.benchmark.model_dump(mode="json", exclude={"follow_links"} | unset)
         for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
             benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
         return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])

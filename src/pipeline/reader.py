@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
-from src.data.image import ImageError, content_hash, decode_image, image_size
+from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png, image_size, shrunk
 from src.data.sample import BadSample, EditSample
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
@@ -73,7 +74,7 @@ class Reader:
 
     def _dispatch(self, sample: EditSample) -> None:
         try:
-            data = sample.source.read_bytes()
+            sample, data = self._within_limit(sample, sample.source.read_bytes())
             keys = self._plan.keys(sample, content_hash(data))
             job = Job(sample, keys)
             if keys.inapplicable:
@@ -96,6 +97,23 @@ class Reader:
             self._reuse(job, verdict=not left.verdict)
         if left.verdict and self._to_judge is not None:
             self._to_judge.put(job)
+
+    def _within_limit(self, sample: EditSample, data: bytes) -> tuple[EditSample, bytes]:
+        """The sample as the run takes it: a source above `max_source_pixels` is another one from here on."""
+        benchmark = self._plan.config.benchmark
+        if benchmark.max_source_pixels is None:
+            return sample, data
+        width, height = image_size(data)
+        if width * height <= benchmark.max_source_pixels:
+            return sample, data
+        if benchmark.larger_sources == "refuse":
+            raise ImageError(
+                f"{width}×{height} pixels, above benchmark.max_source_pixels: {benchmark.max_source_pixels:,} "
+                "(larger_sources: scale would shrink it)"
+            )
+        with self._pixels.use(2 * decoded_bytes((width, height))):
+            data = encode_png(shrunk(decode_image(data), benchmark.max_source_pixels))
+        return replace(sample, source=LazyImage.from_bytes(data)), data
 
     def _decode(self, job: Job, data: bytes) -> None:
         with self._pixels.use(decoded_bytes(job.source_size)):
