@@ -6,8 +6,14 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-from typer.core import TyperGroup
+try:
+    import typer
+    from typer.core import TyperGroup
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{error}: {sys.executable} is not EditLoop's Python. `make setup` installs it in .venv;"
+        " then `source .venv/bin/activate`, or `.venv/bin/editloop` instead of `python main.py`"
+    )
 
 from src import __version__, commands
 

@@ -88,8 +88,10 @@ def test_prompts_of_the_config_serve_a_category_by_either_of_its_names(written: 
 
 
 def test_an_unknown_category_without_a_prompt_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match=r"prompts\.magic\.system_prompt"):
-        scorer().question(sample(category="magic"))
+    with pytest.raises(
+        ConfigError, match=r"prompts\.magic\.system_prompt.*There are prompts for: own, 物理 physical, "
+    ):
+        scorer(prompts={"own": INLINE}).question(sample(category="magic"))
 
 
 def test_plain_judges_still_need_a_prompt_for_every_category() -> None:

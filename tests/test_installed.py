@@ -98,3 +98,12 @@ def test_every_extra_is_pinned() -> None:
     extras = PROJECT["optional-dependencies"]
     assert {"dev", "deepspeed", "quantization", "tracking"} <= extras.keys()
     assert all("==" in requirement for requirements in extras.values() for requirement in requirements)
+
+
+def test_another_python_is_told_how_to_enter_the_environment(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "main.py"), "-h"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "source .venv/bin/activate" in done.stderr
+    assert "Traceback" not in done.stderr

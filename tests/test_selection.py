@@ -64,15 +64,15 @@ def test_a_name_that_nothing_has_is_told_what_exists_and_what_is_near(
 ) -> None:
     path = write_benchmark(10)
     with pytest.raises(
-        DataError, match=r"no item has the category 'casual'\. Did you mean 'causal'\? There is: 物理 p"
+        DataError, match=r"No item has the category 'casual'\. Did you mean 'causal'\? There is: 物理 p"
     ):
         selected(path, categories=("casual",))
     with pytest.raises(DataError, match=r"the difficulty 'hrad'\. Did you mean 'hard'\? There is: easy 4, medium 3"):
         selected(path, difficulties=("hrad",))
     with caplog.at_level(logging.WARNING):
         assert selected(path, difficulties=("hard", "extreme"), categories=("causal", "magic")) == [8]
-    assert "no item has the category 'magic'" in caplog.text
-    assert "no item has the difficulty 'extreme'" in caplog.text
+    assert "No item has the category 'magic'" in caplog.text
+    assert "No item has the difficulty 'extreme'" in caplog.text
 
 
 def test_a_category_of_which_only_the_difficulty_is_absent_is_not_called_unknown(

@@ -78,4 +78,4 @@ def _unknown(kind: str, wanted: Iterable[str] | None, held: Counter[str], key: C
     more = ", …" if len(held) > NAMES_SHOWN else ""
     for name in wanted or ():
         if key(name) not in known:
-            yield f"no item has {kind} {name!r}.{did_you_mean(name, [*held, *english])} There is: {there}{more}."
+            yield f"No item has {kind} {name!r}.{did_you_mean(name, [*held, *english])} There is: {there}{more}."

@@ -92,9 +92,7 @@ def _fields_or_problem(item: Any) -> tuple[Mapping[str, Any] | None, str | None]
 def _existing(path: Path) -> Path:
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(
-            f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Set benchmark.data_path ({RULE})."
-        )
+        raise DataError(f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Correct the path: {RULE}.")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"benchmark {path} has an unknown format; use one of {', '.join(SUFFIXES)}, or {HUB_PREFIX}org/name"

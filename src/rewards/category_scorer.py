@@ -13,7 +13,7 @@ from typing import Any
 import pydantic
 
 from src.config import PromptConfig
-from src.data.categories import ENGLISH, category_key
+from src.data.categories import ENGLISH, category_key, category_label
 from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError, ModelUnusable, did_you_mean
@@ -92,10 +92,12 @@ class CategoryScorer(Scorer):
             return None
         if not self._handle.judge_class.needs_prompts:
             return None
+        known = [*self.setting.prompts, *(ENGLISH if self._converses else ())]
         return (
             f"{self._handle.name} needs a prompt for category {category!r}: add prompts.{category}.system_prompt "
             "and .user_prompt_template, or leave the category out of benchmark.categories."
-            + did_you_mean(category, [*ENGLISH, *ENGLISH.values()])
+            + did_you_mean(category, [*self.setting.prompts, *ENGLISH, *ENGLISH.values()])
+            + f" There are prompts for: {', '.join(map(category_label, known)) or 'none'}."
         )
 
     def _has_rubric(self, category: str) -> bool:
