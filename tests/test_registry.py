@@ -8,6 +8,7 @@ from src.errors import ConfigError, ModelError
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
+from src.redaction import fingerprints
 from src.registry import build, check_params, load_class
 from tests.plugins import InvertEditor, OldStyleEditor, SeedEditor, UnloadableEditor
 
@@ -67,7 +68,8 @@ def test_wrong_params_are_found_before_loading() -> None:
 
 def test_the_identity_holds_what_changes_results_and_nothing_else() -> None:
     identity = InvertEditor.identity({"strength": 2, "device": "cuda:1", "log": "x", "api_key": "sk"})
-    assert identity["params"] == {"strength": 2}
+    assert identity["params"] == {"strength": 2, "api_key": fingerprints({"api_key": "sk"})["api_key"]}
+    assert "sk" not in str(identity["params"])
     assert identity["class"] == "tests.plugins.InvertEditor"
 
 

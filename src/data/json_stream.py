@@ -21,6 +21,9 @@ MAX_ITEM_BYTES = 256 * 2**20
 """Of an item's JSON: three pictures of 60 MiB in base64."""
 MAX_PARTS = 500_000
 """Commas and opening brackets of an item, those in texts too: each may become an object of some fifty bytes."""
+_TOO_MANY_PARTS = f"more than {MAX_PARTS:,} commas and brackets"
+SHORT_RUN = 256
+"""Bytes between two texts that are walked through as fast as counted."""
 MAX_KEY_BYTES = 2**16
 
 _IN_TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -95,6 +98,8 @@ def listed_pieces(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[
 
 def whole_piece(text: bytes, offset: int = 0) -> Piece:
     """A text that is one value, such as a line of JSON Lines, within the same bounds."""
+    if _parts(text) > MAX_PARTS:
+        return Piece(offset, b"", _TOO_MANY_PARTS)
     rest = iter([text])
     return _Cutter(lambda: next(rest, b""), offset).piece(to_the_end=True)
 
@@ -197,6 +202,10 @@ class _Cutter:
         return bool(self._buffer)
 
 
+def _parts(text: bytes) -> int:
+    return sum(text.count(sign) for sign in (b",", b"[", b"{"))
+
+
 class _Cut:
     """A value that is being cut out: what of it was kept, and where in its brackets and texts the reading stands."""
 
@@ -220,6 +229,9 @@ class _Cut:
             match = (_WITHIN if self._depth else _OUTERMOST).match(buffer, at)
             assert match is not None, "the pattern matches the empty text"
             at = match.end()
+            if self._problem is not None and self._depth and (end := self._past_run(buffer, at)) > at:
+                at = end
+                continue
             sign = buffer[at : at + 1]
             if not sign or (not self._depth and sign in stops):
                 return at if sign else None
@@ -229,6 +241,22 @@ class _Cut:
             if self._depth > MAX_DEPTH:
                 self._refuse(f"nested deeper than {MAX_DEPTH} brackets")
         return None
+
+    def _past_run(self, buffer: bytes, at: int) -> int:
+        """Skips brackets of a refused value as long as it stays open: a bomb of millions is not walked one by one."""
+        import numpy as np
+
+        text = buffer.find(b'"', at)
+        end = len(buffer) if text < 0 else text
+        if end - at < SHORT_RUN:
+            return at
+        run = np.frombuffer(buffer, np.uint8)[at:end]
+        opening, closing = np.isin(run, (0x5B, 0x7B)), np.isin(run, (0x5D, 0x7D))
+        depths = self._depth + np.cumsum(opening.astype(np.int64) - closing)
+        closed = np.flatnonzero(depths <= 0)
+        kept = int(closed[0]) if closed.size else len(run)
+        self._depth = int(depths[kept - 1]) if kept else self._depth
+        return at + kept
 
     def _through_text(self, buffer: bytes, at: int) -> int:
         if not self._escaped and (end := buffer.find(b'"', at)) >= 0 and buffer.find(b"\\", at, end) < 0:
@@ -247,11 +275,11 @@ class _Cut:
         self._size += len(read)
         if self._size > self._limit:
             self._refuse(f"larger than {self._limit:,} bytes")
-        self._parts += sum(read.count(sign) for sign in (b",", b"[", b"{")) if self._problem is None else 0
-        if self._parts > MAX_PARTS:
-            self._refuse(f"more than {MAX_PARTS:,} commas and brackets")
         if self._problem is None:
+            self._parts += _parts(read)
             self._kept.append(read)
+        if self._parts > MAX_PARTS:
+            self._refuse(_TOO_MANY_PARTS)
 
     def _refuse(self, problem: str) -> None:
         self._problem = self._problem or problem

@@ -120,10 +120,8 @@ def mean_interval(
     if least < low or most > high:
         raise ValueError(f"values from {least} to {most} are not on the scale from {low} to {high}")
     share = (mean - low) / (high - low)
-    if most == low or least == high:
-        ratio = Z95**2 / count
-    else:
-        ratio = uncertainty / (high - low) ** 2 / (share * (1 - share))
+    spread = share * (1 - share)  # 0 on an end of the scale, and so near to it that rounding says so
+    ratio = uncertainty / (high - low) ** 2 / spread if spread > 0 else Z95**2 / count
     return tuple(low + (high - low) * end for end in _wilson(share, ratio))  # type: ignore[return-value]
 
 
