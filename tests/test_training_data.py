@@ -13,6 +13,7 @@ import pytest
 from src.data.loader import load_samples
 from src.data.selection import Selection
 from src.errors import ConfigError, DataError
+from src.models.plain_text import PlainText
 from src.training.config import DataSettings, load_training_config, parse_training_config
 from src.training.dataset import ImageStore, Split, read_split
 from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
@@ -140,7 +141,7 @@ def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(
 ) -> None:
     split = read(tmp_path, train=str(write_benchmark(3)))
     assert all(image.path and image.base64_text is None for one in split.train for image in one.images)
-    rows = prompt_rows(split.train, image_max_side=8).select([2, 0, 2])
+    rows = prompt_rows(split.train, 8, PlainText([])).select([2, 0, 2])
     drawn = rows[0:2]
     assert drawn["example_id"] == [split.train[2].example_id, split.train[0].example_id]
     assert [images[0].size for images in drawn["images"]] == [(8, 8), (8, 8)]

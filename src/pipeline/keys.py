@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
+
+_SPECIAL_TOKEN = re.compile(r"<\|?[^<>\s]{1,40}>|\[[A-Z_/]{1,20}\]")
+"""What a tokenizer might take for one. Editors once obeyed it, and their edits of then are other edits."""
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -25,7 +29,8 @@ def sample_seed(run_seed: int, sample_id: str) -> int:
 
 def edit_key(editor: str, source_sha256: str, instruction: str, seed: int) -> str:
     """Key of an edit; `editor` is the digest of the editor's identity."""
-    return digest(["edit", editor, source_sha256, instruction, seed])
+    read_as = ["special tokens are text"] if _SPECIAL_TOKEN.search(instruction) else []
+    return digest(["edit", editor, source_sha256, instruction, seed, *read_as])
 
 
 def verdict_key(scorer: str, question: Any, edit: str) -> str:

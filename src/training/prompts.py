@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from src.models.plain_text import PlainText
 from src.training.tasks.base import Example
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ DECODED = 64
 """How many decoded images are kept: the completions of one prompt draw the same row one after the other."""
 
 
-def prompt_rows(examples: Sequence[Example], image_max_side: int | None) -> Dataset:
+def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: PlainText) -> Dataset:
     """One row an example: `prompt` (conversation), `example_id`, and `images` (decoded, in the order shown).
 
     TRL passes all but the prompt on to the reward function, and shows the images before the user's text. Prompts are
     never truncated: TRL 1.16 has no setting for it, and cut image tokens would no longer fit their features.
+
+    Args:
+        examples: In their order.
+        image_max_side: Of an image, in pixels.
+        plain: Keeps what looks like a special token of the policy a text.
     """
     from datasets import Dataset
 
@@ -38,15 +44,15 @@ def prompt_rows(examples: Sequence[Example], image_max_side: int | None) -> Data
         return {**rows, "images": images}
 
     rows = {
-        "prompt": [_conversation(example) for example in examples],
+        "prompt": [_conversation(example, plain) for example in examples],
         "example_id": [example.example_id for example in examples],
     }
     return Dataset.from_dict(rows).with_transform(with_images)
 
 
-def _conversation(example: Example) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": example.system}] if example.system else []
-    return [*system, {"role": "user", "content": example.user}]
+def _conversation(example: Example, plain: PlainText) -> list[dict[str, str]]:
+    system = [{"role": "system", "content": plain(example.system)}] if example.system else []
+    return [*system, {"role": "user", "content": plain(example.user)}]
 
 
 def _scaled(image: Image.Image, max_side: int | None) -> Image.Image:

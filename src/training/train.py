@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError, OutputError
 from src.models.adapter import load_adapter_weights
+from src.models.plain_text import PlainText
 from src.pipeline.output import exclusive
 from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
 from src.training.config import POLICY, TrainingConfig
@@ -164,7 +165,7 @@ def _trainer(
         model=model,
         reward_funcs=[rewards],
         args=arguments,
-        train_dataset=prompt_rows(examples, config.policy.image_max_side).select(order),
+        train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
         processing_class=processor,
         peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
         callbacks=list(callbacks),

@@ -19,6 +19,7 @@ from src.models.device import pick_device, pick_dtype
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.quantization import Quantization, pipeline_quantization, require_package
+from src.models.plain_text import PlainText
 from src.models.weights import is_local, pinned
 
 _loading = threading.Lock()
@@ -77,6 +78,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         self.offload = "none" if self.device == "cpu" else self.params.offload
         with _loading:
             self.pipe = self._load()
+            self._plain = PlainText(self.pipe.components.values())
             self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
             self._prepare()
             self._place()
@@ -147,7 +149,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         import torch
 
         arguments = {
-            **self._call_arguments(images, instructions),
+            **self._call_arguments(images, [self._plain(instruction) for instruction in instructions]),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             "num_inference_steps": self.steps,
             **overrides,

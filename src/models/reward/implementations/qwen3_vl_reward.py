@@ -16,6 +16,7 @@ from PIL import Image
 from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, pick_dtype, resolved_device
+from src.models.plain_text import PlainText
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
@@ -96,6 +97,7 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         self.batch_size = self.params.batch_size if self.params.use_batch_inference else 1
         self._rows = self.batch_size
         self._load()
+        self._plain = PlainText([self.processor])
         self._generation = self._generation_settings()
         self.model.generation_config = self._generation  # what a call leaves unset would come from the checkpoint's
         self._ends = frozenset(self._generation.eos_token_id)
@@ -235,11 +237,14 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
     def _messages(self, question: Question) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
         for picture in question.images:
-            content += [{"type": "text", "text": picture.label}, {"type": "image", "image": self._seen(picture.image)}]
-        user = {"role": "user", "content": [*content, {"type": "text", "text": question.text}]}
+            content += [self._text(picture.label), {"type": "image", "image": self._seen(picture.image)}]
+        user = {"role": "user", "content": [*content, self._text(question.text)]}
         if not question.system_prompt:
             return [user]
-        return [{"role": "system", "content": [{"type": "text", "text": question.system_prompt}]}, user]
+        return [{"role": "system", "content": [self._text(question.system_prompt)]}, user]
+
+    def _text(self, text: str) -> dict[str, str]:
+        return {"type": "text", "text": self._plain(text)}
 
     def _seen(self, image: Image.Image) -> Image.Image:
         side = self.params.image_max_side
