@@ -23,8 +23,9 @@ from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.errors import OutputError
 from src.pipeline.record_file import connect, readable, sqlite_errors
+from src.pipeline.record_rows import WHOLE_VERDICT, run_info, sample_result
 from src.pipeline.record_schema import create_or_migrate
-from src.pipeline.results import Attempt, RunInfo, SampleResult
+from src.pipeline.results import RunInfo, SampleResult
 from src.redaction import withheld
 from src.rewards.verdict import Status, Verdict
 
@@ -41,6 +42,12 @@ Sizes = tuple[tuple[int, int], tuple[int, int]]
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
+_ATTEMPTS = """
+SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,
+    (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made
+FROM attempts a WHERE run_key = ? ORDER BY attempt
+"""
+
 _RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
     e.source_size, e.size AS edit_size,
@@ -49,8 +56,9 @@ FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v
 WHERE s.run_key = ? ORDER BY s.position
 """
 
-_FOUND = """
-SELECT v.status, e.reason, e.bytes, e.sha256 FROM (SELECT ? AS verdict_key, ? AS edit_key) k
+_FOUND = f"""
+SELECT CASE WHEN {WHOLE_VERDICT} THEN v.status END AS status, e.reason, e.bytes, e.sha256
+FROM (SELECT ? AS verdict_key, ? AS edit_key) k
 LEFT JOIN verdicts v ON v.verdict_key = k.verdict_key LEFT JOIN edits e ON e.edit_key = k.edit_key
 """
 
@@ -159,22 +167,10 @@ class Record:
         return [self._run_info(row) for row in self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT ?", (most,))]
 
     def _run_info(self, row: sqlite3.Row) -> RunInfo:
-        attempts = self._read(
-            "SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,"
-            " (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made"
-            " FROM attempts a WHERE run_key = ? ORDER BY attempt",
-            (row["run_key"],),
-        )
-        names = Attempt.__dataclass_fields__
-        return RunInfo(
-            run_key=row["run_key"],
-            config=json.loads(row["config"]),
-            editor=json.loads(row["editor"]),
-            scorer=json.loads(row["scorer"]),
-            environment=json.loads(row["environment"]),
-            left_out=json.loads(row["left_out"]),
-            attempts=tuple(Attempt(**{name: attempt[name] for name in names}) for attempt in attempts),
-        )
+        try:
+            return run_info(row, self._read(_ATTEMPTS, (row["run_key"],)))
+        except (ValueError, IndexError) as error:
+            raise OutputError(f"{self._path}: the row of a run is damaged ({error}); run without --resume") from error
 
     # Samples.
 
@@ -208,44 +204,11 @@ class Record:
     def results(self, run_key: str) -> Iterator[SampleResult]:
         """Every sample of a run with its edit and verdict, in file order."""
         for row in self._read(_RESULTS, (run_key,)):
-            yield self._result(row)
-
-    def _result(self, row: sqlite3.Row) -> SampleResult:
-        if row["bad_reason"] is not None:
-            status, reason = Status.BAD_SAMPLE, row["bad_reason"]
-        elif row["edit_reason"] is not None:
-            status, reason = Status.EDIT_FAILED, row["edit_reason"]
-        elif row["status"] is not None:
-            status, reason = Status(row["status"]), row["reason"]
-        else:
-            status, reason = None, None
-        judged = row["status"] is not None and status is not Status.EDIT_FAILED
-        edited = row["known_edit"] is not None and row["edit_reason"] is None
-        picture = self.edit_path(row["edit_key"]) if edited else None
-        return SampleResult(
-            sample_id=row["sample_id"],
-            index=row["position"],
-            category=row["category"],
-            difficulty=row["difficulty"],
-            tags=tuple(json.loads(row["tags"])),
-            instruction=row["instruction"],
-            description=row["description"],
-            seed=row["seed"],
-            status=status,
-            score=row["score"] if judged else None,
-            dimensions=json.loads(row["dimensions"]) if judged else {},
-            reason=reason,
-            replies=tuple(json.loads(row["replies"])) if judged else (),
-            usage=json.loads(row["usage"]) if judged else {},
-            edit_key=row["edit_key"],
-            source_sha256=row["source_sha256"],
-            image_path=str(picture.relative_to(self.output_dir)) if picture and picture.is_file() else None,
-            source_size=_size(row["source_size"]) if edited else None,
-            edit_size=_size(row["edit_size"]) if edited else None,
-            edit_seconds=row["edit_seconds"] if edited else None,
-            judge_seconds=row["judge_seconds"] if judged else None,
-            judge_model=row["judge_model"] if judged else "",
-        )
+            try:
+                result = sample_result(row, self.output_dir, self.edits_dir)
+            except IndexError as error:  # a column has lost its name
+                raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
+            yield result
 
     # Edits.
 
@@ -304,7 +267,8 @@ class Record:
 
     def has_verdict(self, verdict_key: str) -> bool:
         """Whether the verdict is final; a failed one will be tried again."""
-        statement = f"SELECT 1 FROM verdicts WHERE verdict_key = ? AND status IN ({','.join('?' * len(DONE))})"
+        final = f"v.status IN ({','.join('?' * len(DONE))}) AND {WHOLE_VERDICT}"
+        statement = f"SELECT 1 FROM verdicts v WHERE v.verdict_key = ? AND {final}"
         return bool(self._read(statement, (verdict_key, *DONE)))
 
     def forget_verdicts(self, edit_key: str) -> None:
@@ -332,12 +296,6 @@ class Record:
                 *(verdict.seconds, verdict.model),
             ),
         )
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """None where an edit failed, or was made before sizes were noted."""
-    size = json.loads(text) if text else None
-    return (size[0], size[1]) if size else None
 
 
 def _existing(path: Path) -> AbstractContextManager[Path]:

@@ -17,6 +17,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens the file for reading and writing, from any thread."""
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     database.row_factory = sqlite3.Row
+    database.text_factory = lambda data: data.decode(errors="replace")
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=NORMAL")
     # A checkpoint waits for the disk: rather a log of tens of megabytes than a wait every hundred samples.
@@ -42,6 +43,6 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into `OutputError`s that name the file and what to do."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: of a damaged schema
         advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
         raise OutputError(f"{path}: {error}; {advice}") from error

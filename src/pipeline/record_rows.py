@@ -1,0 +1,141 @@
+"""Rows of the record as results: what cannot be read is a failure of its sample, never a number or a traceback."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pydantic
+
+from src.pipeline.results import Attempt, RunInfo, SampleResult
+from src.rewards.verdict import Status, Verdict
+
+WHOLE_VERDICT = """
+    json_valid(v.dimensions) AND json_valid(v.replies) AND json_valid(v.usage)
+    AND (v.status <> 'scored' OR v.score BETWEEN 0 AND 10)
+"""
+"""SQL, of a verdict `v` that can be read; a resumed run judges others anew."""
+_LONGEST_REASON = 200
+
+_RESULT = pydantic.TypeAdapter(SampleResult)
+_RUN = pydantic.TypeAdapter(RunInfo)
+
+
+def sample_result(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
+    """One sample with its edit and verdict; `judge_failed` with the reason where the row is damaged.
+
+    Args:
+        row: Of a sample joined with its edit and verdict.
+        output_dir: Of the run.
+        edits_dir: Where its pictures are.
+    """
+    try:
+        return _read(row, output_dir, edits_dir)
+    except (ValueError, TypeError, IndexError) as error:
+        return SampleResult(
+            sample_id=str(row["sample_id"]),
+            index=row["position"] if isinstance(row["position"], int) else -1,
+            category=row["category"] if isinstance(row["category"], str) else None,
+            difficulty=None,
+            tags=(),
+            instruction="",
+            description="",
+            seed=None,
+            status=Status.JUDGE_FAILED,
+            score=None,
+            dimensions={},
+            reason=f"the record of the sample is damaged; --resume mends it ({_first_fault(error):.{_LONGEST_REASON}})",
+            replies=(),
+            usage={},
+            edit_key=None,
+            source_sha256=None,
+            image_path=None,
+            source_size=None,
+            edit_size=None,
+            edit_seconds=None,
+            judge_seconds=None,
+        )
+
+
+def _first_fault(error: Exception) -> str:
+    if not isinstance(error, pydantic.ValidationError):
+        return str(error)
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+
+
+def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
+    if row["bad_reason"] is not None:
+        status, reason = Status.BAD_SAMPLE, row["bad_reason"]
+    elif row["edit_reason"] is not None:
+        status, reason = Status.EDIT_FAILED, row["edit_reason"]
+    elif row["status"] is not None:
+        status, reason = Status(row["status"]), row["reason"]
+    else:
+        status, reason = None, None
+    judged = row["status"] is not None and status is not Status.EDIT_FAILED
+    edited = row["known_edit"] is not None and row["edit_reason"] is None
+    picture = edits_dir / f"{row['edit_key']}.png" if edited else None
+    result = _RESULT.validate_python(
+        {
+            "sample_id": row["sample_id"],
+            "index": row["position"],
+            "category": row["category"],
+            "difficulty": row["difficulty"],
+            "tags": _json(row["tags"]),
+            "instruction": row["instruction"],
+            "description": row["description"],
+            "seed": row["seed"],
+            "status": status,
+            "score": row["score"] if judged else None,
+            "dimensions": _json(row["dimensions"]) if judged else {},
+            "reason": reason,
+            "replies": _json(row["replies"]) if judged else (),
+            "usage": _json(row["usage"]) if judged else {},
+            "edit_key": row["edit_key"],
+            "source_sha256": row["source_sha256"],
+            "image_path": str(picture.relative_to(output_dir)) if picture and picture.is_file() else None,
+            "source_size": _size(row["source_size"]) if edited else None,
+            "edit_size": _size(row["edit_size"]) if edited else None,
+            "edit_seconds": row["edit_seconds"] if edited else None,
+            "judge_seconds": row["judge_seconds"] if judged else None,
+            "judge_model": row["judge_model"] if judged else "",
+        }
+    )
+    if result.status is not None:
+        Verdict(result.status, result.score)  # refuses a score out of its range, and a failure that has one
+    return result
+
+
+def _size(text: str | None) -> Any:
+    """None where an edit failed, or was made before sizes were noted."""
+    return _json(text) if text else None
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def run_info(row: sqlite3.Row, attempts: list[sqlite3.Row]) -> RunInfo:
+    """A run and its attempts.
+
+    Raises:
+        ValueError: one of the rows is damaged.
+    """
+    parts = ("config", "editor", "scorer", "environment", "left_out")
+    try:
+        return _RUN.validate_python(
+            {
+                "run_key": row["run_key"],
+                **{name: _json(row[name]) for name in parts},
+                "attempts": [{name: attempt[name] for name in Attempt.__dataclass_fields__} for attempt in attempts],
+            }
+        )
+    except (ValueError, TypeError, IndexError) as error:
+        raise ValueError(_first_fault(error)) from error
