@@ -91,6 +91,7 @@ def test_headers_are_masked_but_for_those_that_say_nothing_of_the_user() -> None
 def test_only_a_secret_is_masked_in_an_ordinary_configuration() -> None:
     ordinary = {
         "model_name": "Qwen/Qwen-Image-Edit-2511",
+        "pipeline_class": "StableDiffusionInstructPix2PixPipeline",
         "revision": "0123456789abcdef0123456789abcdef01234567",
         "base_url": "http://127.0.0.1:8000/v1",
         "prompt": "Answer with a score: 0 to 10. The key: look at the source.",
