@@ -96,6 +96,19 @@ def test_the_sources_of_other_samples_change_nothing(name: str, editor: Any) -> 
     assert difference(*edits) == 0
 
 
+@pytest.mark.parametrize("name", BATCHABLE)
+def test_a_negative_prompt_is_for_every_sample_of_a_batch(name: str, editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = editor(name)
+    plain = model.edit_image(SOURCES[0], INSTRUCTIONS[0], seed=5)
+    monkeypatch.setitem(model.params.call_params, "negative_prompt", "blurry picture")
+    if "Pix2Pix" not in name:
+        monkeypatch.setitem(model.params.call_params, "true_cfg_scale", 4.0)
+    together = model.batch_edit(SOURCES, INSTRUCTIONS, seeds=[5, 6, 7])
+    for index, edit in enumerate(together):
+        assert difference(edit, model.edit_image(SOURCES[index], INSTRUCTIONS[index], seed=5 + index)) <= 1
+    assert difference(together[0], plain) > 1
+
+
 @every_pipeline
 def test_the_global_generator_is_left_as_it_was(name: str, editor: Any) -> None:
     import torch

@@ -108,7 +108,8 @@ class DiffusersEditModel(PipelineEditor):
             (image,), (prompt,) = images, prompts
             nested = {"one": image, "list": [image], "list of lists": [[image]]}
             return {**arguments, self.row.image: nested[self.row.pictures], "prompt": prompt}
-        return {**arguments, self.row.image: images, "prompt": prompts}
+        texts = {name: [value] * len(images) for name, value in arguments.items() if isinstance(value, str)}
+        return {**arguments, **texts, self.row.image: images, "prompt": prompts}
 
     def _size(self, source: Image.Image) -> tuple[int, int] | None:
         """Width and height of the edit; None lets the pipeline pick one of its own sizes."""
