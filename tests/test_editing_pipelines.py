@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,7 +98,9 @@ def test_the_sources_of_other_samples_change_nothing(name: str, editor: Any) -> 
 
 
 @pytest.mark.parametrize("name", BATCHABLE)
-def test_a_negative_prompt_is_for_every_sample_of_a_batch(name: str, editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_negative_prompt_is_for_every_sample_of_a_batch(
+    name: str, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = editor(name)
     plain = model.edit_image(SOURCES[0], INSTRUCTIONS[0], seed=5)
     monkeypatch.setitem(model.params.call_params, "negative_prompt", "blurry picture")
@@ -119,6 +122,29 @@ def test_the_global_generator_is_left_as_it_was(name: str, editor: Any) -> None:
     torch.manual_seed(3)
     model.edit_image(SOURCES[0], "x", seed=5)
     assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in RUN if PIPELINES[name].draws_globally])
+def test_noise_without_a_generator_follows_the_seed_and_no_other_thread(
+    name: str, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def edit(seed: int) -> Image.Image:
+        return model.edit_image(SOURCES[0], "x", seed=seed, generator=torch.Generator().manual_seed(1))
+
+    def encode(*args: Any, **kwargs: Any) -> Any:
+        other = threading.Thread(target=torch.rand, args=(3,))
+        other.start()
+        other.join()
+        return stock(*args, **kwargs)
+
+    model = editor(name)
+    undisturbed = edit(5)
+    assert difference(undisturbed, edit(6)) > 0
+    stock = model.pipe.vae.encode
+    monkeypatch.setattr(model.pipe.vae, "encode", encode)
+    assert difference(undisturbed, edit(5)) == 0
 
 
 @every_pipeline

@@ -36,7 +36,7 @@ def _cells(row: EditingPipeline) -> tuple[str, ...]:
         "no" if row.broken else "yes",
         "`batch_size`" if row.shares_calls else "1",
         _size(row),
-        "own and global generator" if row.draws_globally else "own generator",
+        "own generators" if row.draws_globally else "own generator",
         ", ".join(defaults),
         "; ".join(_remarks(row)) or "–",
     )

@@ -52,7 +52,7 @@ class EditingPipeline:
         size: The arguments that make it work at a width and height.
         when_scaled: Further arguments when a `resolution` is set.
         resizing: What else must be changed for that.
-        draws_globally: Whether it takes noise from torch's global generator as well.
+        draws_globally: Whether it also draws noise without naming a generator.
         dtype: The only number type it runs in.
         packages: Needed besides diffusers' own.
         ignored: Arguments of a call that change nothing, each with the reason.

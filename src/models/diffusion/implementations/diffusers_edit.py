@@ -14,7 +14,7 @@ from PIL import Image
 
 from src.errors import ConfigError, did_you_mean
 from src.models.diffusion.condition_size import fit_area
-from src.models.diffusion.global_noise import global_noise
+from src.models.diffusion.global_noise import own_noise
 from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
@@ -130,7 +130,7 @@ class DiffusersEditModel(PipelineEditor):
         if self.params.resolution is not None and self.row.resizing is not None and size is not None:
             stack.enter_context(self.row.resizing(self.pipe, *size))
         if self.row.draws_globally:
-            stack.enter_context(global_noise(seeds[0], self.device))
+            stack.enter_context(own_noise(seeds[0]))
         return stack
 
     def _pixels(self, result: Any) -> Any:
