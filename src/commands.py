@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from src.errors import ConfigError, EditLoopError
 from src.run_log import console_handler, log_end, log_to
-from src.terminal import SafeConsole, clean_json
+from src.terminal import SafeConsole, clean_all_records, clean_json
 
 if TYPE_CHECKING:
     from src.pipeline.forecast import GivenRates
@@ -254,6 +254,7 @@ def serve_editor(
         from src.serving.serve import ServingOptions
         from src.serving.serve import serve_editor as serve
 
+        clean_all_records()
         logging.basicConfig(level="INFO", handlers=[console_handler(logging.INFO, error_console)], force=True)
         names = frozenset(name.lower() for name in hosts)
         options = ServingOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import OutputError
-from src.terminal import LineFormatter
+from src.terminal import LineFormatter, clean_all_records
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +40,7 @@ def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
             ) from error
         written.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(written)
+    clean_all_records()
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
 
 

@@ -54,3 +54,17 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The clean record, with its traceback if it has one."""
         return clean(super().format(record)).replace("\n", _CONTINUED)
+
+
+class CleanRecord(logging.LogRecord):
+    """A record whose message is clean for every handler: libraries bring handlers of their own, and quote prompts."""
+
+    def getMessage(self) -> str:
+        """The clean message."""
+        return clean(super().getMessage())
+
+
+def clean_all_records() -> None:
+    """Cleans the message of every record of any logger from now on, and turns Python's warnings into records."""
+    logging.setLogRecordFactory(CleanRecord)
+    logging.captureWarnings(True)

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import warnings
 from pathlib import Path
 
 from hypothesis import given
@@ -55,3 +56,23 @@ def test_clean_json_says_the_same_and_controls_nothing(value: object) -> None:
     text = clean_json(json.dumps(value, ensure_ascii=False, indent=1))
     assert ALLOWED.fullmatch(text)
     assert json.loads(text) == value
+
+
+def test_no_handler_of_a_library_shows_what_controls_a_terminal(tmp_path: Path) -> None:
+    shown = io.StringIO()
+    library = logging.getLogger("a_library_with_a_handler_of_its_own")
+    library.addHandler(handler := logging.StreamHandler(shown))
+    library.propagate = False
+    console = SafeConsole(file=io.StringIO())
+    factory = logging.getLogRecordFactory()
+    try:
+        log_to(LoggingConfig(console_output=False), tmp_path / "x.log", console)
+        library.warning("truncated: %s", HOSTILE)
+        warnings.showwarning(UserWarning(f"odd picture: {HOSTILE}"), UserWarning, "x.py", 1)  # pytest takes others
+    finally:
+        library.removeHandler(handler)
+        logging.setLogRecordFactory(factory)
+        logging.captureWarnings(False)
+    assert "forged" in shown.getvalue()
+    assert ALLOWED.fullmatch(shown.getvalue())
+    assert "odd picture: ␛" in (tmp_path / "x.log").read_text(encoding="utf-8")

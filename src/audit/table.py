@@ -20,6 +20,7 @@ from src.audit.run import Audit
 from src.errors import OutputError
 from src.reporting.markdown import escape
 from src.reporting.wording import class_name, coverage, number, one_line
+from src.terminal import clean_json
 
 SCHEMA_VERSION = 1
 REASONS_SHOWN = 5
@@ -53,7 +54,8 @@ def write_audit(audit: Audit, folder: Path) -> tuple[Path, Path]:
         OutputError: when the folder cannot be written.
     """
     paths = folder / "audit.json", folder / "audit.md"
-    texts = json.dumps(to_json(audit), ensure_ascii=False, indent=1, allow_nan=False), to_markdown(audit)
+    data = json.dumps(to_json(audit), ensure_ascii=False, indent=1, allow_nan=False)
+    texts = clean_json(data), to_markdown(audit)
     for path, text in zip(paths, texts, strict=True):
         try:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")

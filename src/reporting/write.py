@@ -12,6 +12,7 @@ from typing import Any
 
 from src.errors import OutputError
 from src.reporting.markdown import render_markdown
+from src.terminal import clean_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
         results_dir.mkdir(parents=True, exist_ok=True)
         paths = _free_paths(results_dir, f"evaluation_report_{now:%Y%m%d_%H%M%S}")
         _write(paths.markdown, render_markdown(report))
-        _write(paths.json, _json(report))
+        _write(paths.json, clean_json(_json(report)))
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {results_dir}: {error.strerror or error}; "
