@@ -15,6 +15,7 @@ import pytest
 from src.config import Config
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
+from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
 from src.models.diffusion.pipeline_page import PAGE, with_table
 from src.models.diffusion.pipeline_table import PIPELINES
@@ -205,6 +206,31 @@ def test_the_identity_holds_the_defaults_of_the_pipeline(
     explicit = {"pipeline_class": "FluxKontextPipeline", "num_inference_steps": 28, "batch_size": 4}
     assert identity == DiffusersEditModel.identity({"model_name": folder, **explicit})
     assert identity != DiffusersEditModel.identity({"model_name": folder, "num_inference_steps": 50})
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "counts"),
+    [
+        ("FluxKontextPipeline", "bfloat16", True),
+        ("FluxKontextPipeline", "float16", True),
+        ("FluxKontextPipeline", "float32", False),
+        ("Flux2KleinPipeline", "bfloat16", False),
+        ("QwenImageEditPipeline", "bfloat16", True),
+        ("QwenImageEditPlusPipeline", "bfloat16", False),
+    ],
+)
+def test_the_batch_size_is_in_the_identity_where_rounding_shows_it(
+    name: str,
+    dtype: str,
+    counts: bool,
+    editing_checkpoint: Callable[[str], Path],  # noqa: F811 (fixture)
+) -> None:
+    editors = (DiffusersEditModel, QwenImageEditModel) if "Qwen" in name else (DiffusersEditModel,)
+    params = {"model_name": str(editing_checkpoint(name)), "dtype": dtype, "device": "cpu"}
+    for editor in editors:
+        one, two, four = (editor.identity({**params, "batch_size": size}) for size in (1, 2, 4))
+        assert one == editor.identity(params)
+        assert (one != four, two != four) == (counts, counts)
 
 
 def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:

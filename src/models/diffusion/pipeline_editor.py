@@ -67,9 +67,17 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """As of every model, with the pipeline's own defaults in the place of what is left to them."""
+        """As of every model, with the pipeline's own defaults in the place of what is left to them.
+
+        The batch size is in it where samples share calls in a type shorter than float32: there the sums of another
+        shape round to other pixels.
+        """
         identity = super().identity(params)
-        return identity | {"params": identity["params"] | cls._own_defaults(cls.Params(**params))}  # type: ignore[misc]
+        checked: Any = cls.Params(**params)  # type: ignore[misc]
+        found = identity["params"] | cls._own_defaults(checked)
+        if checked.batch_size > 1 and found["dtype"] != "float32" and cls._shares_calls(checked):
+            found["batch_size"] = checked.batch_size
+        return identity | {"params": found}
 
     def _initialize(self) -> None:
         self.batch_size = self.params.batch_size
@@ -87,6 +95,11 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
     @abstractmethod
     def _own_defaults(cls, params: Any) -> dict[str, Any]:
         """Values of the pipeline's own for those of its `Params` that leave something to it."""
+
+    @classmethod
+    @abstractmethod
+    def _shares_calls(cls, params: Any) -> bool:
+        """Whether several pictures may be edited in one call of the pipeline that its `Params` ask for."""
 
     @abstractmethod
     def _class_name(self) -> str:

@@ -79,6 +79,10 @@ class DiffusersEditModel(PipelineEditor):
             "call_params": {**row.guidance, **params.call_params},
         }
 
+    @classmethod
+    def _shares_calls(cls, params: Any) -> bool:
+        return _row(params).shares_calls
+
     def _initialize(self) -> None:
         self.row = _row(self.params)
         super()._initialize()

@@ -99,6 +99,10 @@ class QwenImageEditModel(PipelineEditor):
         own = {"num_inference_steps": PIPELINES[kind.pipeline].steps, "true_cfg_scale": kind.guidance_of(params)}
         return {name: own[name] for name in left}
 
+    @classmethod
+    def _shares_calls(cls, params: Any) -> bool:
+        return _kind(params.model_name, stored_index(params.model_name, params.revision)).shares_calls
+
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
         return _kind(self.params.model_name, index).pipeline
