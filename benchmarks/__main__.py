@@ -44,6 +44,7 @@ RUNS = (
     Run("overhead"),
     Run("memory", quick="--quick"),
     Run("kill_resume", quick="--quick"),
+    Run("hostile", quick="--quick"),
     Run("judge"),
     Run("judge_prefill"),
     Run("judge_batching"),

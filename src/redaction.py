@@ -25,6 +25,9 @@ _SECRET_WORDS = frozenset([
     "pass", "passcode", "passphrase", "passwd", "password", "passwords", "pat", "pwd", "pw", "sas", "secret",
     "secrets", "token",
 ])  # fmt: skip
+_WORDS_OF_SENTENCES = frozenset(
+    {"auth", "authentication", "connection", "cookie", "cookies", "pass", "pat", "sas", "token"}
+)
 _OPEN_KEYS = frozenset([
     "cache", "category", "column", "config", "dict", "edit", "field", "foreign", "group", "image", "index",
     "kv", "label", "map", "primary", "prompt", "query", "run", "sample", "sort", "source", "state", "target",
@@ -205,6 +208,7 @@ def _without_shapes(text: str) -> str:
 def _masked_assignment(match: re.Match[str]) -> str:
     quote, name, sign, opening, _ = match.groups()
     words = _words(name)
-    # "key: value" is said of anything.
+    # In a sentence "key: value" and "pass: name" are said of anything.
     owned = words[-1:] != ["key"] or (len(words) > 1 and words[-2] in _OWNERS_OF_KEYS)
+    owned = owned and not (len(words) == 1 and words[0] in _WORDS_OF_SENTENCES)
     return f"{quote}{name}{quote}{sign}{opening}{REDACTED}" if owned and is_secret(name) else match.group()

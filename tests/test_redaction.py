@@ -105,6 +105,19 @@ class _Keyed(InvertEditor):
     pass
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "hardly any completion would pass: name the tags",
+        "write it as section.key=value",
+        "unexpected token: comma",
+        "connection: refused by the server",
+    ],
+)
+def test_an_ordinary_sentence_is_left_alone(sentence: str) -> None:
+    assert masked(sentence) == sentence
+
+
 def test_an_identity_tells_secrets_apart_and_shows_none() -> None:
     def identity(secret: str) -> dict[str, Any]:
         return _Keyed.identity({"headers": {"X-Gate": secret}, "secret_key": secret, "url": f"http://u:{secret}@h/"})
