@@ -150,6 +150,19 @@ def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(
     assert drawn["prompt"][0][1]["content"] == "Instruction: change to 2"
 
 
+def test_a_kept_image_that_was_damaged_at_its_full_size_is_written_anew(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    trained = str(write_benchmark([item(index) for index in range(4)], "train.json"))
+    apart = str(write_benchmark([item(index) for index in range(4, 6)], "apart.json"))
+    whole = read(tmp_path, train=trained, held_out=apart)
+    kept = {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
+    for path, data in kept.items():
+        path.write_bytes(bytes(len(data)))
+    assert read(tmp_path, train=trained, held_out=apart) == whole, "zeroed files are no common source image"
+    assert {path: path.read_bytes() for path in (tmp_path / "images").iterdir()} == kept
+
+
 def test_the_order_of_a_longer_run_begins_with_that_of_a_shorter_one_and_every_epoch_holds_all() -> None:
     short, long = run_order(5, 12, seed=3), run_order(5, 20, seed=3)
     assert long[:12] == short

@@ -26,7 +26,8 @@ NAMED = 5
 class ImageStore:
     """Keeps every image once, as a file named by its content, so that a dataset's images do not stay in memory.
 
-    What is in the folder has been decoded once, whichever process or earlier start did it, and is not decoded again.
+    What is in the folder has been decoded once, whichever process or earlier start did it, and is not decoded again;
+    a file whose content is no longer what its name says is written anew.
     """
 
     folder: Path
@@ -39,13 +40,20 @@ class ImageStore:
         """
         data = image.read_bytes()
         path = self.folder / f"{content_hash(data)}.image"
-        if not path.exists() or path.stat().st_size != len(data):
+        if not _holds(path, data):
             decode_image(data)
             self.folder.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_bytes(data)
             os.replace(part, path)
         return LazyImage(path=path)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
