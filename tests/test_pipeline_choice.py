@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from src.config import Config
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
-from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
+from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted, require_same_parts
 from src.models.diffusion.pipeline_page import PAGE, with_table
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.pipeline.check import check_run
@@ -175,6 +176,36 @@ def test_check_says_which_settings_have_no_effect(
     checked({"model_name": folder, **params}, write_benchmark(2), make_config)
     assert words in caplog.text
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ("StableDiffusionInstructPix2PixPipeline", "FluxKontextPipeline"),
+        ("Flux2KleinPipeline", "Flux2Pipeline"),
+        ("JoyImageEditPipeline", "JoyImageEditPlusPipeline"),
+        ("FluxPipeline", "FluxKontextPipeline"),
+    ],
+)
+def test_check_refuses_a_pipeline_that_the_checkpoint_is_not_for(
+    stored: str, named: str, tmp_path: Path, write_benchmark: Callable[..., Path], make_config: Callable[..., Config]
+) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": stored}), encoding="utf-8")
+    params = {"model_name": str(tmp_path), "pipeline_class": named}
+    with pytest.raises(ConfigError, match=f"pipeline_class {named}: the checkpoint .* is for {stored}"):
+        checked(params, write_benchmark(2), make_config)
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ("Flux2KleinPipeline", "Flux2KleinKVPipeline"),
+        ("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),
+        ("PipelineOfTomorrow", "FluxKontextPipeline"),
+    ],
+)
+def test_pipelines_of_the_same_parts_share_checkpoints(stored: str, named: str) -> None:
+    require_same_parts(named, stored, "x")
 
 
 def test_nothing_is_said_of_a_batch_that_is_proven(

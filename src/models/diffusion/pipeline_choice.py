@@ -44,6 +44,38 @@ def editing_pipeline(name: str) -> EditingPipeline:
     return row
 
 
+def require_same_parts(name: str, stored: str, model_name: str) -> None:
+    """Refuses a pipeline class that is not for the checkpoint; looks into diffusers where it is not the stored one.
+
+    Editing pipelines share checkpoints when their constructors take parts of the same names and types. A stored class
+    that the installed diffusers does not know contradicts nothing.
+
+    Args:
+        name: Of the class that is asked for.
+        stored: Of the class that the checkpoint's `model_index.json` names.
+        model_name: The checkpoint, for the message.
+
+    Raises:
+        ConfigError: the checkpoint is for another class.
+    """
+    if name == stored:
+        return
+    import diffusers
+
+    ours, theirs = getattr(diffusers, name), getattr(diffusers, stored, None)
+    if theirs is None or (stored in PIPELINES and _parts(ours) == _parts(theirs)):
+        return
+    raise ConfigError(
+        f"diffusion_model.params.pipeline_class {name}: the checkpoint {model_name} is for {stored}, which has "
+        f"other parts; remove pipeline_class, or name a checkpoint for {name}"
+    )
+
+
+def _parts(pipeline_class: Any) -> dict[str, str]:
+    arguments = inspect.signature(pipeline_class.__init__).parameters
+    return {name: str(argument.annotation) for name, argument in arguments.items()}
+
+
 def _unlisted(name: str) -> EditingPipeline:
     import diffusers
 

@@ -15,7 +15,7 @@ from PIL import Image
 from src.errors import ConfigError, did_you_mean
 from src.models.diffusion.condition_size import fit_area
 from src.models.diffusion.global_noise import own_noise
-from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted
+from src.models.diffusion.pipeline_choice import editing_pipeline, is_unlisted, require_same_parts
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import EditingPipeline
@@ -147,6 +147,7 @@ def _row(params: Any) -> EditingPipeline:
     index = stored_index(params.model_name, params.revision)
     name = index["_class_name"] if params.pipeline_class == "auto" else params.pipeline_class
     row = editing_pipeline(name)
+    require_same_parts(name, index["_class_name"], params.model_name)
     if index.get("is_distilled") and "guidance_scale" in row.guidance:
         row = replace(row, guidance={**row.guidance, "guidance_scale": 1.0}, ignored={**row.ignored, **_DISTILLED})
     if row.dtype is not None and params.dtype != row.dtype:
