@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.config import Config
+from src.errors import OutputError
 from src.pipeline.evaluation import evaluate
-from src.pipeline.picture_view import folder_name
+from src.pipeline.picture_view import MANIFEST, folder_name
 from tests.conftest import item
 from tests.test_resume import resumed
 
@@ -45,7 +47,9 @@ def test_a_resumed_run_with_another_selection_shows_its_own_pictures_only(
     assert len(shown(tmp_path / "out" / "images")) == 10
     evaluate(resumed(make_config(data, benchmark={"categories": ["环境"]}, evaluation=settings)))
     assert shown(tmp_path / "out" / "images") == ["环境/00001_环境_medium.png", "环境/00006_环境_easy.png"]
-    assert [folder.name for folder in (tmp_path / "out" / "images").iterdir()] == ["环境"], "no empty folders stay"
+    assert [path.name for path in (tmp_path / "out" / "images").iterdir() if path.is_dir()] == ["环境"], (
+        "no empty folders stay"
+    )
     evaluate(resumed(make_config(data, evaluation=settings)))
     assert len(shown(tmp_path / "out" / "images")) == 10, "nothing was lost, it was only not shown"
 
@@ -87,3 +91,71 @@ def test_a_file_that_is_no_record_is_set_aside_all_the_same(
     outcome = evaluate(make_config(write_benchmark(2), evaluation={"images_dir": str(tmp_path / "gallery")}))
     assert json.loads(outcome.paths.json.read_text())["statuses"] == {"scored": 2}
     assert len(shown(tmp_path / "gallery")) == 2
+
+
+def test_a_folder_that_shows_another_runs_pictures_is_refused_while_that_run_is_there(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    data, gallery = write_benchmark(3), str(tmp_path / "gallery")
+    other = {"output_dir": str(tmp_path / "other"), "images_dir": gallery}
+    evaluate(make_config(data, evaluation={"images_dir": gallery}))
+    before = shown(tmp_path / "gallery")
+    with pytest.raises(OutputError, match=r"gallery shows the pictures of the run in .*out: choose another evaluation"):
+        evaluate(make_config(write_benchmark([item(7)]), evaluation=other))
+    assert shown(tmp_path / "gallery") == before
+    assert not (tmp_path / "other" / "record.sqlite").exists(), "it is refused before anything is recorded"
+    evaluate(make_config(data, evaluation={**other, "save_generated_images": False}))
+    assert shown(tmp_path / "gallery") == before, "a run that shows nothing leaves the other's pictures"
+    shutil.rmtree(tmp_path / "out")
+    evaluate(make_config(write_benchmark([item(7)]), evaluation={**other, "resume_from_checkpoint": False}))
+    assert [Path(one).stem[:5] for one in shown(tmp_path / "gallery")] == ["00007"], "the owner is gone"
+
+
+def test_pictures_of_a_run_whose_record_was_deleted_by_hand_leave_the_view_and_foreign_ones_stay(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = tmp_path / "out" / "images"
+    evaluate(make_config(write_benchmark(5)))
+    Image.new("RGB", (8, 8)).save(images / "物理" / "mine.png")
+    for path in (tmp_path / "out").glob("record.sqlite*"):
+        path.unlink()
+    evaluate(make_config(write_benchmark(5), benchmark={"limit": 1}))
+    assert shown(images) == ["物理/00000_物理_easy.png", "物理/mine.png"]
+    assert "holds 1 pictures that this run did not put there; they are left (the first: 物理/mine.png)" in caplog.text
+
+
+def test_a_foreign_picture_of_a_samples_name_is_kept_under_another(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    mine = tmp_path / "out" / "images" / "物理" / "00000_物理_easy.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    evaluate(make_config(write_benchmark(1)))
+    assert mine.read_bytes() != b"mine"
+    (kept,) = mine.parent.glob("*.kept.png")
+    assert kept.read_bytes() == b"mine"
+
+
+def test_a_copied_output_directory_owns_the_pictures_in_it(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    evaluate(make_config(write_benchmark(3)))
+    shutil.copytree(tmp_path / "out", tmp_path / "copy")
+    copy = {"output_dir": str(tmp_path / "copy")}
+    evaluate(resumed(make_config(write_benchmark(3), benchmark={"limit": 1}, evaluation=copy)))
+    assert len(shown(tmp_path / "copy" / "images")) == 1
+    assert len(shown(tmp_path / "out" / "images")) == 3
+
+
+@pytest.mark.parametrize("line", ['"../../victim.png"', '"../victim.png"', '"victim.png"', '"/victim.png"', "[", "3"])
+def test_a_damaged_list_of_pictures_removes_nothing_elsewhere(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, line: str
+) -> None:
+    victims = [folder / "victim.png" for folder in (tmp_path, tmp_path / "out", tmp_path / "out" / "images")]
+    evaluate(make_config(write_benchmark(1)))
+    for victim in victims:
+        victim.touch()
+    with (tmp_path / "out" / "images" / MANIFEST).open("a") as file:
+        file.write(line + "\n")
+    evaluate(resumed(make_config(write_benchmark(1))))
+    assert all(victim.exists() for victim in victims)

@@ -67,15 +67,19 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     tally = Tally(limit=config.benchmark.limit)
     items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
     output_dir = config.evaluation.output_dir
+    view = PictureView(config.evaluation.images, output_dir)
     with exclusive(output_dir):
-        if not config.evaluation.resume_from_checkpoint and (old := set_aside(output_dir, config.evaluation.images)):
+        if config.evaluation.save_generated_images:
+            view.refuse_others()
+        fresh = not config.evaluation.resume_from_checkpoint
+        if fresh and (old := set_aside(output_dir, config.evaluation.images, view)):
             logger.warning("%s held an earlier run; its record and pictures are now in %s", output_dir, old)
         record = Record(output_dir)
         try:
             for sentence in redone(record, plan.info()):
                 logger.warning("%s", sentence)
             with _attempt(record, plan, tally):
-                Evaluation(plan, record, tally).run(items, lambda: tick(tally))
+                Evaluation(plan, record, tally, view).run(items, lambda: tick(tally))
             return report_run(record, config)
         finally:
             record.close()
@@ -116,13 +120,13 @@ def _attempt(record: Record, plan: RunPlan, tally: Tally) -> Iterator[None]:
 class Evaluation:
     """The stages of one run and what they share."""
 
-    def __init__(self, plan: RunPlan, record: Record, tally: Tally) -> None:
+    def __init__(self, plan: RunPlan, record: Record, tally: Tally, view: PictureView) -> None:
         self._plan = plan
         self._record = record
         self._tally = tally
         self._run_key = plan.run_key
         self._settings = plan.config.evaluation
-        self._view = PictureView(self._settings.images)
+        self._view = view
         self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
         self._editors: list[BaseDiffusionModel] = []
         self._broken_data: DataError | None = None
@@ -134,6 +138,8 @@ class Evaluation:
             EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
         """
         self._view.clear(self._record.named_samples())
+        if self._settings.save_generated_images:
+            self._view.warn_of_strangers()
         if self._plan.two_stage():
             self._pass(items, tick, edits=True, judges=False)
             self._free_editors()

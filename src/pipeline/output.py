@@ -51,7 +51,7 @@ def exclusive(output_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
+def set_aside(output_dir: Path, images_dir: Path, view: PictureView) -> Path | None:
     """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
 
     Pictures that are shown outside the output directory are not moved but taken away: the edits are what counts.
@@ -66,16 +66,18 @@ def set_aside(output_dir: Path, images_dir: Path) -> Path | None:
     target.mkdir(parents=True)
     names = [EDITS_FOLDER, f"{RECORD_NAME}-wal", f"{RECORD_NAME}-shm", RECORD_NAME]
     if images_dir.parent != output_dir:
-        _clear_view(output_dir, images_dir)
+        _clear_view(output_dir, view)
     for path in [images_dir, *(output_dir / name for name in names)]:
         if path.exists() and path.parent == output_dir:
             shutil.move(path, target / path.name)
     return target
 
 
-def _clear_view(output_dir: Path, images_dir: Path) -> None:
+def _clear_view(output_dir: Path, view: PictureView) -> None:
+    samples: list[tuple[str, str]] = []
     try:
         with closing(Record(output_dir)) as record:
-            PictureView(images_dir).clear(record.named_samples())
+            samples = record.named_samples()
     except OutputError as error:
-        logger.warning("%s keeps the pictures of an earlier run: %s", images_dir, error)
+        logger.warning("what the earlier run showed is known from its list of pictures alone: %s", error)
+    view.clear(samples)

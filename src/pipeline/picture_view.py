@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 import shutil
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from src.data.names import CONTROL, MAX_NAME_BYTES
 from src.errors import OutputError
 
+logger = logging.getLogger(__name__)
+
+MANIFEST = ".editloop-pictures.jsonl"
+"""Whose pictures the folder shows (first line), and their names (one a line)."""
+
+_NAME = re.compile(r"[^/.][^/]*/[^/]+\.png")
 _UNSAFE = re.compile(rf"[/\\{CONTROL}]")
 
 
@@ -21,24 +31,78 @@ def folder_name(category: str) -> str:
 
 
 class PictureView:
-    """Hard links to stored edits; whoever deletes them loses nothing.
+    """Hard links to stored edits; whoever deletes them loses nothing. A hidden file lists them and says whose they are.
+
+    What is not listed was put there by somebody else, and is never removed.
+
+    Args:
+        images_dir: Where the pictures are shown.
+        output_dir: Of the run that shows them.
 
     Raises:
         OutputError: from its methods, when a picture cannot be written or removed.
     """
 
-    def __init__(self, images_dir: Path) -> None:
+    def __init__(self, images_dir: Path, output_dir: Path) -> None:
         self._images_dir = images_dir
+        self._output_dir = output_dir
+        self._manifest = images_dir / MANIFEST
+        self._listed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def refuse_others(self) -> None:
+        """Refuses a folder that shows the pictures of another output directory.
+
+        Raises:
+            OutputError: that directory is still there.
+        """
+        if (other := self._other_owner()) is not None:
+            raise OutputError(
+                f"{self._images_dir} shows the pictures of the run in {other}: choose another evaluation.images_dir, "
+                "or leave it out (each output directory then has its own images/)"
+            )
+
+    def clear(self, samples: Iterable[tuple[str, str]]) -> None:
+        """Takes the listed pictures away, and folders that are empty then; those of another run are left alone.
+
+        Args:
+            samples: Category and id of what may be there if nothing is listed, as versions without a list left it.
+        """
+        if not self._images_dir.is_dir() or self._other_owner() is not None:
+            return
+        names = self._read()[1] if self._manifest.is_file() else {_name(*sample) for sample in samples}
+        paths = [self._images_dir / name for name in names]
+        try:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            for folder in {path.parent for path in paths}:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+            self._listed.clear()
+            self._begin_list()
+        except OSError as error:
+            raise OutputError(
+                f"the pictures of an earlier run in {self._images_dir} cannot be removed: {error.strerror or error}"
+            ) from error
+
+    def warn_of_strangers(self) -> None:
+        """Counts the pictures that are there although no run of EditLoop has listed them."""
+        found = {path.relative_to(self._images_dir).as_posix() for path in self._images_dir.glob("*/*.png")}
+        if strangers := sorted(found - self._listed):
+            logger.warning(
+                "%s holds %d pictures that this run did not put there; they are left (the first: %s)",
+                *(self._images_dir, len(strangers), strangers[0]),
+            )
 
     def show(self, stored: Path, category: str, sample_id: str) -> None:
         """Shows a stored edit, atomically and without copying if possible."""
-        target = self._path(category, sample_id)
+        name = _name(category, sample_id)
+        target = self._images_dir / name
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._list(name, target)
             try:
                 os.link(stored, target)
-            except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _replace(stored, target)
             except OSError:  # it is there already, or the file system has no hard links
                 _replace(stored, target)
         except OSError as error:
@@ -46,20 +110,50 @@ class PictureView:
                 f"the picture {target} cannot be written: {error.strerror or error}; then --resume"
             ) from error
 
-    def clear(self, samples: Iterable[tuple[str, str]]) -> None:
-        """Takes the pictures of these samples (category and id) away, and folders that are empty then."""
-        paths = [self._path(category, sample_id) for category, sample_id in samples]
-        try:
-            for path in paths:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"the picture {path} cannot be removed: {error.strerror or error}") from error
-        for folder in {path.parent for path in paths}:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+    def _list(self, name: str, target: Path) -> None:
+        """Before the picture is there, so that no picture is without its line; a stranger of its name makes way."""
+        with self._lock:
+            if name in self._listed:
+                return
+            if not self._manifest.is_file():
+                self._begin_list()
+            if target.exists():
+                target.rename(target.with_name(f"{target.stem}.{time.time_ns()}.kept.png"))
+            with self._manifest.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(name, ensure_ascii=False) + "\n")
+            self._listed.add(name)
 
-    def _path(self, category: str, sample_id: str) -> Path:
-        return self._images_dir / folder_name(category) / f"{sample_id}.png"
+    def _begin_list(self) -> None:
+        """The owner is named from here, so that both can be moved or copied together."""
+        owner = os.path.relpath(self._output_dir.resolve(), self._images_dir.resolve())
+        part = self._manifest.with_name(f"{MANIFEST}.part")
+        part.write_text(json.dumps({"output_dir": owner}, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, self._manifest)
+
+    def _other_owner(self) -> Path | None:
+        owner = self._read()[0] if self._manifest.is_file() else None
+        if owner is None:
+            return None
+        path = (self._images_dir.resolve() / owner).resolve()
+        return path if path != self._output_dir.resolve() and path.is_dir() else None
+
+    def _read(self) -> tuple[str | None, set[str]]:
+        """The owner and the names of the list; lines that a crash or a person has damaged say nothing."""
+        owner, names = None, set()
+        for line in self._manifest.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("output_dir"), str):
+                owner = entry["output_dir"]
+            elif isinstance(entry, str) and _NAME.fullmatch(entry):
+                names.add(entry)
+        return owner, names
+
+
+def _name(category: str, sample_id: str) -> str:
+    return f"{folder_name(category)}/{sample_id}.png"
 
 
 def _replace(stored: Path, target: Path) -> None:
