@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -227,3 +229,27 @@ def test_a_picture_is_decoded_once_whichever_process_or_start_needs_it(
     torn.write_bytes(torn.read_bytes()[:-1])
     list(CritiqueTask().examples(path, Selection(), ImageStore(tmp_path / "images").keep))
     assert len(decoded) == 6 * 2 + 2 + 2
+
+
+def test_processes_that_start_together_decode_each_picture_in_one_of_them_alone(
+    tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    write_benchmark(4)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.reading_process", str(tmp_path)],
+            env={**os.environ, **group, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ended = [process.communicate(timeout=120) for process in running]
+    pictures = len(list((tmp_path / "out" / "images").iterdir()))
+    assert pictures >= 4, ended
+    assert [output for output, _ in ended] == [f"{pictures} the data are read\n", "0 the data are read\n"], ended
