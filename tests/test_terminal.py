@@ -65,6 +65,7 @@ def test_no_handler_of_a_library_shows_what_controls_a_terminal(tmp_path: Path) 
     library.propagate = False
     console = SafeConsole(file=io.StringIO())
     factory = logging.getLogRecordFactory()
+    logging.captureWarnings(False)  # pytest has taken back what an earlier test may have turned on
     try:
         log_to(LoggingConfig(console_output=False), tmp_path / "x.log", console)
         library.warning("truncated: %s", HOSTILE)
