@@ -25,6 +25,16 @@ from tests.tiny_pipelines import gradient
 
 RUN = sorted(BUILDERS)
 BATCHABLE = [name for name in RUN if PIPELINES[name].shares_calls]
+SCALING = [
+    "FluxKontextPipeline",
+    "JoyImageEditPipeline",
+    "JoyImageEditPlusPipeline",
+    "Kandinsky5I2IPipeline",
+    "LongCatImageEditPipeline",
+    "QwenImageEditPipeline",
+    "QwenImageEditPlusPipeline",
+]
+"""These scale every source to about a megapixel unless they are told otherwise."""
 INSTRUCTIONS = ["make the sky red", "remove the tree, then paint the house behind it blue", "x"]
 SOURCES = [gradient(turn=turn) for turn in range(3)]
 every_pipeline = pytest.mark.parametrize("name", RUN)
@@ -166,6 +176,22 @@ def test_the_resolution_sizes_the_edit_and_keeps_the_aspect_ratio(name: str, edi
         assert 0.5 * side**2 <= width * height <= 1.6 * side**2
         assert 1.4 <= width / height <= 3
     assert sizes[96] < sizes[160]
+
+
+@pytest.mark.parametrize("name", SCALING)
+def test_the_source_is_encoded_at_the_resolution(name: str, editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = editor(name), []
+    stock = model.pipe.vae.encode
+    monkeypatch.setattr(model.pipe.vae, "encode", lambda x, *rest, **more: seen.append(x) or stock(x, *rest, **more))
+    model.edit_image(gradient((64, 64)), "x", seed=1)
+    assert {tuple(x.shape[-2:]) for x in seen} == {(64, 64)}
+
+
+def test_the_last_frame_of_a_film_is_the_edit(editor: Any) -> None:
+    model = editor("ChronoEditPipeline")
+    frames = np.stack([np.full((64, 64, 3), shade / 255) for shade in (10, 100, 200)])[None]
+    with mock.patch.object(type(model.pipe), "__call__", return_value={"frames": frames}):
+        assert model.edit_image(SOURCES[0], "x", seed=1).getpixel((0, 0)) == (200, 200, 200)
 
 
 @every_pipeline
