@@ -250,6 +250,7 @@ def test_processes_that_start_together_decode_each_picture_in_one_of_them_alone(
         for rank in range(2)
     ]
     ended = [process.communicate(timeout=120) for process in running]
+    assert all(process.returncode == 0 for process in running), ended
     pictures = len(list((tmp_path / "out" / "images").iterdir()))
     assert pictures >= 4, ended
     assert [output for output, _ in ended] == [f"{pictures} the data are read\n", "0 the data are read\n"], ended

@@ -360,6 +360,20 @@ def test_the_page_of_a_step_shows_pictures_and_escapes_what_users_and_policies_w
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+def test_a_resume_without_the_recorded_edits_says_once_that_their_pictures_are_missing(
+    make_bench: Callable[..., Bench], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [GOOD.format(number) for number in (3, 8, 8)]
+    rewards = make_bench()(texts)
+    assert "missing" not in caplog.text
+    for picture in (tmp_path / "record" / "edits").glob("*.png"):
+        picture.unlink()
+    again = make_bench(pages=Page(tmp_path / "shown"))
+    assert [again(texts, step=step) for step in range(2)] == [rewards, rewards], "rewards stay as recorded"
+    assert caplog.text.count("2 edits of this step are missing") == 1
+    assert len(edits(tmp_path)) == 2, "nothing is edited again"
+
+
 def test_a_task_that_edits_needs_an_editor() -> None:
     config = parse_training_config({"policy": {"model": "unused"}, "data": {"train": "x.json"}}, "test")
     with pytest.raises(ConfigError, match=r"diffusion_model\.class_path"):

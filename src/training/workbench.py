@@ -7,6 +7,7 @@ after a resume.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
 from src.training.record import TrainingRecord
 from src.training.rewards import Outcome
+
+logger = logging.getLogger(__name__)
 
 STORE_WORKERS = 2
 CHANNEL_SIZE = 8
@@ -101,6 +104,7 @@ class Workbench:
         self._editors: list[BaseDiffusionModel] = []
         self.pixels = PixelBudget(self.plan.config.runtime.decoded_megabytes)
         self._record: TrainingRecord | None = None
+        self._warned_of_lost = False
 
     def load(self, record: TrainingRecord) -> None:
         """Builds editors and judge; results go to `record`."""
@@ -146,6 +150,18 @@ class Workbench:
         """
         return _Pass(self, orders, judges=True).outcomes()
 
+    def warn_of_lost(self, reused: Sequence[SampleKeys]) -> None:
+        """Says once that verdicts are reused whose pictures are no more; such verdicts stand."""
+        if self._warned_of_lost:
+            return
+        if lost := {keys.edit_key for keys in reused if not self.record.edit_path(keys.edit_key).is_file()}:
+            self._warned_of_lost = True
+            logger.warning(
+                "%d edits of this step are missing in %s although their verdicts are recorded: the rewards stand, the "
+                "pictures are not made again and pages show none (later steps are not warned of)",
+                *(len(lost), self.record.edits_dir),
+            )
+
     @property
     def editors(self) -> list[BaseDiffusionModel]:
         """One per device."""
@@ -182,6 +198,7 @@ class _Pass:
     def outcomes(self) -> tuple[list[Outcome], Counts]:
         """Edits and judges what the record does not hold yet."""
         self._run()
+        self._bench.warn_of_lost([keys for keys in self._keys if keys.verdict_key in self._verdicts])
         return [Outcome(self._verdict(keys), keys.edit_key, keys.verdict_key) for keys in self._keys], self._counts
 
     def edits(self) -> list[LazyImage | EditFailure]:
