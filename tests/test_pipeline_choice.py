@@ -122,6 +122,9 @@ def test_check_refuses_a_pipeline_that_cannot_edit(
     [
         ({"guidance_scal": 2.5}, r"call_params\.guidance_scal: .*Did you mean 'guidance_scale'"),
         ({"width": 512}, r"call_params\.width: .*set resolution instead"),
+        ({"num_images_per_prompt": 2}, r"call_params\.num_images_per_prompt: "),
+        ({"latents": [1]}, r"call_params\.latents: "),
+        ({"prompt_embeds": [1]}, r"call_params\.prompt_embeds: "),
         ({"generator": 1}, r"call_params\.generator: "),
     ],
 )
@@ -160,6 +163,7 @@ def test_looking_at_a_pipeline_of_the_table_needs_no_torch_where_the_device_is_n
     [
         ("Flux2KleinPipeline", {"batch_size": 4}, "batch_size 4 is lowered to 1"),
         ("DreamLiteMobilePipeline", {"call_params": {"guidance_scale": 2.0}}, "distilled away"),
+        ("FluxKontextPipeline", {"call_params": {"negative_prompt": "x"}}, "negative_prompt has no effect"),
         ("QwenImageEditPipeline", {"call_params": {"true_cfg_scale": 4.0}}, "without a negative_prompt"),
     ],
 )

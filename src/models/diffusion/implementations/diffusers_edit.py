@@ -25,6 +25,15 @@ logger = logging.getLogger(__name__)
 
 _OURS = {"self", "prompt", "generator", "num_inference_steps", "output_type", "return_dict"}
 _DISTILLED = {"guidance_scale": "the checkpoint is distilled and samples without guidance"}
+_TRUE_GUIDANCE = {
+    "FluxKontextPipeline": 1.0,
+    "QwenImageEditPipeline": 4.0,
+    "QwenImageEditPlusPipeline": 4.0,
+    "QwenImage21Pipeline": 1.0,
+}
+"""The pipelines' own `true_cfg_scale`, which alone decides whether a negative prompt is read."""
+_ALWAYS_GUIDED = ("ZImageOmniPipeline", "DreamLitePipeline")
+"""These read a negative prompt at a scale of 1 and below, too."""
 
 
 class DiffusersEditModel(PipelineEditor):
@@ -158,7 +167,9 @@ def _row(params: Any) -> EditingPipeline:
 def _check_call_params(row: EditingPipeline, call_params: dict[str, Any], pipeline_class: Any) -> None:
     """Raises `ConfigError` for an argument that the pipeline lacks, or that is not free to set."""
     sizes = {*row.size(16, 16), *row.when_scaled}
-    free = sorted(set(inspect.signature(pipeline_class.__call__).parameters) - _OURS - sizes - {row.image})
+    arguments = inspect.signature(pipeline_class.__call__).parameters.items()
+    settable = {name for name, argument in arguments if not _holds_no_setting(name, argument)}
+    free = sorted(settable - _OURS - sizes - {row.image})
     for key in call_params:
         if key not in free:
             instead = "set resolution instead" if key in sizes else f"it takes: {', '.join(free)}"
@@ -166,6 +177,16 @@ def _check_call_params(row: EditingPipeline, call_params: dict[str, Any], pipeli
                 f"diffusion_model.params.call_params.{key}: {row.name} has no such argument that is free to set."
                 f"{did_you_mean(key, free)} Remove it; {instead}."
             )
+
+
+def _holds_no_setting(name: str, argument: inspect.Parameter) -> bool:
+    """Whether no value in a config can be right: tensors, pictures, functions, and more edits than one per sample."""
+    made_by_code = ("Tensor", "Callable", "PIL.Image")
+    return (
+        argument.kind is argument.VAR_KEYWORD
+        or name.startswith(("callback", "num_images_per", "num_videos_per"))
+        or any(kind in str(argument.annotation) for kind in made_by_code)
+    )
 
 
 def _settings_without_effect(row: EditingPipeline, params: Any, index: dict[str, Any]) -> Iterator[str]:
@@ -183,4 +204,8 @@ def _settings_without_effect(row: EditingPipeline, params: Any, index: dict[str,
             yield f"call_params.{name} has no effect: {row.ignored[name]}"
     if calls.get("true_cfg_scale", 1) > 1 and "negative_prompt" not in calls:
         yield "call_params.true_cfg_scale has no effect without a negative_prompt"
+    scale = "guidance_scale" if "true_cfg_scale" not in calls and row.name not in _TRUE_GUIDANCE else "true_cfg_scale"
+    strength = calls.get(scale, _TRUE_GUIDANCE.get(row.name, row.guidance.get(scale, 2)))
+    if strength <= 1 and "negative_prompt" in calls and row.name not in _ALWAYS_GUIDED:
+        yield f"call_params.negative_prompt has no effect: {scale} {strength:g} is no guidance; above 1 turns it on"
     yield from fixed_steps(params, index)
