@@ -68,6 +68,35 @@ def test_the_expected_score_weighs_every_number_the_model_might_have_written(
     assert found == (None if mean is None else pytest.approx(mean))
 
 
+@pytest.mark.parametrize("gap", [15.0, 17.0, 18.5, 20.0, 30.0])
+@pytest.mark.parametrize("start", [0.3, 0.7, 0.9999999])
+def test_a_confident_ten_stays_on_the_scale(qwen3_folder: Path, gap: float, start: float) -> None:
+    import torch
+
+    model = judge(qwen3_folder)
+    tokenizer = model.processor.tokenizer
+    logits = torch.full((len(tokenizer),), -gap)
+    logits[tokenizer.convert_tokens_to_ids("0")] = 0.0
+    probabilities = logits.softmax(0)
+    sure = {token: float(probabilities[index]) for token, index in tokenizer.get_vocab().items()}
+    found = expected_score(
+        ids(model, "10"), tokenizer, NumberTokens.of(tokenizer), table(model, {"": {"1": start}, "1": sure}), 0, 10
+    )
+    assert found is not None
+    assert found <= 10
+    assert found == pytest.approx(10, abs=1e-2)
+
+
+def test_the_score_is_averaged_where_the_grammar_reads_it(qwen3_folder: Path) -> None:
+    model = judge(qwen3_folder)
+    tokenizer = model.processor.tokenizer
+    distributions = {"": {"2": 1.0}, "2 lamps. Score: ": {"8": 0.5, "6": 0.5}}
+    found = expected_score(
+        ids(model, "2 lamps. Score: 8"), tokenizer, NumberTokens.of(tokenizer), table(model, distributions), 0, 10
+    )
+    assert found == pytest.approx(7.0)
+
+
 def test_a_vocabulary_with_ten_as_one_token_counts_it_as_ten(qwen3_folder: Path) -> None:
     model = judge(qwen3_folder)
     tokenizer = model.processor.tokenizer

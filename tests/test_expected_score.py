@@ -30,6 +30,15 @@ def test_a_bare_number_is_averaged_over_its_alternatives() -> None:
     assert expected_score([token("8", _4=0.5)], 0, 10) == pytest.approx(6)
 
 
+@pytest.mark.parametrize(("text", "value"), [("10", 10.0), ("7", 7.0), ("0", 0.0)])
+def test_a_lone_number_is_itself_whatever_its_probability(text: str, value: float) -> None:
+    for rest in range(1, 400):
+        assert expected_score([from_probabilities(text, {"x": rest / 1000})], 0, 10) == pytest.approx(value)
+        found = expected_score([from_probabilities(text, {"x": rest / 1000})], 0, 10)
+        assert found is not None
+        assert 0 <= found <= value
+
+
 def test_the_last_labelled_number_is_the_score() -> None:
     tokens = [*plain("Score", ":", " 3", "\n", "Final", " score", ":", " **"), from_probabilities("8", {"6": 0.5})]
     assert expected_score(tokens, 0, 10) == pytest.approx(7)

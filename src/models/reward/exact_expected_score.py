@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.grammar.parsing import score_place
+from src.models.reward.expected_score import mean_score
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +96,7 @@ def expected_score(
         after_all = read_on([[token, numbers.point] for _, _, token in digits])
         for (text, probability, _), after in zip(digits, after_all, strict=True):
             weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high)]
-    return _mean((value, weight) for value, weight in weights if low <= value <= high)
+    return mean_score([(value, weight) for value, weight in weights if low <= value <= high])
 
 
 def _score_position(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> int | None:
@@ -126,7 +127,7 @@ def _continued(whole: str, after: torch.Tensor, numbers: NumberTokens, high: flo
         share = pointed * _sum(after_point, tokens)
         ends -= share
         yield float(f"{whole}.{text[0]}"), share
-    yield float(whole), ends
+    yield float(whole), max(0.0, ends)  # rounded probabilities sum to a little more than 1
 
 
 def _is_whole(text: str, high: float) -> bool:
@@ -135,9 +136,3 @@ def _is_whole(text: str, high: float) -> bool:
 
 def _sum(probabilities: torch.Tensor, tokens: list[int]) -> float:
     return float(probabilities[tokens].sum())
-
-
-def _mean(weighted: Iterable[tuple[float, float]]) -> float | None:
-    pairs = list(weighted)
-    total = sum(weight for _, weight in pairs)
-    return sum(value * weight for value, weight in pairs) / total if total > 0 else None

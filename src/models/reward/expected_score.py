@@ -49,7 +49,20 @@ def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str 
     fraction = _fraction(tokens, offset + len(match[1]) + 1) if match[2] else 0.0
     if total < _LEAST_MASS or fraction is None:
         return None
-    return math.fsum(mass * min(value + fraction, high) for value, mass in masses.items()) / total
+    return mean_score([(min(value + fraction, high), mass) for value, mass in masses.items()])
+
+
+def mean_score(weighted: Sequence[tuple[float, float]]) -> float | None:
+    """The mean of (value, weight ≥ 0), never beyond the values by rounding: 10·p/p can be more than 10.
+
+    None where all weights are 0.
+    """
+    total = math.fsum(weight for _, weight in weighted)
+    if not total > 0:
+        return None
+    values = [value for value, _ in weighted]
+    mean = math.fsum(value * weight for value, weight in weighted) / total
+    return min(max(mean, min(values)), max(values))
 
 
 def _integers(tokens: Sequence[Token], low: float, high: float) -> dict[int, float]:
