@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import httpx
+import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from src.models.api_faults import FIRST_WAIT, LONGEST_WAIT, pause, retry_after
+from src.models.api_faults import FIRST_WAIT, LONGEST_WAIT, Kind, fault_of, pause, retry_after
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -48,3 +53,46 @@ def test_the_default_retries_outlive_a_server_that_is_gone_for_a_minute() -> Non
     retries = OpenAIRewardModel.Params().max_retries
     expected = math.fsum(0.75 * min(LONGEST_WAIT, FIRST_WAIT * 2**retry) for retry in range(retries))
     assert expected > 60
+
+
+def _kind_of(status: int, body: object) -> Kind:
+    """As the client makes its error from an answer."""
+    response = httpx.Response(status, json=body, request=httpx.Request("POST", "http://127.0.0.1/v1"))
+    client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1/v1")
+    return fault_of(client._make_status_error_from_response(response)).kind
+
+
+MODERATION = ["moderation_blocked", "content_moderation", "data_inspection_failed", "DataInspectionFailed"]
+MODERATION += ["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "moderation_error"]
+SHAPES: list[Callable[[str], object]] = [
+    lambda code: {"error": code},
+    lambda code: {"detail": code},
+    lambda code: {"code": code, "message": "no"},
+    lambda code: {"type": code},
+    lambda code: {"error": {"message": "no", "code": code}},
+    lambda code: {"error": {"message": "no", "type": code, "code": 403}},
+    lambda code: {"detail": {"code": code}},
+    lambda code: {"detail": {"error": {"type": code}}},
+    lambda code: {"error": {"code": "BadRequest", "innererror": {"code": code}}},
+]
+
+
+@given(status=st.sampled_from([400, 403, 422, 429]), code=st.sampled_from(MODERATION), shape=st.sampled_from(SHAPES))
+def test_a_code_of_moderation_is_a_refusal_wherever_the_server_puts_it(
+    status: int, code: str, shape: Callable[[str], object]
+) -> None:
+    assert _kind_of(status, shape(code)) is Kind.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, {"error": "this key may not use the moderation endpoint"}, Kind.KEY),
+        (403, {"error": {"message": "moderation_blocked is not the reason", "code": "forbidden"}}, Kind.KEY),
+        (503, {"error": {"code": "moderation_unavailable"}}, Kind.PASSING),
+        (429, {"detail": {"code": "insufficient_quota"}}, Kind.ACCOUNT),
+        (400, ["moderation"], Kind.QUESTION),
+    ],
+)
+def test_what_only_speaks_of_moderation_is_no_refusal(status: int, body: object, kind: Kind) -> None:
+    assert _kind_of(status, body) is kind

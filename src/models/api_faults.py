@@ -5,8 +5,9 @@ from __future__ import annotations
 import email.utils
 import math
 import random
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,21 @@ LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 600.0
 """Seconds: a server that asks for a longer pause is not waited for."""
 
-_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"})
+_QUOTA = frozenset({"insufficientquota", "billinghardlimitreached", "billingnotactive", "insufficientcredits"})
 _MODERATION = frozenset(
-    {"content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"}
+    {
+        "contentfilter",
+        "contentpolicyviolation",
+        "contentmoderation",
+        "moderationblocked",
+        "responsibleaipolicyviolation",
+        "datainspectionfailed",
+    }
 )
+_WHERE_CODES_ARE = ("code", "type", "error", "detail", "innererror", "inner_error")
+_DEEPEST = 4
+_CODE = re.compile(r"[\w.:-]+")
+_PUNCTUATION = re.compile(r"[\W_]")
 _PASSING_STATUS = (408, 409, 425)
 
 
@@ -70,22 +82,36 @@ def fault_of(error: openai.APIError) -> Fault:
 
 
 def _codes(error: openai.APIStatusError) -> frozenset[str]:
-    """What the server calls the error: `code` and `type`, also within Azure's `innererror`.
+    """What the server calls the error, as `_named` finds it.
 
     Gateways in front of several providers flag what they refuse in `metadata`, with `flagged_input` or `reasons`.
     """
-    body = error.body if isinstance(error.body, dict) else {}
-    parts = [body, *(body[name] for name in ("innererror", "inner_error") if isinstance(body.get(name), dict))]
-    codes = {str(part[name]).lower() for part in parts for name in ("code", "type") if part.get(name)}
-    metadata = body.get("metadata")
+    codes = set(_named(error.body))
+    metadata = error.body.get("metadata") if isinstance(error.body, dict) else None
     if isinstance(metadata, dict) and (metadata.get("flagged_input") or metadata.get("reasons")):
-        codes.add("content_filter")
+        codes.add("contentfilter")
     return frozenset(codes)
 
 
+def _named(part: object, depth: int = 0) -> Iterator[str]:
+    """The codes within a body, in lower case and without punctuation, as servers write one code in several ways.
+
+    A code is a body or an `error` of one word, or is called `code` or `type`, there or within the `error`, the `detail`
+    (FastAPI) or the `innererror` (Azure). Sentences are none.
+    """
+    if isinstance(part, str) and _CODE.fullmatch(part):
+        yield _PUNCTUATION.sub("", part).lower()
+    elif isinstance(part, dict) and depth < _DEEPEST:
+        for name in _WHERE_CODES_ARE:
+            yield from _named(part.get(name), depth + 1)
+
+
 def _kind(status: int, codes: frozenset[str]) -> Kind:
-    """The codes say more than the status: servers refuse contents with 400, 403 and 429 alike."""
-    if codes & _MODERATION:
+    """The codes say more than the status: servers refuse contents with 400, 403 and 429 alike.
+
+    Only a client's error is refused for a code that merely starts with moderation: that of a server may be an outage.
+    """
+    if codes & _MODERATION or (status < 500 and any(code.startswith("moderation") for code in codes)):
         return Kind.REFUSED
     if status == 402 or codes & _QUOTA:
         return Kind.ACCOUNT
