@@ -60,9 +60,25 @@ def load_adapter_weights(model: PeftModel, adapter: str | Path) -> None:
         loaded = set_peft_model_state_dict(model, weights)
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # the last two: other shapes, other names
         raise ModelError(f"the adapter {adapter} does not fit the base model: {error}") from error
-    kind = model.peft_config[model.active_adapter].peft_type.value.lower()
-    own = [name for name in loaded.missing_keys if kind in name or "modules_to_save" in name]
-    require_no_strays(adapter, [*loaded.unexpected_keys, *own])
+    own = _stored_by_peft(model)
+    require_no_strays(adapter, [*loaded.unexpected_keys, *(name for name in loaded.missing_keys if name in own)])
+
+
+def _stored_by_peft(model: PeftModel) -> set[str]:
+    """The names, within the model, of all weights that a file of its adapter holds.
+
+    No name tells it: biases are stored with some LoRAs, and the weights of most other types have names of their own.
+    So peft itself is asked what it would store, and its tensors are found again among those of the model.
+    """
+    from peft import get_peft_model_state_dict
+
+    weights = model.state_dict()
+    # Whole embeddings are part of a file or not, by what the hub says of the base model: nothing to insist on.
+    stored = get_peft_model_state_dict(
+        model, state_dict=weights, adapter_name=model.active_adapter, save_embedding_layers=False
+    )
+    kept = {id(weight) for weight in stored.values()}
+    return {name for name, weight in weights.items() if id(weight) in kept}
 
 
 def require_no_strays(adapter: str | Path, strays: Iterable[str]) -> None:
