@@ -317,6 +317,21 @@ def test_a_lora_of_which_some_weights_fit_nowhere_is_an_error(
         editor(qwen_folder, lora=str(tmp_path / "moved.safetensors"))
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_dora_is_refused_and_never_loaded_by_half(
+    qwen_folder: Path, lora_folder: Path, tmp_path: Path, by_name: bool
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(lora_folder / "fast.safetensors")
+    scales = {name.replace("lora_A.weight", "dora_scale"): torch.ones(8) for name in weights if "lora_A" in name}
+    save_file(weights | scales, tmp_path / "dora.safetensors")
+    lora = {"lora": str(tmp_path), "lora_weight_name": "dora.safetensors"}
+    with pytest.raises(ModelError, match="is a DoRA: diffusers would leave out"):
+        editor(qwen_folder, **(lora if by_name else {"lora": str(tmp_path / "dora.safetensors")}))
+
+
 def test_the_identity_follows_weights_lora_and_pixels_but_not_placement(
     qwen_folder: Path, plus_folder: Path, lora_folder: Path
 ) -> None:

@@ -147,7 +147,7 @@ class QwenImageEditModel(PipelineEditor):
 
         file = {"weight_name": self.params.lora_weight_name, "use_safetensors": True, **pinned(lora)}
         try:
-            given = self.pipe.lora_state_dict(lora, **file)
+            given = self.pipe.lora_state_dict(_without_magnitudes(lora, file))
             self.pipe.load_lora_weights(lora, adapter_name=_ADAPTER, **file)
         except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
             raise ModelError(
@@ -201,6 +201,26 @@ class QwenImageEditModel(PipelineEditor):
         if checked.lora_weight_name and is_local(lora):
             lora = str(Path(lora) / checked.lora_weight_name)
         return f"{revision}+{resolve_revision(lora)}"
+
+
+def _without_magnitudes(lora: str, file: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights in the file of a LoRA, before diffusers leaves out or renames any.
+
+    Raises:
+        ModelError: a DoRA, which diffusers loads without its magnitudes: what is left was never trained to edit.
+    """
+    from diffusers.loaders import lora_base
+
+    unset = ("weight_name", "local_files_only", "cache_dir", "force_download", "proxies", "token", "revision")
+    asked = dict.fromkeys((*unset, "subfolder", "user_agent"), None) | dict(file)
+    weights: dict[str, Any] = lora_base._fetch_state_dict(lora, **asked, allow_pickle=False)[0]
+    if magnitudes := sorted(name for name in weights if "dora_scale" in name):
+        raise ModelError(
+            f"the LoRA {lora} is a DoRA: diffusers would leave out {len(magnitudes)} of its {len(weights)} weights "
+            f"({magnitudes[0]} …) and edit with the rest; name a LoRA without dora_scale, or merge the adapter into "
+            "the checkpoint"
+        )
+    return weights
 
 
 def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
