@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -21,12 +20,10 @@ from src.rewards.words import words
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
-_YES_NO = frozenset({"yes", "no"})
 _FILLERS = frozenset(
     (*"a an the is are was were it its this that there in on at of to".split(), *"在是的了这那个它")  # noqa: SIM905
 )
 """Words with which an answer becomes a sentence and says nothing more."""
-_CLAUSE_END = re.compile(r"[.,;:!?\n]")
 _BLEU_ORDER = 4
 _NO_ANSWER = "an edit has no right answer in words"
 
@@ -66,7 +63,7 @@ class VQAReward(Scorer, CompletionScorer):
                 raise ValueError("accuracy_weight and overlap_weight must not both be 0")
             return self
 
-    VERSION = "2"
+    VERSION = "3"
 
     def question(self, sample: EditSample) -> Any:
         """Nothing: it reads completions alone."""
@@ -126,13 +123,10 @@ class VQAReward(Scorer, CompletionScorer):
 def accuracy(answer: str, truth: str, partial_from: float = 0.5) -> float:
     """How right an answer is, 0–1, word by word and never letter by letter.
 
-    - To a truth of yes or no: 1 if the first clause that says yes or no says the right one alone, and no later clause
-      consists of the other one, else 0.
-    - To any other: the share of the truth's words that occur, 0 where that is below `partial_from`; and 0 where any
-      other word occurs, since a list of guesses would else pay more than an answer. `_FILLERS` do not count.
+    The share of the truth's words that occur, 0 where that is below `partial_from`; and 0 where any other word occurs,
+    since a list of guesses would else pay more than an answer: to a truth of yes or no as to any other. `_FILLERS` do
+    not count.
     """
-    if words(truth) in (["yes"], ["no"]):
-        return float(_yes_or_no(answer) == words(truth)[0])
     expected, given = _telling(truth), _telling(answer)
     if set(given) - set(expected):
         return 0.0
@@ -163,14 +157,6 @@ def bleu(answer: str, truth: str) -> float:
 def rouge_l(answer: str, truth: str) -> float:
     """ROUGE-L (Lin 2004): the F-measure of the longest common subsequence of stemmed words, 0–1."""
     return float(_rouge_scorer().score(truth, answer)["rougeL"].fmeasure)
-
-
-def _yes_or_no(answer: str) -> str | None:
-    clauses = [words(clause) for clause in _CLAUSE_END.split(answer)]
-    first = next((said for clause in clauses if (said := set(clause) & _YES_NO)), set())
-    bare = {clause[0] for clause in clauses if clause in (["yes"], ["no"])}
-    said = first | bare
-    return said.pop() if len(said) == 1 else None
 
 
 def _telling(text: str) -> list[str]:
