@@ -162,6 +162,13 @@ def test_every_field_of_an_inquiry_is_part_of_its_key(change: dict[str, Any]) ->
     assert one.key() != replace(one, **change).key()
 
 
+def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Inquiry("You judge.", "wet?", "toy v1", ("wet",))
+    before = one.key()
+    monkeypatch.setattr("src.rewards.judged_scorer.GRAMMAR", "of tomorrow")
+    assert one.key() != before
+
+
 def test_a_judge_that_only_scores_or_none_at_all_is_a_config_error() -> None:
     plain = JudgeHandle(ModelConfig(class_path="tests.plugins.PromptJudge"))
     with pytest.raises(ConfigError, match=r"PromptJudge only scores.*CategoryScorer"):
