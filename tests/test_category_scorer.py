@@ -12,6 +12,7 @@ from src.config import Config, ModelConfig, PromptConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.errors import ConfigError
+from src.models.reward.base_reward import BaseRewardModel
 from src.pipeline.evaluation import evaluate
 from src.rewards.base import EditedSample, ScorerSetting
 from src.rewards.category_scorer import CategoryScorer
@@ -24,6 +25,20 @@ EDITED = Image.new("RGB", (4, 4), "blue")
 INLINE = PromptConfig(
     system_prompt="Judge {json: 1}.", user_prompt_template="{original_description}|{edit_instruction}"
 )
+
+
+class PlainJudge(BaseRewardModel):
+    needs_prompts = False
+
+    def _initialize(self) -> None: ...
+
+    def score(self, *args: Any, **kwargs: Any) -> float:
+        return 5.0
+
+
+class ReferencedJudge(PlainJudge):
+    def score(self, *args: Any, reference_image: Image.Image | None = None, **kwargs: Any) -> float:
+        return 5.0
 
 
 def sample(instruction: str = "tip it over", category: str = "物理", **changes: Any) -> EditSample:
@@ -100,6 +115,24 @@ def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
         made.check_categories(["物理"])
     with pytest.raises(ConfigError, match="PromptJudge needs a prompt"):
         made.question(sample())
+
+
+def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = scorer()
+    before = made.question(sample())
+    monkeypatch.setattr("src.rewards.category_scorer.GRAMMAR", "of tomorrow")
+    assert made.question(sample()) != before
+
+
+@pytest.mark.parametrize(
+    ("judge", "status"), [("PlainJudge", Status.SCORED), ("ReferencedJudge", Status.NOT_APPLICABLE)]
+)
+def test_a_damaged_reference_costs_only_the_verdict_of_a_judge_that_gets_it(judge: str, status: Status) -> None:
+    config = ModelConfig(class_path=f"tests.test_category_scorer.{judge}")
+    made = CategoryScorer({}, ScorerSetting(JudgeHandle(config)))
+    made.load()
+    (verdict,) = made.score([EditedSample(sample(reference=LazyImage(base64_text="?")), SOURCE, EDITED)])
+    assert verdict.status is status
 
 
 def test_everything_that_is_asked_is_part_of_the_key() -> None:

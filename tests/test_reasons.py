@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from src.config import Config
+from src.data.image import ImageError, decode_image
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.reward.base_reward import BaseRewardModel
+from src.models.reward.base_reward import BaseRewardModel, NotApplicable
 from src.pipeline.evaluation import evaluate
 from src.reasons import reason_of, without_addresses
 from src.rewards.base import EditedSample, Scorer
@@ -45,6 +46,11 @@ class ObjectJudge(AddressJudge):
         return Unfit()
 
 
+class PickyJudge(AddressJudge):
+    def score(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotApplicable(f"nothing to say on {Unfit()!r}")
+
+
 class AddressScorer(Scorer):
     def question(self, sample: Any) -> Any:
         return None
@@ -63,9 +69,10 @@ JUDGE = "tests.test_reasons.AddressJudge"
         ({"diffusion_model": {"class_path": "tests.test_reasons.AddressEditor"}}, "TypeError: cannot read <"),
         ({"reward_model": {"class_path": JUDGE}}, "TypeError: cannot read <"),
         ({"reward_model": {"class_path": "tests.test_reasons.ObjectJudge"}}, "the judge returned <"),
+        ({"reward_model": {"class_path": "tests.test_reasons.PickyJudge"}}, "nothing to say on <"),
         ({"scorer": {"class_path": "tests.test_reasons.AddressScorer"}}, "TypeError: cannot read <"),
     ],
-    ids=["editor", "judge", "judge's value", "scorer"],
+    ids=["editor", "judge", "judge's value", "not applicable", "scorer"],
 )
 def test_equal_failures_of_two_samples_have_one_reason(
     write_benchmark: Callable[..., Path], make_config: Callable[..., Config], sections: dict[str, Any], reason: str
@@ -76,6 +83,12 @@ def test_equal_failures_of_two_samples_have_one_reason(
     assert len(set(reasons)) == 1
     assert reasons[0].startswith(reason)
     assert "0x" not in reasons[0]
+
+
+def test_files_that_are_no_picture_have_one_reason() -> None:
+    with pytest.raises(ImageError, match="not a readable image: UnidentifiedImageError") as refused:
+        decode_image(b"no picture")
+    assert "0x" not in str(refused.value)
 
 
 def test_a_reason_names_the_kind_of_error_and_what_it_says() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from src.data.png import rgb_png
+from src.reasons import reason_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; others that Pillow knows run external programs (EPS) or have no use here."""
@@ -151,7 +152,7 @@ def _readable() -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"decompression bomb: {error}") from error
     except Exception as error:  # Pillow's plug-ins raise every kind of error on hostile files
-        raise ImageError(f"not a readable image: {type(error).__name__}: {error}") from error
+        raise ImageError(f"not a readable image: {reason_of(error)}") from error
 
 
 def _has_second_frame(image: Image.Image, data: bytes) -> bool:

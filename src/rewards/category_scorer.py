@@ -197,7 +197,7 @@ class CategoryScorer(Scorer):
         except ModelUnusable:
             raise
         except NotApplicable as error:
-            return failed(Status.NOT_APPLICABLE, str(error))
+            return failed(Status.NOT_APPLICABLE, without_addresses(str(error)))
         except Exception as error:  # a judge may fail in any way; the sample is counted, the run goes on
             logger.warning("a judgement failed: %r", error)
             seconds = time.perf_counter() - started
@@ -206,6 +206,7 @@ class CategoryScorer(Scorer):
 
     def _request(self, edit: EditedSample) -> JudgeRequest:
         system_prompt, user_prompt, _ = self._render(edit.sample)
+        sent = edit.sample.reference if self._handle.judge_class.takes_reference() else None
         return JudgeRequest(
             edited_image=edit.edited,
             original_image=edit.source,
@@ -213,7 +214,7 @@ class CategoryScorer(Scorer):
             edit_instruction=edit.sample.instruction,
             system_prompt=system_prompt,
             user_prompt=user_prompt,
-            reference_image=edit.sample.reference.decode() if edit.sample.reference else None,
+            reference_image=sent.decode() if sent else None,
         )
 
     def _render(self, sample: EditSample) -> tuple[str, str, str | None]:

@@ -11,6 +11,7 @@ from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.models.reward.base_reward import NotApplicable
 from src.models.reward.implementations.reference import ReferenceRewardModel
+from src.reasons import without_addresses
 from src.rewards.base import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 from src.rewards.verdict import SCORE_RANGE, Status, Verdict, failed
 
@@ -53,7 +54,7 @@ class ReferenceScore(Scorer):
         except ImageError as error:
             return failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
         except NotApplicable as error:
-            return failed(Status.NOT_APPLICABLE, str(error))
+            return failed(Status.NOT_APPLICABLE, without_addresses(str(error)))
         full = SCORE_RANGE[1]
         dimensions: dict[str, float | None] = {
             "change": full * found.change,

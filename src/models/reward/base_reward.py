@@ -89,6 +89,15 @@ class BaseRewardModel(BaseModel):
         rows = zip(zip(*columns, strict=True), originals, offered, strict=True)
         return [self.score(*row, original_image=original, **kwargs | reference) for row, original, reference in rows]
 
+    @classmethod
+    def takes_reference(cls) -> bool:
+        """Whether a reference image can reach the judge: a damaged one costs no verdict of a judge without it."""
+        base = BaseRewardModel
+        if cls.judge is not base.judge or cls.judge_batch is not base.judge_batch:
+            return True
+        by_columns = cls.batch_score is not base.batch_score and named_arguments(cls.batch_score, reference_images=None)
+        return bool(by_columns or named_arguments(cls.score, reference_image=None))
+
     def judge(self, request: JudgeRequest) -> Judgement:
         """Judges one edit; by default through `score`."""
         score = self.score(
