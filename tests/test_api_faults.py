@@ -96,3 +96,22 @@ def test_a_code_of_moderation_is_a_refusal_wherever_the_server_puts_it(
 )
 def test_what_only_speaks_of_moderation_is_no_refusal(status: int, body: object, kind: Kind) -> None:
     assert _kind_of(status, body) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, {"error": {"message": "no", "code": "insufficient_user_quota"}}, Kind.ACCOUNT),
+        (403, {"error": {"message": "no", "code": "quota_exceeded"}}, Kind.ACCOUNT),
+        (429, {"error": {"message": "per minute", "code": "quota_exceeded"}}, Kind.RATE_LIMITED),
+        (429, {"error": {"message": "no", "type": "exceeded_current_quota_error"}}, Kind.ACCOUNT),
+        (400, {"error": {"message": "no", "code": "Arrearage"}}, Kind.ACCOUNT),
+        (400, {"code": "Arrearage", "message": "Access denied"}, Kind.ACCOUNT),
+        (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, Kind.ACCOUNT),
+        (429, {"error": {"code": "1113", "message": "Insufficient balance or no resource package."}}, Kind.ACCOUNT),
+        (403, {"code": 30003, "message": "The model is disabled"}, Kind.KEY),
+        (500, {"message": "the balance is insufficient"}, Kind.PASSING),
+    ],
+)
+def test_an_empty_account_is_told_from_a_wrong_key(status: int, body: object, kind: Kind) -> None:
+    assert _kind_of(status, body) is kind

@@ -23,7 +23,20 @@ LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 600.0
 """Seconds: a server that asks for a longer pause is not waited for."""
 
-_QUOTA = frozenset({"insufficientquota", "billinghardlimitreached", "billingnotactive", "insufficientcredits"})
+_QUOTA = frozenset(
+    {
+        "insufficientquota",
+        "insufficientuserquota",
+        "insufficientcredits",
+        "exceededcurrentquotaerror",
+        "billinghardlimitreached",
+        "billingnotactive",
+        "arrearage",
+    }
+)
+_NO_BALANCE = re.compile(
+    r"\bbalance (?:is )?(?:insufficient|not enough)|\binsufficient (?:account )?balance\b", re.IGNORECASE
+)
 _MODERATION = frozenset(
     {
         "contentfilter",
@@ -90,7 +103,15 @@ def _codes(error: openai.APIStatusError) -> frozenset[str]:
     metadata = error.body.get("metadata") if isinstance(error.body, dict) else None
     if isinstance(metadata, dict) and (metadata.get("flagged_input") or metadata.get("reasons")):
         codes.add("contentfilter")
+    if 400 <= error.status_code < 500 and _says_no_balance(error.body):
+        codes.add("insufficientcredits")
     return frozenset(codes)
+
+
+def _says_no_balance(body: object) -> bool:
+    """Some servers number their errors, and only the message says that the account is empty."""
+    message = body.get("message") if isinstance(body, dict) else body
+    return isinstance(message, str) and _NO_BALANCE.search(message) is not None
 
 
 def _named(part: object, depth: int = 0) -> Iterator[str]:
@@ -113,7 +134,8 @@ def _kind(status: int, codes: frozenset[str]) -> Kind:
     """
     if codes & _MODERATION or (status < 500 and any(code.startswith("moderation") for code in codes)):
         return Kind.REFUSED
-    if status == 402 or codes & _QUOTA:
+    is_spent = "quotaexceeded" in codes and status != 429  # there it may be the quota of a minute
+    if status == 402 or codes & _QUOTA or is_spent:
         return Kind.ACCOUNT
     if status in (401, 403):
         return Kind.KEY
