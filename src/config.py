@@ -325,7 +325,8 @@ def substitute_environment(value: Any, path: str = "", as_they_stand: Collection
         name, default = match.groups()
         found = os.environ.get(name, default)
         if name in os.environ and ".params." in path:
-            remember_environment(path.rpartition(".")[2].partition("[")[0], os.environ[name])
+            setting = path.rpartition(".")[2].partition("[")[0]
+            remember_environment(setting, os.environ[name])
         if found is None:
             raise ConfigError(
                 f"{path} uses ${{{name}}}, but the environment variable {name} is not set; "

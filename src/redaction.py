@@ -15,7 +15,7 @@ from typing import Any
 
 REDACTED = "***"
 SHORTEST_SECRET = 6
-SHORTEST_FOREIGN = 12
+SHORTEST_FOREIGN = 8
 """Characters of what is looked for within texts, under a secret name and from the environment: shorter values would be
 found in the middle of innocent words."""
 
@@ -23,7 +23,7 @@ _SECRET_WORDS = frozenset([
     "apikey", "accesskey", "secretkey", "privatekey", "auth", "authentication", "authorization", "bearer",
     "connection", "cookie", "cookies", "cred", "creds", "credential", "credentials", "dsn", "jwt", "otp",
     "pass", "passcode", "passphrase", "passwd", "password", "passwords", "pat", "pwd", "pw", "sas", "secret",
-    "secrets", "token",
+    "secrets", "token", "oauth", "sig", "signature", "passkey", "pem", "pin",
 ])  # fmt: skip
 _WORDS_OF_SENTENCES = frozenset(
     {"auth", "authentication", "connection", "cookie", "cookies", "pass", "pat", "sas", "token"}
@@ -40,8 +40,16 @@ _OWNERS_OF_KEYS = frozenset([
 _OWNERS_OF_TOKENS = frozenset([
     "access", "api", "auth", "bearer", "hf", "hub", "id", "oauth", "refresh", "secret", "session",
 ])  # fmt: skip
-_HOLDERS = frozenset({"value", "values", "string", "header", "headers", "text"})
-_HEADERS = frozenset({"header", "headers"})
+_HOLDERS = frozenset([
+    "value", "values", "string", "header", "headers", "text", "json", "pem", "base", "prod", "production", "dev",
+    "test", "staging", "live", "main", "default", "old", "new", "primary", "secondary", "backup",
+])  # fmt: skip
+_HEADERS = frozenset({"header", "headers", "hdrs"})
+_OPEN_ENDS = frozenset({"env", "file", "path", "name", "names", "variable", "url", "length", "id", "type"})
+"""What a name ends in that says where a secret is, or something about it."""
+_STRONG = re.compile(r"secret|password|passwd|passphrase|credential|apikey|privatekey|accesskey")
+"""Within a word of a name, wherever that word stands."""
+_RUN_TOGETHER = re.compile(r"\w+token|(?:user|db|pg|my|admin|root)pass|(?:openai|hf|auth|access|api)key")
 _OPEN_HEADERS = frozenset({"accept", "content-type", "user-agent", "accept-encoding", "accept-language", "connection"})
 _PUBLIC_SETTINGS = frozenset({"model", "model_name", "class_path", "revision", "device", "dtype", "data_path"})
 
@@ -50,7 +58,14 @@ _USER_IN_URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]+@")
 _ASSIGNED = re.compile(r"""(["']?)([\w.-]{2,40})\1(\s*[:=]\s*)(["']?)([^\s"',;&}{\]\[]{4,})""")
 _PASSWORD_IN_URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@'\"]*:([^/\s@'\"]+)@")
 _QUERY = re.compile(r"([?&])([\w.-]{2,40})=[^&\s#'\"]+")
-_SCHEME = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"\b(?:(bearer|basic)(\s+)(?=[A-Za-z+/._~-]*[0-9=])[A-Za-z0-9+/=._~-]{5,}|(bearer)(\s+)[A-Za-z+/._~-]{12,})",
+    re.IGNORECASE,
+)
+_AUTHORIZATION = re.compile(
+    r"(\bauthorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"',;}\]]+", re.IGNORECASE
+)
+_USER_OPTION = re.compile(r"((?:^|\s)(?:-u|--user)[\s=]+)[^\s:]+:\S+")
 _SHAPES = re.compile(
     r"\b(?:sk|rk|pk)-[\w-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
     r"|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bxox[abeprs]-[\w-]{10,}|\bnvapi-[\w-]{20,}|\br8_\w{30,}"
@@ -71,11 +86,15 @@ def is_secret(name: str) -> bool:
 
     `api_key`, `x-api-key`, `accessToken`, `pwd`, `openai_key` … do; `max_new_tokens`, `api_key_env`, `sort_key` do not.
     """
-    words = _words(name)
-    while len(words) > 1 and words[-1] in _HOLDERS:
+    words = [word.rstrip("0123456789") or word for word in _words(name)]
+    while len(words) > 1 and (words[-1] in _HOLDERS or words[-1].isdigit() or words[-1] == "v"):
         words.pop()
     if not words:
         return False
+    if words[-1] not in _OPEN_ENDS and any(map(_STRONG.search, words)):
+        return True
+    if _RUN_TOGETHER.fullmatch(words[-1]):
+        return True
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last in ("key", "keys"):
         return before not in _OPEN_KEYS and (last == "key" or bool(before))
@@ -105,7 +124,7 @@ def remember_environment(setting: str, value: str) -> None:
     """
     is_open = (
         setting in _PUBLIC_SETTINGS
-        or _NUMBER.fullmatch(value)
+        or (_NUMBER.fullmatch(value) and len(value) < SHORTEST_SECRET)
         or value.startswith(("/", "./", "~"))
         or (value.startswith(("http://", "https://")) and _without_shapes(value) == value)
     )
@@ -131,12 +150,29 @@ def _secrets(value: Any) -> Iterator[str]:
             yield from _secrets(item)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            if is_secret(str(key)) and isinstance(item, str):
-                yield item
-            elif str(key).lower() in _HEADERS and isinstance(item, Mapping):
+            if is_secret(str(key)):
+                yield from _leaves(item)
+            elif _names_headers(str(key)) and isinstance(item, Mapping):
                 yield from (str(text) for name, text in item.items() if str(name).lower() not in _OPEN_HEADERS)
             else:
                 yield from _secrets(item)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """All that a secret may consist of; a boolean is none."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _names_headers(name: str) -> bool:
+    words = _words(name)
+    return bool(words) and words[-1] in _HEADERS
 
 
 def redact(value: Any) -> Any:
@@ -177,7 +213,7 @@ def _masked_item(key: str, item: Any, holder: Mapping[Any, Any], mask: Any) -> A
     is_paired = key.lower() == "value" and is_secret(pair)
     if (is_secret(key) or is_paired) and item and not isinstance(item, bool):
         return mask(item)
-    if key.lower() in _HEADERS and isinstance(item, Mapping):
+    if _names_headers(key) and isinstance(item, Mapping):
         return {
             name: _replaced(text, mask) if str(name).lower() in _OPEN_HEADERS or not text else mask(text)
             for name, text in item.items()
@@ -200,7 +236,9 @@ def withheld(text: str) -> str:
 def _without_shapes(text: str) -> str:
     text = _USER_IN_URL.sub(rf"\1{REDACTED}@", text)
     text = _QUERY.sub(lambda part: f"{part[1]}{part[2]}={REDACTED}" if is_secret(part[2]) else part[0], text)
-    text = _SCHEME.sub(rf"\1\2{REDACTED}", text)
+    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
+    text = _USER_OPTION.sub(rf"\1{REDACTED}", text)
+    text = _SCHEME.sub(lambda part: f"{part[1] or part[3]} {REDACTED}", text)
     text = _SHAPES.sub(REDACTED, text)
     return _ASSIGNED.sub(_masked_assignment, text)
 

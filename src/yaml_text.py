@@ -16,7 +16,8 @@ from src.errors import ConfigError
 MAX_DEPTH = 50
 MAX_VALUES = 100_000
 """With every alias written out."""
-MAX_BYTES = 8 * 2**20
+MAX_BITS = 4096
+MAX_BYTES = 2**20
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -35,7 +36,7 @@ def parse_yaml(text: str, where: str) -> Any:
         value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not valid YAML: {error}") from error
-    except (ValueError, OverflowError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, TypeError, KeyError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition(";")[0]
         raise ConfigError(f"{where} holds a value that cannot be read: {reason}") from error
     _count(value, where, {}, ())
@@ -57,6 +58,12 @@ class _Loader(yaml.SafeLoader):
         finally:
             self.depth -= 1
 
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_VALUES:  # merges (`<<`) of merges, each ten times as large
+            reason = f"a mapping of more than {MAX_VALUES:,} entries with its merges written out"
+            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
+
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -70,7 +77,11 @@ def _count(value: Any, where: str, sizes: dict[int, int], above: tuple[int, ...]
         raise ConfigError(f"{where} holds half a surrogate pair, which is no character: {value!a:.80}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where} holds {value}, which is no number that a setting can have")
-    if not isinstance(value, dict | list | tuple | set):
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ConfigError(f"{where} holds a number of {value.bit_length():,} bits, which no setting can have")
+    if isinstance(value, bytes | set):
+        raise ConfigError(f"{where} holds a {type(value).__name__}, which no setting can be: write a text or a list")
+    if not isinstance(value, dict | list | tuple):
         return 1
     if id(value) in above:
         raise ConfigError(f"{where} holds a value that contains itself (an anchor within its own value)")

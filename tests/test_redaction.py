@@ -32,6 +32,9 @@ NAMES = [
     "session_token", "bearer_token", "refresh_tokens", "X-Auth-Token", "pwd", "password", "dbPassword",
     "user_pass", "passphrase", "client_secret", "Authorization", "basic_auth", "auth", "credentials", "cookie",
     "jwt", "dsn", "GITHUB_PAT", "connection_string", "sas", "key",
+    "api_key_2", "api_key2", "token1", "hftoken", "clientsecret", "accesstoken", "password2", "SECRET_KEY_PROD",
+    "oauth", "sig", "authtoken", "openaikey", "userpass", "dbpassword", "secretKeyBase", "private_key_pem",
+    "credentials_json",
 ]  # fmt: skip
 OPEN_NAMES = [
     "max_new_tokens", "tokens", "prompt_tokens", "api_key_env", "sort_key", "edit_key", "keys", "use_kv_cache",
@@ -69,6 +72,9 @@ def test_a_setting_of_this_name_is_shown(name: str) -> None:
         "https://user:hunter2@example.com/v1",
         "https://example.com/v1?api_key=hunter2222",
         "Bearer abcdefghijkl",
+        "Authorization: Bearer hunter2",
+        "curl -u me:hunter2 x",
+        "https://a.example/c?sv=1&sig=hunter2",
         "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
     ],
 )
@@ -86,6 +92,17 @@ def test_headers_are_masked_but_for_those_that_say_nothing_of_the_user() -> None
         "Content-Type": "application/json",
     }
     assert redact([{"name": "Authorization", "value": "hunter2"}]) == [{"name": "Authorization", "value": "***"}]
+
+
+@pytest.mark.parametrize("name", ["default_headers", "extra_headers", "hdrs", "requestHeaders"])
+def test_headers_are_masked_whatever_their_mapping_is_called(name: str) -> None:
+    assert redact({name: {"X-Gate": "hunter2"}}) == {name: {"X-Gate": "***"}}
+
+
+def test_every_leaf_below_a_secret_name_is_remembered() -> None:
+    redaction.remember_secrets({"pin_password": 84736251, "passwords": ["lst-zq-one"], "token": {"inner": "deep-zq"}})
+    for secret in ("84736251", "lst-zq-one", "deep-zq"):
+        assert masked(f"refused {secret} here") == "refused *** here"
 
 
 def test_only_a_secret_is_masked_in_an_ordinary_configuration() -> None:

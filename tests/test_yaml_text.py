@@ -22,6 +22,9 @@ VALUES = st.recursive(
 BOMB = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)
 ])  # fmt: skip
+MERGES = "\n".join(["a0: &a0 {x: 1}"] + [
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)
+])  # fmt: skip
 
 
 @given(VALUES)
@@ -48,8 +51,14 @@ def test_what_was_written_is_read(value: Any) -> None:
         ("a: .nan", "no number"),
         ("a: [1, -.inf]", "no number"),
         ("a: b: c", "not valid YAML"),
+        ("a: !!bool abc", "cannot be read"),
+        ("a: !!binary '***'", "not valid YAML|cannot be read|bytes"),
+        ("a: !!binary aGk=", "holds a bytes"),
+        ("a: !!set {1, 2}", "holds a set"),
+        ("a: 0x" + "f" * 5000, "bits"),
+        (MERGES, "merges written out"),
         (BOMB, "more than 100,000 values"),
-        ("x" * (9 * 2**20), "above the limit"),
+        ("x" * (2 * 2**20), "above the limit"),
     ],
 )
 def test_yaml_that_python_cannot_hold_is_refused_with_its_reason(text: str, reason: str) -> None:

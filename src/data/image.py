@@ -20,6 +20,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; others that Pillow knows run external programs (EPS) or have no use here."""
 MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decompressed (a decompression bomb costs gigabytes)."""
+MAX_FILE_BYTES = 64 * 2**20
+"""Of a picture as it is stored."""
+_BLANKS = dict.fromkeys(map(ord, " \t\r\n\f\v"))
 STRIP_ROWS = 256
 MIN_SIDE = 8
 """Images with a side below this many pixels are refused: there is nothing to edit in them."""
@@ -56,7 +59,7 @@ class LazyImage:
         if text.startswith("data:"):
             text = text.partition(",")[2]
         try:
-            data = base64.b64decode("".join(text.split()), validate=True)  # some encoders break lines
+            data = base64.b64decode(text.translate(_BLANKS), validate=True)  # some encoders break lines
         except (binascii.Error, ValueError) as error:
             raise ImageError(f"not valid base64: {error}") from error
         if not data:
@@ -71,11 +74,14 @@ class LazyImage:
 def _read_file(path: Path) -> bytes:
     try:
         is_endless = path.exists() and not path.is_file()  # a pipe or a device
-        data = b"" if is_endless else path.read_bytes()
+        size = 0 if is_endless else path.stat().st_size
+        data = b"" if is_endless or size > MAX_FILE_BYTES else path.read_bytes()
     except OSError as error:
         raise ImageError(f"image file {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # NUL, or half a surrogate pair
         raise ImageError(f"image path {str(path)!r:.80} is not a possible file name: {error}") from error
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"image file {path} has {size:,} bytes, above the limit of {MAX_FILE_BYTES:,}")
     if is_endless:
         raise ImageError(f"image file {path} is not a regular file")
     return data

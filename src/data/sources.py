@@ -93,6 +93,8 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Correct the path: {RULE}.")
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"benchmark {path} is neither a file nor a folder (a device or a pipe?); name a file")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"benchmark {path} has an unknown format; use one of {', '.join(SUFFIXES)}, or {HUB_PREFIX}org/name"

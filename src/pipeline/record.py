@@ -26,7 +26,7 @@ from src.pipeline.record_file import connect, readable, sqlite_errors
 from src.pipeline.record_rows import WHOLE_VERDICT, run_info, sample_result
 from src.pipeline.record_schema import create_or_migrate
 from src.pipeline.results import RunInfo, SampleResult
-from src.redaction import withheld
+from src.redaction import masked, withheld
 from src.rewards.verdict import Status, Verdict
 
 logger = logging.getLogger(__name__)
@@ -256,7 +256,7 @@ class Record:
         self._write(
             "INSERT INTO edits (edit_key, attempt, reason, seconds) VALUES (?,?,?,?) ON CONFLICT (edit_key) DO UPDATE"
             " SET attempt = excluded.attempt, reason = excluded.reason, seconds = excluded.seconds",
-            (edit_key, self._attempt, reason, seconds),
+            (edit_key, self._attempt, masked(reason), seconds),
         )
 
     def drop_picture(self, edit_key: str) -> None:
@@ -292,7 +292,7 @@ class Record:
             "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
                 *(verdict_key, self._attempt, verdict.status, verdict.score, _to_json(verdict.dimensions)),
-                *(verdict.reason, _to_json(verdict.replies), _to_json(verdict.usage)),
+                *(verdict.reason and masked(verdict.reason), _to_json(verdict.replies), _to_json(verdict.usage)),
                 *(verdict.seconds, verdict.model),
             ),
         )

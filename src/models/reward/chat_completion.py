@@ -61,11 +61,20 @@ class Choice(_Reading):
     logprobs: _Logprobs | None = None
 
 
+MOST_TOKENS = 10**9
+
+
 class Usage(_Reading):
     """The token account of one request."""
 
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
+
+    @pydantic.field_validator("prompt_tokens", "completion_tokens")
+    @classmethod
+    def _possible(cls, tokens: int | None) -> int | None:
+        """A number that no request can have is none: the answer beside it may be sound."""
+        return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
 
 
 class Completion(_Reading):
