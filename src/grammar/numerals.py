@@ -7,13 +7,23 @@ import re
 DIGITS = r"[0-9]++(?:[.,][0-9]++)?+"
 NUMBER = re.compile(rf"[-+]?{DIGITS}")
 CLOSERS = r"[*_`\"'”)\]]{0,6}+"
-TOP = re.compile(rf"{CLOSERS}[ \t]{{0,3}}(?:/|out[ ]of)[ \t]{{0,3}}[*_`]{{0,3}}(?P<top>{DIGITS})", re.IGNORECASE)
+TOP = re.compile(
+    rf"""{CLOSERS}[ \t]{{0,3}}
+    (?:/|(?:(?:points?|marks?)[ ])?out[ ]of(?:[ ](?:an?|the))?(?:[ ](?:possible|total|max(?:imum|[.])?))?(?:[ ]of)?)
+    [ \t]{{0,3}}[*_`]{{0,3}}(?P<top>{DIGITS})""",
+    re.IGNORECASE | re.VERBOSE,
+)
 REST_OF_LINE = re.compile(r"[ \t]{0,4}(?:分|points?)?[*_`\"'”)\].。!|}\t ]*+(?=\n|$)", re.IGNORECASE)
 _SPOILED = re.compile(
     rf"""{CLOSERS}(?:
-        [0-9A-Za-z] | [.,][0-9]
-      | [ \t]{{0,3}}(?:%|percent\b|of\b|stars?\b|[★⭐]|颗?星|成)
-      | [ \t]{{0,3}}(?:[-+*×÷/=~→±]{{1,2}}>?|\b(?:to|or|and)\b|[至到或,])[ \t]{{0,3}}[0-9]
+        [0-9A-Za-z] | [.,:][0-9] | [ \t]{{1,3}}[0-9]
+      | [ \t]{{0,3}}(?:[%‰]|per[ ]?cent\b|of\b|stars?\b|[★⭐]|颗?星|成|[\u00bc-\u00be\u2150-\u215e])
+      | [ \t]{{0,3}}(?:points?[ ]|marks?[ ])?out[ ]of\b
+      | [ \t]{{0,3}}(?:[-+*×÷/=~→±]{{1,2}}>?|\b(?:to|or|and|through|thru)\b|[至到或,])[ \t]{{0,3}}[0-9]
+      | [ \t]{{0,3}}分?[ ]?(?:[-~至到或]|还是|或者)[ ]?[0-9]
+      | [ \t,(]{{0,4}}(?:\b(?:or|to|and|through|maybe|perhaps|possibly|even|up|an?)\b[ ,]{{1,2}}){{1,4}}+[0-9]
+      | [ \t,(]{{0,4}}(?:or[ ](?:less|more|lower|higher|below|above|so|worse|better)|at[ ](?:most|least|best))\b
+      | [ ]?分?(?:以下|以上|不到|左右)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )

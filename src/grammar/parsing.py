@@ -30,18 +30,32 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from src.grammar.doubts import is_doubted
 from src.grammar.json_in_text import JsonObject, find_objects
 from src.grammar.numerals import CLOSERS, DIGITS, REST_OF_LINE, TOP, number, value_at, whole_number, whole_value
 from src.grammar.scales import OtherScale, standing_numbers, without_scales
 from src.grammar.traced import Traced
 
-GRAMMAR = "2"
+GRAMMAR = "3"
 """Part of the key of every verdict that is read from a reply, expected scores included: raise it with any change to
 what a reply gives, or to where its score is."""
 
 _PLAIN_FORMS = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *map(ord, "：．／－＋％＝（）［］～｜＊＜＞"))}
-    | {"−": "-", "–": "-", "—": "-", "〜": "~", "　": " ", "，": ", ", "、": ", "}
+    | {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "‐": "-",
+        "‑": "-",
+        "―": "-",
+        "⁄": "/",
+        "∕": "/",
+        "〜": "~",
+        "　": " ",
+        "，": ", ",
+        "、": ", ",
+    }
 )
 """A fullwidth comma never is a decimal comma, so it is kept apart from the next digit."""
 
@@ -57,9 +71,15 @@ _LABEL = re.compile(
     | (?P<final_zh>最终|最后|总体|综合|整体|总)?(?:综合)?(?:评分|得分|分数|打分) | (?P<total_zh>总分|总评)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_SCALE_KEY = re.compile(
+    r"""(?:max(?:imum)?|highest|top|full)(?:[ _-]?possible)?(?:[ _-]?(?:score|rating|value|points?|marks?))?
+    | (?:score|rating)[ _-]?(?:max|scale|range|out[ _-]?of) | out[ _-]?of | scale | range | denominator
+    | 满分 | 最高分""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _GAP = re.compile(
     rf"""{CLOSERS}(?P<part>[ \t]{{1,2}}(?:for|of)[ \t][A-Za-z][A-Za-z' \t-]{{0,60}}?(?=[ \t]?:|[ \t](?:is|was)\b))?
-    [ \t]{{0,4}}(?P<link>[:=|→]|-(?=[ \t])|\b(?:is|was|of|would[ ]be)\b|为|是)?{CLOSERS}
+    [ \t]{{0,4}}(?P<link>[:=|→]|-(?=[ \t])|\b(?:is|was|of|would[ ]be)\b[ ]?:?|[为是][ ]?:?)?{CLOSERS}
     \s{{0,4}}(?:an?[ \t])?[*_`"'“(\[]{{0,6}}(?=[-+]?[0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -73,6 +93,12 @@ _RATIO = re.compile(
     rf"(?<![0-9A-Za-z_.,/~-])[-+]?{DIGITS}(?={CLOSERS}[ \t]{{0,3}}(?:/|out of)[ \t]{{0,3}}[*_`]{{0,3}}[0-9])",
     re.IGNORECASE,
 )
+_COUNTED_AFTER = re.compile(
+    r"""[ ]?[个的张只处项件] | [ ](?!(?:for|because|since|as|overall|given|due|in|on|at|with|and|but|so|which|is|here|
+    points?|marks?|from|if|when|while|though|although|to|by|I|we|would|seems|feels|due|my|the|it|this|that)\b)[A-Za-z]""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""`7/10 objects` counts objects."""
 _PHRASE = re.compile(
     r"""\b(?:I|we)(?:'d|’d|[ ]would|[ ]will)?[ ](?:give|rate|score|assign|award)
         (?:[ ](?:it|this|that|(?:this|the)[ ](?:edit|image|result)))?(?:[ ](?:at|as|with))?(?:[ ]an?)?
@@ -103,6 +129,7 @@ class _Candidate:
     start: int
     """In the text that it was found in."""
     final: bool = False
+    own_line: bool = False
 
 
 def parse_score(reply: str, low: float = 0.0, high: float = 10.0) -> float:
@@ -147,9 +174,7 @@ def read_score(reply: str, low: float = 0.0, high: float = 10.0) -> Score:
             raise UnparsableReply(f"the reply announces another scale: {str(error)!r}") from None
         prose = text.text
         candidates = (
-            _from_labels(prose, high)
-            or list(_from_ratios(prose, high))
-            or list(_from_phrases(prose, high))
+            _from_sentences(prose, high)
             or [_Candidate(value, start) for value, start in standing_numbers(prose, stated, high)]
             or list(_from_lone_numbers(prose, high))
         )
@@ -208,9 +233,17 @@ def _from_json(objects: list[JsonObject], high: float) -> list[_Candidate]:
         ]
         found = [(_is_final(label), candidate) for label, candidate in labels if label]
         if found:
+            for key, value, _ in entries:
+                _check_scale(key, value, high)
             return [candidate for final, candidate in found if final] or [candidate for _, candidate in found]
         level = [value for _, value, _ in entries if isinstance(value, JsonObject)]
     return []
+
+
+def _check_scale(key: str, value: object, high: float) -> None:
+    numbers = re.findall(DIGITS, str(value)) if _SCALE_KEY.fullmatch(key.strip()) else []
+    if numbers and number(numbers[-1]) != high:
+        raise UnparsableReply(f"the reply announces another scale: {key!r}")
 
 
 def _from_tags(text: str, high: float) -> Iterator[_Candidate]:
@@ -247,9 +280,20 @@ def _from_labels(text: str, high: float) -> list[_Candidate]:
             rank = 2
         else:
             rank = 0 if ends_line and _opens_line(text, label.start()) else 1
-        ranked.append((rank, _Candidate(value, gap.end(), _is_final(label) and rank < 2)))
+        if is_doubted(text, label.start()):
+            value = None
+        ranked.append((rank, _Candidate(value, gap.end(), _is_final(label) and rank < 2, own_line=rank == 0)))
     weakest = 1 if any(candidate.final for _, candidate in ranked) else min((rank for rank, _ in ranked), default=0)
     return [candidate for rank, candidate in ranked if rank <= weakest]
+
+
+def _from_sentences(text: str, high: float) -> list[_Candidate]:
+    """Labels, beside which ratios and phrases count unless one of the labels is a line of its own."""
+    labels = _from_labels(text, high)
+    if any(label.own_line for label in labels):
+        return labels
+    ratios = [ratio for ratio in _from_ratios(text, high) if not labels or ratio.value is not None]
+    return sorted([*labels, *ratios, *_from_phrases(text, high)], key=lambda candidate: candidate.start)
 
 
 def _is_of_a_part(text: str, start: int) -> bool:
@@ -268,16 +312,17 @@ def _from_ratios(text: str, high: float) -> Iterator[_Candidate]:
         top = TOP.match(text, match.end())
         if top is None or number(top["top"]) != high:
             continue
-        value, _ = value_at(text, match.start(), high)
+        value, end = value_at(text, match.start(), high)
         in_range = _IN_RANGE.search(text[max(0, match.start() - 12) : match.start()])
-        yield _Candidate(None if in_range else value, match.start())
+        counted = _COUNTED_AFTER.match(text, end)
+        yield _Candidate(None if in_range or counted or is_doubted(text, match.start()) else value, match.start())
 
 
 def _from_phrases(text: str, high: float) -> Iterator[_Candidate]:
     for match in _PHRASE.finditer(text):
         value, end = value_at(text, match.end(), high)
         if value is None or _AFTER_PHRASE.match(text, end):
-            yield _Candidate(value, match.end())
+            yield _Candidate(None if is_doubted(text, match.start()) else value, match.end())
 
 
 def _from_lone_numbers(text: str, high: float) -> Iterator[_Candidate]:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
+from src.grammar.doubts import holds_doubt
 from src.grammar.numerals import CLOSERS, DIGITS, number, value_at
 from src.grammar.traced import Traced
 
@@ -16,7 +17,7 @@ _SCALE = re.compile(
     rf"""(?P<open>[\[(][^\[\]()0-9\n]{{0,40}})?
     (?P<announced>(?:\b(?:on|auf|sur|en)[ ])?(?:\b(?:a|the|einer|der|une|una)[ ])?
         \b{_SCALE_WORD}[ ]?(?:of|is|:)?[ ]?(?:(?:from|between|von|zwischen|de|entre)[ ])?
-      | \b(?:from|between|von|zwischen|de|entre)[ ])?
+      | \b(?:from|between|von|zwischen|de|entre)[ ] | \bon[ ](?:a|the)[ ])?
     (?<![0-9.,/-])(?P<low>{DIGITS}){_NOTE}[ ]?分?[ ]?{_TO}[ ]?(?P<high>{DIGITS})(?!/){_NOTE}(?:[ ]?分)?
     (?P<after>[ -]{_SCALE_WORD}\b)?
     (?(open)[^\[\]()0-9\n]{{0,40}}[\])])""",
@@ -32,19 +33,36 @@ _FULL_MARKS = re.compile(
     rf"""[(]?满分(?:为|是|:)?[ ]?(?P<full>{DIGITS})[ ]?分?[)]? | (?<![0-9.,])(?P<system>{DIGITS})[ ]?分制
     | (?<![0-9.,给打得])(?<![给打得][ ])以?(?P<as_full>{DIGITS})[ ]?分?为?满分
     | [(](?:out[ ]of|max(?:imum|[.])?)[ ]?(?P<maximum>{DIGITS})[)]
-    | (?<![0-9.,])(?P<point>{DIGITS})[ -]points?[ -]scale | (?P<hundred>百分制)""",
+    | (?:\bon[ ](?:an?|the)[ ])?(?<![0-9.,])(?P<point>{DIGITS})[ -]points?[ -]scale
+    | (?P<hundred>百分制|满分(?:为|是|:)?一?百分) | (?P<ten>十分制|满分(?:为|是|:)?十分|\bten[ -]point[ -]scale)
+    | (?P<words>[一二三四五六七八九两]分制|满分(?:为|是|:)?[一二三四五六七八九]分
+      |\b(?:three|four|five|six|seven)[ -]point[ -]scale|\bscale[ ](?:of|from)[ ][a-z]{{3,5}}[ ]to[ ](?:three|four|five|six|seven)\b)
+    | [(]总分(?:为|是|:)?[ ]?(?P<total_note>{DIGITS})[ ]?分?[)]
+    | 总分(?:为|是|:)?[ ]?(?P<total>{DIGITS})[ ]?分?(?=[,;][ ]{{0,2}}[^0-9\n。]{{0,12}}[得给打评扣])
+    | 最高(?:得?分|可得)?(?:为|是|:)?[ ]?(?P<highest_zh>{DIGITS})[ ]?分?
+    | (?:\b(?:the|an?|with)[ ]){{0,2}}\b(?:max(?:imum|[.])?|highest|best|top|perfect|full)(?:[ ]possible)?
+      (?:[ ](?:score|rating|mark|grade|value)(?:[ ]possible)?(?:[ ]?:|[ ](?:is|was|of|being|would[ ]be))?|[ ]?:|[ ](?:of|is|being))
+      [ ]?(?P<highest>{DIGITS})(?:[ ](?:points?|marks)\b)?""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OUT_OF = re.compile(
     rf"""(?<![A-Za-z])out[ ]of[ ](?:an?[ ])?(?:(?:possible|total|max(?:imum|[.])?)[ ])?(?:of[ ])?(?P<top>{DIGITS})
     (?:[ ](?:possible[ ])?(?:points?|marks))?
-    (?:[ ]?[,:;](?P<listed>[ ]?[0-9])?|(?=[ ](?:I|we|this|it|the|my)\b))""",
+    (?:[ ]?[,:;](?P<listed>(?=[ ]?[0-9]))?|(?=[ ](?:I|we|this|it|the|my)\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COUNTED = re.compile(rf"[0-9]{CLOSERS}[ ,]{{0,3}}$")
 _SENTENCE_OPENING = re.compile(r"(?:^|[.!?\n:;。！？])[-*_#>\s`\"'“|(]*$")
 _SENTENCE_END = re.compile(r"[!?\n。！？]|\.(?![0-9])")
 _STANDING = re.compile(rf"(?<![0-9A-Za-z_./~-])(?<![0-9],)[-+]?{DIGITS}")
+_ANY_NUMBER = re.compile(rf"[-+]?(?<![0-9])(?<![0-9][.,]){DIGITS}")
+_COUNT = re.compile(
+    r"[0-9]{1,4}+[ ](?!points?\b|Punkte?\b|(?:is|was|as|this|has|plus|versus|less|marks|stars)\b)[a-z]{2,30}s\b"
+)
+_BARE_BRACKET = re.compile(r"[\[(][^A-Za-z]*[\])]")
+_WORDED = {"hundred": 100.0, "ten": 10.0, "words": None}
+"""The full marks of the groups that say them in words; None for those that are another scale whatever ours is."""
+_USUAL_TOPS = frozenset({3.0, 4.0, 5.0, 6.0, 7.0, 9.0, 10.0, 20.0, 100.0})
 _AFTER_STANDING = re.compile(
     rf"""{CLOSERS}[ \t]{{0,3}}(?:[.,;:!?。！？\n]|$|points?\b|Punkte?\b|分
     |\b(?:because|since|as|for|overall|given|due|weil|denn|car|porque)\b|因为|由于)""",
@@ -95,19 +113,27 @@ class _Remover:
 
     def span(self, match: re.Match[str]) -> tuple[str, bool]:
         announced, opens = match["announced"] or "", _opens_sentence(match)
-        called = bool(match["after"]) or re.search(_SCALE_WORD, announced, re.IGNORECASE) is not None
+        called = re.search(_SCALE_WORD, match.group(), re.IGNORECASE) is not None
         if self._is_ours(match):
             return " ", called or opens or "分" in match.group() or match.group()[0] in "[("
-        if called or (opens and announced):
+        if called or (opens and announced) or "分" in match.group() or _BARE_BRACKET.fullmatch(match.group()):
             raise OtherScale(match.group().strip())
         return match.group(), False
 
     def ends(self, match: re.Match[str]) -> tuple[str, bool]:
-        return (" ", True) if self._is_ours(match) else (match.group(), False)
+        if self._is_ours(match):
+            return " ", True
+        before = match.string[max(0, match.start() - 12) : match.start()]
+        if re.search(_SCALE_WORD, before, re.IGNORECASE) or self._looks_like_a_scale(match):
+            raise OtherScale(match.group().strip())
+        return match.group(), False
+
+    def _looks_like_a_scale(self, match: re.Match[str]) -> bool:
+        return number(match["low"]) in self._lowest and number(match["high"]) in _USUAL_TOPS
 
     def full_marks(self, match: re.Match[str]) -> tuple[str, bool]:
-        top = next((group for name, group in match.groupdict().items() if group and name != "hundred"), "100")
-        if number(top) != self._high:
+        name, top = next((name, group) for name, group in match.groupdict().items() if group)
+        if (_WORDED[name] if name in _WORDED else number(top)) != self._high:
             raise OtherScale(match.group().strip())
         return " ", True
 
@@ -115,8 +141,8 @@ class _Remover:
         if _COUNTED.search(match.string[max(0, match.start() - 12) : match.start()]):
             return match.group(), False
         if number(match["top"]) == self._high:
-            return " " + (match["listed"] or ""), True
-        if _opens_sentence(match) and not match["listed"]:
+            return " ", True
+        if _opens_sentence(match) and match["listed"] is None:
             raise OtherScale(match.group().strip())
         return match.group(), False
 
@@ -127,7 +153,8 @@ class _Remover:
 def standing_numbers(text: str, stated: list[int], high: float) -> Iterator[tuple[float | None, int]]:
     """The numbers that stand by themselves in a sentence that states the scale, and where they begin.
 
-    `3 dogs` counts something, and is none; None for one that is no score on this scale.
+    `3 dogs` counts something, and is none. None for one that is no score on this scale, that stands beside another
+    number, or that follows a word of doubt or comparison.
     """
     if not stated:
         return
@@ -135,10 +162,11 @@ def standing_numbers(text: str, stated: list[int], high: float) -> Iterator[tupl
     for sentence in sorted({bisect_right(ends, position) for position in stated}):
         start = ends[sentence - 1] if sentence else 0
         end = ends[sentence] if sentence < len(ends) else len(text)
-        for match in _STANDING.finditer(text, start, end):
+        standing = [match for match in _ANY_NUMBER.finditer(text, start, end) if not _COUNT.match(text, match.start())]
+        for match in standing:
             value, after = value_at(text, match.start(), high)
-            if value is None or _AFTER_STANDING.match(text, after):
-                yield value, match.start()
+            alone = len(standing) == 1 and _STANDING.match(text, match.start()) and _AFTER_STANDING.match(text, after)
+            yield value if alone and not holds_doubt(text[start : match.start()]) else None, match.start()
 
 
 def _opens_sentence(match: re.Match[str]) -> bool:
