@@ -36,12 +36,14 @@ _FULL_MARKS = re.compile(
     | (?:\bon[ ](?:an?|the)[ ])?(?<![0-9.,])(?P<point>{DIGITS})[ -]points?[ -]scale
     | (?P<hundred>百分制|满分(?:为|是|:)?一?百分) | (?P<ten>十分制|满分(?:为|是|:)?十分|\bten[ -]point[ -]scale)
     | (?P<words>[一二三四五六七八九两]分制|满分(?:为|是|:)?[一二三四五六七八九]分
-      |\b(?:three|four|five|six|seven)[ -]point[ -]scale|\bscale[ ](?:of|from)[ ][a-z]{{3,5}}[ ]to[ ](?:three|four|five|six|seven)\b)
+      |[一二三四五六七八九]分满分|\b(?:three|four|five|six|seven)[ -]point[ -]scale
+      |\bscale[ ](?:of|from)[ ][a-z]{{3,5}}[ ]to[ ](?:three|four|five|six|seven)\b)
     | [(]总分(?:为|是|:)?[ ]?(?P<total_note>{DIGITS})[ ]?分?[)]
     | 总分(?:为|是|:)?[ ]?(?P<total>{DIGITS})[ ]?分?(?=[,;][ ]{{0,2}}[^0-9\n。]{{0,12}}[得给打评扣])
     | 最高(?:得?分|可得)?(?:为|是|:)?[ ]?(?P<highest_zh>{DIGITS})[ ]?分?
     | (?:\b(?:the|an?|with)[ ]){{0,2}}\b(?:max(?:imum|[.])?|highest|best|top|perfect|full)(?:[ ]possible)?
-      (?:[ ](?:score|rating|mark|grade|value)(?:[ ]possible)?(?:[ ]?:|[ ](?:is|was|of|being|would[ ]be))?|[ ]?:|[ ](?:of|is|being))
+      (?:[ ](?:score|rating|mark|grade|value)(?:[ ]possible)?(?:[ ]?:|[ ](?:is|was|of|being|would[ ]be))?
+       |[ ]?:|[ ](?:of|is|being))
       [ ]?(?P<highest>{DIGITS})(?:[ ](?:points?|marks)\b)?""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -46,7 +46,7 @@ def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str 
         return None
     masses = _integers(tokens[position:], low, high)
     total = math.fsum(masses.values())
-    fraction = _fraction(tokens, offset + len(match[1]) + 1) if match[2] else 0.0
+    fraction = _fraction(tokens, offset + len(match[1]) + 1, match[2][1:]) if match[2] else 0.0
     if total < _LEAST_MASS or fraction is None:
         return None
     return mean_score([(min(value + fraction, high), mass) for value, mass in masses.items()])
@@ -101,14 +101,19 @@ def _may_go_on(digits: bytes, high: float) -> bool:
     return 0 < int(digits) * 10 <= high
 
 
-def _fraction(tokens: Sequence[Token], offset: int) -> float | None:
-    """Mean of the digits after the point, by their first token's alternatives."""
+def _fraction(tokens: Sequence[Token], offset: int, digits: str) -> float | None:
+    """Mean of the digits after the point, by their first token's alternatives; the one chosen goes on as written."""
     position = _token_at(tokens, offset)
     if position is None:
         return None
     options = {option: mass for option, mass in _options(tokens[position]).items() if option.isdigit()}
     total = math.fsum(options.values())
-    return math.fsum(float(b"0." + option) * mass for option, mass in options.items()) / total if total else None
+    whole = {tokens[position].data: digits.encode()}
+    return (
+        math.fsum(float(b"0." + whole.get(option, option)) * mass for option, mass in options.items()) / total
+        if total
+        else None
+    )
 
 
 def _options(token: Token) -> dict[bytes, float]:
