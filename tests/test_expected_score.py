@@ -105,6 +105,11 @@ def test_the_fraction_is_averaged_too_and_never_leads_above_the_scale() -> None:
     assert expected_score([from_probabilities("9", {"10": 0.5}), *plain(".", "5")], 0, 10) == pytest.approx(9.75)
 
 
+def test_later_decimals_that_were_written_stay() -> None:
+    tokens = plain("Score: ", "8", ".", "2", "5")
+    assert expected_score(tokens, 0, 10) == pytest.approx(8.25)
+
+
 def test_numbers_off_the_scale_and_words_are_left_out() -> None:
     assert expected_score([from_probabilities("4", {"7": 0.3, "N": 0.1})], 0, 5) == pytest.approx(4)
 

@@ -20,6 +20,8 @@ for.
 Different numbers of one kind are ambiguous, unless the last of them is a final label and no other final one disagrees.
 Unreadable on purpose: another denominator (`4/5`) or scale (`on a scale of 1 to 5`), percent, stars, ranges (`7-8`),
 lists and arithmetic, words for numbers, `7,500` (thousands or decimals?), an unclosed `<think>`.
+So is a number that a negation, a comparison or an earlier time introduces (`not worth 9/10`), and a label within a
+sentence beside another verdict (`Total score is 10. I give 7.`).
 
 Every regular expression here is linear: runs are possessive or bounded, so that no reply can stall a run.
 """
