@@ -19,6 +19,8 @@ from src.models.device import own_gpus, pick_device
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.pipeline.check import check_run
+from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
 from tests.conftest import item
 
@@ -201,3 +203,53 @@ def test_weights_in_main_memory_visit_the_gpu_of_their_replica_or_process(
     with gpus(4, rank), mock.patch.object(QwenImageEditPipeline, method) as enable:
         QwenImageEditModel({"model_name": EDITOR, "offload": offload, "dtype": "float32", "device": device})
     enable.assert_called_once_with(device=wanted)
+
+
+def test_a_gpu_that_is_not_here_is_found_before_anything_loads(make_plan: Callable[..., RunPlan]) -> None:
+    named = {"model_name": EDITOR, "dtype": "float32", "device": "cuda:7"}
+    for editor, judge in ((named, {}), ({"model_name": EDITOR, "device": "cpu"}, {"device": "cuda:7"})):
+        plan = make_plan(editor, judge)  # a plan may be for another machine
+        for count in (0, 2):
+            with gpus(count), pytest.raises(ModelError, match="'cuda:7' is asked for"):
+                plan.check_devices()
+            with gpus(count), pytest.raises(ModelError, match="'cuda:7' is asked for"):
+                evaluate(plan.config)
+        with gpus(8):
+            plan.check_devices()
+        text = "\n".join(check_run(plan.config))
+        assert "to get   device 'cuda:7' is asked for" in text
+        assert "to do    1 edits" in text
+
+
+@pytest.mark.parametrize("model", ["editor", "judge"])
+@pytest.mark.parametrize("device", ["gpu0", "cuda:x", "cuda:", "0"])
+def test_what_is_no_device_on_any_machine_is_refused(
+    make_plan: Callable[..., RunPlan], model: str, device: str
+) -> None:
+    wrong = {"device": device}
+    with pytest.raises(ConfigError, match="is no device of torch"):
+        make_plan({"model_name": EDITOR} | (wrong if model == "editor" else {}), wrong if model == "judge" else {})
+
+
+def _folder(place: Path, **files: str) -> str:
+    place.mkdir()
+    for name, text in files.items():
+        (place / name.replace("_json", ".json")).write_text(text)
+    return str(place)
+
+
+def test_a_folder_that_is_no_judge_is_found_before_anything_loads(
+    make_plan: Callable[..., RunPlan], tmp_path: Path
+) -> None:
+    judges = {
+        EDITOR: "its config.json cannot be read",
+        _folder(tmp_path / "text", config_json='{"model_type": "qwen2"}'): "says model_type 'qwen2'",
+        _folder(tmp_path / "broken", config_json="{"): "its config.json cannot be read",
+        _folder(tmp_path / "bare", config_json='{"model_type": "qwen3_vl"}'): "but no weights",
+    }
+    for folder, message in judges.items():
+        with pytest.raises(ModelError, match=message):
+            make_plan({"model_name": EDITOR}, {"model_name": folder})
+        with pytest.raises(ModelError, match=message):
+            RewriteEditor.check_weights(IDENTITIES[RewriteEditor] | {"policy": folder})
+    make_plan({"model_name": EDITOR}, {})

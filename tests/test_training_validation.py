@@ -163,3 +163,29 @@ def test_a_missing_vllm_is_found_before_anything_loads(monkeypatch: pytest.Monke
     config = load_training_config(Path("configs/training/miniature_rewrite.yaml"), ["training.grpo.use_vllm=true"])
     with pytest.raises(ModelError, match=r"the package vllm is missing.*pip install"):
         validate(config)
+
+
+JUDGE = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
+
+
+@pytest.mark.parametrize("where", ["reward_model", "evaluation"])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"model_name": "assets/miniature/judge", "device": "cuda:99"}, "reward_model: device 'cuda:99' is asked for"),
+        ({"model_name": "assets/miniature/judge", "device": "gpu0"}, "is no device of torch"),
+        ({"model_name": "assets/miniature/editor"}, "is no vision-language model"),
+    ],
+)
+def test_a_judge_that_cannot_be_loaded_is_found_before_the_training(
+    make_run: MakeRun, where: str, params: dict[str, Any], message: str
+) -> None:
+    judge = {"class_path": JUDGE, "params": params}
+    scorer = {"class_path": "src.rewards.category_scorer.CategoryScorer"}
+    sections = (
+        {"reward_model": judge} if where == "reward_model" else {where: {"reward_model": judge, "scorer": scorer}}
+    )
+    config = make_run(scorer=scorer, **sections)
+    with pytest.raises(EditLoopError, match=message):
+        train(config)
+    assert not config.training.output_dir.exists()

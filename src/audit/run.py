@@ -84,6 +84,7 @@ def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], Non
         KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
     """
     plan = RunPlan(config.model_copy(update={"diffusion_model": NO_EDITOR}))
+    plan.check_devices()
     targets: Targets = RunTargets(edits) if edits is not None else ReferenceTargets()
     tally = Tally(limit=config.benchmark.limit)
     output_dir = config.evaluation.output_dir

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pydantic
 
-from src.models.device import named_devices, resolved_device
+from src.models.device import named_devices, pick_device, resolved_device
 from src.redaction import fingerprints
 
 
@@ -88,6 +88,16 @@ class BaseModel(ABC):
         device = checked.get("device")
         chosen = named_devices(checked.get("device_ids")) or ([] if device is None else [str(device)])
         return [resolved_device(name) for name in chosen]
+
+    @classmethod
+    def check_devices(cls, params: dict[str, Any]) -> None:
+        """Looks for the devices on this machine, before any model of the run loads.
+
+        Raises:
+            ModelError: a GPU is asked for that torch does not see.
+        """
+        for device in cls.devices(params):
+            pick_device(device)
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

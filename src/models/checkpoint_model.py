@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from src.errors import ConfigError
 from src.models.base import BaseModel, ModelParams
-from src.models.device import resolved_dtype
+from src.models.device import require_device_name, resolved_dtype
 from src.models.weights import resolve_revision
 
 
@@ -39,9 +39,11 @@ class CheckpointModel(BaseModel):
         """What `dtype` stands for on the devices that would be used; nothing is loaded.
 
         Raises:
-            ConfigError: it stands for one type on some of them and for another on the others.
+            ConfigError: one of them is none, or it stands for one type on some of them and for another on the others.
         """
         devices = cls.devices(params)
+        for device in devices:
+            require_device_name(device)
         checked: Any = cls.Params(**params)  # type: ignore[misc]
         types = {resolved_dtype(checked.dtype, device) for device in devices}
         if len(types) > 1:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     import torch
+
+_DEVICE = re.compile(r"(auto|cpu|mps|cuda|xpu|npu|hpu|mlu|musa)(:\d+)?")
 
 
 def resolved_device(device: str) -> str:
@@ -36,6 +39,12 @@ def named_devices(ids: Any) -> list[str]:
     if not isinstance(ids, list | tuple) or not all(type(name) in (int, str) for name in ids):
         raise ConfigError(f"device_ids: {ids!r:.80} is no list of devices; write [0, 1] or ['cuda:0', 'cuda:1']")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in ids]
+
+
+def require_device_name(device: str) -> None:
+    """Raises `ConfigError` for what is no device of torch on any machine."""
+    if not _DEVICE.fullmatch(device):
+        raise ConfigError(f"device {device!r} is no device of torch; write auto, cpu, mps, cuda or cuda:0")
 
 
 def pick_device(device: str) -> str:

@@ -9,6 +9,7 @@ from src.config import Config
 from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
+from src.errors import ModelError
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
@@ -34,6 +35,10 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     yield f"scorer   {plan.scorer_identity['class']}"
     yield f"judge    {plan.judge.identity()['class'] if plan.judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
+    try:
+        plan.check_devices()
+    except ModelError as error:  # the file may be for another machine
+        yield f"to get   {error}"
     output_dir = config.evaluation.output_dir
     record = Record(output_dir, for_reading=True) if (output_dir / RECORD_NAME).is_file() else None
     try:

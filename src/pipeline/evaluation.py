@@ -64,6 +64,7 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
         KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
     """
     plan = RunPlan(config)
+    plan.check_devices()
     tally = Tally(limit=config.benchmark.limit)
     items = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
     output_dir = config.evaluation.output_dir

@@ -45,6 +45,8 @@ class RunPlan:
         self.editor_identity = self.editor_class.identity(editor.params)
         self.editor_class.check_weights(editor.params)
         self.scorer_identity = self.scorer.identity()
+        if self.judge is not None and self._asks_judge:
+            self.judge.check_weights()
         self._editor_digest = digest(self.editor_identity)
         self._scorer_digest = digest(self.scorer_identity)
 
@@ -103,6 +105,21 @@ class RunPlan:
     def editor_replicas(self) -> list[dict[str, Any]]:
         """Params of each editor: one per entry of `device_ids`, else a single one."""
         return replica_params(self.config.diffusion_model.params)
+
+    def check_devices(self) -> None:
+        """For a run on this machine; a plan alone may be one for another.
+
+        Raises:
+            ModelError: editor or judge ask for a GPU that is not here.
+        """
+        self.editor_class.check_devices(self.config.diffusion_model.params)
+        if self.judge is not None and self._asks_judge:
+            self.judge.check_devices()
+
+    @property
+    def _asks_judge(self) -> bool:
+        """Not every scorer does; a judge that is not asked is not loaded."""
+        return "judge" in self.scorer_identity
 
     def two_stage(self) -> bool:
         """Whether to edit everything before judging anything."""

@@ -43,6 +43,14 @@ class JudgeHandle:
         """Where the judge would compute; empty for one that runs elsewhere."""
         return self.judge_class.devices(self.params)
 
+    def check_weights(self) -> None:
+        """Raises `ModelError` when the weights say that they are not for this judge."""
+        self.judge_class.check_weights(self.params)
+
+    def check_devices(self) -> None:
+        """Raises `ModelError` when a GPU is asked for that is not on this machine."""
+        self.judge_class.check_devices(self.params)
+
     def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
         """Refuses repeats of questions to a judge that would only say the same again.
 

@@ -58,6 +58,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
     with bound_socket(options.host, options.port) as listener:
         identity = editor_class.identity(config.params)
         editor_class.check_weights(config.params)
+        editor_class.check_devices(config.params)
         editors = [build(editor_class, params) for params in replica_params(config.params)]
         for editor in editors:
             editor.load_to_gpu()

@@ -6,14 +6,13 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config import ModelConfig
 from src.errors import ModelError
 from src.models.base import BaseModel
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.reward.base_reward import BaseRewardModel
 from src.models.weights import resolve_revision
 from src.registry import check_params, load_class
 from src.training.architectures import UnknownShape
@@ -26,7 +25,7 @@ from src.training.policy_check import check_policy
 from src.training.policy_memory import Lengths, lengths
 from src.training.tasks.base import Task
 from src.training.tasks.rewrite import CritiqueTask
-from src.training.validate import Validated, build_task, check_data, check_vllm, validate
+from src.training.validate import Validated, build_task, check_data, check_devices, check_vllm, models_of, validate
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -67,7 +66,7 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     yield f"policy    {config.policy.model}, {'LoRA' if config.policy.lora else 'all weights'}"
     yield f"task      {type(task).__name__}, scored by {config.scorer.class_path.rpartition('.')[2]}"
     yield from _work(config, arguments, task, data, processes)
-    for need in missing:
+    for need in (*missing, *_absent_devices(config)):
         yield f"to get    {need}"
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
@@ -96,13 +95,7 @@ def _missing(config: TrainingConfig, arguments: GRPOConfig) -> Iterator[str]:
     probes: list[tuple[str, Callable[[], Any]]] = [
         ("policy", lambda: resolve_revision(config.policy.model, config.policy.revision))
     ]
-    for where, model, base in (
-        ("diffusion_model", config.diffusion_model, BaseDiffusionModel),
-        ("reward_model", config.reward_model, BaseRewardModel),
-        ("evaluation.reward_model", config.evaluation.reward_model, BaseRewardModel),
-    ):
-        if model is not None:
-            probes.append((where, lambda model=model, base=base, where=where: _ready(model, base, where)))  # type: ignore[misc]
+    probes += [(where, partial(_ready, model, base, where)) for where, model, base in models_of(config)]
     probes.append(("rollouts", lambda: check_vllm(arguments)))
     for where, probe in probes:
         try:
@@ -111,10 +104,19 @@ def _missing(config: TrainingConfig, arguments: GRPOConfig) -> Iterator[str]:
             yield f"{where}: {error}"
 
 
+def _absent_devices(config: TrainingConfig) -> Iterator[str]:
+    """A training may be checked on another machine than it is for."""
+    try:
+        check_devices(config)
+    except ModelError as error:
+        yield str(error)
+
+
 def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:
     model_class = load_class(model.class_path, base)
     check_params(model_class, model.params, f"{where}.params")
     model_class.identity(model.params)
+    model_class.check_weights(model.params)
 
 
 def _is_there(path: str) -> bool:

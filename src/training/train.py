@@ -33,7 +33,7 @@ from src.training.rollouts import show_each_picture_once
 from src.training.settled import TrainingStopped
 from src.training.shared_record import open_shared
 from src.training.tasks.base import Example
-from src.training.validate import check_data, validate
+from src.training.validate import check_data, check_devices, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -82,6 +82,7 @@ def train(
             is there.
     """
     checked = validate(config)
+    check_devices(config)
     arguments, processes, task = checked.arguments, checked.processes, checked.task
     output_dir = config.training.output_dir
     with _place(config, processes, resume=resume):

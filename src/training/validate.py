@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.config import ModelConfig
 from src.errors import ConfigError, ModelError, OutputError
+from src.models.base import BaseModel
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.reward.base_reward import BaseRewardModel
 from src.registry import check_params, load_class
 from src.training.config import TrainingConfig
 from src.training.dataset import Split
@@ -70,6 +75,30 @@ def validate(config: TrainingConfig) -> Validated:
         task.check_evaluation(config, longest)
     _check_writable(output_dir)
     return Validated(arguments, processes, task, rewards, longest)
+
+
+def models_of(config: TrainingConfig) -> Iterator[tuple[str, ModelConfig, type[BaseModel]]]:
+    """Place in the config, setting and kind of each model that trains or evaluates the policy."""
+    for where, model, base in (
+        ("diffusion_model", config.diffusion_model, BaseDiffusionModel),
+        ("reward_model", config.reward_model, BaseRewardModel),
+        ("evaluation.reward_model", config.evaluation.reward_model, BaseRewardModel),
+    ):
+        if model is not None:
+            yield where, model, base
+
+
+def check_devices(config: TrainingConfig) -> None:
+    """Looks for the GPUs that editor and judges name, those of the evaluation after training included.
+
+    Raises:
+        ModelError: one is not on this machine.
+    """
+    for where, model, base in models_of(config):
+        try:
+            load_class(model.class_path, base).check_devices(model.params)
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from error
 
 
 def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Split:

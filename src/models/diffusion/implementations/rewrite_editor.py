@@ -95,8 +95,10 @@ class RewriteEditor(BaseDiffusionModel):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Those of the editor behind the policy."""
-        inner = cls.Params(**params).editor
+        """Those of the policy and of the editor behind it."""
+        checked = cls.Params(**params)
+        TrainedPolicy.check_weights(_policy_params(checked))
+        inner = checked.editor
         _editor_class(inner).check_weights(inner.params)
 
     @classmethod

@@ -20,6 +20,7 @@ from src.models.plain_text import PlainText
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
+from src.models.reward.stored_architecture import require_vision_language
 from src.models.weights import is_local, pinned
 from src.reasons import reason_of
 
@@ -103,6 +104,13 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         self._ends = frozenset(self._generation.eos_token_id)
         expected = self.params.score_mode == "expected"
         self._numbers = NumberTokens.of(self.processor.tokenizer) if expected else None
+
+    @classmethod
+    def check_weights(cls, params: dict[str, Any]) -> None:
+        """Raises `ModelError` for a checkpoint that is no vision-language model, or has no weights."""
+        checked = cls.Params(**params)
+        if not checked.trust_remote_code:  # its own code decides what such a checkpoint is
+            require_vision_language(checked.model_name, checked.revision)
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
