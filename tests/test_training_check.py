@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from main import app
-from src.errors import ConfigError
+from src.errors import ConfigError, EditLoopError
 from src.training.check import check_training
 from src.training.config import load_training_config
 
@@ -129,3 +129,33 @@ def test_hardware_that_cannot_be_is_refused(hardware: dict[str, Any], reason: st
 def test_a_policy_of_unknown_shape_is_named_and_nothing_is_invented() -> None:
     lines = _lines(MINIATURE, "policy.model=somebody/model")
     assert lines[-1].startswith("memory    unknown, since somebody/model is not on this machine")
+
+
+LORA = Path("configs/training/qwen2_5_vl_7b_rewrite_lora.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("task={class_path: src.training.tasks.rewrite.RewriteTask, params: {nonsense: 1}}", "task.params"),
+        ("scorer.class_path=src.rewards.vie_score.VIEScoer", "Did you mean 'VIEScore'"),
+        ("scorer.params={nonsense: 1}", "scorer.params"),
+        ("evaluation.scorer={class_path: src.rewards.vie_score.VIEScoer}", "Did you mean 'VIEScore'"),
+        ("evaluation.scorer={class_path: src.rewards.vie_score.VIEScore, params: {nonsense: 1}}", "nonsense"),
+        ("evaluation.diffusion_params={nonsense: 1}", "nonsense"),
+        ("training.output_dir=README.md/out", "cannot be written"),
+        ("policy.lora.target_modules=[zzz]", r"policy.lora: .*zzz"),
+        ("policy.lora.target_modules='('", "policy.lora: "),
+        ("policy={model: Qwen/Qwen2.5-VL-7B-Instruct, lora: {bias: nonsense}}", "policy.lora: "),
+        ("policy.lora.alpha_pattern=text", "policy.lora: "),
+    ],
+)
+def test_what_is_wrong_is_found_although_weights_are_missing(override: str, reason: str) -> None:
+    with pytest.raises(EditLoopError, match=reason):
+        _lines(LORA, override)
+
+
+def test_a_judge_of_the_evaluation_without_a_scorer_is_found_although_weights_are_missing() -> None:
+    judge = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
+    with pytest.raises(ConfigError, match=r"add evaluation\.scorer"):
+        _lines(LORA, "evaluation.scorer=null", f"evaluation.reward_model={{class_path: {judge}, params: {{model: m}}}}")

@@ -15,6 +15,7 @@ from src.errors import ModelError
 from src.models.base import BaseModel
 from src.models.weights import resolve_revision
 from src.registry import check_params, load_class
+from src.rewards.base import CompletionScorer, Scorer
 from src.training.architectures import UnknownShape
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
@@ -23,9 +24,20 @@ from src.training.memory import GIB
 from src.training.placement import Gpu, launches, place
 from src.training.policy_check import check_policy
 from src.training.policy_memory import Lengths, lengths
+from src.training.rewards import RewardSetting
 from src.training.tasks.base import Task
 from src.training.tasks.rewrite import CritiqueTask
-from src.training.validate import Validated, build_task, check_data, check_devices, check_vllm, models_of, validate
+from src.training.validate import (
+    Validated,
+    build_task,
+    check_data,
+    check_devices,
+    check_settings,
+    check_vllm,
+    longest_completion,
+    models_of,
+    validate,
+)
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -62,6 +74,8 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     config = _as_one_process(config, processes)
     arguments, task = grpo_config(config.training), build_task(config)
     missing = list(_missing(config, arguments))
+    if missing:
+        missing += _besides(config, arguments, task, missing)
     data = _read(config, task, None if missing else validate(config))
     yield f"policy    {config.policy.model}, {'LoRA' if config.policy.lora else 'all weights'}"
     yield f"task      {type(task).__name__}, scored by {config.scorer.class_path.rpartition('.')[2]}"
@@ -110,6 +124,26 @@ def _absent_devices(config: TrainingConfig) -> Iterator[str]:
         check_devices(config)
     except ModelError as error:
         yield str(error)
+
+
+def _besides(config: TrainingConfig, arguments: GRPOConfig, task: Task, missing: list[str]) -> list[str]:
+    """Checks all that does not need what is missing, and tells what else is missing."""
+    check_settings(config)
+    base: Any = CompletionScorer if config.diffusion_model is None else Scorer
+    for where, scorer in (("scorer", config.scorer), ("evaluation.scorer", config.evaluation.scorer)):
+        if scorer is not None:
+            check_params(load_class(scorer.class_path, base), scorer.params, f"{where}.params")
+    looks: list[Callable[[], Any]] = [lambda: task.rewards(RewardSetting(config))]
+    if config.is_evaluated:
+        looks.append(lambda: task.check_evaluation(config, longest_completion(config, arguments)))
+    found: list[str] = []
+    for look in looks:
+        try:
+            look()
+        except ModelError as error:
+            if not any(need.partition(": ")[2] in str(error) for need in [*missing, *found]):
+                found.append(str(error))
+    return found
 
 
 def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.errors import EditLoopError
+from src.errors import EditLoopError, ModelError
 from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
 from src.training.config import TrainingConfig
@@ -130,11 +130,17 @@ def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: 
         ConfigError: for whatever in `evaluation` could not run.
         ModelError: for missing weights or keys.
     """
+    missing: ModelError | None = None
     for _, runs in _runs(config, task, max_new_tokens):
         try:
             RunPlan(runs["before"]).scorer.prompt_agrees(task.instructions)
         except EditLoopError as error:
-            raise type(error)(f"section evaluation, for the comparison after training: {error}") from error
+            found = type(error)(f"section evaluation, for the comparison after training: {error}")
+            if not isinstance(found, ModelError):
+                raise found from error
+            missing = missing or found  # the second scorer may be wrong besides
+    if missing is not None:
+        raise missing
 
 
 def check_held_out(config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]]) -> None:

@@ -91,8 +91,23 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
 
     try:
         return LoraConfig(task_type="CAUSAL_LM", **settings.model_dump())
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"policy.lora: {error}") from error
+    except Exception as error:  # peft checks little and fails in many ways
+        raise ConfigError(f"policy.lora: {type(error).__name__}: {error}") from error
+
+
+def add_adapter(model: PreTrainedModel, settings: LoraSettings) -> None:
+    """Puts the matrices of `policy.lora`, without content, into a model.
+
+    Raises:
+        ConfigError: they have no place in it, or peft cannot make them.
+    """
+    from peft import inject_adapter_in_model
+
+    adapter = lora_config(settings)
+    try:
+        inject_adapter_in_model(adapter, model, low_cpu_mem_usage=True)
+    except Exception as error:  # a pattern that is none, a bias of another name: each fails in its own way
+        raise ConfigError(f"policy.lora: {type(error).__name__}: {error}") from error
 
 
 def keep_trained_in_float32(model: PreTrainedModel) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from src.errors import ConfigError, ModelError
 from src.models.weights import pinned, resolve_revision
 from src.training.config import LoraSettings, PolicySettings
-from src.training.policy import lora_config, vision_towers
+from src.training.policy import add_adapter, vision_towers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,17 +51,12 @@ def hollow_policy(settings: PolicySettings) -> PreTrainedModel:
 
 def _check_targets(model: PreTrainedModel, settings: LoraSettings) -> None:
     """Peft refuses an adapter without any layer; that single names of a list fit nothing it does not say."""
-    from peft import inject_adapter_in_model
-
     names = [name for name, _ in model.named_modules()]
     targets = [] if isinstance(settings.target_modules, str) else settings.target_modules
     strays = [target for target in targets if not any(_ends(name, target) for name in names)]
     if strays:
         raise ConfigError(f"policy.lora.target_modules: the policy has no module {', '.join(strays)}")
-    try:
-        inject_adapter_in_model(lora_config(settings), model, low_cpu_mem_usage=True)
-    except ValueError as error:
-        raise ConfigError(f"policy.lora: {error}") from error
+    add_adapter(model, settings)
 
 
 def _ends(name: str, target: str) -> bool:

@@ -11,7 +11,7 @@ from src.training.architectures import vision_language_config
 from src.training.config import PolicySettings
 from src.training.live_bytes import LiveBytes
 from src.training.memory import GIB, Part, Sharding
-from src.training.policy import lora_config, vision_towers
+from src.training.policy import add_adapter, vision_towers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -189,7 +189,6 @@ def _hollow(settings: PolicySettings, *, half: bool = True, layers: int | None =
     """The policy with what is trained of it, on torch's `meta` device; with its first layers only, if told so."""
     import torch
     import transformers
-    from peft import inject_adapter_in_model
 
     config = vision_language_config(settings.model)
     if layers is not None:
@@ -205,7 +204,7 @@ def _hollow(settings: PolicySettings, *, half: bool = True, layers: int | None =
         for tower in vision_towers(model, settings.model):
             tower.requires_grad_(False)
     if settings.lora is not None:
-        inject_adapter_in_model(lora_config(settings.lora), model, low_cpu_mem_usage=True)
+        add_adapter(model, settings.lora)
         for name, weight in model.named_parameters():
             weight.requires_grad_("lora_" in name)
             if "lora_" in name:

@@ -67,14 +67,32 @@ def validate(config: TrainingConfig) -> Validated:
         pages=_pages(arguments, output_dir) if processes.is_first else None,
     )
     rewards = task.rewards(setting)
+    check_settings(config)
+    longest = longest_completion(config, arguments)
+    if config.is_evaluated:
+        task.check_evaluation(config, longest)
+    return Validated(arguments, processes, task, rewards, longest)
+
+
+def check_settings(config: TrainingConfig) -> None:
+    """Checks the adapter, the sections of the evaluation beside each other, and the output directory.
+
+    Nothing of it needs weights, keys or servers.
+
+    Raises:
+        ConfigError: settings that cannot be, or not together.
+        OutputError: the output directory cannot be written.
+    """
     if config.policy.lora is not None:
         lora_config(config.policy.lora)
-    longest = config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION
     if config.is_evaluated:
         _check_judge_has_scorer(config)
-        task.check_evaluation(config, longest)
-    _check_writable(output_dir)
-    return Validated(arguments, processes, task, rewards, longest)
+    _check_writable(config.training.output_dir)
+
+
+def longest_completion(config: TrainingConfig, arguments: GRPOConfig) -> int:
+    """Of the evaluation, in tokens."""
+    return int(config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION)
 
 
 def models_of(config: TrainingConfig) -> Iterator[tuple[str, ModelConfig, type[BaseModel]]]:
