@@ -54,6 +54,19 @@ class ServerJudge(BaseRewardModel):
         return float(self._connections.http.getresponse().read())
 
 
+class SlowJudge(BaseRewardModel):
+    """Answers 5 after `seconds`."""
+
+    needs_prompts = False
+
+    def _initialize(self) -> None: ...
+
+    def score(self, *args: Any, **kwargs: Any) -> float:
+        """Keeps its pictures for that long."""
+        time.sleep(float(self.config.get("seconds", 0)))
+        return 5.0
+
+
 @contextmanager
 def judge_folder() -> Iterator[str]:
     """The shipped miniature judge; a smaller one with random weights where none is shipped."""
