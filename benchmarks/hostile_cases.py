@@ -1,13 +1,7 @@
-"""The cases of `benchmarks.hostile`: `python -m benchmarks.hostile_cases NAME COUNT SEED FOLDER` runs one of them.
-
-A case tries something hostile so many times, and says how often it ended in anything but a result or an error on
-purpose.
-"""
+"""The cases of `benchmarks.hostile`: each tries something hostile so many times, and counts what must not be."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import random
 import resource
@@ -15,24 +9,20 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
-from PIL import Image
 
 from benchmarks.hostile_server import flood_server
+from benchmarks.hostile_trials import Trials, b64, item, png
 from benchmarks.kill_resume import finished, kill_at, wasted
-from src.config import Config, load_config, parse_config
-from src.data.image import ImageError, LazyImage, decode_image
+from src.config import load_config
+from src.data.image import LazyImage, decode_image
 from src.data.inspect import inspect_benchmark
-from src.errors import EditLoopError
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
 
@@ -44,84 +34,6 @@ SECRET_NAMES = (
     "bearer_token", "X-Auth-Token", "pwd", "password", "dbPassword", "passphrase", "client_secret", "Authorization",
     "basic_auth", "auth", "credentials", "cookie", "jwt", "dsn", "connection_string",
 )  # fmt: skip
-
-
-@dataclass
-class Tried:
-    """What came of the trials of a case."""
-
-    trials: int = 0
-    tracebacks: int = 0
-    """Trials that ended in an exception which EditLoop does not raise on purpose."""
-    lost: int = 0
-    """What must not be, of each case's kind: finished work that is lost, scores of failures, secrets that are found."""
-    escaped: int = 0
-    """Files that appeared outside of the output directory."""
-    slowest: float = 0.0
-    """Seconds of one trial."""
-    peak: float = 0.0
-    """MiB of this process."""
-    first: str = ""
-    """The first exception."""
-
-    @contextmanager
-    def trial(self, pieces: int = 1) -> Iterator[None]:
-        """One trial, or several that share its time; errors on purpose are as good as results."""
-        self.trials += pieces
-        started = time.perf_counter()
-        try:
-            yield
-        except (EditLoopError, ImageError):
-            pass
-        except Exception:
-            self.tracebacks += 1
-            self.first = self.first or traceback.format_exc()[-600:]
-        self.slowest = max(self.slowest, (time.perf_counter() - started) / pieces)
-
-
-@dataclass
-class Trials:
-    """Where a case works, how often, and with which dice."""
-
-    folder: Path
-    count: int
-    dice: random.Random
-    tried: Tried = field(default_factory=Tried)
-
-    def config(self, data: Path, **sections: dict[str, Any]) -> Config:
-        """A run of free models; its output lies below the folder `out`."""
-        return parse_config(
-            {
-                "benchmark": {"data_path": str(data)},
-                "diffusion_model": {"class_path": "benchmarks.models.SleepingEditor"},
-                "reward_model": {"class_path": "benchmarks.models.ServerJudge"},
-                "evaluation": {"output_dir": str(self.folder / "out")},
-            }
-            | sections,
-            "benchmark",
-        )
-
-    def file(self, name: str, data: bytes) -> Path:
-        """A file in the folder `data`."""
-        path = self.folder / "data" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        return path
-
-
-def item(**fields: Any) -> dict[str, Any]:
-    """A sound item with a small picture; `fields` override."""
-    return {"subset": "物理", "edit_instruction_en": "paint it red", "src_img_b64": _b64(_png((16, 16)))} | fields
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _png(size: tuple[int, int], mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _read(trials: Trials, text: bytes, bad: int = 1) -> None:
@@ -171,7 +83,7 @@ def frames(trials: Trials) -> None:
 
 def flat(trials: Trials) -> None:
     """24 flat pictures of 8000×8000 in a run with a slow judge."""
-    picture = _b64(_png((SIDE, SIDE)))
+    picture = b64(png((SIDE, SIDE)))
     items = [item(id=str(number), src_img_b64=picture) for number in range(trials.count)]
     path = trials.file("b.json", json.dumps(items).encode())
     judge = {"class_path": "benchmarks.models.SlowJudge", "params": {"seconds": 0.5}}
@@ -185,7 +97,7 @@ def served(trials: Trials) -> None:
     from benchmarks.models import SleepingEditor
     from tests.edit_servers import CLIENT, edit_server
 
-    body = {"image": _b64(_png((SIDE, SIDE))), "instruction": "x", "seed": 1}
+    body = {"image": b64(png((SIDE, SIDE))), "instruction": "x", "seed": 1}
 
     def ask(url: str) -> int:
         return CLIENT.post(f"{url}/edit", json=body, timeout=300).status_code
@@ -198,7 +110,7 @@ def served(trials: Trials) -> None:
 
 def rgba(trials: Trials) -> None:
     """One transparent picture of 64 megapixels."""
-    data = _png((SIDE, SIDE), "RGBA")
+    data = png((SIDE, SIDE), "RGBA")
     with trials.tried.trial():
         decode_image(data)
 
@@ -327,7 +239,7 @@ def requests(trials: Trials) -> None:
     from tests.edit_servers import CLIENT, edit_server
     from tests.mutations import ODD, damaged
 
-    sound = {"image": _b64(_png((16, 16))), "instruction": "x", "seed": 1}
+    sound = {"image": b64(png((16, 16))), "instruction": "x", "seed": 1}
     with edit_server(SleepingEditor({})) as url:
         for number in range(trials.count):
             body = json.dumps(
@@ -383,14 +295,10 @@ CASES: dict[str, Callable[[Trials], None]] = {
 }
 
 
-def main() -> None:
-    """Runs one case and prints what came of it as JSON."""
+def run_case() -> None:
+    """Runs one case (arguments: name, number of trials, seed, folder) and prints what came of it as JSON."""
     name, count, seed, folder = sys.argv[1:]
     trials = Trials(Path(folder), int(count), random.Random(int(seed)))
     CASES[name](trials)
     trials.tried.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(asdict(trials.tried)))
-
-
-if __name__ == "__main__":
-    main()
