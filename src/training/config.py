@@ -185,7 +185,7 @@ class TrainingSettings(_Section):
     """Where the run goes and when it gives up."""
 
     output_dir: Path = Path("outputs/training")
-    seed: int = 0
+    seed: int = pydantic.Field(0, ge=0, lt=2**32)
     """Of the data order, of sampling, and of every group's edits."""
     unparsable_reward: float | None = pydantic.Field(0.0, ge=0, le=10)
     """Of a completion from which no instruction can be read: its own fault, so the lowest score. None masks it."""

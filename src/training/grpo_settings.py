@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 
@@ -33,6 +33,49 @@ _CPU_DEFAULTS: dict[str, Any] = {
     "use_cpu": True,  # without it each of several processes would take itself for the only one
     "dataloader_pin_memory": False,
 }
+
+
+_COUNT = pydantic.Field(ge=1)
+_AT_LEAST_0 = pydantic.Field(ge=0, allow_inf_nan=False)
+_ABOVE_0 = pydantic.Field(gt=0, allow_inf_nan=False)
+_SHARE = pydantic.Field(gt=0, le=1)
+
+_RANGES: dict[str, Any] = {
+    "num_generations": pydantic.Field(ge=2),
+    "num_iterations": _COUNT,
+    "per_device_train_batch_size": _COUNT,
+    "gradient_accumulation_steps": _COUNT,
+    "steps_per_generation": _COUNT,
+    "generation_batch_size": _COUNT,
+    "max_completion_length": _COUNT,
+    "num_train_epochs": _ABOVE_0,
+    "learning_rate": _AT_LEAST_0,
+    "weight_decay": _AT_LEAST_0,
+    "max_grad_norm": _AT_LEAST_0,
+    "temperature": _ABOVE_0,
+    "top_p": _SHARE,
+    "min_p": pydantic.Field(ge=0, le=1),
+    "top_k": pydantic.Field(ge=-1),
+    "repetition_penalty": _ABOVE_0,
+    "beta": _AT_LEAST_0,
+    "epsilon": _AT_LEAST_0,
+    "epsilon_high": _AT_LEAST_0,
+    "delta": _ABOVE_0,
+    "top_entropy_quantile": pydantic.Field(ge=0, le=1),
+    "vllm_gpu_memory_utilization": _SHARE,
+    "vllm_max_model_length": _COUNT,
+    "vllm_tensor_parallel_size": _COUNT,
+}
+"""What a number may be; TRL and transformers look at few of them, and divide by some."""
+
+_CHOICES: dict[str, Any] = {
+    "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],
+    "importance_sampling_level": Literal["token", "sequence"],
+    "scale_rewards": Literal["group", "batch", "none"] | bool,
+    "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
+    "vllm_mode": Literal["colocate", "server"],
+}
+"""By the docstring of `trl.GRPOConfig` (1.16), which types them as texts and finds a wrong one in the first step."""
 
 
 def grpo_config(settings: TrainingSettings) -> GRPOConfig:
@@ -76,13 +119,18 @@ def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> 
         raise ConfigError(f"training.grpo.{name}: GRPOConfig has no such field.{did_you_mean(name, known)}")
     try:
         return pydantic.TypeAdapter(
-            hints[name], config=pydantic.ConfigDict(arbitrary_types_allowed=True)
+            _type(name, hints[name]), config=pydantic.ConfigDict(arbitrary_types_allowed=True)
         ).validate_python(value)
     except pydantic.ValidationError as error:
         reasons = "; ".join(detail["msg"] for detail in error.errors())
         raise ConfigError(f"training.grpo.{name}: {reasons} (got {value!r})") from error
     except pydantic.PydanticUserError:  # a type of transformers that pydantic cannot check; its own class does
         return value
+
+
+def _type(name: str, hint: Any) -> Any:
+    hint = _CHOICES.get(name, hint)
+    return Annotated[hint, _RANGES[name]] if name in _RANGES else hint
 
 
 def _check_resumable(arguments: GRPOConfig) -> None:
