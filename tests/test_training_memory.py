@@ -160,7 +160,14 @@ def test_the_fullest_moment_is_that_of_one_phase_and_not_the_sum_of_all() -> Non
     assert peak(parts) / GIB == pytest.approx((10 + 6) * 1.05 + 20 + 1)
 
 
-def test_decoding_takes_what_the_autoencoder_allocates() -> None:
+@pytest.mark.parametrize(
+    ("side", "batch", "measured"), [(1024, 1, 57.97), (1024, 4, 70.41), (512, 1, 54.87), (512, 4, 58.01)]
+)
+def test_the_editor_takes_what_was_measured_on_an_h100(side: int, batch: int, measured: float) -> None:
+    assert 53.82 + DECODING * side**2 * batch / GIB == pytest.approx(measured, rel=0.005)
+
+
+def test_decoding_takes_at_least_what_the_autoencoder_allocates() -> None:
     from diffusers import AutoencoderKLQwenImage
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -172,7 +179,7 @@ def test_decoding_takes_what_the_autoencoder_allocates() -> None:
                 autoencoder.decode(torch.randn(2, 16, 1, 64, 64), return_dict=False)
     finally:
         torch.set_default_dtype(torch.float32)
-    assert live.peak / (2 * 512**2) == pytest.approx(DECODING, rel=0.01)
+    assert 0.75 * DECODING < live.peak / (2 * 512**2) < DECODING
 
 
 def _editor(**params: Any) -> dict[str, float]:

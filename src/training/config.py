@@ -147,6 +147,8 @@ class ServedModel(_Section):
     port: int = 8100
     gpu_memory_utilization: float = pydantic.Field(0.9, gt=0, le=1)
     """Of `vllm serve`."""
+    max_model_length: int = pydantic.Field(8192, ge=1)
+    """Tokens of a judge's prompt and reply: the whole context of Qwen3-VL, 262,144, would need 36 GiB of KV cache."""
 
     @pydantic.model_validator(mode="after")
     def _serves_one(self) -> Self:

@@ -90,7 +90,7 @@ def launches(config_path: Path, hardware: HardwareSettings) -> Iterator[str]:
             visible = ",".join(map(str, server.gpus))
             yield (
                 f"CUDA_VISIBLE_DEVICES={visible} vllm serve {server.judge} --port {server.port} "
-                f"--gpu-memory-utilization {server.gpu_memory_utilization:g}"
+                f"--gpu-memory-utilization {server.gpu_memory_utilization:g} --max-model-len {server.max_model_length}"
             )
     visible = ",".join(map(str, hardware.training))
     launcher = (
