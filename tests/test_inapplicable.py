@@ -43,6 +43,7 @@ def no_reference(index: int) -> dict[str, Any]:
     [
         ("category_scorer.CategoryScorer", "the sample has no reference image, by which ReferenceRewardModel judges"),
         ("reference_score.ReferenceScore", "the sample has no reference image"),
+        ("format_reward.FormatReward", "no policy wrote this edit's instruction, so there is no form to check"),
         ("oracle_score.OracleScore", "the sample does not say from which difficulty, family and seed"),
     ],
 )

@@ -28,18 +28,22 @@ _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 class RunPlan:
     """A checked configuration.
 
+    Args:
+        config: Of the run.
+        has_completions: Whether a policy's text is scored with each edit, as in a training.
+
     Raises:
         ConfigError: on construction, for anything in the config that could not run.
         ModelError: on construction, when weights are missing.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, has_completions: bool = False) -> None:
         self.config = config
         editor = config.diffusion_model
         self.editor_class = load_class(editor.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
         check_params(self.editor_class, editor.params, "diffusion_model.params")
         self.judge = JudgeHandle(config.reward_model) if config.reward_model else None
-        setting = ScorerSetting(self.judge, config.prompts, config.benchmark.language)
+        setting = ScorerSetting(self.judge, config.prompts, config.benchmark.language, has_completions)
         self.scorer = build_scorer(config.scorer, setting)
         self.scorer.check_categories(config.benchmark.categories or [])
         self.editor_identity = self.editor_class.identity(editor.params)

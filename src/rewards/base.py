@@ -38,6 +38,8 @@ class ScorerSetting:
     prompts: Mapping[str, PromptConfig] = field(default_factory=dict)
     """The config's inline prompts by category."""
     language: Language = "en"
+    has_completions: bool = True
+    """Whether edits come with the text of a policy: in a training, and not in a benchmark."""
 
 
 class NoParams(ModelParams):

@@ -18,6 +18,7 @@ _UNITS: dict[Language, dict[str, str]] = {
     "en": {"characters": "characters", "words": "words"},
     "zh": {"characters": "个字符", "words": "个词（一个汉字算一个词）"},
 }
+_NO_COMPLETION = "no policy wrote this edit's instruction, so there is no form to check"
 
 
 class FormatReward(Scorer, CompletionScorer):
@@ -58,6 +59,10 @@ class FormatReward(Scorer, CompletionScorer):
                 raise ValueError("length_penalties must not be negative: they are deducted")
             return self
 
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Every sample of a run in which no policy's text is scored."""
+        return None if self.setting.has_completions else _NO_COMPLETION
+
     def question(self, sample: EditSample) -> Any:
         """Nothing: it reads the completion alone."""
         return None
@@ -92,9 +97,7 @@ class FormatReward(Scorer, CompletionScorer):
 
     def _edit_verdict(self, edit: EditedSample) -> Verdict:
         if edit.completion is None:
-            return failed(
-                Status.NOT_APPLICABLE, "no policy wrote this edit's instruction, so there is no form to check"
-            )
+            return failed(Status.NOT_APPLICABLE, _NO_COMPLETION)
         return self._verdict(edit.completion)
 
     def _verdict(self, text: str) -> Verdict:

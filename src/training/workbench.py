@@ -96,7 +96,8 @@ class Workbench:
                 scorer=config.scorer,
                 prompts=config.prompts,
                 runtime=config.training.runtime,
-            )
+            ),
+            has_completions=True,
         )
         self.plan.scorer.check_categories(config.data.categories or [])
         self._editor_digest = digest(self.plan.editor_identity)
