@@ -160,3 +160,21 @@ def test_a_judge_of_the_evaluation_without_a_scorer_is_found_although_weights_ar
     judge = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
     with pytest.raises(ConfigError, match=r"add evaluation\.scorer"):
         _lines(LORA, "evaluation.scorer=null", f"evaluation.reward_model={{class_path: {judge}, params: {{model: m}}}}")
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        (
+            "training.grpo.vllm_gpu_memory_utilization=0.1",
+            "14.0 GiB have no room for the 15.4 GiB of Qwen/Qwen2.5-VL-7B",
+        ),
+        (
+            "hardware.servers=[{judge: Qwen/Qwen3-VL-8B-Instruct, gpus: [0], gpu_memory_utilization: 0.1}]",
+            "14.0 GiB have no room for the 16.3 GiB of Qwen/Qwen3-VL-8B",
+        ),
+    ],
+)
+def test_a_share_of_vllm_below_the_weights_does_not_fit(override: str, reason: str) -> None:
+    lines = _lines(Path("configs/training/qwen2_5_vl_7b_rewrite_fast.yaml"), override)
+    assert [line for line in lines if reason in line and "does NOT fit" in line]

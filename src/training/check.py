@@ -222,6 +222,8 @@ def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: Lengths, path:
             verdict = f" of {room:g}: {left:.1f} left" if left >= 0 else f" of {room:g}: does NOT fit"
         yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
         yield f"          {_parts(gpu)}"
+        for reason in gpu.cramped:
+            yield f"          {reason}"
         for reason in gpu.unknown:
             yield f"          more: {reason}"
     if config.hardware:

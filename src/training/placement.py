@@ -12,7 +12,7 @@ from src.config import ModelConfig
 from src.serving.config import load_served_model
 from src.training.architectures import UnknownShape
 from src.training.config import HardwareSettings, ServedModel, TrainingConfig
-from src.training.editor_memory import editor_memory, judge_memory
+from src.training.editor_memory import editor_memory, judge_memory, model_size
 from src.training.memory import GIB, Part, peak, read_sharding
 from src.training.policy_memory import Lengths, policy_memory, rollout_memory
 
@@ -28,6 +28,8 @@ class Gpu:
     parts: list[Part] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """Why the sum is too small."""
+    cramped: list[str] = field(default_factory=list)
+    """Shares of vLLM that are smaller than the weights that must go into them."""
     processes: int = 0
 
     @property
@@ -62,7 +64,12 @@ def place(config: TrainingConfig, arguments: GRPOConfig, hardware: HardwareSetti
     policy = Gpu()
     policy.take(policy_memory(config.policy, arguments, sharding, sizes))
     policy.take(rollout_memory(arguments, total))
+    if _colocated(arguments):
+        share, parts = arguments.vllm_gpu_memory_utilization * total, arguments.vllm_tensor_parallel_size
+        where = "training.grpo.vllm_gpu_memory_utilization"
+        policy.cramped += _cramped(where, config.policy.model, share, parts)
     for index in hardware.training:
+        gpus[index].cramped += policy.cramped
         gpus[index].processes += 1
         gpus[index].models.append("policy" + (" with vLLM" if _colocated(arguments) else ""))
         gpus[index].parts += policy.parts
@@ -74,6 +81,9 @@ def place(config: TrainingConfig, arguments: GRPOConfig, hardware: HardwareSetti
     for server in hardware.servers:
         for index in server.gpus:
             gpus[index].processes += 1
+            if server.judge is not None:
+                where = "hardware.servers: gpu_memory_utilization"
+                gpus[index].cramped += _cramped(where, server.judge, server.gpu_memory_utilization * total)
             _add(gpus[index], "editor, served" if server.editor else "judge, served", _served(server, total))
     return {index: gpus[index] for index in sorted(gpus)}
 
@@ -103,6 +113,16 @@ def launches(config_path: Path, hardware: HardwareSettings) -> Iterator[str]:
 
 def _colocated(arguments: GRPOConfig) -> bool:
     return bool(arguments.use_vllm) and arguments.vllm_mode == "colocate"
+
+
+def _cramped(where: str, model: str, share: float, parts: int = 1) -> Iterator[str]:
+    """A sentence where vLLM's share has no room for the weights, in 16 bits; nothing for a model of unknown size."""
+    try:
+        weights = model_size(model, 2) / parts
+    except UnknownShape:
+        return
+    if share <= weights:
+        yield f"{where}: {share / GIB:.1f} GiB have no room for the {weights / GIB:.1f} GiB of {model}: does NOT fit"
 
 
 def _index(model: ModelConfig, own: int) -> int:
