@@ -221,13 +221,21 @@ def _bomb(group: Any) -> str | None:
 def _rows(batches: Iterator[Any]) -> Iterator[RawItem]:
     """The rows as mappings; one with a text that is not UTF-8 has a problem instead."""
     for batch in batches:
-        for place in range(batch.num_rows):
-            try:
-                (row,) = batch.slice(place, 1).to_pylist()
-            except UnicodeDecodeError as error:
-                yield RawItem(place, None, f"a text of the row is not UTF-8: {error.reason} at byte {error.start}")
-            else:
-                yield RawItem(place, *_fields_or_problem(row))
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError:
+            yield from map(_row, (batch.slice(place, 1) for place in range(batch.num_rows)))
+        else:
+            yield from (RawItem(place, *_fields_or_problem(row)) for place, row in enumerate(rows))
+
+
+def _row(alone: Any) -> RawItem:
+    """The only row of a batch."""
+    try:
+        (row,) = alone.to_pylist()
+    except UnicodeDecodeError as error:
+        return RawItem(0, None, f"a text of the row is not UTF-8: {error.reason} at byte {error.start}")
+    return RawItem(0, *_fields_or_problem(row))
 
 
 def _hub_items(data_path: str) -> Iterator[Any]:
