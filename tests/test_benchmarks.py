@@ -63,6 +63,7 @@ def test_the_runner_writes_what_a_benchmark_says_last_and_keeps_the_row_of_one_t
     (tmp_path / "README.md").write_text(page(GPU_ROW), encoding="utf-8")
     package = tmp_path / "benchmarks"
     package.mkdir()
+    (package / "__init__.py").touch()  # or the installed package of this name would go before a mere folder
     line = json.dumps({"name": "good", "value": 1.01, "unit": "wall / floor", "goal": "<= 1.03", "holds": True})
     (package / "good.py").write_text(f"print('a table')\nprint('''{line}''')\n")
     (package / "qwen_full_size.py").write_text("print('no GPU'); raise SystemExit(2)\n")
