@@ -110,7 +110,7 @@ def test_checking_a_run_says_them_and_loads_nothing(
     if behind_a_policy:
         editor = {
             "class_path": "src.models.diffusion.implementations.rewrite_editor.RewriteEditor",
-            "params": {"policy": str(qwen21_folder), "editor": editor},
+            "params": {"policy": "assets/miniature/policy", "editor": editor},
         }
     with mock.patch("diffusers.DiffusionPipeline.from_pretrained", side_effect=AssertionError("loaded")):
         assert list(check_run(make_config(write_benchmark(2), diffusion_model=editor)))

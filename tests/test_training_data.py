@@ -48,7 +48,7 @@ def config(**sections: Any) -> Any:
         ),
         ({"training": {"grpo": {"learning_rate": "fast"}}}, r"training\.grpo\.learning_rate: .*number.*'fast'"),
         ({"training": {"grpo": {"num_generations": 3}}}, r"generation_batch_size \(8\) must be divisible"),
-        ({"training": {"grpo": {"num_generations": 1}}}, "at least 2 generations"),
+        ({"training": {"grpo": {"num_generations": 1}}}, r"num_generations: .*greater than or equal to 2"),
         ({"training": {"grpo": {"seed": 3}}}, r"set training\.seed instead"),
         ({"training": {"grpo": {"steps_per_generation": 4, "save_steps": 3}}}, "multiple of"),
         ({"policy": {"model": "x", "lorra": {}}}, r"policy\.lorra: unknown key\. Did you mean 'lora'"),

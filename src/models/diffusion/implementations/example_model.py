@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from src.models.base import ModelParams
 from src.models.diffusion.implementations.identity import IdentityModel
@@ -19,3 +19,8 @@ class ExampleDiffusionModel(IdentityModel):
         batch_size: int = 1
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = IdentityModel.NOT_IN_IDENTITY | {"model_name"}
+
+    @classmethod
+    def devices(cls, params: dict[str, Any]) -> list[str]:
+        """None, whichever the template names."""
+        return []

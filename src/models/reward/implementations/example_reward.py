@@ -35,6 +35,11 @@ class ExampleRewardModel(BaseRewardModel):
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseRewardModel.NOT_IN_IDENTITY | {"model_name", "temperature"}
 
+    @classmethod
+    def devices(cls, params: dict[str, Any]) -> list[str]:
+        """None, whichever the template names."""
+        return []
+
     def _initialize(self) -> None:
         logger.warning(
             "ExampleRewardModel draws its scores at random: they say nothing about the edits; name a real judge under "
