@@ -216,13 +216,13 @@ def faults(trials: Trials) -> None:
 
 def kills(trials: Trials) -> None:
     """Kill -9 at random progress, then resume."""
-    path = trials.file("b.json", json.dumps([item(id=str(number)) for number in range(60)]).encode())
+    path = trials.file("b.json", json.dumps([item(id=str(number)) for number in range(10 * trials.count)]).encode())
     editor = {"class_path": "benchmarks.models.SleepingEditor", "params": {"seconds": 0.02}}
     config = trials.config(path, diffusion_model=editor)
     place = trials.file("c.yaml", yaml.safe_dump(config.redacted(), allow_unicode=True).encode())
     command = [sys.executable, str(ROOT / "main.py"), "--config", str(place), "--resume"]
     before: dict[tuple[str, str], int] = {}
-    for pieces in sorted(trials.dice.sample(range(100), trials.count)):
+    for pieces in sorted(trials.dice.sample(range(18 * trials.count), trials.count)):
         with trials.tried.trial():
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             after = kill_at(process, config.evaluation.output_dir, pieces, trials.dice.uniform(0, 0.02))
