@@ -35,11 +35,11 @@ from src.errors import ModelError
 from src.models.diffusion.implementations import rewrite_editor
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor
-from src.models.reward.dialogue import LabelledImage, Question
-from src.models.trained_policy import TrainedPolicy
-from src.rewards.prompts import load_prompt
+from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.prompts import load_prompt
+from src.models.vlm.trained_policy import TrainedPolicy
 from src.training.config import TrainingConfig, load_training_config
-from src.training.held_out import rewriting_editor, trained
+from src.training.held_out.edits import rewriting_editor, trained
 from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 

@@ -21,10 +21,10 @@ from src.config import ModelConfig
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.category_scorer import CategoryScorer
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.verdict import Verdict
+from src.data.verdict import Verdict
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.scorers.category import CategoryScorer
 
 JUDGES = "src.models.reward.implementations"
 

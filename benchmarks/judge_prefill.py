@@ -1,6 +1,6 @@
 """What a judge reads for one and for five dimensions: a question for each, behind a common beginning, or one for all.
 
-Tokens are counted by a miniature judge's own processor, on the prompts that `SixDimensionReward` asks and the pictures
+Tokens are counted by a miniature judge's own processor, on the prompts that `SixDimensionScorer` asks and the pictures
 of the miniature benchmark. A server with prefix caching (vLLM) computes the common beginning once.
 """
 
@@ -16,20 +16,20 @@ from src.config import ModelConfig
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.models.reward.dialogue import before_and_after
-from src.rewards.base import ScorerSetting
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.six_dimension_reward import SixDimensionReward
+from src.models.vlm.dialogue import before_and_after
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import ScorerSetting
+from src.rewards.scorers.six_dimension import SixDimensionScorer
 
 BENCHMARK, SAMPLES = "assets/miniature/benchmark.json", 20
 JUDGE = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
 
 
-def prompts(scorer: SixDimensionReward, sample: EditSample, judge: Any) -> list[list[int]]:
+def prompts(scorer: SixDimensionScorer, sample: EditSample, judge: Any) -> list[list[int]]:
     """The tokens of each question about a sample's edit."""
     pixels = sample.source.decode()
     images = before_and_after(pixels, pixels)
-    questions = [asked.enquiry(images).question for asked in scorer.inquiries(sample)]
+    questions = [asked.request(images).question for asked in scorer.judge_prompts(sample)]
     return [judge.encode([question])["input_ids"][0].tolist() for question in questions]
 
 
@@ -43,7 +43,7 @@ def measure() -> float:
     with judge_folder() as folder:
         handle = JudgeHandle(ModelConfig(class_path=JUDGE, params={"model_name": folder, "device": "cpu"}))
         judge = handle.load()
-        one, five = (SixDimensionReward({"calls": calls}, ScorerSetting(handle)) for calls in ("one", "five"))
+        one, five = (SixDimensionScorer({"calls": calls}, ScorerSetting(handle)) for calls in ("one", "five"))
         samples = [s for s in load_samples(BENCHMARK, Selection(limit=SAMPLES)) if isinstance(s, EditSample)]
         together = fmean(len(prompts(one, sample, judge)[0]) for sample in samples)
         apart = [prompts(five, sample, judge) for sample in samples]

@@ -187,8 +187,8 @@ def train(config_path: Path, overrides: Sequence[str], resume: bool) -> None:
     """Trains a policy, and says where it is and what training changed."""
     with readable_errors():
         from src.training.config import load_training_config
-        from src.training.progress import TrainingProgress
-        from src.training.table import print_gains
+        from src.training.held_out.table import print_gains
+        from src.training.tracking.progress import TrainingProgress
         from src.training.train import train as run
 
         config = load_training_config(config_path, overrides)
@@ -274,7 +274,7 @@ def merge_lora(
 ) -> None:
     """Merges an adapter into its base model and prints the proof."""
     with readable_errors():
-        from src.training.merge_lora import merge_lora as merge
+        from src.training.lora.merge import merge_lora as merge
 
         proof = merge(base, adapter, output, revision=revision, dtype=dtype, device=device, push_to_hub=push_to_hub)
         for line in [*proof.lines(), str(output)]:

@@ -90,7 +90,7 @@ class ModelConfig(_Section):
 
 
 DECODED_MEGABYTES = 1000
-DEFAULT_SCORER = "src.rewards.category_scorer.CategoryScorer"
+DEFAULT_SCORER = "src.rewards.scorers.category.CategoryScorer"
 
 
 class PromptConfig(_Section):

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.models import api_faults
-from src.models.reward.dialogue import LabelledImage, Question
+from src.models.http import api_errors as api_faults
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
+from src.models.vlm.dialogue import LabelledImage, Question
 from tests.chat_server import Answer, ChatServer, chat_server, failure
 
 KEY = "sk-very-secret-key"

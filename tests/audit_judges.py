@@ -13,8 +13,8 @@ from PIL import Image
 from src.data.image import LazyImage
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import BaseRewardModel
-from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
-from src.rewards.reference_formula import compare_with_reference
+from src.models.reward.reference_formula import compare_with_reference
+from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
 
 
 class ConstantJudge(BaseRewardModel):

@@ -14,8 +14,8 @@ from pathlib import Path
 from src.data.selection import Selection
 from src.training.config import parse_training_config
 from src.training.dataset import ImageStore
-from src.training.edit_rewards import CritiqueRewards
-from src.training.rewards import RewardSetting
+from src.training.grpo.edit_rewards import CritiqueRewards
+from src.training.grpo.reward_function import RewardSetting
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask
 from src.training.workbench import Order

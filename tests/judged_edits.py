@@ -14,12 +14,12 @@ from PIL import Image
 from src.config import ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.models.reward.dialogue import Question
-from src.rewards import prompts
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.judged_scorer import JudgedScorer
-from src.rewards.prompts import Language
+from src.models.vlm import prompts
+from src.models.vlm.dialogue import Question
+from src.models.vlm.prompts import Language
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.judged_scorer import JudgedScorer
+from src.rewards.core.scorer import EditedSample, ScorerSetting
 
 SOURCE = Image.new("RGB", (16, 16), "red")
 EDITED = Image.new("RGB", (16, 16), "blue")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from src.errors import ModelUnusable
-from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
 
 
 class ScriptedJudge(VisionLanguageJudge):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from src.errors import ModelError
-from src.models.adapter import with_adapter
+from src.models.vlm.adapter import with_adapter
 
 TARGETS = {"target_modules": ["q_proj", "v_proj"]}
 KINDS: dict[str, Any] = {

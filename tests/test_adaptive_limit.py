@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from src.models.reward.adaptive_limit import COOL_DOWN, AdaptiveLimit, Gate
+from src.models.http.adaptive_limit import COOL_DOWN, AdaptiveLimit, Gate
 
 
 class Clock:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.models.api_faults import FIRST_WAIT, LONGEST_WAIT, Kind, fault_of, pause, retry_after
+from src.models.http.api_errors import FIRST_WAIT, LONGEST_WAIT, FailureKind, fault_of, pause, retry_after
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -55,7 +55,7 @@ def test_the_default_retries_outlive_a_server_that_is_gone_for_a_minute() -> Non
     assert expected > 60
 
 
-def _kind_of(status: int, body: object) -> Kind:
+def _kind_of(status: int, body: object) -> FailureKind:
     """As the client makes its error from an answer."""
     response = httpx.Response(status, json=body, request=httpx.Request("POST", "http://127.0.0.1/v1"))
     client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1/v1")
@@ -81,37 +81,41 @@ SHAPES: list[Callable[[str], object]] = [
 def test_a_code_of_moderation_is_a_refusal_wherever_the_server_puts_it(
     status: int, code: str, shape: Callable[[str], object]
 ) -> None:
-    assert _kind_of(status, shape(code)) is Kind.REFUSED
+    assert _kind_of(status, shape(code)) is FailureKind.REFUSED
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (403, {"error": "this key may not use the moderation endpoint"}, Kind.KEY),
-        (403, {"error": {"message": "moderation_blocked is not the reason", "code": "forbidden"}}, Kind.KEY),
-        (503, {"error": {"code": "moderation_unavailable"}}, Kind.PASSING),
-        (429, {"detail": {"code": "insufficient_quota"}}, Kind.ACCOUNT),
-        (400, ["moderation"], Kind.QUESTION),
+        (403, {"error": "this key may not use the moderation endpoint"}, FailureKind.KEY),
+        (403, {"error": {"message": "moderation_blocked is not the reason", "code": "forbidden"}}, FailureKind.KEY),
+        (503, {"error": {"code": "moderation_unavailable"}}, FailureKind.PASSING),
+        (429, {"detail": {"code": "insufficient_quota"}}, FailureKind.ACCOUNT),
+        (400, ["moderation"], FailureKind.QUESTION),
     ],
 )
-def test_what_only_speaks_of_moderation_is_no_refusal(status: int, body: object, kind: Kind) -> None:
+def test_what_only_speaks_of_moderation_is_no_refusal(status: int, body: object, kind: FailureKind) -> None:
     assert _kind_of(status, body) is kind
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (403, {"error": {"message": "no", "code": "insufficient_user_quota"}}, Kind.ACCOUNT),
-        (403, {"error": {"message": "no", "code": "quota_exceeded"}}, Kind.ACCOUNT),
-        (429, {"error": {"message": "per minute", "code": "quota_exceeded"}}, Kind.RATE_LIMITED),
-        (429, {"error": {"message": "no", "type": "exceeded_current_quota_error"}}, Kind.ACCOUNT),
-        (400, {"error": {"message": "no", "code": "Arrearage"}}, Kind.ACCOUNT),
-        (400, {"code": "Arrearage", "message": "Access denied"}, Kind.ACCOUNT),
-        (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, Kind.ACCOUNT),
-        (429, {"error": {"code": "1113", "message": "Insufficient balance or no resource package."}}, Kind.ACCOUNT),
-        (403, {"code": 30003, "message": "The model is disabled"}, Kind.KEY),
-        (500, {"message": "the balance is insufficient"}, Kind.PASSING),
+        (403, {"error": {"message": "no", "code": "insufficient_user_quota"}}, FailureKind.ACCOUNT),
+        (403, {"error": {"message": "no", "code": "quota_exceeded"}}, FailureKind.ACCOUNT),
+        (429, {"error": {"message": "per minute", "code": "quota_exceeded"}}, FailureKind.RATE_LIMITED),
+        (429, {"error": {"message": "no", "type": "exceeded_current_quota_error"}}, FailureKind.ACCOUNT),
+        (400, {"error": {"message": "no", "code": "Arrearage"}}, FailureKind.ACCOUNT),
+        (400, {"code": "Arrearage", "message": "Access denied"}, FailureKind.ACCOUNT),
+        (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, FailureKind.ACCOUNT),
+        (
+            429,
+            {"error": {"code": "1113", "message": "Insufficient balance or no resource package."}},
+            FailureKind.ACCOUNT,
+        ),
+        (403, {"code": 30003, "message": "The model is disabled"}, FailureKind.KEY),
+        (500, {"message": "the balance is insufficient"}, FailureKind.PASSING),
     ],
 )
-def test_an_empty_account_is_told_from_a_wrong_key(status: int, body: object, kind: Kind) -> None:
+def test_an_empty_account_is_told_from_a_wrong_key(status: int, body: object, kind: FailureKind) -> None:
     assert _kind_of(status, body) is kind

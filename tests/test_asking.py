@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from src.data.verdict import Status
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import JudgeRequest
-from src.models.reward.dialogue import NoScore, Question, before_and_after
-from src.rewards.asking import MOST_ATTEMPTS, Answer, Enquiry, ask_repeatedly, score_enquiry
-from src.rewards.asking import ask as ask_all
-from src.rewards.verdict import Status
+from src.models.vlm.asking import MOST_ATTEMPTS, Answer, ScoreRequest, ask_repeatedly, score_request
+from src.models.vlm.asking import ask as ask_all
+from src.models.vlm.dialogue import NoScore, Question, before_and_after
 from tests.scripted_judge import BlindJudge, ForgetfulJudge, ScriptedJudge, TiringJudge
 
 SOURCE = Image.new("RGB", (4, 4), "red")
@@ -23,7 +23,7 @@ def question(text: str, **changes: Any) -> Question:
 
 def ask(replies: list[Any], **changes: Any) -> tuple[Answer, ScriptedJudge]:
     judge = ScriptedJudge({"script": {"q": replies}})
-    (answer,) = ask_all(judge, [score_enquiry(question("q", **changes))])
+    (answer,) = ask_all(judge, [score_request(question("q", **changes))])
     return answer, judge
 
 
@@ -35,7 +35,7 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
     judge = ScriptedJudge(
         {"script": {"first": ["hm", "Score: 1"], "second": ["Score: 2"], "third": ["hm", "Score: 3"]}}
     )
-    answers = ask_all(judge, [score_enquiry(one) for one in (question("first"), question("second"), question("third"))])
+    answers = ask_all(judge, [score_request(one) for one in (question("first"), question("second"), question("third"))])
     assert [score(answer) for answer in answers] == [1.0, 2.0, 3.0]
     assert [[asked.text for asked in call] for call in judge.asked] == [
         ["first", "second", "third"],
@@ -110,13 +110,13 @@ def test_without_a_score_in_the_text_an_expected_score_counts_for_nothing(
 
 def test_an_expected_score_answers_no_question_that_asks_for_something_else() -> None:
     judge = ScriptedJudge({"script": {"q": [{"text": "yes, 2 of them", "expected_score": 2.0}]}})
-    (answer,) = ask_all(judge, [Enquiry(question("q"), ("shown",), lambda reply: {"shown": 1.0})])
+    (answer,) = ask_all(judge, [ScoreRequest(question("q"), ("shown",), lambda reply: {"shown": 1.0})])
     assert answer.values == {"shown": 1.0}
 
 
 def test_a_judge_that_fails_on_one_question_still_answers_its_neighbours() -> None:
     judge = ScriptedJudge({"script": {"good": ["Score: 9"], "bad": ["boom"]}})
-    answers = ask_all(judge, [score_enquiry(one) for one in (question("good 1"), question("bad"), question("good 2"))])
+    answers = ask_all(judge, [score_request(one) for one in (question("good 1"), question("bad"), question("good 2"))])
     assert [score(answer) for answer in answers] == [9.0, None, 9.0]
     assert answers[1].status is Status.JUDGE_FAILED
 
@@ -124,7 +124,7 @@ def test_a_judge_that_fails_on_one_question_still_answers_its_neighbours() -> No
 def test_replies_that_do_not_match_the_questions_in_number_are_never_assigned() -> None:
     judge = ForgetfulJudge({"script": {"a": ["Score: 1"], "b": ["Score: 2"]}})
     assert [
-        score(answer) for answer in ask_all(judge, [score_enquiry(one) for one in (question("a"), question("b"))])
+        score(answer) for answer in ask_all(judge, [score_request(one) for one in (question("a"), question("b"))])
     ] == [1.0, 2.0]
 
 
@@ -164,11 +164,11 @@ def test_a_judge_that_does_not_compare_is_not_shown_the_source() -> None:
 
 def test_the_value_of_a_repeated_enquiry_is_the_mean_of_the_replies_that_could_be_read() -> None:
     judge = TiringJudge({"scores": ["4", "hm", "8", "1", "hm", "hm"]})
-    answers = ask_repeatedly(judge, [score_enquiry(question("first")), score_enquiry(question("second"))], repeats=2)
+    answers = ask_repeatedly(judge, [score_request(question("first")), score_request(question("second"))], repeats=2)
     assert [score(answer) for answer in answers] == [4.0, 4.5]
     assert answers[0].replies == ("4", "hm", "hm", "hm")
 
 
 def test_a_repeated_enquiry_without_any_value_keeps_the_status_of_its_last_reply() -> None:
-    (answer,) = ask_repeatedly(TiringJudge({"scores": ["hm"] * 6}), [score_enquiry(question("q"))], repeats=2)
+    (answer,) = ask_repeatedly(TiringJudge({"scores": ["hm"] * 6}), [score_request(question("q"))], repeats=2)
     assert (answer.status, answer.values) == (Status.UNPARSABLE, None)

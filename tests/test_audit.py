@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from src.audit.checks import Check, kendall_tau_a
-from src.audit.figures import Needed, Outcome, by_interval
+from src.audit.figures import CheckOutcome, Needed, by_interval
 from src.audit.partners import with_partners
 from src.audit.preference import preference
 from src.audit.probes import NAMES
@@ -67,7 +67,7 @@ def benchmark(write_benchmark: Write) -> Path:
     return write_benchmark([picture_item(index) for index in range(SAMPLES)])
 
 
-def outcomes(audited: Audit) -> dict[str, Outcome]:
+def outcomes(audited: Audit) -> dict[str, CheckOutcome]:
     return {check.name: check.outcome for check in audited.checks}
 
 
@@ -76,7 +76,7 @@ def row(audited: Audit, name: str) -> Check:
 
 
 def failing(audited: Audit) -> set[str]:
-    return {name for name, outcome in outcomes(audited).items() if outcome is Outcome.FAIL}
+    return {name for name, outcome in outcomes(audited).items() if outcome is CheckOutcome.FAIL}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_judge_fails_exactly_the_checks_of_what_it_cannot_see(
         make_config(benchmark, reward_model={"class_path": f"tests.audit_judges.{judge}", "params": params})
     )
     assert failing(audited) == rows
-    passing = {name for name, outcome in outcomes(audited).items() if outcome is Outcome.PASS}
+    passing = {name for name, outcome in outcomes(audited).items() if outcome is CheckOutcome.PASS}
     assert passing == outcomes(audited).keys() - rows, "nothing else is left open"
     assert audited.passed == (not rows)
 
@@ -109,9 +109,9 @@ def test_the_exact_formula_passes_but_cannot_judge_an_edit_whose_source_is_alrea
 ) -> None:
     judge = {"class_path": "src.models.reward.implementations.reference.ReferenceRewardModel"}
     audited = audit(make_config(benchmark, reward_model=judge))
-    assert outcomes(audited).pop("swapped") is Outcome.NOT_POSSIBLE
+    assert outcomes(audited).pop("swapped") is CheckOutcome.NOT_POSSIBLE
     assert "source and reference show no difference" in (row(audited, "swapped").reason or "")
-    assert set(outcomes(audited).values()) == {Outcome.PASS, Outcome.NOT_POSSIBLE}
+    assert set(outcomes(audited).values()) == {CheckOutcome.PASS, CheckOutcome.NOT_POSSIBLE}
 
 
 def test_questions_without_a_score_lower_coverage_and_enter_no_mean(benchmark: Path, make_config: Make) -> None:
@@ -120,7 +120,7 @@ def test_questions_without_a_score_lower_coverage_and_enter_no_mean(benchmark: P
     statuses = audited.report["statuses"]
     assert statuses["unparsable"] > 0
     assert figure.value == statuses["scored"] / (statuses["scored"] + statuses["unparsable"])
-    assert figure.outcome is Outcome.FAIL
+    assert figure.outcome is CheckOutcome.FAIL
     assert {values["mean"] for values in audited.probe_statistics.values()} == {7.0}
     assert "unparsable: the reply holds no score" in printed(audited)
 
@@ -132,7 +132,7 @@ def test_repeats_are_asked_in_one_call_and_show_noise_other_words_and_questions_
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.HesitantJudge"}))
     noise, differing, asked_again = row(audited, "repeat").figures
     assert noise.value == pytest.approx(math.sqrt(4 / 3)), "of 4, 6, 4 and of 6, 4, 6"
-    assert noise.outcome is Outcome.FAIL
+    assert noise.outcome is CheckOutcome.FAIL
     assert (differing.value, asked_again.value) == (1.0, pytest.approx(1 / 6))
 
 
@@ -158,12 +158,12 @@ def test_an_interrupted_audit_goes_on_and_a_finished_one_asks_nothing(
 def test_without_references_every_comparison_says_what_it_lacks(write_benchmark: Write, make_config: Make) -> None:
     data = write_benchmark([picture_item(index, reference_img_b64=None) for index in range(20)])
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
-    impossible = {check for check in audited.checks if check.outcome is Outcome.NOT_POSSIBLE}
+    impossible = {check for check in audited.checks if check.outcome is CheckOutcome.NOT_POSSIBLE}
     assert {check.name for check in impossible} == (COMPARISONS | LADDERS | {"exact_target"}) - {"no_edit"}
     assert all("--edits" in (check.reason or "") for check in impossible)
     assert failing(audited) == {"no_edit"}, "7 for an unedited picture is too much whatever the target gets"
     assert "--edits" in (row(audited, "no_edit").reason or "")
-    assert outcomes(audited)["repeat"] is Outcome.PASS
+    assert outcomes(audited)["repeat"] is CheckOutcome.PASS
 
 
 def test_edits_of_a_run_stand_in_for_references_but_are_not_taken_for_right(
@@ -222,7 +222,7 @@ def test_bad_samples_are_left_out_and_named_and_blamed_on_no_partner(write_bench
 
 def test_an_audit_without_a_single_sound_sample_does_not_pass(write_benchmark: Write, make_config: Make) -> None:
     audited = audit(make_config(write_benchmark([picture_item(0, src_img_b64="!!")])))
-    assert set(outcomes(audited).values()) == {Outcome.NOT_POSSIBLE}
+    assert set(outcomes(audited).values()) == {CheckOutcome.NOT_POSSIBLE}
     assert not audited.passed
 
 
@@ -231,7 +231,7 @@ def test_a_lone_sample_of_its_category_has_no_partner_to_borrow_from(write_bench
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
     for name in ("wrong_source", "shuffled_instruction"):
         assert row(audited, name).reason == "no two samples of a category differ in source and instruction"
-    assert outcomes(audited)["swapped"] is Outcome.INCONCLUSIVE, "two samples prove nothing"
+    assert outcomes(audited)["swapped"] is CheckOutcome.INCONCLUSIVE, "two samples prove nothing"
 
 
 def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(
@@ -247,7 +247,7 @@ def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(
         plain = text.replace("\\", "")
         for check in audited.checks:
             assert check.name in plain
-            assert (check.meaning in plain) == (check.outcome is Outcome.FAIL)
+            assert (check.meaning in plain) == (check.outcome is CheckOutcome.FAIL)
 
 
 def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_failed(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_fail
         nobody = ["--set", "diffusion_model.class_path=no.such.Editor"]
         return subprocess.run([*command, *nobody, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    good = run("--set", "scorer.class_path=src.rewards.reference_score.ReferenceScore")
+    good = run("--set", "scorer.class_path=src.rewards.scorers.reference.ReferenceScorer")
     assert good.returncode == 0, good.stdout + good.stderr
     bad = run("--set", "reward_model.class_path=tests.audit_judges.ConstantJudge")
     assert bad.returncode == 1
@@ -320,14 +320,14 @@ def test_kendalls_tau_counts_rising_against_falling_pairs(scores: list[float], t
 @pytest.mark.parametrize(
     ("interval", "outcome"),
     [
-        ((0.7, 0.9), Outcome.PASS),
-        ((0.5, 0.5), Outcome.PASS),
-        ((0.1, 0.4), Outcome.FAIL),
-        ((0.4, 0.6), Outcome.INCONCLUSIVE),
-        (None, Outcome.INCONCLUSIVE),
+        ((0.7, 0.9), CheckOutcome.PASS),
+        ((0.5, 0.5), CheckOutcome.PASS),
+        ((0.1, 0.4), CheckOutcome.FAIL),
+        ((0.4, 0.6), CheckOutcome.INCONCLUSIVE),
+        (None, CheckOutcome.INCONCLUSIVE),
     ],
 )
 def test_a_figure_passes_or_fails_only_when_its_whole_interval_does(
-    interval: tuple[float, float] | None, outcome: Outcome
+    interval: tuple[float, float] | None, outcome: CheckOutcome
 ) -> None:
     assert by_interval("share", 0.5, interval, 10, Needed(">=", 0.5)).outcome is outcome

@@ -11,14 +11,14 @@ from PIL import Image
 from src.config import Config, ModelConfig, PromptConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.data.verdict import Status
 from src.errors import ConfigError
 from src.models.reward.base_reward import BaseRewardModel
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.category_scorer import CategoryScorer
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.verdict import Status
-from src.rewards.vie_score import VIEScore
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.scorers.category import CategoryScorer
+from src.rewards.scorers.vie import VIEScorer
 
 SOURCE = Image.new("RGB", (4, 4), "red")
 EDITED = Image.new("RGB", (4, 4), "blue")
@@ -120,7 +120,7 @@ def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
 def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     made = scorer()
     before = made.question(sample())
-    monkeypatch.setattr("src.rewards.category_scorer.GRAMMAR", "of tomorrow")
+    monkeypatch.setattr("src.rewards.scorers.category.GRAMMAR", "of tomorrow")
     assert made.question(sample()) != before
 
 
@@ -211,7 +211,7 @@ def test_repeats_of_a_greedy_judge_are_refused_before_it_loads(judge: str, param
         unloaded(judge, params | {"temperature": 0}, repeats=5)
     handle = JudgeHandle(ModelConfig(class_path=judge, params=params | {"temperature": 0}))
     with pytest.raises(ConfigError, match=r"repeats: 3 replies"):
-        VIEScore({"repeats": 3}, ScorerSetting(handle))
+        VIEScorer({"repeats": 3}, ScorerSetting(handle))
     assert unloaded(judge, params | {"temperature": 0.7}, repeats=5).params.repeats == 5
     assert unloaded(judge, params | {"temperature": 0}).params.repeats == 1
 

@@ -18,7 +18,7 @@ from main import app
 from src.config import Config
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
-from src.pipeline.forecast import GivenRates, Stage, wall_seconds
+from src.pipeline.forecast import GivenRates, StageForecast, wall_seconds
 from src.pipeline.rates import Rate
 
 Write = Callable[..., Path]
@@ -34,12 +34,12 @@ def seconds_in(line: str) -> float:
     return float(re.findall(r"([\d.]+) s\b", line)[-1])
 
 
-def stages(edits: tuple[int, float, int], judgements: tuple[int, float, int]) -> tuple[Stage, Stage]:
+def stages(edits: tuple[int, float, int], judgements: tuple[int, float, int]) -> tuple[StageForecast, StageForecast]:
     """Count, seconds of one and workers of both stages."""
     count, each, workers = edits
-    editing = Stage("edit", count, Rate(each, "as given"), workers)
+    editing = StageForecast("edit", count, Rate(each, "as given"), workers)
     count, each, workers = judgements
-    return editing, Stage("judgement", count, Rate(each, "as given"), workers)
+    return editing, StageForecast("judgement", count, Rate(each, "as given"), workers)
 
 
 @pytest.mark.parametrize(

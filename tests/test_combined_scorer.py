@@ -16,22 +16,22 @@ from PIL import Image
 from src.config import Config, ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.data.verdict import Status, Verdict
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import Completion, EditedSample, Scorer, ScorerSetting
-from src.rewards.build import build_scorer
-from src.rewards.combined_scorer import CombinedScorer
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.verdict import Status, Verdict
+from src.rewards.core.build import build_scorer
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import Completion, EditedSample, Scorer, ScorerSetting
+from src.rewards.scorers.combined import CombinedScorer
 from tests.conftest import item
 from tests.test_resume import resumed, timings
 
 IMAGE = Image.new("RGB", (8, 8))
 EDIT = EditedSample(EditSample("a", 0, "物理", "tip it", "a cup", LazyImage(base64_text="")), IMAGE, IMAGE)
-CATEGORY = "src.rewards.category_scorer.CategoryScorer"
-REFERENCE = "src.rewards.reference_score.ReferenceScore"
-FORMAT = "src.rewards.format_reward.FormatReward"
+CATEGORY = "src.rewards.scorers.category.CategoryScorer"
+REFERENCE = "src.rewards.scorers.reference.ReferenceScorer"
+FORMAT = "src.rewards.scorers.format.FormatScorer"
 
 
 class FixedScorer(Scorer):
@@ -83,7 +83,7 @@ def part(score: float | None, weight: float = 1.0, status: str = "scored", **fie
 def combined(*parts: dict[str, Any], setting: ScorerSetting | None = None) -> CombinedScorer:
     named = [{"name": f"p{position}", **one} for position, one in enumerate(parts)]
     made = build_scorer(
-        ModelConfig(class_path="src.rewards.combined_scorer.CombinedScorer", params={"parts": named}),
+        ModelConfig(class_path="src.rewards.scorers.combined.CombinedScorer", params={"parts": named}),
         setting or ScorerSetting(),
     )
     assert isinstance(made, CombinedScorer)
@@ -197,13 +197,13 @@ def test_all_parts_share_one_judge() -> None:
             r"scorer\.params\.parts\[1\]\.params of FixedScorer",
         ),
         ([{"class_path": REFERENCE, "wieght": 1}], "Did you mean 'weight'"),
-        ([{"class_path": "src.rewards.reference_score.ReferenceScor"}], "Did you mean 'ReferenceScore'"),
+        ([{"class_path": "src.rewards.scorers.reference.ReferenceScor"}], "Did you mean 'ReferenceScorer'"),
         ([part(1.0, name="same"), part(1.0, name="same")], r"parts\[1\]: another part is called 'same'"),
         ([{"class_path": CATEGORY}], "asks a judge"),
     ],
 )
 def test_what_is_wrong_with_a_part_is_found_on_construction(parts: list[dict[str, Any]], message: str) -> None:
-    config = ModelConfig(class_path="src.rewards.combined_scorer.CombinedScorer", params={"parts": parts})
+    config = ModelConfig(class_path="src.rewards.scorers.combined.CombinedScorer", params={"parts": parts})
     with pytest.raises(ConfigError, match=message):
         build_scorer(config, ScorerSetting())
 
@@ -216,7 +216,7 @@ def test_a_run_combines_a_judge_with_the_reference(
     first = make_config(data, reward_model=judge)
     evaluate(first)
     parts = [{"class_path": CATEGORY, "weight": 3, "name": "judge"}, {"class_path": REFERENCE, "name": "exact"}]
-    section = {"class_path": "src.rewards.combined_scorer.CombinedScorer", "params": {"parts": parts}}
+    section = {"class_path": "src.rewards.scorers.combined.CombinedScorer", "params": {"parts": parts}}
     again = evaluate(resumed(make_config(data, reward_model=judge, scorer=section)))
     assert timings(again) == (0, 2, 2, 0)
     with_reference, without = again.report["samples"]
@@ -229,7 +229,7 @@ def test_texts_are_scored_by_parts_that_score_texts() -> None:
     combined = CombinedScorer(
         {
             "parts": [
-                {"class_path": "src.rewards.vqa_reward.VQAReward", "weight": 3, "name": "right"},
+                {"class_path": "src.rewards.scorers.vqa.VQAScorer", "weight": 3, "name": "right"},
                 {"class_path": FORMAT, "params": {"style": "think_answer"}, "weight": 1, "name": "form"},
             ]
         }
@@ -245,7 +245,7 @@ def test_texts_are_scored_by_parts_that_score_texts() -> None:
 
 
 def test_an_answer_reward_among_scorers_of_edits_is_left_out() -> None:
-    parts = [part(4.0), {"class_path": "src.rewards.vqa_reward.VQAReward", "weight": 9}]
+    parts = [part(4.0), {"class_path": "src.rewards.scorers.vqa.VQAScorer", "weight": 9}]
     combined = CombinedScorer({"parts": parts})
     combined.load()
     (verdict,) = combined.score([EDIT])

@@ -20,7 +20,7 @@ from src.data.convert.base import BadRow
 from src.data.convert.edit_parquet import EditParquet
 from src.data.convert.run import CONVERTERS, Conversion, build_converter, convert
 from src.data.loader import load_samples
-from src.data.questions import Question, load_questions
+from src.data.questions import VQAQuestion, load_questions
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.errors import ConfigError, DataError
@@ -63,9 +63,9 @@ def samples(path: Path) -> list[EditSample]:
     return found  # type: ignore[return-value]
 
 
-def questions(path: Path) -> list[Question]:
+def questions(path: Path) -> list[VQAQuestion]:
     found = list(load_questions(str(path), Selection()))
-    assert all(isinstance(question, Question) for question in found), found
+    assert all(isinstance(question, VQAQuestion) for question in found), found
     return found  # type: ignore[return-value]
 
 
@@ -165,7 +165,7 @@ def test_conversations_lose_their_labels_and_keep_all_their_images(jsonl: Write,
     pictures.mkdir()
     (pictures / "a.png").write_bytes(RED)
     (pictures / "b.png").write_bytes(BLUE)
-    source = jsonl([conversation("Question: which is red?", "Answer: the first", "a.png", "b.png")])
+    source = jsonl([conversation("VQAQuestion: which is red?", "Answer: the first", "a.png", "b.png")])
     converted("conversations", source, tmp_path / "questions.jsonl", image_dir=pictures)
     (found,) = questions(tmp_path / "questions.jsonl")
     assert (found.text, found.answer) == ("which is red?", "the first")
@@ -203,7 +203,7 @@ BAD_ROWS = {
         (conversation("q", "a", "../secret.png"), "leads out of"),
         (conversation("q", "a", "/etc/passwd"), "leads out of"),
         (conversation("q", "a", "absent.png"), "cannot be read"),
-        (conversation("Question: ", "a", "fine.png"), "no text of the question"),
+        (conversation("VQAQuestion: ", "a", "fine.png"), "no text of the question"),
     ],
 }
 GOOD = {

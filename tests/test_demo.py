@@ -34,7 +34,7 @@ def report_of(out: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def by_oracle(demo: Path) -> dict[str, Any]:
     """The report of the same edits judged by the oracle, made by the command that config.yaml names."""
-    scorer = "scorer.class_path=src.rewards.oracle_score.OracleScore"
+    scorer = "scorer.class_path=src.miniature.oracle_scorer.OracleScorer"
     command = [sys.executable, "main.py", "--config", "config.yaml", "--resume", "--set", scorer]
     command += ["--limit", str(SAMPLES), "--output-dir", str(demo)]
     subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from src.models.reward import exact_expected_score
-from src.models.reward.exact_expected_score import NextTokens, NumberTokens, ReadOn, expected_score
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.vlm import exact_expected_score
+from src.models.vlm.exact_expected_score import NextTokens, NumberTokens, ReadOn, expected_score
 from tests.tiny_judges import dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
 
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from src.models.reward.chat_completion import Token
-from src.models.reward.expected_score import expected_score
+from src.models.vlm.chat_completion import Token
+from src.models.vlm.expected_score import expected_score
 
 
 def token(text: str, **others: float) -> Token:

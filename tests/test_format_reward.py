@@ -11,12 +11,12 @@ from PIL import Image
 
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.data.verdict import Status
 from src.errors import ConfigError
+from src.models.vlm.prompts import load_prompt
 from src.registry import check_params
-from src.rewards.base import Completion, EditedSample
-from src.rewards.format_reward import FormatReward
-from src.rewards.prompts import load_prompt
-from src.rewards.verdict import Status
+from src.rewards.core.scorer import Completion, EditedSample
+from src.rewards.scorers.format import FormatScorer
 
 IMAGE = Image.new("RGB", (8, 8))
 SAMPLE = EditSample("a", 0, "物理", "tip it", "a cup", LazyImage(base64_text=""))
@@ -28,7 +28,7 @@ def rewrite(instruction: str, thought: str = "water runs down") -> str:
 
 
 def score(text: str, **params: Any) -> tuple[float | None, dict[str, float | None]]:
-    (verdict,) = FormatReward(params).score_completions([Completion(text)])
+    (verdict,) = FormatScorer(params).score_completions([Completion(text)])
     assert verdict.status is Status.SCORED
     return verdict.score, verdict.dimensions
 
@@ -95,7 +95,7 @@ def test_every_text_has_a_score(text: str) -> None:
 
 def test_an_edit_is_scored_by_the_completion_that_demanded_it() -> None:
     edits = [EditedSample(SAMPLE, IMAGE, IMAGE, rewrite("b")), EditedSample(SAMPLE, IMAGE, IMAGE)]
-    written, unwritten = FormatReward().score(edits)
+    written, unwritten = FormatScorer().score(edits)
     assert (written.status, written.score) == (Status.SCORED, 10.0)
     assert (unwritten.status, unwritten.score) == (Status.NOT_APPLICABLE, None)
     assert "no policy" in str(unwritten.reason)
@@ -112,35 +112,35 @@ def test_an_edit_is_scored_by_the_completion_that_demanded_it() -> None:
 )
 def test_wrong_settings_are_refused_before_anything_runs(params: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_params(FormatReward, params, "scorer.params")
+        check_params(FormatScorer, params, "scorer.params")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_shipped_rewrite_prompts_ask_for_the_tags_that_are_rewarded(language: Any) -> None:
     prompt = load_prompt("rewrite", "first_pass", language)
     system, _ = prompt.render(original_description="", edit_instruction="tip it")
-    FormatReward().prompt_agrees(system)
-    with pytest.raises(ConfigError, match="FormatReward with style think_answer demands <think>, <answer>"):
-        FormatReward({"style": "think_answer"}).prompt_agrees(system)
+    FormatScorer().prompt_agrees(system)
+    with pytest.raises(ConfigError, match="FormatScorer with style think_answer demands <think>, <answer>"):
+        FormatScorer({"style": "think_answer"}).prompt_agrees(system)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_rules_that_a_policy_is_told_name_every_number_that_is_deducted(language: Any) -> None:
     params = {"length_limits": [41, 83, 127], "length_penalties": [1.5, 2.5, 4], "line_penalty": 0.75}
-    rules = FormatReward(params).policy_rules(language)
+    rules = FormatScorer(params).policy_rules(language)
     for said in ("<CoT>", "<Re_edit>", "41", "83", "127", "1.5", "2.5", "4", "0.75"):
         assert said in rules
     assert ("characters" in rules) or ("个字符" in rules)
-    words = FormatReward(params | {"length_unit": "words"}).policy_rules(language)
+    words = FormatScorer(params | {"length_unit": "words"}).policy_rules(language)
     assert ("41 words" in words) or ("41 个词" in words)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_what_costs_nothing_is_no_rule(language: Any) -> None:
-    rules = FormatReward({"length_penalties": [0, 0, 5], "line_penalty": 0}).policy_rules(language)
+    rules = FormatScorer({"length_penalties": [0, 0, 5], "line_penalty": 0}).policy_rules(language)
     assert "150" in rules
     assert "100" not in rules
     assert len(rules.splitlines()) == 3
-    answer = FormatReward({"style": "think_answer"}).policy_rules(language)
+    answer = FormatScorer({"style": "think_answer"}).policy_rules(language)
     assert "<answer>" in answer
     assert "Re_edit" not in answer

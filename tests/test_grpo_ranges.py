@@ -6,7 +6,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.training.config import TrainingSettings, parse_training_config
-from src.training.grpo_settings import grpo_config
+from src.training.grpo.settings import grpo_config
 
 
 @pytest.mark.parametrize(

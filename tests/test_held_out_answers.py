@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from src.data.selection import Selection
-from src.miniature.questions import make_question, write_questions
-from src.rewards.base import Completion
-from src.training.answer_rewards import completion_scorers
+from src.miniature.world.questions import make_question, write_questions
+from src.rewards.core.scorer import Completion
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.gain import Gain
-from src.training.held_out_answers import compare_answers
+from src.training.grpo.answer_rewards import completion_scorers
+from src.training.held_out.answers import compare_answers
+from src.training.held_out.gain import Gain
 from src.training.tasks.base import Example
 from src.training.tasks.vqa import VQATask
 from src.training.train import train
@@ -33,7 +33,7 @@ def config(folder: Path, policy: Path, **sections: Any) -> TrainingConfig:
         "policy": {"model": str(policy)},
         "task": {"class_path": "src.training.tasks.vqa.VQATask"},
         "data": {"train": str(folder / "questions.jsonl"), "held_out": 0.5},
-        "scorer": {"class_path": "src.rewards.format_reward.FormatReward", "params": {"style": "rewrite"}},
+        "scorer": {"class_path": "src.rewards.scorers.format.FormatScorer", "params": {"style": "rewrite"}},
         "training": {"output_dir": str(folder / "run"), "show_every": 0},
         "evaluation": {"batch_size": 4},
     }
@@ -58,7 +58,7 @@ def test_the_gain_is_what_the_scorer_finds_in_the_answers_of_both_policies(
     finished: TrainingConfig, tmp_path: Path
 ) -> None:
     (gain,) = compare(finished, tmp_path)
-    assert (gain.scorer, gain.samples, gain.coverage) == ("FormatReward", 12, 1.0)
+    assert (gain.scorer, gain.samples, gain.coverage) == ("FormatScorer", 12, 1.0)
     lines = [json.loads(line) for line in (tmp_path / "run/evaluation/answers.jsonl").read_text().splitlines()]
     asked = [make_question(seed) for seed in range(12)]
     assert [(line["question"], line["answer"]) for line in lines] == [(one.text.en, one.answer.en) for one in asked]
@@ -75,7 +75,7 @@ def test_the_gain_is_what_the_scorer_finds_in_the_answers_of_both_policies(
 def test_answers_that_are_kept_are_not_asked_for_again(
     finished: TrainingConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "src.training.held_out_answers")
+    caplog.set_level(logging.INFO, "src.training.held_out.answers")
     first = compare(finished, tmp_path)
     kept = tmp_path / "run/evaluation/after_answers.jsonl"
     lines = kept.read_text(encoding="utf-8").split("\n")[1:]
@@ -115,10 +115,10 @@ def test_training_on_questions_ends_with_the_comparison(tmp_path: Path, policy_f
     run = config(
         tmp_path,
         policy_folder,
-        scorer={"class_path": "src.rewards.vqa_reward.VQAReward"},
+        scorer={"class_path": "src.rewards.scorers.vqa.VQAScorer"},
         training={"output_dir": str(tmp_path / "run"), "show_every": 0, "grpo": grpo},
-        evaluation={"limit": 3, "scorer": {"class_path": "src.rewards.vqa_reward.VQAReward", "params": {}}},
+        evaluation={"limit": 3, "scorer": {"class_path": "src.rewards.scorers.vqa.VQAScorer", "params": {}}},
     )
     outcome = train(run)
     assert outcome is not None
-    assert [(gain.scorer, gain.samples) for gain in outcome.gains] == [("VQAReward", 3)] * 2
+    assert [(gain.scorer, gain.samples) for gain in outcome.gains] == [("VQAScorer", 3)] * 2

@@ -18,7 +18,7 @@ def runnable() -> list[str]:
 
 
 def test_the_runnable_modules_are_found() -> None:
-    assert {"benchmarks.judge", "src.miniature.benchmark"} <= set(runnable())
+    assert {"benchmarks.judge", "src.miniature.world.benchmark"} <= set(runnable())
 
 
 @pytest.mark.parametrize("module", runnable())

@@ -34,7 +34,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "benchmark": {"data_path": str(folder / "b.json"), "categories": ["物理"], "language": "en", "limit": 2},
         "diffusion_model": {"class_path": "tests.plugins.InvertEditor", "params": params},
         "reward_model": {"class_path": "tests.plugins.BrightnessJudge", "params": {"concurrency": 1}},
-        "scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer", "params": {}},
+        "scorer": {"class_path": "src.rewards.scorers.category.CategoryScorer", "params": {}},
         "prompts": {"物理": {"system_prompt": "s", "user_prompt_template": "{edit_instruction}"}},
         "evaluation": {"output_dir": str(folder / "out"), "save_generated_images": True, "metrics": ["mean"]},
         "runtime": {"seed": 0},

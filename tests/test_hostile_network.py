@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.config import parse_config
+from src.data.verdict import Status
 from src.pipeline.evaluation import evaluate
-from src.rewards.verdict import Status
 from tests.api_judge import Make, judge, server  # noqa: F401 (fixtures)
 from tests.chat_server import FAULTS, Answer, ChatServer
 from tests.conftest import item, png

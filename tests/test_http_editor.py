@@ -20,10 +20,10 @@ from PIL import Image
 
 from src.config import Config
 from src.errors import ConfigError, ModelError, ModelUnusable
-from src.models import api_faults
-from src.models.diffusion import endpoints as endpoints_module
-from src.models.diffusion.endpoints import Endpoints
 from src.models.diffusion.implementations.http_editor import HttpEditor
+from src.models.http import api_errors as api_faults
+from src.models.http import endpoints as endpoints_module
+from src.models.http.endpoints import Endpoints
 from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
 from tests.conftest import png

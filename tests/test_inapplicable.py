@@ -16,9 +16,9 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import ScorerSetting
-from src.rewards.build import build_scorer
-from src.rewards.judge_handle import JudgeHandle
+from src.rewards.core.build import build_scorer
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import ScorerSetting
 from tests.conftest import item
 from tests.test_resume import resumed, timings
 
@@ -28,8 +28,8 @@ Make = Callable[..., Config]
 UNLOADABLE = {"class_path": "tests.plugins.UnloadableEditor"}
 REFERENCE_JUDGE = {"class_path": "src.models.reward.implementations.reference.ReferenceRewardModel"}
 PROMPT = {"system_prompt": "s", "user_prompt_template": "u"}
-REFERENCE_SCORE = "src.rewards.reference_score.ReferenceScore"
-CATEGORY_SCORER = "src.rewards.category_scorer.CategoryScorer"
+REFERENCE_SCORE = "src.rewards.scorers.reference.ReferenceScorer"
+CATEGORY_SCORER = "src.rewards.scorers.category.CategoryScorer"
 
 CONFIGS = sorted(Path(__file__).parent.parent.glob("configs/evaluation/*.yaml"))
 
@@ -42,9 +42,9 @@ def no_reference(index: int) -> dict[str, Any]:
     ("scorer", "reason"),
     [
         ("category_scorer.CategoryScorer", "the sample has no reference image, by which ReferenceRewardModel judges"),
-        ("reference_score.ReferenceScore", "the sample has no reference image"),
-        ("format_reward.FormatReward", "no policy wrote this edit's instruction, so there is no form to check"),
-        ("oracle_score.OracleScore", "the sample does not say from which difficulty, family and seed"),
+        ("reference_score.ReferenceScorer", "the sample has no reference image"),
+        ("format_reward.FormatScorer", "no policy wrote this edit's instruction, so there is no form to check"),
+        ("oracle_score.OracleScorer", "the sample does not say from which difficulty, family and seed"),
     ],
 )
 def test_a_benchmark_that_the_scorer_cannot_judge_is_not_edited_and_check_says_so(
@@ -107,7 +107,7 @@ def test_a_part_that_cannot_apply_is_left_out_and_asked_nothing(write_benchmark:
         write_benchmark([item(0), no_reference(5), item(1), no_reference(6)]),
         reward_model={"class_path": "tests.plugins.PromptJudge"},
         prompts={"物理": PROMPT},
-        scorer={"class_path": "src.rewards.combined_scorer.CombinedScorer", "params": {"parts": parts}},
+        scorer={"class_path": "src.rewards.scorers.combined.CombinedScorer", "params": {"parts": parts}},
     )
     rows = evaluate(config).report["samples"]
     assert [row["status"] for row in rows] == ["scored", "scored", "scored", "not_applicable"]

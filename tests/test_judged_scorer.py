@@ -9,22 +9,22 @@ from PIL import Image
 from src.config import ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.data.verdict import Status
 from src.errors import ConfigError, ModelUnusable
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.judged_scorer import Inquiry, JudgedScorer
-from src.rewards.verdict import Status
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.scorer import EditedSample, ScorerSetting
 from tests.judged_edits import EDITED, REFERENCE, SOURCE, asked, edit, judged, sample
 
 
 class TwoQuestions(JudgedScorer):
     """How wet and how warm (0–1) the edit is; `dry` instructions leave nothing to ask."""
 
-    def inquiries(self, sample: EditSample) -> list[Inquiry]:
+    def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         if sample.instruction.startswith("dry"):
             return []
-        wet = Inquiry("You judge.", f"wet? {sample.instruction}", "toy v1", ("wet",))
-        warm = Inquiry("You judge.", f"warm? {sample.instruction}", "toy v1", ("warm", "hot"), score_range=(0, 1))
+        wet = JudgePrompt("You judge.", f"wet? {sample.instruction}", "toy v1", ("wet",))
+        warm = JudgePrompt("You judge.", f"warm? {sample.instruction}", "toy v1", ("warm", "hot"), score_range=(0, 1))
         return [wet, warm]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
@@ -34,9 +34,9 @@ class TwoQuestions(JudgedScorer):
 class Pictures(JudgedScorer):
     """Yes or no to the pictures that the instruction names."""
 
-    def inquiries(self, sample: EditSample) -> list[Inquiry]:
+    def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         shows: Any = tuple(sample.instruction.split())
-        return [Inquiry("", "the same?", "toy v1", ("same",), shows=shows, form="yes_no")]
+        return [JudgePrompt("", "the same?", "toy v1", ("same",), shows=shows, form="yes_no")]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
         return 10 * values["same"], {}
@@ -158,14 +158,14 @@ def test_the_key_holds_all_that_is_asked_and_the_reference_where_it_is_shown() -
     ],
 )
 def test_every_field_of_an_inquiry_is_part_of_its_key(change: dict[str, Any]) -> None:
-    one = Inquiry("You judge.", "wet?", "toy v1", ("wet",))
+    one = JudgePrompt("You judge.", "wet?", "toy v1", ("wet",))
     assert one.key() != replace(one, **change).key()
 
 
 def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Inquiry("You judge.", "wet?", "toy v1", ("wet",))
+    one = JudgePrompt("You judge.", "wet?", "toy v1", ("wet",))
     before = one.key()
-    monkeypatch.setattr("src.rewards.judged_scorer.GRAMMAR", "of tomorrow")
+    monkeypatch.setattr("src.rewards.core.judged_scorer.GRAMMAR", "of tomorrow")
     assert one.key() != before
 
 

@@ -19,14 +19,14 @@ from src.data.knowledge_graph import Dependency, KnowledgeGraph, read_knowledge_
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
+from src.data.verdict import Status
 from src.errors import ConfigError
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.knowledge_graph_reward import KnowledgeGraphReward, knowledge_fidelity
-from src.rewards.readability import Readability
-from src.rewards.region_count import RegionCount
-from src.rewards.verdict import Status
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.scorers.knowledge_graph import KnowledgeGraphScorer, knowledge_fidelity
+from src.rewards.scorers.readability import Readability
+from src.rewards.scorers.region_count import RegionCount
 from tests.conftest import item
 
 FIELD = {
@@ -36,7 +36,7 @@ FIELD = {
 GRAPH = read_knowledge_graph(FIELD)
 CAUSES, HAS = GRAPH.dependencies
 IMAGE = Image.new("RGB", (16, 16), "red")
-COUNT = "src.rewards.region_count.RegionCount"
+COUNT = "src.rewards.scorers.region_count.RegionCount"
 
 
 class Murky(Readability):
@@ -52,9 +52,9 @@ def sample(graph: KnowledgeGraph | None = GRAPH) -> EditSample:
 
 def scorer(
     script: dict[str, list[str]], params: dict[str, Any] | None = None, language: Any = "en"
-) -> KnowledgeGraphReward:
+) -> KnowledgeGraphScorer:
     judge = ModelConfig(class_path="tests.scripted_judge.ScriptedJudge", params={"script": script})
-    made = KnowledgeGraphReward(params or {}, ScorerSetting(JudgeHandle(judge), language=language))
+    made = KnowledgeGraphScorer(params or {}, ScorerSetting(JudgeHandle(judge), language=language))
     made.load()
     return made
 
@@ -234,13 +234,13 @@ def test_the_majority_of_repeats_decides_and_a_tie_is_a_no() -> None:
         class_path="tests.scripted_judge.TiringJudge", params={"scores": ["yes", "no", "yes", "no", "no", "yes"]}
     )
     only = KnowledgeGraph(("sun", "tree"), ())
-    made = KnowledgeGraphReward({"repeats": 3}, ScorerSetting(JudgeHandle(judge)))
+    made = KnowledgeGraphScorer({"repeats": 3}, ScorerSetting(JudgeHandle(judge)))
     made.load()
     (verdict,) = made.score([EditedSample(sample(only), IMAGE, IMAGE)])
     assert verdict.score == pytest.approx(10 * 2 * 1 / (2 + 1))
     assert verdict.dimensions["dependencies"] is None
     tied = ModelConfig(class_path="tests.scripted_judge.TiringJudge", params={"scores": ["yes", "no", "yes", "yes"]})
-    again = KnowledgeGraphReward({"repeats": 2}, ScorerSetting(JudgeHandle(tied)))
+    again = KnowledgeGraphScorer({"repeats": 2}, ScorerSetting(JudgeHandle(tied)))
     again.load()
     assert again.score([EditedSample(sample(only), IMAGE, IMAGE)])[0].dimensions["elements"] == 5.0
 
@@ -266,7 +266,7 @@ def test_a_wrong_readability_is_refused_with_its_place() -> None:
     with pytest.raises(ConfigError, match=r"scorer\.params\.readability\.params of RegionCount(.|\n)*jumbled"):
         scorer({}, {"readability": {"class_path": COUNT, "params": {"jumbeld": 3}}})
     with pytest.raises(ConfigError, match="must name a subclass"):
-        scorer({}, {"readability": {"class_path": "src.rewards.base.Scorer"}})
+        scorer({}, {"readability": {"class_path": "src.rewards.core.scorer.Scorer"}})
 
 
 def test_a_run_judges_by_the_graph_of_each_sample(
@@ -276,7 +276,7 @@ def test_a_run_judges_by_the_graph_of_each_sample(
     config = make_config(
         data,
         reward_model={"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {"": ["yes"]}}},
-        scorer={"class_path": "src.rewards.knowledge_graph_reward.KnowledgeGraphReward"},
+        scorer={"class_path": "src.rewards.scorers.knowledge_graph.KnowledgeGraphScorer"},
     )
     overall = evaluate(config).report["overall_statistics"]
     assert (overall["mean"], overall["num_samples"]) == (10.0, 1)

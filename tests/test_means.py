@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.rewards.means import weighted_geometric_mean, weighted_mean
+from src.rewards.core.means import weighted_geometric_mean, weighted_mean
 
 SCORES = st.floats(0, 10)
 WEIGHTS = st.floats(0, 1e6)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from main import app
 from src.errors import ModelError, OutputError
-from src.training.greedy_answers import Agreement, Answer, agreement, greedy_answers
-from src.training.merge_lora import merge_lora
+from src.training.held_out.greedy_answers import Agreement, GreedyAnswer, agreement, greedy_answers
+from src.training.lora.merge import merge_lora
 from tests.tiny_judges import save_judge
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
@@ -47,7 +47,7 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_adapter(base, tmp_path_factory.mktemp("adapter"), 0.3)
 
 
-def answers(folder: Path) -> list[Answer]:
+def answers(folder: Path) -> list[GreedyAnswer]:
     from transformers import AutoProcessor
 
     return greedy_answers(load(folder), AutoProcessor.from_pretrained(folder))
@@ -120,7 +120,7 @@ def test_a_merged_model_that_answers_otherwise_is_not_written(
 ) -> None:
     import torch
 
-    from src.training import merge_lora as module
+    from src.training.lora import merge as module
 
     merge = module.merge
 
@@ -187,10 +187,10 @@ def test_the_command_prints_the_proof(base: Path, adapter: Path, tmp_path: Path)
     assert (tmp_path / "merged" / "model.safetensors").is_file()
 
 
-def answer(tokens: list[int], rows: list[list[float]]) -> Answer:
+def answer(tokens: list[int], rows: list[list[float]]) -> GreedyAnswer:
     import torch
 
-    return Answer(tokens, torch.tensor(rows))
+    return GreedyAnswer(tokens, torch.tensor(rows))
 
 
 def test_answers_are_compared_up_to_the_first_different_token() -> None:

@@ -11,9 +11,19 @@ from PIL import Image
 
 from src.config import ModelConfig
 from src.errors import ConfigError
-from src.miniature.evaluate_judge import JUDGE_CLASS, MAIN, Condition, Measured, agreement, judged, model_card, thinned
-from src.miniature.fast_judge_training import fast_attention
-from src.miniature.judge_architecture import (
+from src.miniature.editor.training_batches import vision_patches
+from src.miniature.judge.evaluate_judge import (
+    JUDGE_CLASS,
+    MAIN,
+    Condition,
+    Measured,
+    agreement,
+    judged,
+    model_card,
+    thinned,
+)
+from src.miniature.judge.fast_judge_training import fast_attention
+from src.miniature.judge.judge_architecture import (
     LANGUAGES,
     JudgeSize,
     build_judge,
@@ -21,10 +31,10 @@ from src.miniature.judge_architecture import (
     build_judge_tokenizer,
     fixed_texts,
 )
-from src.miniature.judge_batches import GROUP, JudgeBatchMaker
-from src.miniature.judge_candidates import blurred, compressed
-from src.miniature.judge_losses import auxiliary_heads, judge_losses
-from src.miniature.judge_pairs import (
+from src.miniature.judge.judge_batches import GROUP, JudgeBatchMaker
+from src.miniature.judge.judge_candidates import blurred, compressed
+from src.miniature.judge.judge_losses import auxiliary_heads, judge_losses
+from src.miniature.judge.judge_pairs import (
     CHUNK,
     JUDGE_SEEDS,
     WORDS,
@@ -33,14 +43,13 @@ from src.miniature.judge_pairs import (
     draw_chunk,
     joined,
 )
-from src.miniature.judge_replies import ScoreReplies
-from src.miniature.train_judge import JudgeRecipe, make_judge, train_judge
-from src.miniature.training_batches import vision_patches
+from src.miniature.judge.judge_replies import ScoreReplies
+from src.miniature.judge.train_judge import JudgeRecipe, make_judge, train_judge
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.category_scorer import CategoryScorer
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.reference_formula import compare_with_reference
+from src.models.reward.reference_formula import compare_with_reference
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.scorers.category import CategoryScorer
 
 TINY = JudgeSize(vocabulary=420, text_width=64, text_layers=4, vision_width=64, vision_layers=1)
 DRAWING = Drawing(JUDGE_SEEDS, candidates=2, outputs=0, editor=None)
@@ -62,7 +71,7 @@ def processor(pairs: JudgePairs) -> Any:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     work = tmp_path_factory.mktemp("judge")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.miniature.train_judge.HELD_OUT_CHUNKS", 1)
+        patch.setattr("src.miniature.judge.train_judge.HELD_OUT_CHUNKS", 1)
         losses = make_judge(RECIPE, work, editor=None)
     return {"work": work, "losses": losses}
 
@@ -162,8 +171,8 @@ def test_the_loss_falls(pairs: JudgePairs, processor: Any, tmp_path: Path) -> No
 def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
     trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.miniature.train_judge.CHECKPOINT_EVERY", 2)
-    monkeypatch.setattr("src.miniature.train_judge.HELD_OUT_CHUNKS", 1)
+    monkeypatch.setattr("src.miniature.judge.train_judge.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("src.miniature.judge.train_judge.HELD_OUT_CHUNKS", 1)
     for stage in ("pairs", "held_out"):
         (tmp_path / stage).symlink_to(trained["work"] / stage)
 
@@ -171,7 +180,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_judge.write_chat_model", kill)
+        patch.setattr("src.miniature.judge.train_judge.write_chat_model", kill)
         with pytest.raises(KeyboardInterrupt):
             make_judge(RECIPE, tmp_path, editor=None, export_every=3)
     assert make_judge(RECIPE, tmp_path, editor=None) == trained["losses"][2:]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from src.miniature.benchmark import HELD_OUT_SEEDS
-from src.miniature.evaluate_judge import HeldOutJudge
-from src.miniature.judge_architecture import fixed_texts
-from src.miniature.judge_candidates import blurred
-from src.miniature.judge_pairs import CHUNK, Drawing, JudgePairs, draw_chunk
+from src.miniature.judge.evaluate_judge import HeldOutJudge
+from src.miniature.judge.judge_architecture import fixed_texts
+from src.miniature.judge.judge_candidates import blurred
+from src.miniature.judge.judge_pairs import CHUNK, Drawing, JudgePairs, draw_chunk
+from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 FOLDER = Path("assets/miniature/judge")
 EDITS = range(0, CHUNK, 7)

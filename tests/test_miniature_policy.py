@@ -11,13 +11,12 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from src.errors import ConfigError
-from src.miniature.benchmark import TRAINING_SEEDS
-from src.miniature.editor_architecture import EditorSize
-from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
-from src.miniature.evaluate_editor import held_out_edits
-from src.miniature.evaluate_policy import EditScores, Scored, instruction_of, scores_table, write_rewrites
-from src.miniature.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
-from src.miniature.policy_architecture import (
+from src.miniature.editor.editor_architecture import EditorSize
+from src.miniature.editor.evaluate_editor import held_out_edits
+from src.miniature.editor.training_batches import BUCKETS
+from src.miniature.policy.evaluate_policy import EditScores, Scored, instruction_of, scores_table, write_rewrites
+from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
+from src.miniature.policy.policy_architecture import (
     LANGUAGES,
     POLICY_SIZE,
     begin_from_editor,
@@ -27,10 +26,11 @@ from src.miniature.policy_architecture import (
     fixed_texts,
     rewrite_messages,
 )
-from src.miniature.policy_batches import UNTAUGHT, PolicyBatches, collated, conversation, prompt_text
-from src.miniature.train_policy import Recipe, make_policy
-from src.miniature.training_batches import BUCKETS
-from src.rewards.tags import Rewrite, read_rewrite
+from src.miniature.policy.policy_batches import UNTAUGHT, PolicyBatches, collated, conversation, prompt_text
+from src.miniature.policy.train_policy import Recipe, make_policy
+from src.miniature.world.benchmark import TRAINING_SEEDS
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
+from src.models.vlm.tags import Rewrite, read_rewrite
 
 TINY = EditorSize(vocabulary=500, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
 RECIPE = Recipe(size=TINY, steps=6, batch=2)
@@ -52,7 +52,7 @@ def processor() -> Any:
 
 @pytest.fixture(autouse=True)
 def quick_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("src.miniature.train_policy.TOKENIZER_EDITS", 30)
+    monkeypatch.setattr("src.miniature.policy.train_policy.TOKENIZER_EDITS", 30)
 
 
 def trained(folder: Path, recipe: Recipe = RECIPE, export_every: int = 100) -> list[float]:
@@ -63,7 +63,7 @@ def trained(folder: Path, recipe: Recipe = RECIPE, export_every: int = 100) -> l
 def short_training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("policy")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.miniature.train_policy.TOKENIZER_EDITS", 30)
+        patch.setattr("src.miniature.policy.train_policy.TOKENIZER_EDITS", 30)
         return {"folder": folder, "losses": trained(folder)}
 
 
@@ -176,13 +176,13 @@ def test_a_training_lowers_the_loss(tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
     short_training: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.miniature.train_policy.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("src.miniature.policy.train_policy.CHECKPOINT_EVERY", 2)
 
     def kill(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_policy.write_chat_model", kill)
+        patch.setattr("src.miniature.policy.train_policy.write_chat_model", kill)
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path, export_every=3)
     assert trained(tmp_path) == short_training["losses"][2:]

@@ -14,18 +14,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.errors import ConfigError
-from src.miniature.benchmark import TRAINING_SEEDS
-from src.miniature.editor_architecture import EditorSize, build_tokenizer, build_transformer, build_vae, prompt_template
-from src.miniature.edits import CATEGORIES, DIFFICULTIES
-from src.miniature.evaluate_editor import evaluate, model_card
+from src.miniature.editor.editor_architecture import (
+    EditorSize,
+    build_tokenizer,
+    build_transformer,
+    build_vae,
+    prompt_template,
+)
+from src.miniature.editor.evaluate_editor import evaluate, model_card
+from src.miniature.editor.train_editor import Recipe, make_editor
+from src.miniature.editor.train_transformer import prompt_embeddings
+from src.miniature.editor.train_vae import as_frames, train_vae
+from src.miniature.editor.training_batches import BUCKETS, BatchMaker, loss_weights, pack
+from src.miniature.editor.training_pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
-from src.miniature.sampling import edit_pictures
-from src.miniature.train_editor import Recipe, make_editor
-from src.miniature.train_transformer import prompt_embeddings
-from src.miniature.train_vae import as_frames, train_vae
-from src.miniature.training_batches import BUCKETS, BatchMaker, loss_weights, pack
-from src.miniature.training_pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.training_state import learning_rate
+from src.miniature.world.benchmark import TRAINING_SEEDS
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES
+from src.miniature.world.sampling import edit_pictures
 from src.models.diffusion.prompt_template import template_prefix_length
 
 TINY = EditorSize(
@@ -107,13 +113,13 @@ def test_the_written_pipeline_edits_pictures(pipeline: QwenImageEditPipeline) ->
 def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
     trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.miniature.train_transformer.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("src.miniature.editor.train_transformer.CHECKPOINT_EVERY", 2)
 
     def kill(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_editor.write_pipeline", kill)
+        patch.setattr("src.miniature.editor.train_editor.write_pipeline", kill)
         with pytest.raises(KeyboardInterrupt):
             make_editor(RECIPE, tmp_path / "work", tmp_path / "editor", export_every=3)
     resumed = make_editor(RECIPE, tmp_path / "work", tmp_path / "editor")
@@ -134,10 +140,10 @@ def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_on
             raise KeyboardInterrupt
         return learning_rate(step, steps, peak)
 
-    monkeypatch.setattr("src.miniature.train_vae.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("src.miniature.editor.train_vae.CHECKPOINT_EVERY", 2)
     unbroken = losses(tmp_path / "unbroken.pt")
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.train_vae.learning_rate", killed_at_the_last_step)
+        patch.setattr("src.miniature.editor.train_vae.learning_rate", killed_at_the_last_step)
         with pytest.raises(KeyboardInterrupt):
             losses(tmp_path / "killed.pt")
     assert losses(tmp_path / "killed.pt") == unbroken[2:]
@@ -248,7 +254,9 @@ def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any],
 
 def test_a_set_of_edits_keeps_to_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr("src.miniature.training_pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed))
+    monkeypatch.setattr(
+        "src.miniature.editor.training_pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed)
+    )
     for index in range(3):
         draw_edit(range(70, 73), index)
     assert drawn == [70, 71, 72]

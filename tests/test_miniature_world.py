@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from src.errors import ConfigError
-from src.miniature.benchmark import (
+from src.miniature.world.benchmark import (
     BENCHMARK_SEEDS,
     HELD_OUT_SEEDS,
     SHIPPED_PATH,
@@ -26,11 +26,11 @@ from src.miniature.benchmark import (
     TRAINING_SEEDS,
     write_benchmark,
 )
-from src.miniature.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
-from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS, SIDE_WORDS
-from src.miniature.render import render
-from src.miniature.scene import Scene, Thing
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
+from src.miniature.world.palette import COLOURS
+from src.miniature.world.phrasing import COLOUR_WORDS, SIDE_WORDS
+from src.miniature.world.render import render
+from src.miniature.world.scene import Scene, Thing
 
 ROOT = Path(__file__).parent.parent
 RULES = [(category, family) for category in CATEGORIES for family in families(category)]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.grammar.parsing import UnparsableReply
-from src.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
+from src.models.vlm.grammar.parsing import UnparsableReply
+from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
 
 NAMES = ("edit_success", "naturalness")
 BOTH = {"edit_success": 7.0, "naturalness": 3.5}

@@ -19,7 +19,7 @@ from rich.console import Console
 from src.config import Config
 from src.errors import ConfigError, DataError, ModelError, OutputError
 from src.pipeline.check import check_run
-from src.pipeline.evaluation import Outcome, evaluate
+from src.pipeline.evaluation import FinishedRun, evaluate
 from src.pipeline.keys import sample_seed
 from src.pipeline.output import exclusive
 from src.reporting.console import print_report
@@ -30,7 +30,7 @@ Write = Callable[..., Path]
 Make = Callable[..., Config]
 
 
-def rows(outcome: Outcome) -> dict[str, dict[str, Any]]:
+def rows(outcome: FinishedRun) -> dict[str, dict[str, Any]]:
     return {row["sample_id"]: row for row in outcome.report["samples"]}
 
 
@@ -151,7 +151,7 @@ def test_a_batch_size_that_a_plugin_sets_by_itself_is_honoured(write_benchmark: 
     assert WideEditor.batches == [20, 20, 5]
 
 
-def seeds(outcome: Outcome, out: Path) -> dict[str, Any]:
+def seeds(outcome: FinishedRun, out: Path) -> dict[str, Any]:
     return {name: Image.open(out / row["image_path"]).getpixel((0, 0)) for name, row in rows(outcome).items()}
 
 

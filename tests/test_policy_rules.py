@@ -9,32 +9,32 @@ import pytest
 
 from src.config import ModelConfig
 from src.errors import ConfigError
-from src.rewards.base import ScorerSetting
-from src.rewards.combined_scorer import CombinedScorer
-from src.rewards.format_reward import FormatReward
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.six_dimension_reward import SixDimensionReward
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import ScorerSetting
+from src.rewards.scorers.combined import CombinedScorer
+from src.rewards.scorers.format import FormatScorer
+from src.rewards.scorers.six_dimension import SixDimensionScorer
 from src.training.dataset import ImageStore, read_split
-from src.training.held_out import rewriting_editor
+from src.training.held_out.edits import rewriting_editor
 from src.training.validate import validate
 from tests.test_training_validation import MakeRun, make_run, policy_folder
 
 __all__ = ["make_run", "policy_folder"]
 
-FORMAT = "src.rewards.format_reward.FormatReward"
-COMBINED = "src.rewards.combined_scorer.CombinedScorer"
-SIX = "src.rewards.six_dimension_reward.SixDimensionReward"
+FORMAT = "src.rewards.scorers.format.FormatScorer"
+COMBINED = "src.rewards.scorers.combined.CombinedScorer"
+SIX = "src.rewards.scorers.six_dimension.SixDimensionScorer"
 JUDGE = {"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {}}}
-ORACLE = "oracle_score.OracleScore"
+ORACLE = "oracle_score.OracleScorer"
 
 
 def test_scorers_that_count_the_form_pass_its_rules_on_and_others_have_none() -> None:
     judge = JudgeHandle(ModelConfig(class_path="tests.scripted_judge.ScriptedJudge", params={"script": {}}))
-    six = SixDimensionReward({"format": {"length_limits": [7, 8, 9]}}, ScorerSetting(judge))
+    six = SixDimensionScorer({"format": {"length_limits": [7, 8, 9]}}, ScorerSetting(judge))
     assert "within 7 characters" in six.policy_rules("en")
-    parts = [{"class_path": f"src.rewards.{name}"} for name in ("format_reward.FormatReward", ORACLE)]
+    parts = [{"class_path": f"src.rewards.{name}"} for name in ("format_reward.FormatScorer", ORACLE)]
     combined = CombinedScorer({"parts": parts})
-    assert combined.policy_rules("en") == FormatReward().policy_rules("en")
+    assert combined.policy_rules("en") == FormatScorer().policy_rules("en")
     assert CombinedScorer({"parts": parts[1:]}).policy_rules("en") == ""
 
 
@@ -59,7 +59,7 @@ def test_the_policy_is_told_the_rules_in_training_and_in_the_comparison_after_it
 ) -> None:
     config = make_run(scorer={"class_path": FORMAT, "params": {"length_limits": [41, 83, 127]}})
     checked = validate(config)
-    rules = FormatReward({"length_limits": [41, 83, 127]}).policy_rules("en")
+    rules = FormatScorer({"length_limits": [41, 83, 127]}).policy_rules("en")
     split = read_split(checked.task, config.data, 0, ImageStore(tmp_path / "images"))
     assert all(example.system.endswith(rules) for example in split.train)
     assert rewriting_editor(config, checked.task, 8).params["rules"] == rules

@@ -16,13 +16,13 @@ from transformers import TrainerCallback
 
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor, _policy_params
-from src.models.reward.dialogue import LabelledImage, Question
-from src.models.trained_policy import TrainedPolicy
+from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.trained_policy import TrainedPolicy
 from src.training.config import TrainingConfig
-from src.training.grpo_settings import grpo_config
-from src.training.held_out import rewriting_editor, trained
-from src.training.held_out_answers import _policies
-from src.training.precision import Precision, policy_precision
+from src.training.grpo.precision import Precision, policy_precision
+from src.training.grpo.settings import grpo_config
+from src.training.held_out.answers import _policies
+from src.training.held_out.edits import rewriting_editor, trained
 from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 from tests.test_training_run import make_run
@@ -73,7 +73,7 @@ def said(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
 @pytest.fixture
 def on_an_accelerator() -> Iterator[None]:
     """Settings resolve as with a GPU; nothing is moved there."""
-    with mock.patch("src.training.precision.resolved_device", return_value="cuda:0"):
+    with mock.patch("src.training.grpo.precision.resolved_device", return_value="cuda:0"):
         yield
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from src.data.categories import ENGLISH
 from src.errors import ConfigError
-from src.grammar.parsing import UnparsableReply, parse_score
-from src.rewards import prompts
-from src.rewards.prompts import PROMPTS_FOLDER, Language, load_prompt
+from src.models.vlm import prompts
+from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
+from src.models.vlm.prompts import PROMPTS_FOLDER, Language, load_prompt
 
 CASES = [(name, language) for name in ENGLISH.values() for language in ("en", "zh")]
 VALUES = {"original_description": "a red cup", "edit_instruction": "tip {{ it }} over", "rationale": "tea runs out"}

@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from src.grammar.parsing import UnparsableReply
-from src.grammar.parsing_several import scores_schema
-from src.rewards.alignment_quality_reward import AlignmentQualityReward
-from src.rewards.ground_truth_score import GroundTruthScore
-from src.rewards.judged_scorer import Inquiry, JudgedScorer
-from src.rewards.prompts import PROMPTS_FOLDER, Language
-from src.rewards.six_dimension_reward import SixDimensionReward
-from src.rewards.vie_score import VIEScore
+from src.models.vlm.grammar.parsing import UnparsableReply
+from src.models.vlm.grammar.parsing_several import scores_schema
+from src.models.vlm.prompts import PROMPTS_FOLDER, Language
+from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.scorers.alignment_quality import AlignmentQualityScorer
+from src.rewards.scorers.ground_truth import GroundTruthScorer
+from src.rewards.scorers.six_dimension import SixDimensionScorer
+from src.rewards.scorers.vie import VIEScorer
 from tests.judged_edits import judged, prompts_in, sample
 
-SCORERS = (SixDimensionReward, VIEScore, GroundTruthScore, AlignmentQualityReward)
+SCORERS = (SixDimensionScorer, VIEScorer, GroundTruthScorer, AlignmentQualityScorer)
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
-def inquiries(scorer_class: type[JudgedScorer], language: Language) -> list[Inquiry]:
-    asked = judged(scorer_class, {}, language=language).inquiries(sample())
-    if scorer_class is SixDimensionReward:
-        asked += judged(scorer_class, {}, language=language, calls="one").inquiries(sample())
+def judge_prompts(scorer_class: type[JudgedScorer], language: Language) -> list[JudgePrompt]:
+    asked = judged(scorer_class, {}, language=language).judge_prompts(sample())
+    if scorer_class is SixDimensionScorer:
+        asked += judged(scorer_class, {}, language=language, calls="one").judge_prompts(sample())
     return asked
 
 
-def values_read(inquiry: Inquiry, reply: str) -> dict[str, float]:
-    return dict(inquiry.enquiry(()).parse(reply))
+def values_read(judge_prompt: JudgePrompt, reply: str) -> dict[str, float]:
+    return dict(judge_prompt.request(()).parse(reply))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -39,22 +39,22 @@ def values_read(inquiry: Inquiry, reply: str) -> dict[str, float]:
 def test_every_question_tells_the_task_in_the_language_of_the_run(
     scorer_class: type[JudgedScorer], language: Language
 ) -> None:
-    for inquiry in inquiries(scorer_class, language):
-        assert all(told in inquiry.text for told in ("a red cup", "tip it over", "tea runs out"))
-        assert "tip it over" not in inquiry.system
-        assert bool(re.search(r"[\u4e00-\u9fff]", inquiry.system)) == (language == "zh")
-        assert bool(re.search(r"[\u4e00-\u9fff]", inquiry.text)) == (language == "zh")
+    for judge_prompt in judge_prompts(scorer_class, language):
+        assert all(told in judge_prompt.text for told in ("a red cup", "tip it over", "tea runs out"))
+        assert "tip it over" not in judge_prompt.system
+        assert bool(re.search(r"[\u4e00-\u9fff]", judge_prompt.system)) == (language == "zh")
+        assert bool(re.search(r"[\u4e00-\u9fff]", judge_prompt.text)) == (language == "zh")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("scorer_class", SCORERS)
 def test_every_question_names_what_it_wants_a_value_for(scorer_class: type[JudgedScorer], language: Language) -> None:
-    for inquiry in inquiries(scorer_class, language):
-        if len(inquiry.dimensions) > 1:
-            assert all(re.search(rf"^- {name}\b", inquiry.text, re.MULTILINE) for name in inquiry.dimensions)
-            assert inquiry.schema == scores_schema(inquiry.dimensions)
+    for judge_prompt in judge_prompts(scorer_class, language):
+        if len(judge_prompt.dimensions) > 1:
+            assert all(re.search(rf"^- {name}\b", judge_prompt.text, re.MULTILINE) for name in judge_prompt.dimensions)
+            assert judge_prompt.schema == scores_schema(judge_prompt.dimensions)
         else:
-            assert inquiry.schema is None
+            assert judge_prompt.schema is None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -62,11 +62,13 @@ def test_every_question_names_what_it_wants_a_value_for(scorer_class: type[Judge
 def test_the_answer_that_a_question_asks_for_can_be_read_and_its_pattern_cannot(
     scorer_class: type[JudgedScorer], language: Language
 ) -> None:
-    for inquiry in inquiries(scorer_class, language):
-        pattern = next(line for line in inquiry.text.splitlines() if re.search(r"[:：]\s?X(\}|$)", line))
-        assert values_read(inquiry, re.sub(r"\bX\b", "7.5", pattern)) == dict.fromkeys(inquiry.dimensions, 7.5)
+    for judge_prompt in judge_prompts(scorer_class, language):
+        pattern = next(line for line in judge_prompt.text.splitlines() if re.search(r"[:：]\s?X(\}|$)", line))
+        assert values_read(judge_prompt, re.sub(r"\bX\b", "7.5", pattern)) == dict.fromkeys(
+            judge_prompt.dimensions, 7.5
+        )
         with pytest.raises(UnparsableReply):
-            values_read(inquiry, pattern)
+            values_read(judge_prompt, pattern)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -74,8 +76,8 @@ def test_the_answer_that_a_question_asks_for_can_be_read_and_its_pattern_cannot(
 def test_the_system_prompt_is_the_same_for_every_question_and_sample(
     scorer_class: type[JudgedScorer], language: Language
 ) -> None:
-    other = judged(scorer_class, {}, language=language).inquiries(sample("drop it", rationale=None))
-    assert len({one.system for one in [*inquiries(scorer_class, language), *other]}) == 1
+    other = judged(scorer_class, {}, language=language).judge_prompts(sample("drop it", rationale=None))
+    assert len({one.system for one in [*judge_prompts(scorer_class, language), *other]}) == 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -84,9 +86,9 @@ def test_rationale_and_description_leave_no_trace_where_there_is_none(
     scorer_class: type[JudgedScorer], language: Language
 ) -> None:
     bare = replace(sample(rationale=None), description="")
-    for inquiry in judged(scorer_class, {}, language=language).inquiries(bare):
-        assert "None" not in inquiry.text
-        assert "tip it over" in inquiry.text.splitlines()[0]
+    for judge_prompt in judged(scorer_class, {}, language=language).judge_prompts(bare):
+        assert "None" not in judge_prompt.text
+        assert "tip it over" in judge_prompt.text.splitlines()[0]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -95,7 +97,7 @@ def test_the_versions_are_those_of_all_prompts_that_are_asked(
     scorer_class: type[JudgedScorer], language: Language
 ) -> None:
     versions = judged(scorer_class, {}, language=language).prompt_versions()
-    asked = {inquiry.template for inquiry in inquiries(scorer_class, language)}
+    asked = {judge_prompt.template for judge_prompt in judge_prompts(scorer_class, language)}
     assert {f"{version} {sha256}" for version, sha256 in versions.items()} == asked
     files = {file.name.split(".")[0] for file in (PROMPTS_FOLDER / scorer_class.FOLDER).glob(f"*.{language}.j2")}
     assert files == set(scorer_class.PROMPTS)
@@ -115,5 +117,5 @@ def test_a_changed_word_in_the_shared_frame_changes_every_key(tmp_path: Path) ->
 
 
 def test_what_a_sample_says_is_never_read_as_a_template() -> None:
-    (inquiry,) = judged(GroundTruthScore, {}).inquiries(sample("tip {{ it }} {% over"))
-    assert "tip {{ it }} {% over" in inquiry.text
+    (judge_prompt,) = judged(GroundTruthScorer, {}).judge_prompts(sample("tip {{ it }} {% over"))
+    assert "tip {{ it }} {% over" in judge_prompt.text

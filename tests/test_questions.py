@@ -1,4 +1,4 @@
-"""Question files, and the miniature questions."""
+"""VQAQuestion files, and the miniature questions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.data.questions import Question, load_questions
+from src.data.questions import VQAQuestion, load_questions
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.errors import DataError
-from src.miniature.palette import COLOURS
-from src.miniature.phrasing import COLOUR_WORDS
-from src.miniature.questions import (
+from src.miniature.world.palette import COLOURS
+from src.miniature.world.phrasing import COLOUR_WORDS
+from src.miniature.world.questions import (
     HELD_OUT_PATH,
     HELD_OUT_SEEDS,
     TRAINING_PATH,
@@ -25,7 +25,7 @@ from src.miniature.questions import (
     make_question,
     write_questions,
 )
-from src.miniature.render import render
+from src.miniature.world.render import render
 from tests.conftest import png
 
 
@@ -40,13 +40,13 @@ def item(**changes: Any) -> dict[str, Any]:
     return {"prompt": "<image> is it red?", "answer": "yes", "images": ["a.png"]} | changes
 
 
-def load(path: str, **selection: Any) -> list[Question | BadSample]:
+def load(path: str, **selection: Any) -> list[VQAQuestion | BadSample]:
     return list(load_questions(path, Selection(**selection)))
 
 
 def test_a_question_has_its_text_without_image_marks(tmp_path: Path) -> None:
     (found,) = load(write(tmp_path, item(id="q1", category="colour", difficulty=2)))
-    assert isinstance(found, Question)
+    assert isinstance(found, VQAQuestion)
     assert (found.question_id, found.category, found.difficulty) == ("q1", "colour", "2")
     assert (found.text, found.answer) == ("is it red?", "yes")
     assert found.images[0].read_bytes() == png()
@@ -55,7 +55,7 @@ def test_a_question_has_its_text_without_image_marks(tmp_path: Path) -> None:
 def test_images_may_be_paths_or_data_uris(tmp_path: Path) -> None:
     uri = "data:image/png;base64," + base64.b64encode(png()).decode()
     (found,) = load(write(tmp_path, item(prompt="same?", images=["a.png", uri])))
-    assert isinstance(found, Question)
+    assert isinstance(found, VQAQuestion)
     assert [image.read_bytes() for image in found.images] == [png(), png()]
 
 
@@ -74,7 +74,7 @@ def test_images_may_be_paths_or_data_uris(tmp_path: Path) -> None:
 )
 def test_a_malformed_item_is_a_bad_one_with_its_reason(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     good, bad = load(write(tmp_path, item(), item(**changes)))
-    assert isinstance(good, Question)
+    assert isinstance(good, VQAQuestion)
     assert isinstance(bad, BadSample)
     assert reason in bad.reason
     assert bad.sample_id == "question_00001"
@@ -82,7 +82,7 @@ def test_a_malformed_item_is_a_bad_one_with_its_reason(tmp_path: Path, changes: 
 
 def test_an_id_that_comes_twice_is_bad(tmp_path: Path) -> None:
     first, second = load(write(tmp_path, item(id="x"), item(id="x")))
-    assert isinstance(first, Question)
+    assert isinstance(first, VQAQuestion)
     assert isinstance(second, BadSample)
 
 
@@ -100,7 +100,7 @@ def test_miniature_questions_are_read_back_and_are_the_same_every_time(tmp_path:
         write_questions(tmp_path / f"{name}.jsonl", range(20), language)
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
     found = load(str(tmp_path / "one.jsonl"))
-    assert all(isinstance(question, Question) for question in found)
+    assert all(isinstance(question, VQAQuestion) for question in found)
     assert Counter(question.category for question in found) == dict.fromkeys(
         ("colour", "side", "place", "time", "weather"), 4
     )
@@ -166,12 +166,12 @@ def test_a_name_that_no_table_or_file_can_hold_makes_a_bad_question(tmp_path: Pa
     bad, good = load(write(tmp_path, item(**{field: text}), item()))
     assert isinstance(bad, BadSample)
     assert f"`{field}`" in bad.reason
-    assert isinstance(good, Question)
+    assert isinstance(good, VQAQuestion)
 
 
 def test_halves_of_surrogate_pairs_are_replaced_in_every_text_of_a_question(tmp_path: Path) -> None:
     fields = ("prompt", "answer", "category", "id", "difficulty")
     (found,) = load(write(tmp_path, item(**dict.fromkeys(fields, "a\ud800b"))))
-    assert isinstance(found, Question)
+    assert isinstance(found, VQAQuestion)
     assert (found.text, found.answer, found.category) == ("a?b", "a?b", "a?b")
     assert (found.question_id, found.difficulty) == ("a?b", "a?b")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.models.reward.seeded_sampling import SeededSampler
+from src.models.vlm.seeded_sampling import SeededSampler
 from tests.tiny_judges import SAMPLED, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
 
 VISION_TOKENS = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]

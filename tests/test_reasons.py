@@ -10,12 +10,12 @@ import pytest
 
 from src.config import Config
 from src.data.image import ImageError, decode_image
+from src.data.verdict import Verdict
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel, NotApplicable
 from src.pipeline.evaluation import evaluate
 from src.reasons import reason_of, without_addresses
-from src.rewards.base import EditedSample, Scorer
-from src.rewards.verdict import Verdict
+from src.rewards.core.scorer import EditedSample, Scorer
 from tests.conftest import item
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.rewards.reference_formula import UNSEEN_DAMAGE, compare_with_reference
+from src.models.reward.reference_formula import UNSEEN_DAMAGE, compare_with_reference
 
 
 def picture(seed: int) -> np.ndarray:

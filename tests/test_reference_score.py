@@ -17,17 +17,17 @@ from src.data.image import LazyImage
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.miniature.benchmark import write_benchmark as write_miniature
+from src.data.verdict import Status
+from src.miniature.oracle_scorer import OracleScorer
+from src.miniature.world.benchmark import write_benchmark as write_miniature
 from src.models.reward.implementations.reference import ReferenceRewardModel
 from src.pipeline.evaluation import evaluate
-from src.rewards.base import EditedSample
-from src.rewards.oracle_score import OracleScore
-from src.rewards.reference_score import ReferenceScore
-from src.rewards.verdict import Status
+from src.rewards.core.scorer import EditedSample
+from src.rewards.scorers.reference import ReferenceScorer
 from tests.test_resume import resumed, timings
 
-REFERENCE = {"class_path": "src.rewards.reference_score.ReferenceScore"}
-ORACLE = {"class_path": "src.rewards.oracle_score.OracleScore"}
+REFERENCE = {"class_path": "src.rewards.scorers.reference.ReferenceScorer"}
+ORACLE = {"class_path": "src.miniature.oracle_scorer.OracleScorer"}
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def blend(sample: EditSample, share: float) -> EditedSample:
     return EditedSample(sample, source, Image.blend(source, target(sample), share))
 
 
-@pytest.mark.parametrize("scorer", [ReferenceScore(), OracleScore()])
+@pytest.mark.parametrize("scorer", [ReferenceScorer(), OracleScorer()])
 def test_the_untouched_source_gets_nothing_and_the_exact_result_everything(
-    scorer: ReferenceScore, samples: list[EditSample]
+    scorer: ReferenceScorer, samples: list[EditSample]
 ) -> None:
     untouched = scorer.score([blend(sample, 0.0) for sample in samples])
     exact = scorer.score([blend(sample, 1.0) for sample in samples])
@@ -71,8 +71,8 @@ def test_the_untouched_source_gets_nothing_and_the_exact_result_everything(
 
 def test_scorer_judge_and_oracle_give_the_same_numbers(samples: list[EditSample]) -> None:
     edits = [blend(sample, 0.6) for sample in samples]
-    by_reference = [verdict.score for verdict in ReferenceScore().score(edits)]
-    by_world = [verdict.score for verdict in OracleScore().score(edits)]
+    by_reference = [verdict.score for verdict in ReferenceScorer().score(edits)]
+    by_world = [verdict.score for verdict in OracleScorer().score(edits)]
     judge = ReferenceRewardModel()
     by_judge = [
         judge.score(edit.edited, "", "", "", "", original_image=edit.source, reference_image=target(edit.sample))
@@ -90,14 +90,14 @@ def test_without_a_usable_reference_there_is_no_score(samples: list[EditSample])
         "the reference image cannot be used": dataclasses.replace(first, reference=LazyImage(base64_text="!")),
     }
     edits = [EditedSample(sample, first.source.decode(), target(first)) for sample in broken.values()]
-    verdicts = ReferenceScore().score(edits)
+    verdicts = ReferenceScorer().score(edits)
     for reason, verdict in zip(broken, verdicts, strict=True):
         assert (verdict.status, verdict.score) == (Status.NOT_APPLICABLE, None)
         assert reason in str(verdict.reason)
 
 
 def test_the_question_changes_with_the_reference(samples: list[EditSample]) -> None:
-    scorer = ReferenceScore()
+    scorer = ReferenceScorer()
     questions = [scorer.question(dataclasses.replace(samples[0], reference=one.reference)) for one in samples[:2]]
     none = scorer.question(dataclasses.replace(samples[0], reference=None))
     broken = scorer.question(dataclasses.replace(samples[0], reference=LazyImage(base64_text="!")))
@@ -107,8 +107,8 @@ def test_the_question_changes_with_the_reference(samples: list[EditSample]) -> N
 def test_the_oracle_does_not_believe_the_file(samples: list[EditSample]) -> None:
     sample = samples[0]
     forged = dataclasses.replace(sample, reference=lazy(Image.new("RGB", (64, 64), "pink")))
-    assert OracleScore().question(forged) == OracleScore().question(sample)
-    (verdict,) = OracleScore().score([EditedSample(forged, sample.source.decode(), target(sample))])
+    assert OracleScorer().question(forged) == OracleScorer().question(sample)
+    (verdict,) = OracleScorer().score([EditedSample(forged, sample.source.decode(), target(sample))])
     assert verdict.score == 10.0
 
 
@@ -127,16 +127,16 @@ def test_the_oracle_refuses_what_is_not_of_its_world(
     samples: list[EditSample], changes: dict[str, Any], reason: str
 ) -> None:
     foreign = dataclasses.replace(samples[0], **changes)
-    (verdict,) = OracleScore().score([blend(foreign, 1.0)])
+    (verdict,) = OracleScorer().score([blend(foreign, 1.0)])
     assert (verdict.status, verdict.score) == (Status.NOT_APPLICABLE, None)
     assert reason in str(verdict.reason)
-    assert OracleScore().question(foreign) != OracleScore().question(samples[0])
+    assert OracleScorer().question(foreign) != OracleScorer().question(samples[0])
 
 
 def test_the_oracle_sees_a_single_wrong_pixel_in_the_source(samples: list[EditSample]) -> None:
     pixels = np.array(samples[0].source.decode())
     pixels[0, 0, 0] ^= 1
-    (verdict,) = OracleScore().score([EditedSample(samples[0], Image.fromarray(pixels), target(samples[0]))])
+    (verdict,) = OracleScorer().score([EditedSample(samples[0], Image.fromarray(pixels), target(samples[0]))])
     assert verdict.status is Status.NOT_APPLICABLE
 
 

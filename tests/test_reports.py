@@ -20,14 +20,14 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
+from src.data.verdict import Status
 from src.errors import OutputError
-from src.pipeline.results import Attempt, RunInfo, SampleResult
 from src.reporting.console import print_report
 from src.reporting.markdown import escape, render_markdown
 from src.reporting.report import build_report, comparable
+from src.reporting.results import Attempt, RunInfo, SampleResult
 from src.reporting.wording import coverage, duration, one_line
 from src.reporting.write import write_reports
-from src.rewards.verdict import Status
 from tests.conftest import CATEGORIES
 
 HOSTILE = "a|b\r\n`c` <script>alert(1)</script> [red]bold[/red] ![x](http://y) **z** \x1b[31m \u202e $q$ __d__ 物理 ```"

@@ -24,7 +24,7 @@ from PIL import Image
 from src.config import Config
 from src.errors import OutputError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.pipeline.evaluation import Outcome, evaluate
+from src.pipeline.evaluation import FinishedRun, evaluate
 from src.reporting.report import comparable
 from tests.conftest import item
 from tests.plugins import BrightnessJudge, InvertEditor
@@ -67,7 +67,7 @@ def resumed(config: Config) -> Config:
     return config.model_copy(update={"evaluation": settings})
 
 
-def timings(outcome: Outcome) -> tuple[int, int, int, int]:
+def timings(outcome: FinishedRun) -> tuple[int, int, int, int]:
     """Edits made and reused, verdicts made and reused in the last attempt."""
     last = outcome.report["attempts"][-1]
     return tuple(last[name] for name in ("edits_made", "edits_reused", "verdicts_made", "verdicts_reused"))  # type: ignore[return-value]

@@ -102,7 +102,7 @@ def test_a_training_run_compares_before_and_after_on_held_out_samples(
             "policy": {"model": str(parrot_folder), "lora": lora},
             "data": {"train": str(data), "held_out": 0.4},
             "diffusion_model": {"class_path": "tests.training_plugins.ToneEditor"},
-            "scorer": {"class_path": "src.rewards.reference_score.ReferenceScore"},
+            "scorer": {"class_path": "src.rewards.scorers.reference.ReferenceScorer"},
             "training": {
                 "output_dir": str(tmp_path / "run"),
                 "show_every": 0,
@@ -117,14 +117,14 @@ def test_a_training_run_compares_before_and_after_on_held_out_samples(
                 },
             },
             "evaluation": {
-                "scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer"},
+                "scorer": {"class_path": "src.rewards.scorers.category.CategoryScorer"},
                 "reward_model": {"class_path": "tests.training_plugins.DelayedJudge"},
             },
         },
         "test",
     )
     trained, independent = train(config).gains
-    assert (trained.scorer, independent.scorer) == ("ReferenceScore", "CategoryScorer")
+    assert (trained.scorer, independent.scorer) == ("ReferenceScorer", "CategoryScorer")
     assert independent.samples > 2
     assert independent.coverage == 1
     assert (independent.before, independent.after) == pytest.approx((7, 7), abs=0.02)  # a rate of 0 changes nothing

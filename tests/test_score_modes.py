@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.grammar.parsing import UnparsableReply, parse_score
-from src.models.reward.dialogue import VisionLanguageJudge
-from src.rewards.asking import Answer, ask, score_enquiry
-from src.rewards.verdict import Status
+from src.data.verdict import Status
+from src.models.vlm.asking import Answer, ask, score_request
+from src.models.vlm.dialogue import VisionLanguageJudge
+from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
 from tests.api_judge import Make, judge, server  # noqa: F401 (fixtures)
 from tests.api_judge import question as api_question
 from tests.chat_server import Answer as Sent
@@ -83,7 +83,7 @@ def status_in_text(reply: str) -> Status:
 
 
 def ask_once(model: VisionLanguageJudge, question: Any) -> Answer:
-    (answer,) = ask(model, [score_enquiry(question)], most_attempts=1)
+    (answer,) = ask(model, [score_request(question)], most_attempts=1)
     return answer
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.grammar.json_in_text import find_objects
-from src.grammar.parsing import UnparsableReply, parse_score, score_place
+from src.models.vlm.grammar.json_in_text import find_objects
+from src.models.vlm.grammar.parsing import UnparsableReply, parse_score, score_place
 
 READABLE = [
     # Labels.

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from src.config import ModelConfig
-from src.rewards.base import ScorerSetting
-from src.rewards.build import build_scorer
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.judged_scorer import JudgedScorer
-from src.rewards.prompts import PROMPTS_FOLDER
-from src.rewards.six_dimension_reward import SixDimensionReward
+from src.models.vlm.prompts import PROMPTS_FOLDER
+from src.rewards.core.build import build_scorer
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.judged_scorer import JudgedScorer
+from src.rewards.core.scorer import ScorerSetting
+from src.rewards.scorers.six_dimension import SixDimensionScorer
 from tests.judged_edits import edit, judged, prompts_in
 
 PAGE = (Path(__file__).parent.parent / "docs" / "scorers.md").read_text(encoding="utf-8")
@@ -31,8 +31,8 @@ def test_every_example_is_a_scorer_of_the_table(example: dict[str, object]) -> N
 
 
 def test_the_six_dimensions_are_shown_with_their_defaults() -> None:
-    (params,) = [example["params"] for example in EXAMPLES if example["class_path"].endswith("SixDimensionReward")]
-    assert SixDimensionReward.Params(**params) == SixDimensionReward.Params()
+    (params,) = [example["params"] for example in EXAMPLES if example["class_path"].endswith("SixDimensionScorer")]
+    assert SixDimensionScorer.Params(**params) == SixDimensionScorer.Params()
 
 
 def test_the_scorer_of_ones_own_works(tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ import pytest
 
 from src.data.image import decode_image
 from src.data.selection import Selection
-from src.rewards.verdict import Status, Verdict, failed
+from src.data.verdict import Status, Verdict, failed
 from src.training import claims as claims_module
 from src.training import dataset
 from src.training.claims import Claims
 from src.training.config import parse_training_config
 from src.training.dataset import ImageStore
-from src.training.edit_rewards import CritiqueRewards
-from src.training.processes import Processes
+from src.training.grpo.edit_rewards import CritiqueRewards
+from src.training.grpo.processes import Processes
+from src.training.grpo.reward_function import RewardSetting
 from src.training.record import CompletionRow, TrainingRecord
-from src.training.rewards import RewardSetting
 from src.training.shared_record import open_shared
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask

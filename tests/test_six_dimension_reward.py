@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from src.config import ModelConfig
+from src.data.verdict import Status
 from src.errors import ConfigError
-from src.rewards.base import Completion, ScorerSetting
-from src.rewards.build import build_scorer
-from src.rewards.format_reward import FormatReward
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.six_dimension_reward import JUDGED, SixDimensionReward
-from src.rewards.verdict import Status
+from src.rewards.core.build import build_scorer
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import Completion, ScorerSetting
+from src.rewards.scorers.format import FormatScorer
+from src.rewards.scorers.six_dimension import JUDGED, SixDimensionScorer
 from tests.judged_edits import asked, edit, judged, sample
 
 FORMED = "<CoT>The cup stands.</CoT>\n<Re_edit>Tip the cup over.</Re_edit>"
@@ -27,12 +27,12 @@ def replies(*scores: float) -> dict[str, list[Any]]:
 
 
 def score(scores: tuple[float, ...], completion: str | None, **params: Any) -> float | None:
-    (verdict,) = judged(SixDimensionReward, replies(*scores), **params).score([edit(completion=completion)])
+    (verdict,) = judged(SixDimensionScorer, replies(*scores), **params).score([edit(completion=completion)])
     return verdict.score
 
 
 def test_the_completions_of_these_tests_have_the_form_that_they_are_said_to_have() -> None:
-    verdicts = FormatReward().score_completions([Completion(text) for text in FORMS])
+    verdicts = FormatScorer().score_completions([Completion(text) for text in FORMS])
     assert [verdict.score for verdict in verdicts] == list(FORMS.values())
 
 
@@ -123,7 +123,7 @@ def test_every_strategy_gives_another_score_to_the_same_edit() -> None:
 
 
 def test_the_verdict_shows_all_six_dimensions_and_no_format_where_there_is_no_text() -> None:
-    scorer = judged(SixDimensionReward, replies(2, 4, 6, 8, 10))
+    scorer = judged(SixDimensionScorer, replies(2, 4, 6, 8, 10))
     with_text, without = scorer.score([edit(completion=DOUBLE), edit()])
     assert with_text.dimensions == {**dict(zip(JUDGED, (2.0, 4.0, 6.0, 8.0, 10.0), strict=True)), "format": 6.0}
     assert without.dimensions == {**with_text.dimensions, "format": None}
@@ -132,15 +132,15 @@ def test_the_verdict_shows_all_six_dimensions_and_no_format_where_there_is_no_te
 def test_one_call_and_five_calls_give_the_same_for_the_same_replies() -> None:
     scores = (2.5, 4, 6, 8, 10)
     whole = {"": [json.dumps({"reasoning": "seen", **dict(zip(JUDGED, scores, strict=True))})]}
-    in_one = judged(SixDimensionReward, whole, calls="one")
-    in_five = judged(SixDimensionReward, replies(*scores), calls="five")
+    in_one = judged(SixDimensionScorer, whole, calls="one")
+    in_five = judged(SixDimensionScorer, replies(*scores), calls="five")
     (one,), (five,) = in_one.score([edit(completion=FORMED)]), in_five.score([edit(completion=FORMED)])
     assert (one.score, one.dimensions) == (five.score, five.dimensions)
     assert (one.usage["calls"], five.usage["calls"]) == (1, 5)
 
 
 def test_five_questions_share_system_prompt_pictures_and_everything_up_to_the_criterion() -> None:
-    scorer = judged(SixDimensionReward, replies(1, 2, 3, 4, 5))
+    scorer = judged(SixDimensionScorer, replies(1, 2, 3, 4, 5))
     scorer.score([edit()])
     (questions,) = asked(scorer)
     assert all(
@@ -154,8 +154,8 @@ def test_five_questions_share_system_prompt_pictures_and_everything_up_to_the_cr
 
 
 def test_the_neutral_score_that_the_prompt_names_is_the_reference_point() -> None:
-    scorer = judged(SixDimensionReward, {}, reference_point=4.5)
-    assert all("its score is 4.5" in one.text for one in scorer.inquiries(sample()))
+    scorer = judged(SixDimensionScorer, {}, reference_point=4.5)
+    assert all("its score is 4.5" in one.text for one in scorer.judge_prompts(sample()))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_neutral_score_that_the_prompt_names_is_the_reference_point() -> Non
 )
 def test_one_failed_question_of_five_is_never_a_number(reply: Any, status: Status) -> None:
     script = {**replies(2, 4, 6, 8, 10), "- logical_causal:": [reply]}
-    (verdict,) = judged(SixDimensionReward, script).score([edit(completion=FORMED)])
+    (verdict,) = judged(SixDimensionScorer, script).score([edit(completion=FORMED)])
     assert (verdict.status, verdict.score) == (status, None)
     assert set(verdict.dimensions) == set(JUDGED) - {"logical_causal"}
 
@@ -185,8 +185,8 @@ def test_everything_that_changes_a_score_changes_the_identity_or_the_question() 
         {"format": {"style": "think_answer"}},
         {"repeats": 2},
     ]
-    assert len({json.dumps(judged(SixDimensionReward, {}, **change).identity()) for change in changes}) == len(changes)
-    questions = [judged(SixDimensionReward, {}, calls=calls).question(sample()) for calls in ("one", "five")]
+    assert len({json.dumps(judged(SixDimensionScorer, {}, **change).identity()) for change in changes}) == len(changes)
+    questions = [judged(SixDimensionScorer, {}, calls=calls).question(sample()) for calls in ("one", "five")]
     assert questions[0] != questions[1]
 
 
@@ -204,6 +204,6 @@ def test_everything_that_changes_a_score_changes_the_identity_or_the_question() 
 )
 def test_wrong_params_are_config_errors_that_name_the_key(params: dict[str, Any], message: str) -> None:
     setting = ScorerSetting(JudgeHandle(ModelConfig(class_path="tests.scripted_judge.ScriptedJudge")))
-    path = "src.rewards.six_dimension_reward.SixDimensionReward"
+    path = "src.rewards.scorers.six_dimension.SixDimensionScorer"
     with pytest.raises(ConfigError, match=message):
         build_scorer(ModelConfig(class_path=path, params=params), setting)

@@ -13,10 +13,10 @@ from PIL import Image
 from src.config import ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.rewards.base import EditedSample, ScorerSetting
-from src.rewards.judge_handle import JudgeHandle
-from src.rewards.judged_scorer import Inquiry, JudgedScorer
-from src.rewards.verdict import Status, Verdict
+from src.data.verdict import Status, Verdict
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.scorer import EditedSample, ScorerSetting
 from tests.api_judge import Make, judge, server  # noqa: F401 (fixtures)
 from tests.chat_server import Answer, ChatServer, completion, failure
 from tests.conftest import png
@@ -31,9 +31,9 @@ SCHEMA = {
 class ChangeAndRest(JudgedScorer):
     """The smallest scorer with a schema."""
 
-    def inquiries(self, sample: EditSample) -> list[Inquiry]:
+    def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         text = f"Rate both for: {sample.instruction}"
-        return [Inquiry("You judge.", text, "test 1", ("change", "rest"), schema=SCHEMA)]
+        return [JudgePrompt("You judge.", text, "test 1", ("change", "rest"), schema=SCHEMA)]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
         return min(values.values()), dict(values)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import ConfigError
-from src.rewards.tags import REWRITE_TAGS, THINK_TAGS, read_answer, read_blocks, read_rewrite, require_tags
-from src.rewards.words import words
+from src.models.vlm.tags import REWRITE_TAGS, THINK_TAGS, read_answer, read_blocks, read_rewrite, require_tags
+from src.rewards.scorers.words import words
 
 PIECES = ["<CoT>", "</CoT>", "<Re_edit>", "</Re_edit>", "<cot>", "<think>", "a", " b\n", "<", ">", "</", "树"]
 texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=60)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.miniature.short_lessons import POLICY
-from src.miniature.teach_answers import teach_answers
-from src.rewards.tags import THINK_TAGS
+from src.miniature.policy.short_lessons import POLICY
+from src.miniature.policy.teach_answers import teach_answers
+from src.models.vlm.tags import THINK_TAGS
 
 
 def test_the_taught_policy_is_saved_with_tags_of_one_token_each(tmp_path: Path) -> None:

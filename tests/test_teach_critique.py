@@ -11,13 +11,13 @@ import numpy as np
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.miniature.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
-from src.miniature.short_lessons import POLICY, collated
-from src.miniature.teach_critique import SATISFIED, SATISFIED_SHARE, draw_lesson, teach_critique
-from src.rewards.base import EditedSample
-from src.rewards.oracle_score import OracleScore
-from src.rewards.prompts import load_prompt
-from src.rewards.tags import read_rewrite
+from src.miniature.oracle_scorer import OracleScorer
+from src.miniature.policy.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
+from src.miniature.policy.short_lessons import POLICY, collated
+from src.miniature.policy.teach_critique import SATISFIED, SATISFIED_SHARE, draw_lesson, teach_critique
+from src.models.vlm.prompts import load_prompt
+from src.models.vlm.tags import read_rewrite
+from src.rewards.core.scorer import EditedSample
 
 
 def test_the_taught_policy_is_saved_with_the_prompt_as_one_token(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_shipped_tasks_bring_attempts_that_the_oracle_calls_failed_and_no_ru
     assert len(samples) == SHIPPED_COUNT
     assert max(Counter(one.family for one in samples).values()) <= LARGEST_SHARE * SHIPPED_COUNT
     attempts = [one.preliminary.decode() for one in samples if one.preliminary]
-    verdicts = OracleScore({}).score(
+    verdicts = OracleScorer({}).score(
         [EditedSample(one, one.source.decode(), attempt) for one, attempt in zip(samples, attempts, strict=True)]
     )
     assert all(verdict.score is not None and verdict.score < FAILED for verdict in verdicts)

@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 from src.errors import ConfigError
-from src.training import trackers
 from src.training.config import parse_training_config
-from src.training.tasks.base import Unreadable
-from src.training.trackers import open_trackers
+from src.training.tasks.base import UnparsableCompletion
+from src.training.tracking import trackers
+from src.training.tracking.trackers import open_trackers
 from src.training.train import train
 from tests.conftest import item
 from tests.tiny_policies import policy_folder
@@ -43,7 +43,7 @@ class HalfReadableTask(AnythingTask):
     def read(self, completion: str) -> str:
         self.reads += 1
         if self.reads % 4 == 0:
-            raise Unreadable("nothing is asked for")
+            raise UnparsableCompletion("nothing is asked for")
         return completion
 
 
@@ -261,10 +261,10 @@ def test_a_tracker_that_fails_is_told_of_once_and_stops_nothing(
 
     monkeypatch.setattr(trackers.Tensorboard, "add", add)
     config = run_config(tmp_path, policy_folder, report_to="tensorboard")
-    with caplog.at_level(logging.WARNING, "src.training.trackers"):
+    with caplog.at_level(logging.WARNING, "src.training.tracking.trackers"):
         train(parse_training_config(config, "test"))
     assert asked == [1, 2]
-    (warning,) = [record.getMessage() for record in caplog.records if record.name == "src.training.trackers"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "src.training.tracking.trackers"]
     assert "tensorboard could not take the edits of step 1: OSError: no space left on device" in warning
     assert len(list((tmp_path / "out" / "shown").iterdir())) == 2
 

@@ -67,7 +67,7 @@ def test_steps_completions_edits_and_judge_calls_are_counted(tmp_path: Path) -> 
     folder = tmp_path / "out"
     lines = _lines(
         MINIATURE, f"training.output_dir={folder}", "training.grpo.max_steps=5", "training.grpo.save_steps=5",
-        "data.limit=20", "scorer.class_path=src.rewards.six_dimension_reward.SixDimensionReward", "evaluation.limit=30",
+        "data.limit=20", "scorer.class_path=src.rewards.scorers.six_dimension.SixDimensionScorer", "evaluation.limit=30",
     )  # fmt: skip
     text = "\n".join(lines)
     assert "data      20 examples, 100 held out" in text
@@ -138,10 +138,10 @@ LORA = Path("configs/training/qwen2_5_vl_7b_rewrite_lora.yaml")
     ("override", "reason"),
     [
         ("task={class_path: src.training.tasks.rewrite.RewriteTask, params: {nonsense: 1}}", "task.params"),
-        ("scorer.class_path=src.rewards.vie_score.VIEScoer", "Did you mean 'VIEScore'"),
+        ("scorer.class_path=src.rewards.scorers.vie.VIEScoer", "Did you mean 'VIEScore'"),
         ("scorer.params={nonsense: 1}", "scorer.params"),
-        ("evaluation.scorer={class_path: src.rewards.vie_score.VIEScoer}", "Did you mean 'VIEScore'"),
-        ("evaluation.scorer={class_path: src.rewards.vie_score.VIEScore, params: {nonsense: 1}}", "nonsense"),
+        ("evaluation.scorer={class_path: src.rewards.scorers.vie.VIEScoer}", "Did you mean 'VIEScore'"),
+        ("evaluation.scorer={class_path: src.rewards.scorers.vie.VIEScorer, params: {nonsense: 1}}", "nonsense"),
         ("evaluation.diffusion_params={nonsense: 1}", "nonsense"),
         ("training.output_dir=README.md/out", "cannot be written"),
         ("policy.lora.target_modules=[zzz]", r"policy.lora: .*zzz"),

@@ -16,8 +16,8 @@ from src.errors import ConfigError, DataError
 from src.models.plain_text import PlainText
 from src.training.config import DataSettings, load_training_config, parse_training_config
 from src.training.dataset import ImageStore, Split, read_split
-from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
-from src.training.held_out import write_benchmark as write_held_out
+from src.training.grpo.settings import generations, grpo_config, prompts_per_generation
+from src.training.held_out.edits import write_benchmark as write_held_out
 from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.rewrite import CritiqueTask, RewriteTask
 from src.training.train import train
@@ -58,7 +58,7 @@ def config(**sections: Any) -> Any:
         ({"data": {"train": "x", "held_out": 1.5}}, "a share lies between 0 and 1"),
         ({"diffusion_model": {"class_path": "tests.training_plugins.TonEditor"}}, "Did you mean 'ToneEditor'"),
         (
-            {"scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer", "params": {"n": 1}}},
+            {"scorer": {"class_path": "src.rewards.scorers.category.CategoryScorer", "params": {"n": 1}}},
             r"scorer\.params",
         ),
         ({}, "no-such-file.json"),

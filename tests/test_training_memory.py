@@ -10,13 +10,13 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from src.config import ModelConfig
-from src.training.architectures import UnknownShape
 from src.training.config import LoraSettings, PolicySettings
-from src.training.editor_memory import DECODING, editor_memory, model_size, pipeline_components
-from src.training.live_bytes import LiveBytes
-from src.training.memory import GIB, Part, Sharding, peak, read_sharding
-from src.training.policy import vision_towers
-from src.training.policy_memory import Lengths, _rehearsed, activations, count, policy_memory
+from src.training.grpo.policy import vision_towers
+from src.training.memory.architectures import UnknownShape
+from src.training.memory.editor_memory import DECODING, editor_memory, model_size, pipeline_components
+from src.training.memory.live_bytes import LiveBytes
+from src.training.memory.parts import GIB, MemoryPart, Sharding, peak, read_sharding
+from src.training.memory.policy_memory import SequenceLengths, _rehearsed, activations, count, policy_memory
 
 SEVEN = "Qwen/Qwen2.5-VL-7B-Instruct"
 ATTENTION = r"^(?!.*(visual|vision)).*\.(q|k|v|o)_proj$"
@@ -67,7 +67,7 @@ def _miniature() -> Any:
     return model
 
 
-def _measured(sizes: Lengths, checkpointing: bool) -> int:
+def _measured(sizes: SequenceLengths, checkpointing: bool) -> int:
     """What the real miniature policy allocates in a forward and a backward pass."""
     model = _miniature()
     if checkpointing:
@@ -86,7 +86,7 @@ def _measured(sizes: Lengths, checkpointing: bool) -> int:
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_computed_activations_are_those_of_real_tensors(checkpointing: bool) -> None:
-    sizes = Lengths(batch=4, rollouts=4, prompt=100, completion=28)
+    sizes = SequenceLengths(batch=4, rollouts=4, prompt=100, completion=28)
     computed = activations(MINIATURE, sizes, Sharding(), checkpointing)
     assert computed == pytest.approx(_measured(sizes, checkpointing), rel=0.02)
 
@@ -95,7 +95,7 @@ def test_computed_activations_are_those_of_real_tensors(checkpointing: bool) -> 
 def test_activations_of_many_layers_follow_from_those_of_few(checkpointing: bool) -> None:
     lora = LoraSettings(r=16, target_modules=ATTENTION)
     settings = PolicySettings(model="Qwen/Qwen2.5-VL-3B-Instruct", lora=lora)
-    sizes = Lengths(batch=2, rollouts=2, prompt=200, completion=56)
+    sizes = SequenceLengths(batch=2, rollouts=2, prompt=200, completion=56)
     whole = _rehearsed(settings, sizes, Sharding(), checkpointing, 36)
     assert activations(settings, sizes, Sharding(), checkpointing) == pytest.approx(whole, rel=0.01)
 
@@ -108,7 +108,7 @@ def test_weights_gradients_and_optimizer_are_those_of_adamw(tmp_path: Path) -> N
     from trl import GRPOConfig
 
     arguments = GRPOConfig(output_dir=str(tmp_path), per_device_train_batch_size=8, use_cpu=True, bf16=False)
-    parts = _sizes(policy_memory(MINIATURE, arguments, Sharding(), Lengths(8, 8, 64, 16)))
+    parts = _sizes(policy_memory(MINIATURE, arguments, Sharding(), SequenceLengths(8, 8, 64, 16)))
 
     model = _miniature()
     trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -138,7 +138,7 @@ def test_sharding_divides_what_it_says(sharding: Sharding, whole: int, spread: i
     from trl import GRPOConfig
 
     arguments = GRPOConfig(output_dir=str(tmp_path), per_device_train_batch_size=8, use_cpu=True, bf16=False)
-    parts = _sizes(policy_memory(MINIATURE, arguments, sharding, Lengths(8, 8, 64, 16)))
+    parts = _sizes(policy_memory(MINIATURE, arguments, sharding, SequenceLengths(8, 8, 64, 16)))
     held = parts["weights, trained"] + parts["gradients"] + parts.get("optimizer", 0)
     assert held == pytest.approx(count(MINIATURE).trained * (whole + spread / 4))
 
@@ -147,7 +147,7 @@ def test_a_kl_term_keeps_a_second_model_unless_an_adapter_can_be_switched_off(tm
     from trl import GRPOConfig
 
     arguments = GRPOConfig(output_dir=str(tmp_path), per_device_train_batch_size=8, use_cpu=True, bf16=False, beta=0.1)
-    sizes = Lengths(8, 8, 64, 16)
+    sizes = SequenceLengths(8, 8, 64, 16)
     full = _sizes(policy_memory(MINIATURE, arguments, Sharding(), sizes))
     assert full["reference model"] == 4 * count(MINIATURE).total
     adapted = MINIATURE.model_copy(update={"lora": LoraSettings(r=4, target_modules=ATTENTION)})
@@ -155,8 +155,8 @@ def test_a_kl_term_keeps_a_second_model_unless_an_adapter_can_be_switched_off(tm
 
 
 def test_the_fullest_moment_is_that_of_one_phase_and_not_the_sum_of_all() -> None:
-    parts = [Part("a", 10 * GIB), Part("b", 4 * GIB, "rollout"), Part("c", 6 * GIB, "update")]
-    parts.append(Part("d", 20 * GIB, reserved=True))
+    parts = [MemoryPart("a", 10 * GIB), MemoryPart("b", 4 * GIB, "rollout"), MemoryPart("c", 6 * GIB, "update")]
+    parts.append(MemoryPart("d", 20 * GIB, reserved=True))
     assert peak(parts) / GIB == pytest.approx((10 + 6) * 1.05 + 20 + 1)
 
 

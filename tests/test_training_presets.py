@@ -10,10 +10,10 @@ import pytest
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.registry import check_params, load_class
-from src.rewards.base import CompletionScorer, Scorer, ScorerSetting
+from src.rewards.core.scorer import CompletionScorer, Scorer, ScorerSetting
 from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
-from src.training.grpo_settings import grpo_config
-from src.training.policy import lora_config
+from src.training.grpo.policy import lora_config
+from src.training.grpo.settings import grpo_config
 from src.training.validate import build_task
 
 PRESETS = sorted(Path("configs/training").glob("*.yaml"))
@@ -38,7 +38,7 @@ def test_a_preset_names_real_classes_with_valid_params(preset: TrainingConfig) -
 
 
 def test_the_scorer_of_a_preset_can_be_built(preset: TrainingConfig) -> None:
-    from src.rewards.judge_handle import JudgeHandle
+    from src.rewards.core.judge_handle import JudgeHandle
 
     path, params = preset.scorer.class_path, preset.scorer.params
     if preset.diffusion_model is None:

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from src.data.selection import Selection
+from src.data.verdict import Status
 from src.errors import ConfigError, DataError, ModelError
-from src.rewards.verdict import Status
-from src.training import rewards as rewards_module
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.edit_rewards import Attempt
-from src.training.processes import Processes
-from src.training.rewards import RewardFunction, RewardSetting
-from src.training.settled import LONGEST_DROUGHT, Settled, TrainingStopped
-from src.training.show import Page
-from src.training.tasks.base import Example, Unreadable
-from src.training.trackers import Tensorboard
+from src.training.grpo import reward_function as rewards_module
+from src.training.grpo.edit_rewards import FirstAttempt
+from src.training.grpo.processes import Processes
+from src.training.grpo.reward_function import RewardFunction, RewardSetting
+from src.training.grpo.step_summary import LONGEST_DROUGHT, StepSummary, TrainingStopped
+from src.training.tasks.base import Example, UnparsableCompletion
+from src.training.tracking.show import Page
+from src.training.tracking.trackers import Tensorboard
 from src.training.validate import build_task
 from tests.conftest import item
 
@@ -97,7 +97,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
         pages: Page | None = None,
         data: Path = data,
         elsewhere: Any = (),
-        scorer: str = "src.rewards.category_scorer.CategoryScorer",
+        scorer: str = "src.rewards.scorers.category.CategoryScorer",
     ) -> Bench:
         config = parse_training_config(
             {
@@ -231,7 +231,7 @@ def test_a_run_in_which_nothing_is_scored_for_many_steps_stops_and_says_why(make
 
 
 def test_a_process_without_scores_goes_on_while_another_has_some(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(judge="SilentJudge", elsewhere=[Settled(readable=4, scored=1)])
+    bench = make_bench(judge="SilentJudge", elsewhere=[StepSummary(readable=4, scored=1)])
     for step in range(2 * LONGEST_DROUGHT):
         assert bench([GOOD.format(2)], step=step) == [None]
 
@@ -263,7 +263,7 @@ def test_a_judge_that_stays_away_stops_the_run_when_patience_ends(
 
 
 def test_a_judge_that_the_scorer_never_asks_is_neither_loaded_nor_freed(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(judge="UnbuildableJudge", scorer="src.rewards.reference_score.ReferenceScore")
+    bench = make_bench(judge="UnbuildableJudge", scorer="src.rewards.scorers.reference.ReferenceScorer")
     assert bench([GOOD.format(2)])[0] is not None
     bench.rewards.close()
 
@@ -321,13 +321,13 @@ def test_a_sample_whose_first_attempt_failed_in_another_process_is_left_out_in_t
 ) -> None:
     names = [example.example_id for example in make_bench().examples]
     bench = make_bench(
-        task="src.training.tasks.rewrite.CritiqueTask", elsewhere=[Attempt(names[1], 1, None, "out of paint")]
+        task="src.training.tasks.rewrite.CritiqueTask", elsewhere=[FirstAttempt(names[1], 1, None, "out of paint")]
     )
     assert [example.example_id for example in bench.examples] == [names[0], names[2]]
 
 
 def test_a_process_stops_with_another_that_has_to(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(elsewhere=[Settled(problem="the judge is gone")])
+    bench = make_bench(elsewhere=[StepSummary(problem="the judge is gone")])
     with pytest.raises(TrainingStopped, match="the judge is gone"):
         bench([GOOD.format(1)])
 
@@ -383,5 +383,5 @@ def test_a_task_that_edits_needs_an_editor() -> None:
 def test_several_instructions_are_joined_in_order() -> None:
     task = build_task(parse_training_config({"policy": {"model": "unused"}, "data": {"train": "x.json"}}, "test"))
     assert task.read("<CoT>a</CoT>\n<Re_edit>one</Re_edit>\n<Re_edit>two</Re_edit>") == "one\ntwo"
-    with pytest.raises(Unreadable, match="text outside"):
+    with pytest.raises(UnparsableCompletion, match="text outside"):
         task.read("Sure! <CoT>a</CoT><Re_edit>one</Re_edit>")

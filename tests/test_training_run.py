@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from transformers import TrainerCallback
 
+from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError, ModelError
-from src.rewards.verdict import Status, Verdict, failed
 from src.training.config import TrainingConfig, parse_training_config
-from src.training.policy import unsayable
-from src.training.rewards import Outcome, Reading, RewardFunction, RewardSetting
-from src.training.settled import TrainingStopped
+from src.training.grpo.policy import suppressed_vision_tokens
+from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
+from src.training.grpo.step_summary import TrainingStopped
 from src.training.train import train
 from tests.conftest import item
 from tests.tiny_policies import policy_folder
@@ -80,9 +80,9 @@ class Table(RewardFunction):
     failure = Status.JUDGE_FAILED
     rewards: tuple[float | None, ...] = (1, 2, 3, 6, 5, 5, 5, 5, None, 4, None, 8, None, None, None, None)
 
-    def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
+    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         return [
-            Outcome(failed(self.failure, "away") if reward is None else Verdict(Status.SCORED, reward))
+            CompletionOutcome(failed(self.failure, "away") if reward is None else Verdict(Status.SCORED, reward))
             for reward in self.rewards
         ]
 
@@ -203,7 +203,7 @@ def test_a_run_that_failures_stopped_leaves_a_checkpoint_from_which_it_goes_on_a
 class Exhausted(Table):
     """Stands for whatever needs too much memory within a step."""
 
-    def outcomes(self, readings: Sequence[Reading]) -> list[Outcome]:
+    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
 
@@ -225,11 +225,11 @@ def test_no_placeholder_of_an_image_or_video_can_be_sampled(policy_folder: Path)
     processor = AutoProcessor.from_pretrained(policy_folder)
     words = ["<|image_pad|>", "<|video_pad|>", "<|vision_end|>", "<|vision_start|>"]
     ids = processor.tokenizer.convert_tokens_to_ids(words)
-    assert unsayable(processor, {"suppress_tokens": [1], "top_k": 3}, vllm=False) == {
+    assert suppressed_vision_tokens(processor, {"suppress_tokens": [1], "top_k": 3}, vllm=False) == {
         "suppress_tokens": sorted([1, *ids]),
         "top_k": 3,
     }
-    assert unsayable(processor, {"bad_words": ["x"]}, vllm=True) == {"bad_words": [*words, "x"]}
+    assert suppressed_vision_tokens(processor, {"bad_words": ["x"]}, vllm=True) == {"bad_words": [*words, "x"]}
 
 
 def test_a_lora_run_trains_the_language_model_alone_and_saves_an_adapter(make_run: MakeRun) -> None:

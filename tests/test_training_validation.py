@@ -19,10 +19,10 @@ from tests.tiny_policies import policy_folder
 __all__ = ["policy_folder"]
 
 MakeRun = Callable[..., TrainingConfig]
-REFERENCE = "src.rewards.reference_score.ReferenceScore"
-ORACLE = "src.rewards.oracle_score.OracleScore"
+REFERENCE = "src.rewards.scorers.reference.ReferenceScorer"
+ORACLE = "src.miniature.oracle_scorer.OracleScorer"
 VQA = {"class_path": "src.training.tasks.vqa.VQATask"}
-VQA_REWARD = {"class_path": "src.rewards.vqa_reward.VQAReward"}
+VQA_REWARD = {"class_path": "src.rewards.scorers.vqa.VQAScorer"}
 
 
 @pytest.fixture
@@ -46,20 +46,20 @@ def make_run(tmp_path: Path, write_benchmark: Callable[..., Path], policy_folder
 @pytest.mark.parametrize(
     ("evaluation", "message"),
     [
-        ({"scorer": {"class_path": "src.rewards.oracle_score.OracelScore"}}, "Did you mean 'OracleScore'"),
+        ({"scorer": {"class_path": "src.miniature.oracle_scorer.OracelScore"}}, "Did you mean 'OracleScorer'"),
         ({"scorer": {"class_path": REFERENCE, "params": {"n": 1}}}, r"scorer\.params"),
         (
             {
-                "scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer"},
+                "scorer": {"class_path": "src.rewards.scorers.category.CategoryScorer"},
                 "reward_model": {"class_path": "tests.training_plugins.DelayedJugde"},
             },
             "Did you mean 'DelayedJudge'",
         ),
-        ({"scorer": {"class_path": "src.rewards.category_scorer.CategoryScorer"}}, r"add reward_model\.class_path"),
+        ({"scorer": {"class_path": "src.rewards.scorers.category.CategoryScorer"}}, r"add reward_model\.class_path"),
         ({"reward_model": {"class_path": "tests.training_plugins.DelayedJudge"}}, r"add evaluation\.scorer"),
         (
             {
-                "scorer": {"class_path": "src.rewards.vie_score.VIEScore"},
+                "scorer": {"class_path": "src.rewards.scorers.vie.VIEScorer"},
                 "reward_model": {
                     "class_path": "src.models.reward.implementations.openai_reward.OpenAIRewardModel",
                     "params": {"api_key_env": "NO_SUCH_KEY"},
@@ -103,18 +103,18 @@ def test_settings_of_edits_are_refused_where_answers_are_compared(make_run: Make
     with pytest.raises(ConfigError, match=r"evaluation\.diffusion_params: VQATask edits nothing"):
         validate(make_run(**sections, evaluation={"diffusion_params": {"resolution": 64}}))
     plain = VQA_REWARD | {"params": {"style": "plain"}}
-    with pytest.raises(ConfigError, match="VQAReward with style plain"):
+    with pytest.raises(ConfigError, match="VQAScorer with style plain"):
         validate(make_run(**sections, evaluation={"scorer": plain}))
 
 
 def test_an_evaluation_scorer_that_can_score_none_of_the_held_out_samples_is_refused(make_run: MakeRun) -> None:
-    with pytest.raises(DataError, match=r"evaluation\.scorer, on the held-out samples: OracleScore can score none"):
+    with pytest.raises(DataError, match=r"evaluation\.scorer, on the held-out samples: OracleScorer can score none"):
         train(make_run(evaluation={"scorer": {"class_path": ORACLE}}))
 
 
 def test_a_training_scorer_that_can_score_none_of_the_samples_is_refused(make_run: MakeRun) -> None:
     bare = [item(index, reference_img_b64=None) for index in range(12)]
-    with pytest.raises(DataError, match=r"training data: ReferenceScore can score none of .* no reference image"):
+    with pytest.raises(DataError, match=r"training data: ReferenceScorer can score none of .* no reference image"):
         train(make_run(bare, scorer={"class_path": REFERENCE}))
 
 
@@ -124,7 +124,7 @@ def test_samples_that_a_scorer_cannot_score_among_others_are_counted(
     some = [item(index, **({"reference_img_b64": None} if index < 3 else {})) for index in range(12)]
     with pytest.raises(ModelError, match="is not built"):
         train(make_run(some, scorer={"class_path": REFERENCE}, data={"train": make_run(some).data.train}))
-    assert "ReferenceScore can score 9 of 12 samples; of 3: the sample has no reference image" in caplog.text
+    assert "ReferenceScorer can score 9 of 12 samples; of 3: the sample has no reference image" in caplog.text
 
 
 def test_a_category_for_which_the_judge_has_no_prompt_is_found_before_the_first_step(make_run: MakeRun) -> None:
@@ -181,7 +181,7 @@ def test_a_judge_that_cannot_be_loaded_is_found_before_the_training(
     make_run: MakeRun, where: str, params: dict[str, Any], message: str
 ) -> None:
     judge = {"class_path": JUDGE, "params": params}
-    scorer = {"class_path": "src.rewards.category_scorer.CategoryScorer"}
+    scorer = {"class_path": "src.rewards.scorers.category.CategoryScorer"}
     sections = (
         {"reward_model": judge} if where == "reward_model" else {where: {"reward_model": judge, "scorer": scorer}}
     )

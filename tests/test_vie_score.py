@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from src.config import Config
+from src.data.verdict import Status
 from src.pipeline.evaluation import evaluate
-from src.rewards.verdict import Status
-from src.rewards.vie_score import CONSISTENCY, QUALITY, VIEScore
+from src.rewards.scorers.vie import CONSISTENCY, QUALITY, VIEScorer
 from tests.judged_edits import EDITED, SOURCE, asked, edit, judged
 
 
@@ -32,7 +32,7 @@ def script(success: float, left_alone: float, natural: float, clean: float) -> d
     ],
 )
 def test_the_score_is_the_geometric_mean_of_the_two_minima(values: tuple[float, ...], expected: float) -> None:
-    (verdict,) = judged(VIEScore, script(*values)).score([edit()])
+    (verdict,) = judged(VIEScorer, script(*values)).score([edit()])
     assert verdict.score == pytest.approx(expected)
     assert tuple(verdict.dimensions[name] for name in CONSISTENCY + QUALITY) == values
     assert verdict.dimensions["semantic_consistency"] == min(values[:2])
@@ -40,7 +40,7 @@ def test_the_score_is_the_geometric_mean_of_the_two_minima(values: tuple[float, 
 
 
 def test_consistency_is_judged_on_both_images_and_quality_on_the_edit_alone() -> None:
-    scorer = judged(VIEScore, script(1, 1, 1, 1))
+    scorer = judged(VIEScorer, script(1, 1, 1, 1))
     scorer.score([edit()])
     ((consistency, quality),) = asked(scorer)
     assert [shown.image for shown in consistency.images] == [SOURCE, EDITED]
@@ -49,16 +49,16 @@ def test_consistency_is_judged_on_both_images_and_quality_on_the_edit_alone() ->
 
 
 def test_a_refused_question_leaves_no_score_and_keeps_the_other_values() -> None:
-    (verdict,) = judged(VIEScore, {**script(1, 2, 3, 4), "naturalness": [{"refusal": "no"}]}).score([edit()])
+    (verdict,) = judged(VIEScorer, {**script(1, 2, 3, 4), "naturalness": [{"refusal": "no"}]}).score([edit()])
     assert (verdict.status, verdict.score) == (Status.REFUSED, None)
     assert verdict.dimensions == {"edit_success": 1.0, "no_overediting": 2.0}
 
 
 def test_a_reply_with_one_of_two_values_is_asked_again_and_then_unparsable() -> None:
     half = ['{"edit_success": 7}', '{"edit_success": 7, "no_overediting": 5}']
-    scorer = judged(VIEScore, {**script(0, 0, 5, 5), "edit_success": half})
+    scorer = judged(VIEScorer, {**script(0, 0, 5, 5), "edit_success": half})
     assert scorer.score([edit()])[0].score == 5.0
-    (verdict,) = judged(VIEScore, {**script(0, 0, 5, 5), "edit_success": half[:1]}).score([edit()])
+    (verdict,) = judged(VIEScorer, {**script(0, 0, 5, 5), "edit_success": half[:1]}).score([edit()])
     assert (verdict.status, verdict.score) == (Status.UNPARSABLE, None)
     assert "no_overediting" in str(verdict.reason)
 
@@ -71,7 +71,7 @@ def test_a_run_is_scored_by_the_scorer_that_its_config_names(
         write_benchmark(5),
         benchmark={"categories": ["物理", "环境", "社会", "因果", "指代"]},
         reward_model={"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": replies}},
-        scorer={"class_path": "src.rewards.vie_score.VIEScore"},
+        scorer={"class_path": "src.rewards.scorers.vie.VIEScorer"},
     )
     report = evaluate(config).report
     overall = report["overall_statistics"]

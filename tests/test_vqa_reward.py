@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.data.verdict import Status, Verdict
 from src.errors import ConfigError
 from src.registry import check_params
-from src.rewards.base import Completion
-from src.rewards.verdict import Status, Verdict
-from src.rewards.vqa_reward import VQAReward, accuracy, bleu, overlap, rouge_l
+from src.rewards.core.scorer import Completion
+from src.rewards.scorers.vqa import VQAScorer, accuracy, bleu, overlap, rouge_l
 
 PLAIN = "Answer the question briefly."
 TAGGED = "Think inside <think> </think>, then answer inside <answer> </answer>."
 
 
 def judged(text: str, answer: str | None, **params: Any) -> Verdict:
-    (verdict,) = VQAReward(params).score_completions([Completion(text, answer)])
+    (verdict,) = VQAScorer(params).score_completions([Completion(text, answer)])
     return verdict
 
 
@@ -153,12 +153,12 @@ def test_without_a_right_answer_there_is_nothing_to_judge(answer: str | None) ->
 
 
 def test_prompt_and_reward_must_ask_for_the_same_form() -> None:
-    VQAReward().prompt_agrees(TAGGED)
-    VQAReward({"style": "plain"}).prompt_agrees(PLAIN)
+    VQAScorer().prompt_agrees(TAGGED)
+    VQAScorer({"style": "plain"}).prompt_agrees(PLAIN)
     with pytest.raises(ConfigError, match="demands <think>, <answer>"):
-        VQAReward().prompt_agrees(PLAIN)
+        VQAScorer().prompt_agrees(PLAIN)
     with pytest.raises(ConfigError, match="style plain would take the tags"):
-        VQAReward({"style": "plain"}).prompt_agrees(TAGGED)
+        VQAScorer({"style": "plain"}).prompt_agrees(TAGGED)
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_prompt_and_reward_must_ask_for_the_same_form() -> None:
 )
 def test_wrong_settings_are_refused(params: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        check_params(VQAReward, params, "reward.params")
+        check_params(VQAScorer, params, "reward.params")

@@ -11,20 +11,20 @@ import pytest
 
 from src.data.sample import BadSample
 from src.data.selection import Selection
+from src.data.verdict import Verdict
 from src.errors import ConfigError
-from src.miniature.questions import write_questions
-from src.rewards.base import Completion, CompletionScorer
-from src.rewards.verdict import Verdict
-from src.training.answer_rewards import AnswerRewards
+from src.miniature.world.questions import write_questions
+from src.rewards.core.scorer import Completion, CompletionScorer
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.rewards import RewardSetting
-from src.training.settled import TrainingStopped
-from src.training.tasks.base import Example, Unreadable
+from src.training.grpo.answer_rewards import AnswerRewards
+from src.training.grpo.reward_function import RewardSetting
+from src.training.grpo.step_summary import TrainingStopped
+from src.training.tasks.base import Example, UnparsableCompletion
 from src.training.tasks.vqa import VQATask
 from tests.conftest import png
 
-REWARD = "src.rewards.vqa_reward.VQAReward"
+REWARD = "src.rewards.scorers.vqa.VQAScorer"
 
 
 class BrokenScorer(CompletionScorer):
@@ -101,9 +101,9 @@ def test_the_answer_is_read_from_its_tag() -> None:
     "text", ["two", "<answer>two</answer>", reply("two") + "!", "<think>x</think><answer></answer>"]
 )
 def test_a_completion_without_the_form_is_unreadable(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnparsableCompletion):
         VQATask().read(text)
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnparsableCompletion):
         VQATask({"prompt": "answer"}).read(" ")
 
 
@@ -147,7 +147,7 @@ def test_a_prompt_and_a_reward_that_disagree_are_refused_before_anything_loads(
 
 def test_a_scorer_of_edits_cannot_reward_answers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CompletionScorer"):
-        rewards(tmp_path, scorer={"class_path": "src.rewards.category_scorer.CategoryScorer"})
+        rewards(tmp_path, scorer={"class_path": "src.rewards.scorers.category.CategoryScorer"})
 
 
 def test_without_a_scorer_the_message_names_one(tmp_path: Path) -> None:

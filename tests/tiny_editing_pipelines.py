@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from src.miniature.editor_architecture import (
+from src.miniature.editor.editor_architecture import (
     PATCH_SIDE,
     SPECIAL_TOKENS,
     EditorSize,

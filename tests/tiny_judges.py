@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from src.miniature.editor_architecture import (
+from src.miniature.editor.editor_architecture import (
     PATCH_SIDE,
     SPECIAL_TOKENS,
     EditorSize,
@@ -16,8 +16,8 @@ from src.miniature.editor_architecture import (
     build_text_encoder,
     build_tokenizer,
 )
-from src.models.reward.dialogue import LabelledImage, Question, Reply
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.vlm.dialogue import LabelledImage, Question, Reply
 from tests.tiny_pipelines import gradient
 
 TEXTS = ["Score: 8.5", "How well was the sky painted red?", "评分：7"]

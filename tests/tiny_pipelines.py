@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.miniature.editor_architecture import (
+from src.miniature.editor.editor_architecture import (
     EditorSize,
     build_pipeline,
     build_text_encoder,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.miniature.editor_architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
-from src.rewards.prompts import load_prompt
+from src.miniature.editor.editor_architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
+from src.models.vlm.prompts import load_prompt
 from tests.tiny_judges import CHAT_TEMPLATE
 
 SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=1, vision_width=64, vision_layers=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.miniature.editor_architecture import build_tokenizer
+from src.miniature.editor.editor_architecture import build_tokenizer
 from tests.tiny_judges import CHAT_TEMPLATE, qwen3_model, qwen3_processor
 from tests.tiny_pipelines import TEXTS, fill
 

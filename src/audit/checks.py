@@ -10,11 +10,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.audit import probes
-from src.audit.figures import Figure, Needed, Outcome, by_interval, by_value, mean_figure, preference_figure
+from src.audit.figures import CheckOutcome, Figure, Needed, by_interval, by_value, mean_figure, preference_figure
 from src.audit.targets import Targets
-from src.pipeline.results import SampleResult
+from src.data.verdict import Status
+from src.reporting.results import SampleResult
 from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval
-from src.rewards.verdict import Status
 
 MOSTLY = Needed(">=", 2 / 3)
 """Right edits must be ahead in two samples of three. Chance is 1/2: that as the threshold could hardly be failed."""
@@ -64,11 +64,11 @@ class Check:
     """Why the check, or a part of it, was not possible."""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CheckOutcome:
         """The worst of its figures'."""
         found = {figure.outcome for figure in self.figures}
-        order = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-        return next((outcome for outcome in order if outcome in found), Outcome.NOT_POSSIBLE)
+        order = (CheckOutcome.FAIL, CheckOutcome.INCONCLUSIVE, CheckOutcome.PASS)
+        return next((outcome for outcome in order if outcome in found), CheckOutcome.NOT_POSSIBLE)
 
 
 def run_checks(samples: Sequence[ProbedSample], targets: Targets) -> list[Check]:

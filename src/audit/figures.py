@@ -12,7 +12,7 @@ from src.audit.preference import preference
 from src.reporting.statistics import Scale, mean_interval
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What is known of a requirement."""
 
     PASS = "pass"
@@ -48,7 +48,7 @@ class Figure:
     samples: int
     """How many samples it comes from."""
     needed: Needed | None = None
-    outcome: Outcome | None = None
+    outcome: CheckOutcome | None = None
     """Set exactly when `needed` is."""
 
 
@@ -59,13 +59,13 @@ def by_interval(
     if needed is None:
         return Figure(label, value, interval, samples)
     met = {needed.met_by(end) for end in interval} if interval else {True, False}
-    outcome = Outcome.INCONCLUSIVE if len(met) == 2 else Outcome.PASS if met == {True} else Outcome.FAIL
+    outcome = CheckOutcome.INCONCLUSIVE if len(met) == 2 else CheckOutcome.PASS if met == {True} else CheckOutcome.FAIL
     return Figure(label, value, interval, samples, needed, outcome)
 
 
 def by_value(label: str, value: float, samples: int, needed: Needed) -> Figure:
     """A figure that stands for itself, without a guess about other samples."""
-    return Figure(label, value, None, samples, needed, Outcome.PASS if needed.met_by(value) else Outcome.FAIL)
+    return Figure(label, value, None, samples, needed, CheckOutcome.PASS if needed.met_by(value) else CheckOutcome.FAIL)
 
 
 def mean_figure(

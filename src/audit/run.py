@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from src.audit.checks import Check, ProbedSample, run_checks
-from src.audit.figures import Outcome
+from src.audit.figures import CheckOutcome
 from src.audit.partners import with_partners
 from src.audit.probes import NAMES, REPEATED, Probe, probes
 from src.audit.targets import ReferenceTargets, RunTargets, Targets
@@ -22,18 +22,18 @@ from src.config import Config, ModelConfig
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
+from src.data.verdict import Status, Verdict, failed
 from src.errors import EditLoopError
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.keys import digest
 from src.pipeline.output import exclusive
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
-from src.pipeline.results import RunInfo, SampleResult
 from src.pipeline.tally import Tally
 from src.reasons import reason_of
 from src.reporting.report import build_report
-from src.rewards.base import EditedSample
-from src.rewards.verdict import Status, Verdict, failed
+from src.reporting.results import RunInfo, SampleResult
+from src.rewards.core.scorer import EditedSample
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Audit:
     def passed(self) -> bool:
         """Whether no check failed and at least one passed; open and impossible checks do not count."""
         outcomes = {check.outcome for check in self.checks}
-        return Outcome.FAIL not in outcomes and Outcome.PASS in outcomes
+        return CheckOutcome.FAIL not in outcomes and CheckOutcome.PASS in outcomes
 
     @property
     def probe_statistics(self) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.audit.checks import Check
-from src.audit.figures import Figure, Outcome
+from src.audit.figures import CheckOutcome, Figure
 from src.audit.run import Audit
 from src.errors import OutputError
 from src.reporting.markdown import escape
@@ -24,7 +24,12 @@ from src.terminal import clean_json
 
 SCHEMA_VERSION = 1
 REASONS_SHOWN = 5
-_STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "yellow", Outcome.NOT_POSSIBLE: "dim"}
+_STYLES = {
+    CheckOutcome.PASS: "green",
+    CheckOutcome.FAIL: "bold red",
+    CheckOutcome.INCONCLUSIVE: "yellow",
+    CheckOutcome.NOT_POSSIBLE: "dim",
+}
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 
@@ -130,9 +135,9 @@ def _requirement(figure: Figure) -> str:
 def _remark(check: Check) -> str | None:
     """What a person must know of this row beyond its numbers."""
     match check.outcome:
-        case Outcome.FAIL:
+        case CheckOutcome.FAIL:
             return f"{check.name}: {check.meaning}"
-        case Outcome.INCONCLUSIVE:
+        case CheckOutcome.INCONCLUSIVE:
             return f"{check.name}: the interval holds both answers; audit more samples"
         case _:
             return f"{check.name}: {check.reason}" if check.reason else None
@@ -150,4 +155,4 @@ def _unscored(audit: Audit) -> Iterator[str]:
 
 def _summary(audit: Audit) -> str:
     counts = Counter(check.outcome for check in audit.checks)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in CheckOutcome if counts[outcome])

@@ -24,7 +24,7 @@ MOST_ROWS = 15
 
 
 @dataclass(frozen=True)
-class Problem:
+class DataProblem:
     """An item that would be a `bad_sample`."""
 
     sample_id: str
@@ -48,7 +48,7 @@ class Inspection:
     """Items that bring an editor's first attempt."""
     with_rationale: int = 0
     distinct_sources: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[DataProblem] = field(default_factory=list)
     broken_off: str | None = None
     """Why the file could not be read to its end, if it could not."""
 
@@ -82,7 +82,7 @@ def inspect_benchmark(
         found.items += 1
         found.categories[item.category or "(none)"] += 1
         if isinstance(item, BadSample):
-            found.problems.append(Problem(item.sample_id, item.index, item.reason))
+            found.problems.append(DataProblem(item.sample_id, item.index, item.reason))
             continue
         found.difficulties[item.difficulty or "(none)"] += 1
         found.tags.update(item.tags)
@@ -96,7 +96,7 @@ def inspect_benchmark(
             found.image_kinds[image_kind(data)] += 1
             _check_further_images(item)
         except ImageError as error:
-            found.problems.append(Problem(item.sample_id, item.index, str(error)))
+            found.problems.append(DataProblem(item.sample_id, item.index, str(error)))
     found.distinct_sources = len(sources)
     return found
 

@@ -1,4 +1,4 @@
-"""`Question`: an image, what is asked about it, and the right answer; read from `{prompt, answer, images}` files."""
+"""`VQAQuestion`: an image, what is asked about it, and the right answer; read from `{prompt, answer, images}` files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_CATEGORY = "vqa"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class VQAQuestion:
     """One question with one right answer."""
 
     question_id: str
@@ -39,7 +39,7 @@ class _Unusable(ValueError):
     """Why an item is no question."""
 
 
-def load_questions(data_path: str, selection: Selection) -> Iterator[Question | BadSample]:
+def load_questions(data_path: str, selection: Selection) -> Iterator[VQAQuestion | BadSample]:
     """Streams the selected questions of a file in its order; images stay encoded.
 
     Items have `prompt`, `answer` and `images` (a list of paths below the file's folder, of `data:` URIs, or
@@ -58,7 +58,7 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
     selected = 0
     for raw in read_items(data_path):
         item = _item(raw, folder, ids)
-        if isinstance(item, Question):
+        if isinstance(item, VQAQuestion):
             seen[item.category, item.difficulty or "(none)"] += 1
         if not _is_selected(item, selection):
             continue
@@ -71,7 +71,7 @@ def load_questions(data_path: str, selection: Selection) -> Iterator[Question | 
         raise DataError(f"nothing in {data_path} matches {selection.describe()}.{problems}")
 
 
-def _item(raw: RawItem, folder: ImageFolder, ids: Counter[str]) -> Question | BadSample:
+def _item(raw: RawItem, folder: ImageFolder, ids: Counter[str]) -> VQAQuestion | BadSample:
     try:
         if raw.fields is None:
             raise _Unusable(raw.problem or "the item is empty")
@@ -84,14 +84,14 @@ def _item(raw: RawItem, folder: ImageFolder, ids: Counter[str]) -> Question | Ba
     return question
 
 
-def _is_selected(item: Question | BadSample, selection: Selection) -> bool:
+def _is_selected(item: VQAQuestion | BadSample, selection: Selection) -> bool:
     """A bad item is shown rather than silently dropped."""
     if isinstance(item, BadSample):
         return True
     return selection.takes_category(item.category) and selection.takes_difficulty(item.difficulty)
 
 
-def _question(fields: Mapping[str, Any], index: int, folder: ImageFolder) -> Question:
+def _question(fields: Mapping[str, Any], index: int, folder: ImageFolder) -> VQAQuestion:
     prompt, answer = _text(fields, "prompt"), _text(fields, "answer")
     values = fields.get("images")
     if not isinstance(values, list) or not values:
@@ -102,7 +102,7 @@ def _question(fields: Mapping[str, Any], index: int, folder: ImageFolder) -> Que
     category = storable(str(fields.get("category") or DEFAULT_CATEGORY))
     if problem := category_problem(category):
         raise _Unusable(f"field `category` {problem}")
-    return Question(
+    return VQAQuestion(
         question_id=_id(fields, index),
         index=index,
         category=category,

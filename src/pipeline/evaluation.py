@@ -17,6 +17,7 @@ from src.config import Config
 from src.data.image import content_hash, open_rgb
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
+from src.data.verdict import Status, Verdict, failed
 from src.errors import DataError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import Job, edit_jobs
@@ -33,8 +34,7 @@ from src.reasons import reason_of
 from src.registry import build
 from src.reporting.report import build_report
 from src.reporting.write import ReportPaths, write_reports
-from src.rewards.base import EditedSample
-from src.rewards.verdict import Status, Verdict, failed
+from src.rewards.core.scorer import EditedSample
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +45,14 @@ CHANNEL_SIZE = 8
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinishedRun:
     """A finished run."""
 
     report: dict[str, Any]
     paths: ReportPaths
 
 
-def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> Outcome:
+def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:
     """Runs the benchmark of a config and writes its reports.
 
     Args:
@@ -86,10 +86,10 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
             record.close()
 
 
-def report_run(record: Record, config: Config) -> Outcome:
+def report_run(record: Record, config: Config) -> FinishedRun:
     """Writes the reports of the latest run from the record alone."""
     report = latest_report(record, config)
-    return Outcome(report, write_reports(report, config.evaluation.results, datetime.now()))
+    return FinishedRun(report, write_reports(report, config.evaluation.results, datetime.now()))
 
 
 def latest_report(record: Record, config: Config) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class GivenRates:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageForecast:
     """One kind of work that a run has to do."""
 
     work: Work
@@ -67,7 +67,7 @@ class Stage:
         return f"time     {self.work}s: {duration(self.rate.seconds)} each ({self.rate.source}), {self.at_once} at once"
 
 
-def wall_seconds(editing: Stage, judging: Stage, *, two_stage: bool) -> float:
+def wall_seconds(editing: StageForecast, judging: StageForecast, *, two_stage: bool) -> float:
     """From the first edit to the last judgement, without the loading of models.
 
     Overlapped, the slower stage sets the pace: all edits and then the last judgement, or the first edit and then all
@@ -92,12 +92,14 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
     rates = {work: given.of(work) or earlier_rate(work, info, output_dir) for work in whole}
 
     def in_all(counts: Mapping[Work, int]) -> str:
-        editing, judging = (Stage(work, counts[work], rates[work], workers[work]) for work in ("edit", "judgement"))
+        editing, judging = (
+            StageForecast(work, counts[work], rates[work], workers[work]) for work in ("edit", "judgement")
+        )
         least = any(stage.count and stage.rate is None for stage in (editing, judging))
         seconds = wall_seconds(editing, judging, two_stage=plan.two_stage())
         return ("at least " if least else "") + duration(seconds)
 
-    stages = [Stage(work, count, rates[work], workers[work]) for work, count in whole.items() if count]
+    stages = [StageForecast(work, count, rates[work], workers[work]) for work, count in whole.items() if count]
     yield from (stage.line() for stage in stages)
     if any(stage.rate for stage in stages):
         ways = in_all(whole) if left == whole else f"with --resume {in_all(left)}; without, {in_all(whole)}"

@@ -15,12 +15,12 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.record import SampleKeys
-from src.pipeline.results import RunInfo
 from src.redaction import redact
 from src.registry import check_params, load_class
-from src.rewards.base import ScorerSetting
-from src.rewards.build import build_scorer
-from src.rewards.judge_handle import JudgeHandle
+from src.reporting.results import RunInfo
+from src.rewards.core.build import build_scorer
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import ScorerSetting
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src.pipeline.record import RECORD_NAME
-from src.pipeline.results import RunInfo
+from src.reporting.results import RunInfo
 
 Work = Literal["edit", "judgement"]
 

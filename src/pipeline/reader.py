@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png, image_size, shrunk
 from src.data.sample import BadSample, EditSample
+from src.data.verdict import Status, failed
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
 from src.pipeline.picture_view import PictureView
@@ -15,7 +16,6 @@ from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
-from src.rewards.verdict import Status, failed
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pydantic
 
-from src.pipeline.results import Attempt, RunInfo, SampleResult
-from src.rewards.verdict import Status, Verdict
+from src.data.verdict import Status, Verdict
+from src.reporting.results import Attempt, RunInfo, SampleResult
 
 WHOLE_VERDICT = """
     json_valid(v.dimensions) AND json_valid(v.replies) AND json_valid(v.usage)

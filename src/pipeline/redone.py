@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from src.pipeline.record import Record
-from src.pipeline.results import RunInfo
+from src.reporting.results import RunInfo
 
 ABSENT = object()
 SHOWN = 5

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from src.data.verdict import Status
 from src.reporting.wording import (
     category_label,
     class_name,
@@ -20,7 +21,6 @@ from src.reporting.wording import (
     one_line,
     work_done,
 )
-from src.rewards.verdict import Status
 
 _SHOWN_SIZES = 10
 _SPECIAL = re.compile(r"([\\`*\[\]|#~$]|(?<![^\W_])_|_(?![^\W_]))")

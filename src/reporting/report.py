@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from src.data.categories import category_key
-from src.pipeline.results import RunInfo, SampleResult
+from src.data.verdict import Status
+from src.reporting.results import RunInfo, SampleResult
 from src.reporting.statistics import percentile, summarise
-from src.rewards.verdict import Status
 
 SCHEMA_VERSION = 1
 METRICS = ("mean", "std", "median", "min", "max")

@@ -30,7 +30,7 @@ from starlette.requests import ClientDisconnect
 
 from src.data.image import ImageError, LazyImage
 from src.errors import ModelUnusable
-from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditRequest, Health
+from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditBody, Health
 from src.pipeline.editing import EditFailure
 from src.pipeline.keys import digest
 from src.serving.admission import Admission
@@ -90,7 +90,7 @@ def create_app(service: EditService, identity: dict[str, Any], admission: Admiss
     return app
 
 
-async def _read(request: Request, seconds: float) -> EditRequest:
+async def _read(request: Request, seconds: float) -> EditBody:
     """The request's JSON; a body above `MAX_BODY`, or one that takes longer, is not read to its end."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "bad_request", "the request must have the header content-type: application/json")
@@ -105,14 +105,14 @@ async def _read(request: Request, seconds: float) -> EditRequest:
     except TimeoutError:
         raise Refused(408, "too_slow", f"the request did not arrive within {seconds:g} s", CLOSE) from None
     try:
-        return EditRequest.model_validate_json(bytes(body))
+        return EditBody.model_validate_json(bytes(body))
     except pydantic.ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=False)
         reasons = [f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}" for detail in details]
         raise Refused(400, "bad_request", "; ".join(reasons)) from None
 
 
-async def _edit_while_connected(service: EditService, request: Request, asked: EditRequest) -> Edited:
+async def _edit_while_connected(service: EditService, request: Request, asked: EditBody) -> Edited:
     """The edit; a request whose client hangs up leaves the queue."""
     editing = asyncio.create_task(service.edit(LazyImage(base64_text=asked.image), asked.instruction, asked.seed))
     hanging_up = asyncio.create_task(_hang_up(request))

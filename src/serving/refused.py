@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from src.models.diffusion.edit_protocol import Kind, Problem
+from src.models.diffusion.edit_protocol import ErrorBody, Kind
 from src.terminal import clean
 
 CLOSE = {"connection": "close"}
@@ -17,7 +17,7 @@ class Refused(Exception):
     def __init__(self, status: int, kind: Kind, reason: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(reason)
         self.status = status
-        self.problem = Problem(kind=kind, reason=clean(reason)[:_LONGEST_REASON])
+        self.problem = ErrorBody(kind=kind, reason=clean(reason)[:_LONGEST_REASON])
         self.headers = headers
 
     def response(self) -> Response:

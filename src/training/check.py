@@ -15,16 +15,16 @@ from src.errors import ModelError
 from src.models.base import BaseModel
 from src.models.weights import resolve_revision
 from src.registry import check_params, load_class
-from src.rewards.base import CompletionScorer, Scorer
-from src.training.architectures import UnknownShape
+from src.rewards.core.scorer import CompletionScorer, Scorer
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
-from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
-from src.training.memory import GIB
-from src.training.placement import Gpu, launches, place
+from src.training.grpo.reward_function import RewardSetting
+from src.training.grpo.settings import generations, grpo_config, prompts_per_generation
+from src.training.memory.architectures import UnknownShape
+from src.training.memory.parts import GIB
+from src.training.memory.placement import Gpu, launches, place
+from src.training.memory.policy_memory import SequenceLengths, lengths
 from src.training.policy_check import check_policy
-from src.training.policy_memory import Lengths, lengths
-from src.training.rewards import RewardSetting
 from src.training.tasks.base import Task
 from src.training.tasks.rewrite import CritiqueTask
 from src.training.validate import (
@@ -206,7 +206,7 @@ def _work(
         yield f"          comparison: {2 * count:,} edits, each scored by {scorers} scorer(s)"
 
 
-def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: Lengths, path: Path) -> Iterator[str]:
+def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: SequenceLengths, path: Path) -> Iterator[str]:
     """What each GPU would hold at its fullest moment, and the commands that put everything there."""
     hardware = config.hardware or HardwareSettings(gpus=1, gpu_memory=1e6)
     yield (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from src.data.sample import EditSample
 from src.errors import DataError
-from src.rewards.base import Scorer
+from src.rewards.core.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from src.errors import ConfigError, ModelError
 from src.models.weights import pinned, resolve_revision
 from src.training.config import LoraSettings, PolicySettings
-from src.training.policy import add_adapter, vision_towers
+from src.training.grpo.policy import add_adapter, vision_towers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from src.data.verdict import Status, Verdict
 from src.pipeline.record import Record
-from src.rewards.verdict import Status, Verdict
 
 BUSY_MILLISECONDS = 120_000
 """How long a process waits for the others that write into the same record."""

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from src.pipeline.record import RECORD_NAME
-from src.training.processes import Processes
+from src.training.grpo.processes import Processes
 from src.training.record import TrainingRecord
 
 logger = logging.getLogger(__name__)

@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError, OutputError
-from src.models.adapter import load_adapter_weights
 from src.models.plain_text import PlainText
+from src.models.vlm.adapter import load_adapter_weights
 from src.pipeline.output import exclusive
-from src.training.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
 from src.training.config import POLICY, TrainingConfig
-from src.training.curve import draw_curve
 from src.training.dataset import ImageStore, Split, read_split
-from src.training.gain import Gain
-from src.training.grpo_settings import CHECKPOINTS, prompts_drawn
-from src.training.policy import keep_trained_in_float32, load_policy, lora_config, unsayable
+from src.training.grpo.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
+from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
+from src.training.grpo.precision import policy_precision
+from src.training.grpo.processes import Processes, weights_whole_on_each_process
+from src.training.grpo.reward_function import RewardFunction
+from src.training.grpo.rollouts import show_each_picture_once
+from src.training.grpo.settings import CHECKPOINTS, prompts_drawn
+from src.training.grpo.step_summary import TrainingStopped
+from src.training.held_out.gain import Gain
 from src.training.policy_check import check_policy
-from src.training.precision import policy_precision
-from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
-from src.training.rewards import RewardFunction
-from src.training.rollouts import show_each_picture_once
-from src.training.settled import TrainingStopped
 from src.training.shared_record import open_shared
 from src.training.tasks.base import Example
+from src.training.tracking.curve import draw_curve
 from src.training.validate import check_data, check_devices, validate
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def train(
         with processes.first_here_first():
             split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
         split = check_data(config, checked, split)
-        with loading_whole(arguments):
+        with weights_whole_on_each_process(arguments):
             check_policy(config.policy)
         _train(config, arguments, checked.rewards, split, callbacks, resume=resume)
         if not processes.end_and_is_first():
@@ -97,7 +97,7 @@ def train(
         _free_memory()
         gains: list[Gain] = []
         if config.is_evaluated and split.held_out:
-            with loading_whole(arguments):
+            with weights_whole_on_each_process(arguments):
                 gains = task.gains(config, split.held_out, checked.longest_completion)
         _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
         return TrainingOutcome(config.training.policy_folder, output_dir / HISTORY, gains)
@@ -114,7 +114,7 @@ def _train(
 ) -> None:
     output_dir = config.training.output_dir
     with closing(rewards):
-        with loading_whole(arguments):
+        with weights_whole_on_each_process(arguments):
             rewards.load()
         start = StepStart()
         own = [rewards.setting.clock.callback(), start.callback()]
@@ -156,7 +156,7 @@ def _trainer(
     from trl import GRPOTrainer
 
     model, processor = load_policy(config, whole_model(checkpoint))
-    arguments.generation_kwargs = unsayable(
+    arguments.generation_kwargs = suppressed_vision_tokens(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
     order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)

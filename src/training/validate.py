@@ -17,13 +17,13 @@ from src.models.reward.base_reward import BaseRewardModel
 from src.registry import check_params, load_class
 from src.training.config import TrainingConfig
 from src.training.dataset import Split
-from src.training.grpo_settings import CHECKPOINTS, grpo_config, prompts_drawn
-from src.training.policy import lora_config
-from src.training.processes import Processes
-from src.training.rewards import RewardFunction, RewardSetting
-from src.training.show import Page
+from src.training.grpo.policy import lora_config
+from src.training.grpo.processes import Processes
+from src.training.grpo.reward_function import RewardFunction, RewardSetting
+from src.training.grpo.settings import CHECKPOINTS, grpo_config, prompts_drawn
 from src.training.tasks.base import Task
-from src.training.trackers import open_trackers
+from src.training.tracking.show import Page
+from src.training.tracking.trackers import open_trackers
 
 if TYPE_CHECKING:
     from trl import GRPOConfig

@@ -17,6 +17,7 @@ from functools import partial
 from src.config import BenchmarkConfig, Config
 from src.data.image import LazyImage, content_hash, image_size, open_rgb
 from src.data.sample import EditSample
+from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError, EditLoopError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.pipeline.editing import EditFailure, Job, edit_jobs
@@ -27,12 +28,11 @@ from src.pipeline.plan import RunPlan
 from src.pipeline.record import SampleKeys
 from src.reasons import reason_of
 from src.registry import build
-from src.rewards.base import EditedSample
-from src.rewards.verdict import Status, Verdict, failed
+from src.rewards.core.scorer import EditedSample
 from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
+from src.training.grpo.reward_function import CompletionOutcome
 from src.training.record import TrainingRecord
-from src.training.rewards import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Workbench:
         """The edits alone, one an order, from where the record keeps them."""
         return _Pass(self, orders, judges=False).edits()
 
-    def edit_and_judge(self, orders: Sequence[Order]) -> tuple[list[Outcome], Counts]:
+    def edit_and_judge(self, orders: Sequence[Order]) -> tuple[list[CompletionOutcome], Counts]:
         """One outcome an order, in their order, whatever the order in which the work is finished.
 
         Raises:
@@ -196,11 +196,13 @@ class _Pass:
             self._pieces[keys.edit_key] = _Piece(job)
         self._pieces[keys.edit_key].judgements[keys.verdict_key] = order
 
-    def outcomes(self) -> tuple[list[Outcome], Counts]:
+    def outcomes(self) -> tuple[list[CompletionOutcome], Counts]:
         """Edits and judges what the record does not hold yet."""
         self._run()
         self._bench.warn_of_lost([keys for keys in self._keys if keys.verdict_key in self._verdicts])
-        return [Outcome(self._verdict(keys), keys.edit_key, keys.verdict_key) for keys in self._keys], self._counts
+        return [
+            CompletionOutcome(self._verdict(keys), keys.edit_key, keys.verdict_key) for keys in self._keys
+        ], self._counts
 
     def edits(self) -> list[LazyImage | EditFailure]:
         """Edits what the record does not hold yet."""

@@ -26,7 +26,7 @@ Kind = Literal[
 ]
 
 
-class EditRequest(pydantic.BaseModel):
+class EditBody(pydantic.BaseModel):
     """The JSON of `POST /edit`."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
@@ -57,7 +57,7 @@ class Health(pydantic.BaseModel):
     """Requests that may wait before the server answers 429."""
 
 
-class Problem(pydantic.BaseModel):
+class ErrorBody(pydantic.BaseModel):
     """The JSON of every answer that is neither a picture nor `Health`."""
 
     kind: Kind

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from src.errors import ConfigError, ModelError
-from src.models.answer_limits import TEXT_BYTES, AnswerTooLong, redirect_of
-from src.models.diffusion.edit_faults import fault_of
+from src.models.diffusion.edit_errors import error_of
 from src.models.diffusion.edit_protocol import HEALTH_PATH, Health
+from src.models.http.answer_limits import TEXT_BYTES, AnswerTooLong, redirect_of
 from src.reasons import reason_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def ask_health(endpoints: Sequence[str], headers: dict[str, str] | None = None) 
         ModelError: none answers, or one that does is no editor; the text names each and its reason.
         ConfigError: they do not all serve the same editor.
     """
-    from src.models.bounded_http import BoundedClient
+    from src.models.http.bounded_client import BoundedClient
 
     answers: dict[str, Health] = {}
     silent: dict[str, str] = {}
@@ -64,7 +64,7 @@ def _health(client: httpx2.Client, url: str) -> Health:
     if redirect := redirect_of(answer):
         raise _Silent(redirect)
     if answer.status_code in (401, 403):
-        raise _Silent(str(fault_of(answer)))
+        raise _Silent(str(error_of(answer)))
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:

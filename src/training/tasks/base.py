@@ -11,13 +11,13 @@ from src.data.image import LazyImage
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.models.base import ModelParams
-from src.rewards.base import NoParams
-from src.rewards.prompts import Language
+from src.models.vlm.prompts import Language
+from src.rewards.core.scorer import NoParams
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
-    from src.training.gain import Gain
-    from src.training.rewards import RewardFunction, RewardSetting
+    from src.training.grpo.reward_function import RewardFunction, RewardSetting
+    from src.training.held_out.gain import Gain
 
 Subject = TypeVar("Subject")
 
@@ -25,7 +25,7 @@ Keep = Callable[[LazyImage], LazyImage]
 """Proves that an image can be decoded, stores it on disk and returns it from there, so that it leaves memory."""
 
 
-class Unreadable(ValueError):
+class UnparsableCompletion(ValueError):
     """A completion does not say what the task needs; the text is the reason, as a sentence part."""
 
 
@@ -77,7 +77,7 @@ class Task(ABC, Generic[Subject]):
         """The instruction or answer that a completion gives.
 
         Raises:
-            Unreadable: when it gives none.
+            UnparsableCompletion: when it gives none.
         """
 
     @abstractmethod

@@ -10,14 +10,14 @@ from src.data.image import ImageError, LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
-from src.rewards.prompts import Language, load_prompt, with_rules
-from src.rewards.tags import read_rewrite
-from src.training.tasks.base import Example, Keep, Task, Unreadable
+from src.models.vlm.prompts import Language, load_prompt, with_rules
+from src.models.vlm.tags import read_rewrite
+from src.training.tasks.base import Example, Keep, Task, UnparsableCompletion
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
-    from src.training.gain import Gain
-    from src.training.rewards import RewardFunction, RewardSetting
+    from src.training.grpo.reward_function import RewardFunction, RewardSetting
+    from src.training.held_out.gain import Gain
 
 PROTOCOL = "rewrite"
 
@@ -26,11 +26,11 @@ def read_instruction(completion: str) -> str:
     """The `<Re_edit>` instructions of a completion as the editor gets them: in order, one a line.
 
     Raises:
-        Unreadable: when the completion breaks any rule of `read_rewrite`.
+        UnparsableCompletion: when the completion breaks any rule of `read_rewrite`.
     """
     rewrite = read_rewrite(completion)
     if rewrite.problems:
-        raise Unreadable("; ".join(rewrite.problems))
+        raise UnparsableCompletion("; ".join(rewrite.problems))
     return "\n".join(rewrite.instructions)
 
 
@@ -84,25 +84,25 @@ class RewriteTask(Task[EditSample]):
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
         """By the scorer of the config, on the edit of the source."""
-        from src.training.edit_rewards import EditRewards
+        from src.training.grpo.edit_rewards import EditRewards
 
         return EditRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
         """By planning the benchmark's runs."""
-        from src.training.held_out import check_evaluation
+        from src.training.held_out.edits import check_evaluation
 
         check_evaluation(config, self, max_new_tokens)
 
     def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> None:
         """By asking the scorers of these runs."""
-        from src.training.held_out import check_held_out
+        from src.training.held_out.edits import check_held_out
 
         check_held_out(config, self, examples)
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
         """By the benchmark, with the policy in front of the editor."""
-        from src.training.held_out import compare_edits
+        from src.training.held_out.edits import compare_edits
 
         return compare_edits(config, self, examples, max_new_tokens)
 
@@ -122,6 +122,6 @@ class CritiqueTask(RewriteTask):
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
         """By the scorer of the config, on the edit of the first attempt."""
-        from src.training.edit_rewards import CritiqueRewards
+        from src.training.grpo.edit_rewards import CritiqueRewards
 
         return CritiqueRewards(self, setting)

@@ -7,23 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from src.data.image import ImageError, content_hash
-from src.data.questions import Question, load_questions
+from src.data.questions import VQAQuestion, load_questions
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.models.base import ModelParams
-from src.rewards.prompts import Language, load_prompt, with_rules
-from src.rewards.tags import read_answer
-from src.training.tasks.base import Example, Keep, Task, Unreadable
+from src.models.vlm.prompts import Language, load_prompt, with_rules
+from src.models.vlm.tags import read_answer
+from src.training.tasks.base import Example, Keep, Task, UnparsableCompletion
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
-    from src.training.gain import Gain
-    from src.training.rewards import RewardFunction, RewardSetting
+    from src.training.grpo.reward_function import RewardFunction, RewardSetting
+    from src.training.held_out.gain import Gain
 
 PROTOCOL = "vqa"
 
 
-class VQATask(Task[Question]):
+class VQATask(Task[VQAQuestion]):
     """Images and a question in, `<think>…</think><answer>…</answer>` out, as in DeepSeek-R1 (arXiv 2501.12948)."""
 
     class Params(ModelParams):
@@ -32,7 +32,7 @@ class VQATask(Task[Question]):
         prompt: Literal["think_answer", "answer"] = "think_answer"
         """`answer` asks for the answer alone; the scorer's `style` must be `plain` then."""
 
-    SCORER: ClassVar[str] = "src.rewards.vqa_reward.VQAReward"
+    SCORER: ClassVar[str] = "src.rewards.scorers.vqa.VQAScorer"
 
     def __init__(self, params: Mapping[str, Any] | None = None, language: Language = "en") -> None:
         super().__init__(params, language)
@@ -43,7 +43,7 @@ class VQATask(Task[Question]):
         """The form that is rewarded must be the one named here."""
         return self._prompt.render(question="")[0]
 
-    def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[Question] | BadSample]:
+    def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[VQAQuestion] | BadSample]:
         """From a `{prompt, answer, images}` file; a question with an image that cannot be decoded is a bad one."""
         for item in load_questions(path, selection):
             if isinstance(item, BadSample):
@@ -54,7 +54,7 @@ class VQATask(Task[Question]):
             except ImageError as error:
                 yield BadSample(item.question_id, item.index, item.category, f"image: {error}")
 
-    def _example(self, question: Question, keep: Keep) -> Example[Question]:
+    def _example(self, question: VQAQuestion, keep: Keep) -> Example[VQAQuestion]:
         images = tuple(keep(image) for image in question.images)
         system, user = self._prompt.render(question=question.text)
         return Example(
@@ -72,28 +72,30 @@ class VQATask(Task[Question]):
         """The answer."""
         if self.params.prompt == "answer":
             if not completion.strip():
-                raise Unreadable("it is empty")
+                raise UnparsableCompletion("it is empty")
             return completion.strip()
         read = read_answer(completion)
         if read.problems or read.answer is None:
-            raise Unreadable("; ".join(read.problems))
+            raise UnparsableCompletion("; ".join(read.problems))
         return read.answer
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
         """By the scorer of the config, on the completion's text."""
-        from src.training.answer_rewards import AnswerRewards
+        from src.training.grpo.answer_rewards import AnswerRewards
 
         return AnswerRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
         """By building the scorers; editors and judges have no part in it."""
-        from src.training.answer_rewards import check_evaluation
+        from src.training.grpo.answer_rewards import check_evaluation
 
         check_evaluation(self, config)
 
-    def gains(self, config: TrainingConfig, examples: Sequence[Example[Question]], max_new_tokens: int) -> list[Gain]:
+    def gains(
+        self, config: TrainingConfig, examples: Sequence[Example[VQAQuestion]], max_new_tokens: int
+    ) -> list[Gain]:
         """By the scorers of the training and of the evaluation, on greedy answers."""
-        from src.training.answer_rewards import completion_scorers
-        from src.training.held_out_answers import compare_answers
+        from src.training.grpo.answer_rewards import completion_scorers
+        from src.training.held_out.answers import compare_answers
 
         return compare_answers(config, completion_scorers(config), examples[: config.evaluation.limit], max_new_tokens)

@@ -14,13 +14,13 @@ from PIL import Image
 
 from src.data.image import ImageError, decode_image, encode_png
 from src.errors import ModelError
-from src.models.answer_limits import PICTURE_BYTES, AnswerTooLong
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.edit_faults import Busy, Fault, Useless, fault_of
-from src.models.diffusion.edit_protocol import EDIT_PATH, EditRequest
-from src.models.diffusion.endpoints import Endpoints
+from src.models.diffusion.edit_errors import EndpointBusy, EndpointError, EndpointUnusable, error_of
+from src.models.diffusion.edit_protocol import EDIT_PATH, EditBody
 from src.models.diffusion.served_editor import ask_health
+from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
+from src.models.http.endpoints import Endpoints
 from src.reasons import reason_of
 
 _CONNECT_SECONDS = 10.0
@@ -63,7 +63,7 @@ class HttpEditor(BaseDiffusionModel):
             return plain
 
     def _initialize(self) -> None:
-        from src.models.bounded_http import BoundedClient
+        from src.models.http.bounded_client import BoundedClient
 
         self.max_concurrency: int = self.params.max_concurrency
         self.check_ready(self.config)
@@ -84,20 +84,20 @@ class HttpEditor(BaseDiffusionModel):
             ModelUnusable: no endpoint can serve any edit.
         """
         source = base64.b64encode(encode_png(original_image)).decode("ascii")
-        request = EditRequest(image=source, instruction=edit_instruction, seed=seed, digest=self._digest)
+        request = EditBody(image=source, instruction=edit_instruction, seed=seed, digest=self._digest)
         body = request.model_dump_json().encode()
         began, faults = time.monotonic(), 0
         while True:
             with self._endpoints.lease() as url:
                 try:
                     return self._ask(url, body)
-                except Useless as error:
+                except EndpointUnusable as error:
                     self._endpoints.exclude(url, str(error))
                     continue
-                except Busy as error:
+                except EndpointBusy as error:
                     self._endpoints.rest(url, error.retry_after or 0.0)
                     fault, patient = str(error), time.monotonic() - began < self.params.timeout
-                except Fault as error:
+                except EndpointError as error:
                     self._endpoints.faulted(url, str(error), error.retry_after)
                     faults += 1
                     fault, patient = str(error), faults <= self.params.max_retries
@@ -129,15 +129,15 @@ class HttpEditor(BaseDiffusionModel):
         try:
             answer = self._client.post(url + EDIT_PATH, content=body, headers={"content-type": "application/json"})
         except httpx2.HTTPError as error:
-            raise Fault(reason_of(error)) from None
+            raise EndpointError(reason_of(error)) from None
         except AnswerTooLong as error:
             raise ModelError(f"{url}: {error}") from None
         if answer.status_code != httpx2.codes.OK:
-            raise fault_of(answer)
+            raise error_of(answer)
         try:
             picture = decode_image(answer.content)
         except ImageError as error:
-            raise Fault(f"an answer without a readable picture: {error}") from error
+            raise EndpointError(f"an answer without a readable picture: {error}") from error
         self._endpoints.succeeded(url)
         return picture
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from src.data.image import ImageError, LazyImage, encode_png
 from src.errors import ModelError, ModelUnusable
-from src.models.answer_limits import PICTURE_BYTES, AnswerTooLong
-from src.models.api_faults import Fault, Kind, fault_of
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
+from src.models.http.api_errors import APIFailure, FailureKind, fault_of
 from src.reasons import reason_of
 from src.redaction import REDACTED
 
@@ -69,7 +69,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
     def _initialize(self) -> None:
         import openai
 
-        from src.models.bounded_http import BoundedClient
+        from src.models.http.bounded_client import BoundedClient
 
         self.check_ready(self.config)
         self.max_concurrency: int = self.params.max_concurrency
@@ -105,19 +105,19 @@ class OpenAIImageEditModel(BaseDiffusionModel):
             raise ModelError(f"{self.params.model} gave no edit: {self._safe(reason_of(error))}") from None
         return self._picture(answer)
 
-    def _failure(self, fault: Fault) -> ModelError:
+    def _failure(self, fault: APIFailure) -> ModelError:
         server, variable, reason = self._client.base_url, self.params.api_key_env, self._safe(str(fault))
-        if fault.kind is Kind.KEY:
+        if fault.kind is FailureKind.KEY:
             return ModelUnusable(
                 f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
             )
-        if fault.kind is Kind.ACCOUNT:
+        if fault.kind is FailureKind.ACCOUNT:
             return ModelUnusable(
                 f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
             )
-        if fault.kind is Kind.MODEL:
+        if fault.kind is FailureKind.MODEL:
             return ModelUnusable(f"{server} has no model {self.params.model!r}: {reason}")
-        if fault.kind is Kind.REFUSED:
+        if fault.kind is FailureKind.REFUSED:
             return ModelError(f"{self.params.model} refused the edit: {reason}")
         return ModelError(f"{self.params.model} gave no edit: {reason}")
 

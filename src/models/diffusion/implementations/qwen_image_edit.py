@@ -12,13 +12,13 @@ import pydantic
 from PIL import Image
 
 from src.errors import ConfigError, ModelError, did_you_mean
-from src.models.adapter import require_no_strays
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
+from src.models.vlm.adapter import require_no_strays
 from src.models.weights import is_local, pinned, resolve_revision
 
 logger = logging.getLogger(__name__)

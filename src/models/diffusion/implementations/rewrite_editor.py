@@ -12,8 +12,8 @@ from PIL import Image
 
 from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.reward.dialogue import LabelledImage, Question, Reply
-from src.models.trained_policy import TrainedPolicy
+from src.models.vlm.dialogue import LabelledImage, Question, Reply
+from src.models.vlm.trained_policy import TrainedPolicy
 from src.registry import build, check_params, load_class
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class RewriteEditor(BaseDiffusionModel):
         Raises:
             ConfigError: for an editor that cannot be found, or wrong params of it.
         """
-        from src.rewards.prompts import load_prompt
+        from src.models.vlm.prompts import load_prompt
 
         checked = cls.Params(**params)
         editor_class = _editor_class(checked.editor)
@@ -115,7 +115,7 @@ class RewriteEditor(BaseDiffusionModel):
 
     def _initialize(self) -> None:
         # Prompts and tags belong to the scorers, which stand above models; an editor that reasons needs them as well.
-        from src.rewards.prompts import load_prompt, with_rules
+        from src.models.vlm.prompts import load_prompt, with_rules
 
         editor_class = _editor_class(self.params.editor)
         self.batch_size = self.params.batch_size
@@ -246,7 +246,7 @@ def _instruction(reply: Reply) -> str:
     Raises:
         UnreadableRewrite: the policy failed, was cut off, or broke a rule of `read_rewrite`.
     """
-    from src.rewards.tags import read_rewrite
+    from src.models.vlm.tags import read_rewrite
 
     if reply.error is not None:
         raise UnreadableRewrite(f"the policy failed: {reply.error}")

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import pydantic
 
 from src.errors import ModelError
-from src.models.answer_limits import TEXT_BYTES
 from src.models.base import ModelParams
-from src.models.reward.adaptive_limit import AdaptiveLimit
-from src.models.reward.chat_client import ChatClient
-from src.models.reward.chat_completion import Dialect
-from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
-from src.models.reward.image_encoder import ImageEncoder, ImagePolicy
-from src.models.reward.loop_thread import LoopThread
+from src.models.http.adaptive_limit import AdaptiveLimit
+from src.models.http.answer_limits import TEXT_BYTES
+from src.models.http.loop_thread import LoopThread
+from src.models.vlm.chat_client import ChatClient
+from src.models.vlm.chat_completion import Dialect
+from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.vlm.image_encoder import ImageEncoder, ImagePolicy
 
 
 class OpenAIRewardModel(VisionLanguageJudge):

@@ -12,7 +12,7 @@ from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeReque
 if TYPE_CHECKING:
     import numpy as np
 
-    from src.rewards.reference_formula import ReferenceComparison
+    from src.models.reward.reference_formula import ReferenceComparison
 
 
 class ReferenceRewardModel(BaseRewardModel):
@@ -21,7 +21,7 @@ class ReferenceRewardModel(BaseRewardModel):
     `score = 10 × change × preservation`: `change` (0–1) is the mean progress from source to reference over the
     connected components of the pixels in which the two differ; `preservation` (0–1) falls with the visible change of
     all other pixels and reaches zero when that is as large as the demanded change. The untouched source gets 0, the
-    reference itself 10. The exact formula is in `src/rewards/reference_formula.py`.
+    reference itself 10. The exact formula is in `src/models/reward/reference_formula.py`.
 
     Source and edit are resized (bicubic) to the size of the reference first. Samples without a reference image, or with
     one that equals the source, are not applicable.
@@ -71,7 +71,7 @@ class ReferenceRewardModel(BaseRewardModel):
         Raises:
             NotApplicable: there is no source or no reference image, or the two are the same picture.
         """
-        from src.rewards.reference_formula import compare_with_reference
+        from src.models.reward.reference_formula import compare_with_reference
 
         if original_image is None or reference_image is None:
             missing = "source" if original_image is None else "reference"

@@ -1,0 +1,208 @@
+"""Makes the miniature editor from nothing: `python -m src.miniature.editor.train_editor`.
+
+The stages are training pairs, tokenizer, autoencoder, latents, then transformer and text encoder. They leave their
+results in the work folder and are skipped when these exist, so the same command goes on after a kill, on CPU and GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.errors import ConfigError
+from src.miniature.editor.editor_architecture import (
+    EditorSize,
+    build_pipeline,
+    build_text_encoder,
+    build_tokenizer,
+    build_transformer,
+    build_vae,
+    prompt_template,
+)
+from src.miniature.editor.train_transformer import train_transformer
+from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_vae
+from src.miniature.editor.training_batches import BatchMaker
+from src.miniature.editor.training_pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
+from src.miniature.fast_cpu_training import use_single_frame_convolutions
+from src.miniature.model_folder import load_as_single, replaced_folder, save_half
+from src.miniature.training_state import training_device
+from src.miniature.world.benchmark import HELD_OUT_SEEDS
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+    from transformers import Qwen2Tokenizer
+
+HELD_OUT_EDITS = 200
+"""Edits whose loss is logged during training."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, besides the world itself.
+
+    Attributes:
+        size: Widths and depths.
+        pairs: Training edits.
+        vae_steps: Optimizer steps of the autoencoder.
+        steps: Optimizer steps of transformer and text encoder.
+        batch: Edits per step of the latter.
+        seed: Decides initial weights, order and noise.
+    """
+
+    size: EditorSize = field(default_factory=EditorSize)
+    pairs: int = 40_000
+    vae_steps: int = 3_000
+    steps: int = 6_500
+    batch: int = 32
+    seed: int = 0
+
+
+def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000) -> list[float]:
+    """Runs every stage that is not done yet and writes the pipeline to `out`.
+
+    Args:
+        recipe: What to train; one work folder belongs to one recipe (only the numbers of steps may change).
+        work: Keeps the stages' results and checkpoints.
+        out: The pipeline's folder; replaced as a whole at every export, its model card kept.
+        export_every: Transformer steps between two exports.
+
+    Returns:
+        The loss of each transformer step made by this call.
+
+    Raises:
+        ConfigError: `work` was started with another recipe.
+    """
+    import torch
+
+    work.mkdir(parents=True, exist_ok=True)
+    _claim(work, recipe)
+    pairs = load_or_draw_pairs(work, recipe.pairs)
+    tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
+    vae = _vae(work / "vae", pairs, recipe)
+    latents = _latents(work / "latents.npy", vae, pairs)
+    torch.manual_seed(recipe.seed)
+    text_encoder = build_text_encoder(recipe.size, tokenizer)
+    transformer = build_transformer(recipe.size)
+    pipeline = build_pipeline(tokenizer, vae, text_encoder, transformer)
+
+    def export(step: int) -> None:
+        write_pipeline(pipeline, out, {"recipe": asdict(recipe), "transformer_steps_done": step})
+        logger.info("wrote the pipeline after step %d to %s", step, out)
+
+    batches = BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed)
+    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_EDITS)
+    held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
+    return train_transformer(
+        transformer, text_encoder, batches, held_out, recipe.steps, work / "transformer.pt", export, export_every
+    )
+
+
+def _claim(work: Path, recipe: Recipe) -> None:
+    """Refuses a work folder whose finished stages come from another recipe."""
+    note = work / "recipe.json"
+    wanted = {name: value for name, value in asdict(recipe).items() if not name.endswith("steps")}
+    if not note.exists():
+        note.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    stored = json.loads(note.read_text(encoding="utf-8"))
+    different = [name for name in wanted if stored.get(name) != wanted[name]]
+    if different:
+        raise ConfigError(
+            f"work folder {work} belongs to a training with another {' and '.join(different)}; "
+            "use a new --work-dir, or the old settings to go on there"
+        )
+
+
+def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> Qwen2Tokenizer:
+    from transformers import Qwen2Tokenizer
+
+    if not folder.exists():
+        texts = [text for texts in pairs.texts for text in texts]
+        roles = prompt_template().replace("{}", " ")
+        tokenizer = build_tokenizer([*texts, *[roles] * (len(texts) // 4)], recipe.size.vocabulary)
+        partial = folder.with_suffix(".partial")
+        tokenizer.save_pretrained(partial)
+        os.replace(partial, folder)
+    return Qwen2Tokenizer.from_pretrained(folder)
+
+
+def _vae(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> AutoencoderKLQwenImage:
+    import torch
+    from diffusers import AutoencoderKLQwenImage
+
+    if not folder.exists():
+        torch.manual_seed(recipe.seed)
+        vae = build_vae(recipe.size)
+        images = pairs.images()
+        train_vae(vae, images, recipe.vae_steps, recipe.seed, folder.with_suffix(".pt"))
+        logger.info(
+            "autoencoder: %.2f dB on training pictures", reconstruction_psnr(vae, images[:: max(1, len(images) // 64)])
+        )
+        partial = folder.with_suffix(".partial")
+        vae.save_pretrained(partial)
+        os.replace(partial, folder)
+    return AutoencoderKLQwenImage.from_pretrained(folder)
+
+
+def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+    if not path.exists():
+        latents = _encode(vae, pairs)
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, latents)
+        os.replace(partial, path)
+        logger.info("encoded %d pictures", len(latents))
+    return np.load(path)
+
+
+def _encode(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+    """Normalised latents of all sources, then all targets: float16 (2n, channels, 16, 16)."""
+    encoder = copy.deepcopy(vae).to(training_device())
+    use_single_frame_convolutions(encoder)
+    return np.concatenate([part.astype(np.float16) for part in encoded(encoder, pairs.images())])
+
+
+def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, object]) -> None:
+    """Replaces the folder `out` by the pipeline in half precision, loaded as single precision.
+
+    Args:
+        pipeline: What to write.
+        out: The folder; its README.md is kept.
+        facts: How the weights came about, written to `training.json` for the model card.
+    """
+    with replaced_folder(out, facts) as folder:
+        pipeline.save_pretrained(folder)
+        for part in ("vae", "text_encoder", "transformer"):
+            save_half(getattr(pipeline, part), folder / part)
+        load_as_single(folder / "text_encoder")
+
+
+def main() -> None:
+    """The command line."""
+    standard = Recipe()
+    parser = argparse.ArgumentParser(description="Train the miniature editor; goes on by itself where it stopped.")
+    parser.add_argument("--out", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
+    parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_editor"), help="checkpoints and data")
+    parser.add_argument("--steps", type=int, default=standard.steps, help="steps of transformer and text encoder")
+    parser.add_argument("--vae-steps", type=int, default=standard.vae_steps, help="steps of the autoencoder")
+    parser.add_argument("--pairs", type=int, default=standard.pairs, help="training edits")
+    parser.add_argument("--seed", type=int, default=standard.seed)
+    chosen = parser.parse_args()
+    import torch
+
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    recipe = Recipe(pairs=chosen.pairs, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
+    make_editor(recipe, chosen.work_dir, chosen.out)
+
+
+if __name__ == "__main__":
+    main()

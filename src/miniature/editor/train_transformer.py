@@ -1,0 +1,181 @@
+"""Joint training of the miniature editor's transformer and text encoder by flow matching."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.miniature.editor.editor_architecture import IMAGE_SIDE, PATCH_SIDE
+from src.miniature.editor.training_batches import Batch, BatchMaker
+from src.miniature.fast_cpu_training import PlainJointAttention
+from src.miniature.training_state import (
+    AveragedWeights,
+    decay_groups,
+    learning_rate,
+    load_checkpoint,
+    save_checkpoint,
+    training_device,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import QwenImageTransformer2DModel
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+LEARNING_RATE = 1e-3
+CHECKPOINT_EVERY = 250
+HELD_OUT_BATCHES = 4
+TOKENS_PER_SIDE = 8
+PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
+
+logger = logging.getLogger(__name__)
+
+
+def train_transformer(
+    transformer: QwenImageTransformer2DModel,
+    text_encoder: Qwen2_5_VLForConditionalGeneration,
+    batches: BatchMaker,
+    held_out: BatchMaker,
+    steps: int,
+    checkpoint: Path,
+    export: Callable[[int], None],
+    export_every: int,
+) -> list[float]:
+    """Trains both models in place and leaves the averaged weights in them; resumes from `checkpoint` when it exists.
+
+    Args:
+        transformer: Predicts the velocity `noise − latents` of the target.
+        text_encoder: Reads source image and instruction; trained from scratch with it.
+        batches: Makes every step's batch.
+        held_out: Makes batches of edits that no step sees; their loss is logged at every export.
+        steps: Optimizer steps in all.
+        checkpoint: File for weights, averages and optimizer.
+        export: Called with the number of steps done, while the models hold the averaged weights.
+        export_every: Steps between two exports; the end is always exported.
+
+    Returns:
+        The loss of every step made by this call.
+    """
+    import torch
+
+    device = training_device()
+    models = torch.nn.ModuleDict({"transformer": transformer, "text_encoder": text_encoder}).to(device).train()
+    stock_attention = transformer.attn_processors
+    transformer.set_attn_processor(PlainJointAttention())
+    parameters = list(models.parameters())
+    average = AveragedWeights(parameters)
+    optimizer = torch.optim.AdamW(decay_groups(models.parameters()), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
+    first = _resume(checkpoint, models, average, optimizer)
+    losses = []
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, LEARNING_RATE)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            loss = flow_matching_loss(transformer, text_encoder, batches.batch(step, device), batches.prefix_length)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update(step)
+        losses.append(loss.item())
+        done = step + 1
+        if done % 50 == 0:
+            logger.info("transformer: step %d of %d, loss %.4f", done, steps, np.mean(losses[-50:]))
+        if done % CHECKPOINT_EVERY == 0 or done == steps:
+            save_checkpoint(
+                checkpoint,
+                {
+                    "models": models.state_dict(),
+                    "average": average.average,
+                    "optimizer": optimizer.state_dict(),
+                    "step": done,
+                },
+            )
+        if done % export_every == 0 and done < steps:
+            average.swap()
+            logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
+            export(done)
+            average.swap()
+    average.swap()
+    models.eval()
+    logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
+    transformer.set_attn_processor(stock_attention)
+    export(steps)
+    return losses
+
+
+def held_out_loss(
+    transformer: QwenImageTransformer2DModel, text_encoder: Qwen2_5_VLForConditionalGeneration, held_out: BatchMaker
+) -> float:
+    """The mean loss of the first `HELD_OUT_BATCHES` batches, whose noise is always the same."""
+    import torch
+
+    device = next(transformer.parameters()).device
+    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+        losses = [
+            flow_matching_loss(transformer, text_encoder, held_out.batch(step, device), held_out.prefix_length).item()
+            for step in range(HELD_OUT_BATCHES)
+        ]
+    return float(np.mean(losses))
+
+
+def _resume(
+    checkpoint: Path, models: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer
+) -> int:
+    state = load_checkpoint(checkpoint)
+    if state is None:
+        return 0
+    models.load_state_dict(state["models"])
+    average.restore(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    logger.info("transformer: resuming at step %d", state["step"])
+    return int(state["step"])
+
+
+def prompt_embeddings(
+    text_encoder: Qwen2_5_VLForConditionalGeneration, batch: Batch, prefix_length: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the pipeline's `encode_prompt` returns: hidden states after the fixed prefix, and their boolean mask."""
+    import torch
+
+    grid = torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]], device=batch.input_ids.device)
+    hidden = text_encoder.model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        pixel_values=batch.pixel_values,
+        image_grid_thw=grid.expand(len(batch.input_ids), -1),
+        use_cache=False,
+    ).last_hidden_state
+    return hidden[:, prefix_length:], batch.attention_mask[:, prefix_length:].bool()
+
+
+def flow_matching_loss(
+    transformer: QwenImageTransformer2DModel,
+    text_encoder: Qwen2_5_VLForConditionalGeneration,
+    batch: Batch,
+    prefix_length: int,
+) -> torch.Tensor:
+    """The weighted squared error of the predicted velocity on the target's tokens.
+
+    Flow matching after Lipman et al. 2023, straight paths: x = (1 − σ) · target + σ · noise, velocity = noise − target.
+    """
+    import torch
+
+    embeddings, mask = prompt_embeddings(text_encoder, batch, prefix_length)
+    level = batch.noise_level[:, None, None]
+    noisy = (1.0 - level) * batch.target + level * batch.noise
+    shape = (1, TOKENS_PER_SIDE, TOKENS_PER_SIDE)
+    velocity = transformer(
+        hidden_states=torch.cat([noisy, batch.source], dim=1),
+        encoder_hidden_states=embeddings,
+        encoder_hidden_states_mask=mask,
+        timestep=batch.noise_level,
+        img_shapes=[[shape, shape]] * len(noisy),
+        return_dict=False,
+    )[0][:, : noisy.shape[1]]
+    error = (velocity.float() - (batch.noise - batch.target)).square()
+    return (error * batch.weight).mean()

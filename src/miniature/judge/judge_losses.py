@@ -1,0 +1,107 @@
+"""What the miniature judge is trained on: its reply, and what auxiliary readers must find in its hidden states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from src.miniature.editor.editor_architecture import IMAGE_SIDE, PATCH_SIDE
+from src.miniature.editor.training_batches import IMAGE_TOKENS
+from src.miniature.judge.judge_batches import MAP_SIDE, JudgeBatch
+from src.miniature.judge.judge_replies import ScoreReplies
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Qwen3VLForConditionalGeneration
+
+PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
+DIFFERENCES_LAYER, MAPS_LAYER = 2, 4
+"""The decoder layers after which the auxiliary heads read: later layers can use what these must know."""
+EXPECTED_WEIGHT = 0.1
+"""Of the squared error of the expected first digit, beside the cross-entropy: far digits cost more."""
+DIFFERENCES_WEIGHT, CHANGES_WEIGHT, MAPS_WEIGHT = 3.0, 4.0, 4.0
+"""Of the auxiliary heads' errors."""
+
+
+def auxiliary_heads(model: Qwen3VLForConditionalGeneration) -> torch.nn.ModuleDict:
+    """Readers of where pictures differ, for training only: they teach to compare long before scores would."""
+    import torch
+
+    width = model.config.text_config.hidden_size
+
+    def reader(values: int) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.RMSNorm(width), torch.nn.Linear(width, values))
+
+    return torch.nn.ModuleDict({"differences": reader(48), "changes": reader(4), "maps": reader(3 * MAP_SIDE**2)})
+
+
+def judge_losses(
+    model: Qwen3VLForConditionalGeneration, heads: torch.nn.ModuleDict, batch: JudgeBatch, replies: ScoreReplies
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss of the reply, summed over its tokens, and that of the auxiliary heads."""
+    states = hidden_states(model, batch)
+    logits = reply_logits(model, states[-1], batch).float()
+    return _reply_loss(logits, batch, replies), _auxiliary_loss(heads, states, batch)
+
+
+def _reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
+    import torch
+
+    likely = logits.log_softmax(dim=-1)[:, :, replies.symbols]
+    entropy = -(batch.reply * likely).sum(dim=(1, 2)).mean()
+    values = torch.from_numpy(replies.first_digit_values()).to(likely)
+    expected = likely[:, replies.digit_position].exp() @ values
+    return entropy + EXPECTED_WEIGHT * (expected - batch.scores.clamp(0.45, 9.45)).square().mean()
+
+
+def believed_scores(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
+    """The mean of the scores that a judge holds possible: (batch,).
+
+    The decimals are known for the first digit of the drawn reply only; those of the other digits count as 0.45.
+    """
+    import torch
+
+    symbols = torch.tensor(replies.symbols, device=logits.device)
+    chances = logits[:, :, symbols].softmax(dim=-1)
+    values = torch.from_numpy(replies.first_digit_values()).to(chances)
+    first, decimals = chances[:, replies.digit_position], chances[:, replies.digit_position + 2]
+    drawn = batch.input_ids.gather(1, batch.positions[:, [replies.digit_position]] + 1)
+    share = (first * (drawn == symbols)).sum(dim=-1)
+    return first @ values + share * ((decimals @ values - 0.45) / 10.0 - 0.45)
+
+
+def _auxiliary_loss(heads: torch.nn.ModuleDict, states: tuple[torch.Tensor, ...], batch: JudgeBatch) -> torch.Tensor:
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
+
+    count = len(batch.scores)
+    of_edit = batch.image_tokens.bool() & (batch.image_tokens.cumsum(dim=1) > IMAGE_TOKENS)
+    compared = states[DIFFERENCES_LAYER][of_edit].unflatten(0, (count, -1))
+    last = states[MAPS_LAYER][torch.arange(count), batch.positions[:, 0]]
+    differences = mse_loss(heads["differences"](compared).float(), batch.differences)
+    changes = binary_cross_entropy_with_logits(heads["changes"](compared).float(), batch.changes)
+    maps = binary_cross_entropy_with_logits(heads["maps"](last).float(), batch.maps, batch.has_maps)
+    return DIFFERENCES_WEIGHT * differences + CHANGES_WEIGHT * changes + MAPS_WEIGHT * maps
+
+
+def hidden_states(model: Qwen3VLForConditionalGeneration, batch: JudgeBatch) -> tuple[torch.Tensor, ...]:
+    """What the decoder layers compute, the embeddings first: (batch, t, width) each."""
+    import torch
+
+    grid = torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]], device=batch.input_ids.device)
+    states: tuple[torch.Tensor, ...] = model.model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        mm_token_type_ids=batch.image_tokens,
+        pixel_values=batch.pixel_values,
+        image_grid_thw=grid.expand(2 * len(batch.input_ids), -1),
+        use_cache=False,
+        output_hidden_states=True,
+    ).hidden_states
+    return states
+
+
+def reply_logits(model: Qwen3VLForConditionalGeneration, state: torch.Tensor, batch: JudgeBatch) -> torch.Tensor:
+    """The logits at the reply's positions: (batch, length, vocabulary)."""
+    chosen = batch.positions.unsqueeze(-1).expand(-1, -1, state.shape[-1])
+    logits: torch.Tensor = model.lm_head(state.gather(1, chosen))
+    return logits

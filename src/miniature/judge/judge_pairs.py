@@ -1,0 +1,286 @@
+"""The training set of the miniature judge: drawn in chunks from the world's training seeds, kept in the work folder.
+
+A row of it is a question (whose words, which picture before, which picture after) with the oracle's score.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.miniature.editor.training_pairs import draw_edit
+from src.miniature.judge.judge_candidates import Scene, make_candidates, mended
+from src.miniature.world.benchmark import TRAINING_SEEDS
+from src.miniature.world.edits import CATEGORIES, MiniatureEdit
+from src.miniature.world.sampling import edit_pictures
+from src.models.reward.reference_formula import compare_with_reference
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+
+JUDGE_SEEDS = TRAINING_SEEDS[100_000:]
+"""Training seeds after those that the miniature editor learned from: it meets these edits as it meets a benchmark."""
+
+CHUNK = 100
+"""Edits that are drawn, edited and scored together, by one process."""
+WORDS = (
+    *("instruction_en", "explicit_en", "description_en", "rationale_en"),
+    *("instruction_zh", "explicit_zh", "description_zh", "rationale_zh"),
+)
+"""The texts kept of every edit, in the order of `JudgePairs.words`: four English, then four Chinese."""
+ROUND_TRIP_SHARE = 0.2
+"""How many made-up candidates go through the editor's autoencoder, so that its traces betray no kind."""
+SAMPLING_STEPS = (2, 3, 4, 6, 6, 8)
+"""Denoising steps of the editor's outputs, each equally likely."""
+EDITOR_BATCH = 25
+RIGHT_SHARE = 0.65
+"""How many of the editor's outputs follow their own instruction; the others follow that of another edit."""
+SHUFFLED_ROWS = 3
+"""Rows with another edit's words for each edit."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JudgePairs:
+    """Pictures, texts of `n` edits, and `m` rows of both with scores.
+
+    Attributes:
+        pictures: uint8 (p, 64, 64, 3).
+        words: For each edit its `WORDS`.
+        rules: For each edit its category, family and difficulty.
+        sources: For each edit its source, as an index of `pictures`: int32 (n,).
+        targets: For each edit its exact result, likewise.
+        rows: int32 (m, 3): the edit whose words are asked about, the picture before, the picture after.
+        scores: float32 (m,): the oracle's, 0–10.
+        kinds: For each row the kind of its candidate.
+    """
+
+    pictures: np.ndarray
+    words: list[list[str]]
+    rules: list[list[str]]
+    sources: np.ndarray
+    targets: np.ndarray
+    rows: np.ndarray
+    scores: np.ndarray
+    kinds: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What decides a set of pairs, besides the world.
+
+    Attributes:
+        seeds: Of the edits.
+        candidates: Made-up candidates for each edit.
+        outputs: Outputs of the editor for each `CHUNK` edits; as many mended ones come with them.
+        editor: Folder of the miniature editor; None leaves its outputs and its autoencoder's traces out.
+        seed: Decides the candidates.
+    """
+
+    seeds: range
+    candidates: int
+    outputs: int
+    editor: Path | None
+    seed: int = 0
+
+
+def draw_chunk(drawing: Drawing, chunk: int) -> JudgePairs:
+    """Draws and scores the `chunk`-th `CHUNK` edits of a set, with candidates of every kind."""
+    rng = np.random.default_rng([drawing.seed, chunk])
+    edits = [draw_edit(drawing.seeds, index) for index in range(chunk * CHUNK, (chunk + 1) * CHUNK)]
+    made = [
+        one for place, edit in enumerate(edits) for one in _made_up(rng, drawing, chunk * CHUNK + place, place, edit)
+    ]
+    if drawing.editor is not None:
+        pipeline = load_editor(drawing.editor)
+        made = [*_some_round_trips(rng, pipeline, made), *_editor_outputs(rng, pipeline, edits, drawing.outputs)]
+    scores = [
+        compare_with_reference(edits[place].source, picture, edits[place].target).score for place, _, picture in made
+    ]
+    sources, targets = np.arange(CHUNK), np.arange(CHUNK, 2 * CHUNK)
+    rows = [(place, place, 2 * CHUNK + index) for index, (place, _, _) in enumerate(made)]
+    free = _rows_without_new_pictures(rng, edits)
+    pictures = [
+        *(edit.source for edit in edits),
+        *(edit.target for edit in edits),
+        *(picture for _, _, picture in made),
+    ]
+    return JudgePairs(
+        pictures=np.stack(pictures),
+        words=[words_of(edit) for edit in edits],
+        rules=[[edit.category, edit.family, edit.difficulty] for edit in edits],
+        sources=sources.astype(np.int32),
+        targets=targets.astype(np.int32),
+        rows=np.array(rows + [row for _, _, row in free], np.int32),
+        scores=np.array(scores + [score for _, score, _ in free], np.float32),
+        kinds=np.array([kind for _, kind, _ in made] + [kind for kind, _, _ in free]),
+    )
+
+
+def words_of(edit: MiniatureEdit) -> list[str]:
+    """The `WORDS` of an edit."""
+    return [getattr(edit, name) for name in WORDS]
+
+
+Made = tuple[int, str, np.ndarray]
+"""The place of an edit in its chunk, a kind, and a candidate for this edit."""
+
+
+def _made_up(rng: np.random.Generator, drawing: Drawing, index: int, place: int, edit: MiniatureEdit) -> list[Made]:
+    donor = draw_edit(drawing.seeds, index + len(CATEGORIES) * int(rng.integers(1, 1_000)))  # of the same category
+    scene = Scene(edit.source, edit.target, donor.source, donor.target)
+    return [(place, kind, picture) for kind, picture in make_candidates(rng, scene, drawing.candidates)]
+
+
+def _editor_outputs(
+    rng: np.random.Generator, pipeline: QwenImageEditPipeline, edits: list[MiniatureEdit], count: int
+) -> list[Made]:
+    made: list[Made] = []
+    for start in range(0, count, EDITOR_BATCH):
+        chosen = rng.integers(len(edits), size=min(EDITOR_BATCH, count - start)).tolist()
+        heard = [place if rng.random() < RIGHT_SHARE else _another(rng, edits, place) for place in chosen]
+        wordings = rng.choice(["instruction_en", "explicit_en", "instruction_zh", "explicit_zh"], size=len(chosen))
+        texts = [getattr(edits[place], wording) for place, wording in zip(heard, wordings, strict=True)]
+        steps, noise = int(rng.choice(SAMPLING_STEPS)), int(rng.integers(2**31))
+        edited = edit_pictures(pipeline, [edits[place].source for place in chosen], texts, steps, noise)
+        for place, told, picture in zip(chosen, heard, edited, strict=True):
+            made.append((place, "editor" if place == told else "misled editor", picture))
+            made.append((place, "mended editor", mended(rng, picture, edits[place].target)))
+    return made
+
+
+def _another(rng: np.random.Generator, edits: list[MiniatureEdit], place: int) -> int:
+    """An edit by another rule, in every second case of the same category."""
+    own = edits[place]
+    near = bool(rng.random() < 0.5)
+    places = [
+        other
+        for other, edit in enumerate(edits)
+        if edit.family != own.family and (edit.category == own.category or not near)
+    ]
+    return int(rng.choice(places))
+
+
+def _some_round_trips(rng: np.random.Generator, pipeline: QwenImageEditPipeline, made: list[Made]) -> list[Made]:
+    chosen = np.flatnonzero(rng.random(len(made)) < ROUND_TRIP_SHARE)
+    passed = dict(zip(chosen.tolist(), round_trips(pipeline.vae, [made[index][2] for index in chosen]), strict=True))
+    return [(place, kind, passed.get(index, picture)) for index, (place, kind, picture) in enumerate(made)]
+
+
+def round_trips(vae: AutoencoderKLQwenImage, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What the editor's autoencoder leaves of pictures: uint8 (64, 64, 3) in and out."""
+    import torch
+
+    from src.miniature.editor.train_vae import as_frames
+
+    passed: list[np.ndarray] = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 32):
+            frames = as_frames(np.stack(pictures[start : start + 32])).to(vae.device)
+            decoded = vae.decode(vae.encode(frames).latent_dist.mode()).sample[:, :, 0]
+            pixels = ((decoded.permute(0, 2, 3, 1).cpu().numpy() + 1.0) * 127.5).round().clip(0, 255)
+            passed += list(pixels.astype(np.uint8))
+    return passed
+
+
+def _rows_without_new_pictures(
+    rng: np.random.Generator, edits: list[MiniatureEdit]
+) -> list[tuple[str, float, tuple[int, int, int]]]:
+    """Kind, score and row of exact and absent edits, and of questions that are wrong themselves."""
+    found = []
+    for place, edit in enumerate(edits):
+        target, stranger = len(edits) + place, _another(rng, edits, place)
+        found += [("exact", 10.0, (place, place, target)), ("no edit", 0.0, (place, place, place))]
+        if edit.family != "move_light":  # "put the sun on the other side" is right backwards as well
+            found.append(("swapped", 0.0, (place, target, place)))
+        found.append(("wrong source", 0.0, (place, stranger, target)))
+        found += [("shuffled", 0.0, (_another(rng, edits, place), place, target)) for _ in range(SHUFFLED_ROWS)]
+    return found
+
+
+def draw_judge_pairs(drawing: Drawing, chunks: int) -> JudgePairs:
+    """Draws the first `chunks` chunks of a set in this process."""
+    return joined([draw_chunk(drawing, chunk) for chunk in range(chunks)])
+
+
+def joined(parts: Sequence[JudgePairs]) -> JudgePairs:
+    """Several sets of pairs as one."""
+    edits, pictures = (
+        np.cumsum([0, *sizes])[:-1]
+        for sizes in ([len(part.words) for part in parts], [len(part.pictures) for part in parts])
+    )
+    return JudgePairs(
+        pictures=np.concatenate([part.pictures for part in parts]),
+        words=list(itertools.chain.from_iterable(part.words for part in parts)),
+        rules=list(itertools.chain.from_iterable(part.rules for part in parts)),
+        sources=np.concatenate([part.sources + offset for part, offset in zip(parts, pictures, strict=True)]),
+        targets=np.concatenate([part.targets + offset for part, offset in zip(parts, pictures, strict=True)]),
+        rows=np.concatenate(
+            [part.rows + np.array(first) for part, *first in zip(parts, edits, pictures, pictures, strict=True)]
+        ),
+        scores=np.concatenate([part.scores for part in parts]),
+        kinds=np.concatenate([part.kinds for part in parts]),
+    )
+
+
+def load_or_draw_judge_pairs(folder: Path, drawing: Drawing, chunks: int) -> JudgePairs:
+    """The first `chunks` chunks of a set, kept in `folder`; those absent are drawn on all cores and kept there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    absent = [chunk for chunk in range(chunks) if not (folder / f"{chunk}.npz").exists()]
+    if len(absent) == 1:
+        _draw_and_keep(folder, drawing, absent[0])
+    elif absent:
+        with multiprocessing.get_context("spawn").Pool(initializer=_single_threaded) as pool:
+            drawn = pool.imap_unordered(functools.partial(_draw_and_keep, folder, drawing), absent)
+            for count, _ in enumerate(drawn, start=1):
+                logger.info("drew %d of %d chunks of pairs", count, len(absent))
+    return joined([_load(folder / f"{chunk}.npz") for chunk in range(chunks)])
+
+
+def _single_threaded() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def _draw_and_keep(folder: Path, drawing: Drawing, chunk: int) -> None:
+    pairs = draw_chunk(drawing, chunk)
+    texts = json.dumps({"words": pairs.words, "rules": pairs.rules}, ensure_ascii=False)
+    arrays = {name: getattr(pairs, name) for name in ("pictures", "sources", "targets", "rows", "scores", "kinds")}
+    partial = folder / f"{chunk}.partial.npz"
+    np.savez(partial, texts=np.array(texts), **arrays)
+    os.replace(partial, folder / f"{chunk}.npz")
+
+
+def _load(path: Path) -> JudgePairs:
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    return JudgePairs(**json.loads(str(arrays.pop("texts"))), **arrays)
+
+
+@functools.cache
+def load_editor(folder: Path) -> QwenImageEditPipeline:
+    """The miniature editor with the faster forms of its layers."""
+    from diffusers import QwenImageEditPipeline
+
+    from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
+
+    pipeline = QwenImageEditPipeline.from_pretrained(folder)
+    pipeline.transformer.set_attn_processor(PlainJointAttention())
+    use_single_frame_convolutions(pipeline.vae)
+    return pipeline

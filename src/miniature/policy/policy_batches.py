@@ -1,0 +1,119 @@
+"""Batches for the miniature policy: fresh edits for every step, in exactly the tokens that a rollout would see."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from src.miniature.editor.train_transformer import PATCHES_PER_SIDE
+from src.miniature.editor.training_batches import BUCKETS, IMAGE_TOKENS, LENGTH_MULTIPLE, vision_patches
+from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, noisy_rewrite
+from src.miniature.policy.policy_architecture import LANGUAGES, rewrite_messages
+from src.miniature.world.benchmark import TRAINING_SEEDS
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Qwen2_5_VLProcessor
+
+    from src.models.vlm.prompts import Language
+
+UNTAUGHT = -100
+"""The label of a token that no loss is taken of: torch's `ignore_index`."""
+
+
+class TaughtConversation(NamedTuple):
+    """One conversation: the picture, its tokens, and how many of them belong to the prompt."""
+
+    picture: np.ndarray
+    tokens: list[int]
+    prompt_length: int
+
+
+class PolicyBatches:
+    """Makes the batch of any step from `(seed, step)` alone; no edit is seen twice but by chance.
+
+    Args:
+        processor: The policy's processor.
+        size: Conversations of a batch.
+        seed: Decides the edits, their languages and what is taught for them.
+        careful_steps: The first steps, in which all rewrites are careful.
+        seeds: The world's seeds to draw edits from.
+    """
+
+    def __init__(
+        self,
+        processor: Qwen2_5_VLProcessor,
+        size: int,
+        seed: int,
+        careful_steps: int,
+        seeds: range = TRAINING_SEEDS,
+    ) -> None:
+        self.processor, self.size, self.seed = processor, size, seed
+        self.careful_steps, self.seeds = careful_steps, seeds
+        self._group = functools.lru_cache(maxsize=1)(self._draw_group)
+
+    def batch(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
+        """The model's arguments for `step`, as `collated` makes them."""
+        arguments = collated(self.processor, self._group(step // BUCKETS)[step % BUCKETS])
+        return {name: value.to(device) for name, value in arguments.items()}
+
+    def _draw_group(self, group: int) -> list[list[TaughtConversation]]:
+        """The samples of `BUCKETS` successive steps, shared out by length so that little of a batch is padding."""
+        rng = np.random.default_rng([self.seed, group])
+        rewrite = careful_rewrite if group * BUCKETS < self.careful_steps else functools.partial(noisy_rewrite, rng)
+        samples = [self._draw(rng, rewrite) for _ in range(BUCKETS * self.size)]
+        samples.sort(key=lambda sample: len(sample.tokens))
+        starts = rng.permutation(BUCKETS) * self.size
+        return [samples[start : start + self.size] for start in starts]
+
+    def _draw(
+        self, rng: np.random.Generator, rewrite: Callable[[MiniatureEdit, Language], TaughtRewrite]
+    ) -> TaughtConversation:
+        seed = int(rng.integers(self.seeds.start, self.seeds.stop))
+        edit = make_edit(str(rng.choice(CATEGORIES)), str(rng.choice(DIFFICULTIES)), seed)
+        language = LANGUAGES[rng.integers(len(LANGUAGES))]
+        return conversation(self.processor, edit, language, rewrite(edit, language))
+
+
+def collated(processor: Qwen2_5_VLProcessor, conversations: Sequence[TaughtConversation]) -> dict[str, torch.Tensor]:
+    """Conversations padded on the right, with labels on the completions alone."""
+    import torch
+
+    longest = max(len(one.tokens) for one in conversations)
+    shape = len(conversations), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    tokens = np.full(shape, processor.tokenizer.pad_token_id, np.int64)
+    mask, labels = np.zeros(shape, np.int64), np.full(shape, UNTAUGHT, np.int64)
+    for row, one in enumerate(conversations):
+        length = len(one.tokens)
+        tokens[row, :length], mask[row, :length] = one.tokens, 1
+        labels[row, one.prompt_length : length] = one.tokens[one.prompt_length :]
+    return {
+        "input_ids": torch.from_numpy(tokens),
+        "attention_mask": torch.from_numpy(mask),
+        "labels": torch.from_numpy(labels),
+        "mm_token_type_ids": torch.from_numpy((tokens == processor.image_token_id).astype(np.int64)),
+        "pixel_values": vision_patches(np.stack([one.picture for one in conversations])),
+        "image_grid_thw": torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]] * len(conversations)),
+    }
+
+
+def conversation(
+    processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language, rewrite: TaughtRewrite
+) -> TaughtConversation:
+    """What a rollout that ends in `rewrite` consists of."""
+    prompt = prompt_text(processor, edit, language)
+    prompt = prompt.replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
+    completion = rewrite.completion() + processor.tokenizer.eos_token
+    start, end = processor.tokenizer([prompt, completion])["input_ids"]
+    return TaughtConversation(edit.source, start + end, len(start))
+
+
+def prompt_text(processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language) -> str:
+    """The prompt for an edit, up to where the policy begins to write, with one token in the place of the picture."""
+    messages = rewrite_messages(getattr(edit, f"instruction_{language}"), language)
+    text: str = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    return text

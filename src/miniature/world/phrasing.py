@@ -1,0 +1,130 @@
+"""Saying things in English and Chinese with one limited vocabulary."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from src.miniature.world.scene import Scene
+
+
+class Words(NamedTuple):
+    """The same words in English and in Chinese; in templates, with {slots}."""
+
+    en: str
+    zh: str
+
+
+Slots = Mapping[str, Words]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Templates of one edit rule.
+
+    Attributes:
+        description: Describes the source.
+        rationale: Why the target looks as it does.
+        easy: Ways to say what to draw; they are also the explicit form of the other two.
+        medium: Ways to name the change and leave the consequences out.
+        hard: Ways to state only the situation.
+    """
+
+    description: Words
+    rationale: Words
+    easy: tuple[Words, ...]
+    medium: tuple[Words, ...]
+    hard: tuple[Words, ...]
+
+    def of(self, difficulty: str) -> tuple[Words, ...]:
+        """Return the templates of one difficulty."""
+        return {"easy": self.easy, "medium": self.medium, "hard": self.hard}[difficulty]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What an edit rule produces: two scenes and what there is to say about them."""
+
+    source: Scene
+    target: Scene
+    texts: Texts
+    slots: Slots
+    tags: tuple[str, ...]
+
+
+Rule = Callable[[random.Random, str], Draft]
+"""An edit rule: drafts an edit from a source of chance and a difficulty."""
+
+COLOUR_WORDS: dict[str, Words] = {
+    "red": Words("red", "红色"),
+    "orange": Words("orange", "橙色"),
+    "yellow": Words("yellow", "黄色"),
+    "green": Words("green", "绿色"),
+    "blue": Words("blue", "蓝色"),
+    "purple": Words("purple", "紫色"),
+    "white": Words("white", "白色"),
+    "black": Words("black", "黑色"),
+}
+
+KIND_WORDS: dict[str, Words] = {
+    "house": Words("house", "房子"),
+    "tree": Words("tree", "树"),
+    "box": Words("box", "箱子"),
+    "ball": Words("ball", "球"),
+    "person": Words("person", "人"),
+    "car": Words("car", "汽车"),
+    "table": Words("table", "桌子"),
+    "shelf": Words("shelf", "架子"),
+    "balloon": Words("balloon", "气球"),
+    "apple": Words("apple", "苹果"),
+    "bottle": Words("plastic bottle", "塑料瓶"),
+    "battery": Words("battery", "电池"),
+    "circle": Words("circle", "圆形"),
+    "square": Words("square", "正方形"),
+    "triangle": Words("triangle", "三角形"),
+}
+
+MEASURES = {"house": "座", "tree": "棵", "car": "辆"}
+"""Chinese measure words of the kinds that do not take 个."""
+
+SIDE_WORDS: dict[str, Words] = {"left": Words("left", "左"), "right": Words("right", "右")}
+
+NUMBER_WORDS: dict[int, Words] = {
+    1: Words("one", "一"),
+    2: Words("two", "两"),
+    3: Words("three", "三"),
+    4: Words("four", "四"),
+    5: Words("five", "五"),
+}
+
+
+def named(colour: str, kind: str) -> Words:
+    """Return the name of a coloured thing, such as ("red box", "红色箱子")."""
+    colour_words, kind_words = COLOUR_WORDS[colour], KIND_WORDS[kind]
+    link = "的" if len(kind_words.zh) == 1 else ""
+    return Words(f"{colour_words.en} {kind_words.en}", f"{colour_words.zh}{link}{kind_words.zh}")
+
+
+def clothed(colour: str) -> Words:
+    """Return the name of a person by the colour of the clothes."""
+    return Words(f"person in {COLOUR_WORDS[colour].en}", f"穿{COLOUR_WORDS[colour].zh}衣服的人")
+
+
+def a(words: Words, measure: str = "个") -> Words:
+    """Return the words with an indefinite article, in Chinese with 一 and a measure word."""
+    article = "an" if words.en[0] in "aeio" else "a"
+    return Words(f"{article} {words.en}", f"一{measure}{words.zh}")
+
+
+def fill(template: Words, slots: Slots) -> Words:
+    """Fill a template in both languages; the English sentence starts with a capital letter."""
+    english = template.en.format(**{name: words.en for name, words in slots.items()})
+    chinese = template.zh.format(**{name: words.zh for name, words in slots.items()})
+    return Words(english[0].upper() + english[1:], chinese)
+
+
+def choose(rng: random.Random, templates: tuple[Words, ...], slots: Slots) -> Words:
+    """Fill a random one of the templates."""
+    return fill(rng.choice(templates), slots)

@@ -1,0 +1,247 @@
+"""`ChatClient`: one endpoint, one connection pool, one limit; a question goes in, a reply or a reason comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from src.errors import ModelUnusable
+from src.models.http.adaptive_limit import AdaptiveLimit, Gate
+from src.models.http.answer_limits import AnswerTooLong
+from src.models.http.api_errors import LONGEST_RETRY_AFTER, APIFailure, FailureKind, fault_of, pause
+from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
+from src.models.vlm.dialogue import Question, Reply
+from src.models.vlm.expected_score import expected_score
+from src.redaction import REDACTED
+
+if TYPE_CHECKING:
+    from src.models.reward.implementations.openai_reward import OpenAIRewardModel
+
+logger = logging.getLogger(__name__)
+
+_NO_KEY = "none"
+_LONGEST_REASON = 500
+_LOGPROB_BYTES = 4096
+"""Of one token with its alternatives: each has about 80, and JSON may write every character as six."""
+_SEEDS_OF_A_REPEAT = 1000
+"""Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour."""
+
+
+class ChatClient:
+    """Asks one model over HTTP; all its coroutines belong to one event loop.
+
+    A waiting question keeps its place among the concurrent ones: a server in trouble is asked less, and questions that
+    have not been asked yet lose none of their retries to it.
+    """
+
+    def __init__(self, params: OpenAIRewardModel.Params, key: str, limit: AdaptiveLimit, dialect: Dialect) -> None:
+        """Takes the parameters of `OpenAIRewardModel`; an empty key is for servers that want none."""
+        import openai
+
+        from src.models.http.bounded_client import BoundedAsyncClient
+
+        self._params = params
+        self._key = key
+        longest = params.max_reply_bytes + (
+            _LOGPROB_BYTES * params.max_tokens if params.score_mode == "expected" else 0
+        )
+        self._client = openai.AsyncOpenAI(
+            api_key=key or _NO_KEY,
+            base_url=params.base_url,
+            timeout=params.timeout,
+            max_retries=0,
+            http_client=BoundedAsyncClient(longest, params.timeout),
+        )
+        self._limit = limit
+        self._gate = Gate(limit)
+        self._dialect = dialect
+        self._unusable: str | None = None
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def answer(self, question: Question, data_urls: list[str], attempt: int, repeats: int = 1) -> list[Reply]:
+        """`repeats` independent replies to one question; one that failed after all retries has an error.
+
+        They are asked for in one request, whose account is that of the first reply. What it does not bring (a server
+        may refuse `n`, ignore it, or leave one answer empty) is asked for in single requests.
+
+        Raises:
+            ModelUnusable: no question can be answered; every later call raises it too, without a request.
+        """
+        body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
+        if self._params.temperature is not None:
+            body["temperature"] = self._params.temperature
+        if repeats == 1 or not self._dialect.several:
+            return await self._one_by_one(question, body, attempt, range(repeats))
+        together, usage = await self._ask(question, body | {"n": repeats} | self._seed(attempt, 0))
+        missing = [place for place in range(repeats) if place not in together]
+        singles = await self._one_by_one(question, body, attempt, missing)
+        if not together and any(reply.error is None for reply in singles):
+            self._dialect.ask_singly()
+        replies = together | dict(zip(missing, singles, strict=True))
+        first = replies[0]
+        total = {name: amount + first.usage.get(name, 0.0) for name, amount in usage.items()}
+        return [replace(first, usage=total), *(replies[place] for place in range(1, repeats))]
+
+    async def _one_by_one(
+        self, question: Question, body: dict[str, Any], attempt: int, places: Iterable[int]
+    ) -> list[Reply]:
+        """A request for each of these places among the repeats, all at once."""
+        asked = await asyncio.gather(*(self._ask(question, body | self._seed(attempt, place)) for place in places))
+        return [replace(replies[0], usage=usage) for replies, usage in asked]
+
+    def _seed(self, attempt: int, place: int) -> dict[str, Any]:
+        seed = self._params.seed
+        return {} if seed is None else {"seed": seed + attempt + _SEEDS_OF_A_REPEAT * place}
+
+    async def _ask(self, question: Question, body: dict[str, Any]) -> tuple[dict[int, Reply], dict[str, float]]:
+        """What one request brought, by place among the repeats, and the account of all its tries."""
+        usage: dict[str, float] = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
+        async with self._gate:
+            started = time.perf_counter()
+            replies = await self._persist(question, body, usage)
+        seconds = (time.perf_counter() - started) / max(1, len(replies))
+        return {place: replace(reply, seconds=seconds) for place, reply in replies.items()}, self._with_cost(usage)
+
+    def _with_cost(self, usage: dict[str, float]) -> dict[str, float]:
+        prompt_price = self._params.price_per_million_prompt_tokens
+        completion_price = self._params.price_per_million_completion_tokens
+        if prompt_price is None or completion_price is None:
+            return usage
+        cost = usage["prompt_tokens"] * prompt_price + usage["completion_tokens"] * completion_price
+        return usage | {"cost": cost / 1e6}
+
+    async def _persist(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
+        """Tries until there are replies or the retries are spent; adds what each request cost to `usage`.
+
+        No reply at all comes of a request for several answers that the server rejects.
+        """
+        repeats, retry = body.get("n", 1), 0
+        while True:
+            try:
+                replies = await self._try(question, body, usage)
+            except APIFailure as fault:
+                if fault.kind is FailureKind.QUESTION and repeats > 1:
+                    return {}
+                if final := self._give_up(fault, retry):
+                    return dict.fromkeys(range(repeats), final)
+                seconds = pause(retry, fault.retry_after)
+                logger.debug("try %d failed, the next in %.1f s: %s", retry + 1, seconds, fault.kind.name)
+            else:
+                self._limit.succeeded(self._gate.in_use)
+                return replies
+            retry += 1
+            await asyncio.sleep(seconds)
+
+    async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
+        """One try; a request that is refused for an optional part is sent again without it.
+
+        Raises:
+            APIFailure: no reply this time.
+            ModelUnusable: no reply ever.
+        """
+        while True:
+            if self._unusable is not None:
+                raise ModelUnusable(self._unusable)
+            options = self._dialect.options(question)
+            usage["calls"] += 1
+            try:
+                completion = await self._send(body | options)
+            except APIFailure as fault:
+                if fault.kind is FailureKind.QUESTION and self._dialect.adapt(self._safe(fault), options):
+                    continue
+                raise
+            if completion.usage is not None:
+                usage["prompt_tokens"] += completion.usage.prompt_tokens or 0
+                usage["completion_tokens"] += completion.usage.completion_tokens or 0
+            repeats = body.get("n", 1)
+            if len(completion.choices) < repeats:
+                self._dialect.ask_singly()
+            return _replies(completion, question, repeats)
+
+    async def _send(self, body: dict[str, Any]) -> ChatCompletion:
+        import openai
+
+        try:
+            async with asyncio.timeout(self._params.timeout):  # the client's own timeout starts anew with every byte
+                # `chat.completions.create` walks through every message again, which costs as much as all the rest.
+                text = await self._client.post("/chat/completions", cast_to=str, body=body)
+        except TimeoutError:
+            raise APIFailure(FailureKind.PASSING, f"no answer within {self._params.timeout:g} s") from None
+        except AnswerTooLong as error:
+            raise APIFailure(
+                FailureKind.QUESTION, f"{error}; a longer one needs reward_model.params.max_reply_bytes"
+            ) from None
+        except openai.APIError as error:
+            raise fault_of(error) from None
+        return read_completion(text)
+
+    def _give_up(self, fault: APIFailure, retry: int) -> Reply | None:
+        """Adjusts the limit; the last word on this question, or None when it is worth another try.
+
+        Raises:
+            ModelUnusable: nothing is worth another try.
+        """
+        reason = self._safe(fault)[:_LONGEST_REASON]
+        if fault.kind in (FailureKind.KEY, FailureKind.ACCOUNT, FailureKind.MODEL):
+            self._unusable = self._why_unusable(fault.kind, reason)
+            raise ModelUnusable(self._unusable)
+        if fault.kind is FailureKind.REFUSED:
+            return Reply(refusal=reason)
+        if fault.kind is FailureKind.QUESTION:
+            return Reply(error=reason)
+        if fault.kind is FailureKind.RATE_LIMITED:
+            self._limit.rate_limited(fault.retry_after)
+        else:
+            self._limit.faulted()
+        if retry >= self._params.max_retries:
+            return Reply(error=f"no answer in {retry + 1} tries; the last: {reason}")
+        if fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER:
+            return Reply(error=f"the server asks to wait {fault.retry_after:.0f} s: {reason}")
+        return None
+
+    def _why_unusable(self, kind: FailureKind, reason: str) -> str:
+        server, variable = self._client.base_url, self._params.api_key_env
+        if kind is FailureKind.KEY:
+            return f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
+        if kind is FailureKind.ACCOUNT:
+            return f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
+        return f"{server} has no model {self._params.model!r}: {reason}; correct reward_model.params.model or base_url"
+
+    def _safe(self, fault: APIFailure) -> str:
+        """The fault's text, without the key that a server may repeat in it."""
+        return str(fault).replace(self._key, REDACTED) if self._key else str(fault)
+
+
+def _replies(completion: ChatCompletion, question: Question, repeats: int) -> dict[int, Reply]:
+    """The answers by place, at most `repeats`; an empty one is left out.
+
+    Raises:
+        APIFailure: there is none.
+    """
+    read = [_reply(choice, completion.model or "", question) for choice in completion.choices[:repeats]]
+    replies = {place: reply for place, reply in enumerate(read) if reply is not None}
+    if not replies:
+        reasons = ", ".join(str(choice.finish_reason) for choice in completion.choices)
+        raise APIFailure(
+            FailureKind.PASSING, f"the answer is empty (finish_reason {reasons})" if reasons else "there is no answer"
+        )
+    return replies
+
+
+def _reply(choice: Choice, model: str, question: Question) -> Reply | None:
+    text, finish = choice.message.content or "", choice.finish_reason
+    if choice.message.refusal or finish == "content_filter":
+        refusal = choice.message.refusal or text or "stopped by the content filter"
+        return Reply(refusal=refusal, finish_reason=finish, model=model)
+    if not text.strip() and finish != "length":
+        return None
+    tokens = choice.logprobs.content if choice.logprobs else None
+    score = expected_score(tokens, *question.score_range, text) if tokens else None
+    return Reply(text=text, finish_reason=finish, expected_score=score, model=model)

@@ -1,0 +1,167 @@
+"""The chat-completions protocol as judges need it: what is sent, what a server may refuse of it, what comes back."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import pydantic
+
+from src.errors import ModelUnusable
+from src.models.http.api_errors import APIFailure, FailureKind
+from src.models.vlm.dialogue import Question
+
+logger = logging.getLogger(__name__)
+
+TOP_LOGPROBS = 20
+"""Alternatives per token that are asked for: the most that OpenAI gives."""
+
+
+class _Reading(pydantic.BaseModel):
+    """Servers add fields of their own; those are ignored."""
+
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+
+
+class Alternative(_Reading):
+    """A token that might have been chosen."""
+
+    token: str
+    logprob: float
+    utf8: list[int] | None = pydantic.Field(None, alias="bytes")
+
+    @property
+    def data(self) -> bytes:
+        """The token in UTF-8; a token may hold a part of a character only."""
+        return self.token.encode() if self.utf8 is None else bytes(self.utf8)
+
+
+class Token(Alternative):
+    """The token that was chosen, and what else might have been."""
+
+    top_logprobs: list[Alternative] = []
+
+
+class _Logprobs(_Reading):
+    content: list[Token] | None = None
+
+
+class Message(_Reading):
+    """What the model said."""
+
+    content: str | None = None
+    refusal: str | None = None
+
+
+class Choice(_Reading):
+    """One answer."""
+
+    message: Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+MOST_TOKENS = 10**9
+
+
+class Usage(_Reading):
+    """The token account of one request."""
+
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+
+    @pydantic.field_validator("prompt_tokens", "completion_tokens")
+    @classmethod
+    def _possible(cls, tokens: int | None) -> int | None:
+        """A number that no request can have is none: the answer beside it may be sound."""
+        return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
+
+
+class ChatCompletion(_Reading):
+    """A whole response."""
+
+    choices: list[Choice]
+    model: str | None = None
+    usage: Usage | None = None
+
+
+def read_completion(data: str) -> ChatCompletion:
+    """Reads a response body.
+
+    Raises:
+        APIFailure: it is no JSON, or not of this protocol.
+    """
+    try:
+        return ChatCompletion.model_validate_json(data)
+    except pydantic.ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        text = f"the server's answer is no chat completion: {where or 'body'}: {detail['msg']}"
+        raise APIFailure(FailureKind.PASSING, text) from None
+
+
+def messages_of(question: Question, data_urls: list[str]) -> list[dict[str, Any]]:
+    """System prompt, each image after its label, then the text; empty parts are left out."""
+    content: list[dict[str, Any]] = []
+    for labelled, url in zip(question.images, data_urls, strict=True):
+        if labelled.label:
+            content.append({"type": "text", "text": labelled.label})
+        content.append({"type": "image_url", "image_url": {"url": url}})
+    content.append({"type": "text", "text": question.text})
+    system = [{"role": "system", "content": question.system_prompt}] if question.system_prompt else []
+    return [*system, {"role": "user", "content": content}]
+
+
+class Dialect:
+    """The optional parts of a request that a server accepts: all, until it refuses one.
+
+    What is refused is left out from then on, with one warning; `max_tokens` is called `max_completion_tokens` where
+    the server wants that.
+    """
+
+    def __init__(self, structured_output: Literal["auto", "on", "off"], *, logprobs: bool, max_tokens: int) -> None:
+        self._structured = structured_output != "off"
+        self._must_be_structured = structured_output == "on"
+        self._logprobs = logprobs
+        self._max_tokens = max_tokens
+        self._max_tokens_name = "max_tokens"
+        self.several = True
+        """Whether to ask for several answers with one request (`n`)."""
+
+    def options(self, question: Question) -> dict[str, Any]:
+        """The parts to send with this question."""
+        options: dict[str, Any] = {self._max_tokens_name: self._max_tokens}
+        if self._structured and question.schema is not None:
+            schema = {"name": "answer", "schema": dict(question.schema), "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if self._logprobs:
+            options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        return options
+
+    def adapt(self, complaint: str, sent: dict[str, Any]) -> bool:
+        """Leaves out what the server's complaint names; False when it names nothing that was sent.
+
+        Raises:
+            ModelUnusable: structured output is a must, and refused.
+        """
+        if "response_format" in sent and "response_format" in complaint:
+            if self._must_be_structured:
+                raise ModelUnusable(f"structured_output is on, but refused; set it to auto: {complaint}")
+            if self._structured:
+                logger.warning("the server refuses response_format; answers come as plain text")
+            self._structured = False
+        elif "logprobs" in sent and "logprobs" in complaint:
+            if self._logprobs:
+                logger.warning("the server refuses logprobs; there are no expected scores")
+            self._logprobs = False
+        elif "max_tokens" in sent and "max_completion_tokens" in complaint:
+            self._max_tokens_name = "max_completion_tokens"
+        else:
+            return False
+        return True
+
+    def ask_singly(self) -> None:
+        """From now on, repeats of a question are requests of their own."""
+        if self.several:
+            logger.warning("the server gives fewer answers than `n` asks for; repeats are sent one by one")
+        self.several = False

@@ -1,0 +1,138 @@
+"""The mean of a reply's score over all numbers that a local model might have written in its place.
+
+A server shows only a few alternatives to each token it chose; a local model can be asked what follows any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from src.models.vlm.expected_score import mean_score
+from src.models.vlm.grammar.parsing import score_place
+
+if TYPE_CHECKING:
+    import torch
+
+LEAST_PROBABILITY = 0.01
+"""Whole numbers less probable than this are left out."""
+
+ReadOn = Callable[[list[list[int]]], "torch.Tensor"]
+"""Given k continuations of n tokens each: the probabilities (k × n × vocabulary) of what follows each token."""
+NextTokens = Callable[[list[int]], tuple["torch.Tensor", ReadOn]]
+"""Given the first tokens of a reply: the probabilities (vocabulary) of what follows, and how to read on (used once)."""
+
+_DIGITS = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True)
+class NumberTokens:
+    """The tokens of a vocabulary that write numbers, by the text they stand for."""
+
+    digits: dict[str, list[int]]
+    """`"7"`, and in vocabularies that have it `"10"`, with and without a space before it."""
+    point: int | None
+    """The decimal point; None where the vocabulary has none of its own."""
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> NumberTokens:
+        """Looks through the whole vocabulary."""
+        digits: dict[str, list[int]] = {}
+        point = None
+        for token, index in tokenizer.get_vocab().items():
+            if not any(sign in token for sign in "0123456789."):
+                continue
+            text = tokenizer.decode([index])
+            if text == ".":
+                point = index
+            elif _DIGITS.fullmatch(text.strip()):
+                digits.setdefault(text.strip(), []).append(index)
+        return cls(digits, point)
+
+
+def expected_score(
+    reply: Sequence[int], tokenizer: Any, numbers: NumberTokens, next_tokens: NextTokens, low: float, high: float
+) -> float | None:
+    """The mean of the score under the model's own probabilities, as in Liu et al., "G-Eval" (2023), with decimals.
+
+    The reply up to its score is kept. There every whole number with at least `LEAST_PROBABILITY` is followed further:
+    its probability is shared among what may come next — the end of the number, a decimal point and its first decimal
+    (later ones are left out), or another digit. So the probability of the token `1` is split exactly into that of 1,
+    of 1.x and, by a `0` after it, of 10; where the vocabulary holds `10` as one token, that token counts as well.
+    Numbers outside the range are left out and the rest is scaled to 1. Probabilities are those at temperature 1.
+
+    Args:
+        reply: The tokens of the reply.
+        tokenizer: Its tokenizer.
+        numbers: That tokenizer's number tokens.
+        next_tokens: Asks the model.
+        low: Lowest score, at least 0.
+        high: Highest score, at most 10.
+
+    Returns:
+        A number from `low` to `high`; None where the grammar reads no score from the reply, where the tokens do not
+        tell its number from its neighbours, or where the range is another.
+    """
+    if not 0 <= low < high <= 10 or numbers.point is None:
+        return None
+    position = _score_position(reply, tokenizer, low, high)
+    if position is None:
+        return None
+    first, read_on = next_tokens(list(reply[:position]))
+    weights: list[tuple[float, float]] = []
+    digits: list[tuple[str, float, int]] = []
+    for text, tokens in numbers.digits.items():
+        probability = _sum(first, tokens)
+        if probability < LEAST_PROBABILITY or not _is_whole(text, high):
+            continue
+        if len(text) > 1:
+            weights.append((float(text), probability))
+        else:
+            digits.append((text, probability, max(tokens, key=lambda token: float(first[token]))))
+    if digits:
+        after_all = read_on([[token, numbers.point] for _, _, token in digits])
+        for (text, probability, _), after in zip(digits, after_all, strict=True):
+            weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high)]
+    return mean_score([(value, weight) for value, weight in weights if low <= value <= high])
+
+
+def _score_position(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> int | None:
+    """The index of the token with which the score begins; None where that token begins with something else."""
+
+    def text_of(count: int) -> str:
+        return str(tokenizer.decode(reply[:count], skip_special_tokens=True))
+
+    whole = text_of(len(reply))
+    start = score_place(whole, low, high)
+    if start is None:
+        return None
+    position = bisect_right(range(len(reply) + 1), start, key=lambda count: len(text_of(count))) - 1
+    return position if text_of(position).rstrip() == whole[:start].rstrip() else None
+
+
+def _continued(whole: str, after: torch.Tensor, numbers: NumberTokens, high: float) -> Iterable[tuple[float, float]]:
+    """What a digit may become, with the share of each; `after` has the probabilities after it and after its point."""
+    after_digit, after_point = after
+    ends = 1.0
+    for text, tokens in numbers.digits.items():
+        share = _sum(after_digit, tokens)
+        ends -= share
+        if _is_whole(whole + text, high):
+            yield float(whole + text), share
+    pointed = float(after_digit[numbers.point])
+    for text, tokens in numbers.digits.items():
+        share = pointed * _sum(after_point, tokens)
+        ends -= share
+        yield float(f"{whole}.{text[0]}"), share
+    yield float(whole), max(0.0, ends)  # rounded probabilities sum to a little more than 1
+
+
+def _is_whole(text: str, high: float) -> bool:
+    return text == str(int(text)) and int(text) <= high
+
+
+def _sum(probabilities: torch.Tensor, tokens: list[int]) -> float:
+    return float(probabilities[tokens].sum())

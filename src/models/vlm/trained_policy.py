@@ -1,0 +1,56 @@
+"""`TrainedPolicy`: a policy that is asked, not trained — a vision-language checkpoint, with or without an adapter."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.vlm.adapter import with_adapter
+from src.models.weights import resolve_revision
+
+
+class TrainedPolicy(Qwen3VLRewardModel):
+    """Any vision-language checkpoint answers questions; the judge's class does so in batches and spares no care.
+
+    With the training's number types it computes what the trainer computed: an adapter stays beside the weights that it
+    was trained on, since merging into half precision would round away much of what was learned.
+
+    Raises:
+        ModelError: on construction, when weights are missing, or the adapter is not one of this policy.
+    """
+
+    class Params(Qwen3VLRewardModel.Params):
+        """`model_name` is the policy; the rest is as for a judge."""
+
+        adapter: str | None = None
+        """Hub id or local folder of a PEFT adapter for it."""
+        autocast: Literal["bfloat16", "float16"] | None = None
+        """Compute in this number type, whatever the weights have, as mixed-precision training does."""
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """That of the policy and, joined by `+`, that of the adapter."""
+        adapter = cls.Params(**params).adapter
+        own = super().weights_revision(params)
+        return own if adapter is None else f"{own}+{resolve_revision(adapter)}"
+
+    def _load(self) -> None:
+        super()._load()
+        if self.params.adapter is not None:
+            self.model = with_adapter(self.model, self.params.adapter).get_base_model()
+        if self.params.autocast is not None:
+            self._compute_in(self.params.autocast)
+
+    def _compute_in(self, dtype: str) -> None:
+        """As accelerate does it for the trainer: around the forward pass alone."""
+        import torch
+
+        device, number, forward = torch.device(self.device).type, getattr(torch, dtype), self.model.forward
+
+        @functools.wraps(forward)  # `generate` looks at its arguments
+        def mixed(*args: Any, **kwargs: Any) -> Any:
+            with torch.autocast(device, dtype=number):
+                return forward(*args, **kwargs)
+
+        self.model.forward = mixed

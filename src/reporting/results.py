@@ -1,0 +1,75 @@
+"""What a run leaves behind, as plain frozen data: the only thing that reports are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.data.verdict import Status
+
+
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """One sample of one run, joined with its edit and its verdict."""
+
+    sample_id: str
+    index: int
+    category: str | None
+    difficulty: str | None
+    tags: tuple[str, ...]
+    instruction: str
+    description: str
+    seed: int | None
+    status: Status | None
+    """None: the sample was read, but the run ended before its verdict."""
+    score: float | None
+    dimensions: dict[str, float | None]
+    reason: str | None
+    replies: tuple[str, ...]
+    usage: dict[str, float]
+    edit_key: str | None
+    source_sha256: str | None
+    image_path: str | None
+    """The edited picture, relative to the output directory; None when there is none."""
+    source_size: tuple[int, int] | None
+    """Width and height in pixels of the source as the editor got it."""
+    edit_size: tuple[int, int] | None
+    """The same of what the editor returned."""
+    edit_seconds: float | None
+    judge_seconds: float | None
+    judge_model: str = ""
+    """The model that answered, as its server resolved the name; empty for judges that do not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One invocation of a run: the first, or a `--resume`."""
+
+    started: str
+    """ISO 8601 with offset."""
+    seconds: float | None
+    """Wall time; None while it runs or when it was killed."""
+    outcome: str
+    """`running` (or killed), `finished`, `interrupted`, `failed`."""
+    edits_made: int
+    edits_reused: int
+    verdicts_made: int
+    verdicts_reused: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What was run, with what, and how it went."""
+
+    run_key: str
+    config: dict[str, Any]
+    """The resolved configuration with secrets redacted."""
+    editor: dict[str, Any]
+    """`BaseModel.identity` of the editor."""
+    scorer: dict[str, Any]
+    """Identity of the scorer and its judge: class, params, weights, prompt hash, image policy."""
+    environment: dict[str, str]
+    """Versions: python, platform, editloop, and the libraries that were loaded."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Items that the selection passed over, by category."""
+    attempts: tuple[Attempt, ...] = field(default_factory=tuple)

@@ -1,0 +1,89 @@
+"""`JudgeHandle`: the run's judge, checked at once, loaded when first needed, shared by all scorers that ask it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from src.config import ModelConfig
+from src.errors import ConfigError
+from src.models.reward.base_reward import BaseRewardModel
+from src.models.vlm.dialogue import VisionLanguageJudge
+from src.registry import build, check_params, load_class
+
+
+class JudgeHandle:
+    """A judge that is known by class and params before its weights are there.
+
+    Raises:
+        ConfigError: on construction, for a wrong class path or params.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.judge_class = load_class(config.class_path, BaseRewardModel)  # type: ignore[type-abstract]
+        check_params(self.judge_class, config.params, "reward_model.params")
+        self.params = config.params
+        self._lock = threading.Lock()
+        self._model: BaseRewardModel | None = None
+
+    @property
+    def name(self) -> str:
+        """The judge's class, for messages."""
+        return self.judge_class.__name__
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the judge's replies; JSON-able.
+
+        Raises:
+            ModelError: when its weights are missing.
+        """
+        return self.judge_class.identity(self.params)
+
+    def devices(self) -> list[str]:
+        """Where the judge would compute; empty for one that runs elsewhere."""
+        return self.judge_class.devices(self.params)
+
+    def check_weights(self) -> None:
+        """Raises `ModelError` when the weights say that they are not for this judge."""
+        self.judge_class.check_weights(self.params)
+
+    def check_devices(self) -> None:
+        """Raises `ModelError` when a GPU is asked for that is not on this machine."""
+        self.judge_class.check_devices(self.params)
+
+    def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
+        """Refuses repeats of questions to a judge that would only say the same again.
+
+        Raises:
+            ConfigError: the judge decodes greedily.
+        """
+        greedy = issubclass(self.judge_class, VisionLanguageJudge) and self.judge_class.repeats_are_equal(self.params)
+        if repeats > 1 and greedy:
+            raise ConfigError(
+                f"{where}: {repeats} replies of {self.name} to one question are one reply, {repeats} times paid, as it "
+                "has temperature 0: set reward_model.params.temperature above 0, or repeats to 1"
+            )
+
+    def load(self) -> BaseRewardModel:
+        """The judge itself; built by the first call.
+
+        Raises:
+            ModelError: when it cannot be built.
+        """
+        with self._lock:
+            if self._model is None:
+                self._model = build(self.judge_class, self.params)
+                self._model.load_to_gpu()
+            return self._model
+
+    def unload(self) -> None:
+        """Frees the judge's accelerator; a judge that was never asked for, or could not be loaded, holds none."""
+        with self._lock:
+            if self._model is not None:
+                self._model.unload_from_gpu()
+
+    @property
+    def model(self) -> BaseRewardModel:
+        """The loaded judge."""
+        assert self._model is not None, f"{self.name}: load() must be called before scoring"
+        return self._model

@@ -1,0 +1,244 @@
+"""`JudgedScorer`: what scorers share that put one or more questions about an edit to a vision-language judge."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import pydantic
+from PIL import Image
+
+from src.data.image import ImageError
+from src.data.sample import EditSample
+from src.data.verdict import Status, Verdict, failed
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, score_request, total_usage
+from src.models.vlm.dialogue import LabelledImage, Question, VisionLanguageJudge
+from src.models.vlm.grammar.parsing import GRAMMAR
+from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
+from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
+from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
+
+Picture = Literal["source", "edited", "reference"]
+
+_LABELS: dict[Language, dict[Picture, str]] = {
+    "en": {
+        "source": "The image before the edit:",
+        "edited": "The image after the edit:",
+        "reference": "A right result, for comparison:",
+    },
+    "zh": {"source": "编辑前的图像：", "edited": "编辑后的图像：", "reference": "用于比较的正确结果："},
+}
+
+
+@dataclass(frozen=True)
+class JudgePrompt:
+    """One prompt of a protocol about one sample, before there is an edit to look at."""
+
+    system: str
+    text: str
+    template: str
+    """Version and hash of the prompt file."""
+    dimensions: tuple[str, ...]
+    """What its reply gives a value for."""
+    shows: tuple[Picture, ...] = ("source", "edited")
+    """In this order; the source is left out for a judge with `compare_with_original: false`."""
+    form: Literal["scores", "yes_no"] = "scores"
+    """`yes_no` gives 1.0 for yes and 0.0 for no, to a single dimension."""
+    score_range: tuple[float, float] = (0.0, 10.0)
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the reply, for judges that can enforce one."""
+
+    def key(self) -> list[Any]:
+        """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
+        asked = [self.system, self.text, self.template, self.shows, self.schema]
+        return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
+
+    def request(self, images: tuple[LabelledImage, ...]) -> ScoreRequest:
+        """The question about these images, with the way to read its reply."""
+        question = Question(self.system, images, self.text, self.schema, self.score_range)
+        if self.form == "yes_no":
+            (name,) = self.dimensions
+            return ScoreRequest(question, self.dimensions, lambda reply: {name: float(parse_yes_no(reply))})
+        if len(self.dimensions) == 1:
+            return score_request(question, self.dimensions[0])
+        low, high = self.score_range
+        return ScoreRequest(question, self.dimensions, lambda reply: parse_scores(reply, self.dimensions, low, high))
+
+
+def judge_prompt(
+    prompt: PromptTemplate, dimensions: tuple[str, ...], values: Mapping[str, Any], **changes: Any
+) -> JudgePrompt:
+    """Renders a shipped prompt with `values`; `changes` are further fields of the `JudgePrompt`."""
+    system, text = prompt.render(**values)
+    return JudgePrompt(system, text, f"{prompt.version} {prompt.sha256}", dimensions, **changes)
+
+
+class JudgedParams(ModelParams):
+    """What every judged scorer can be told."""
+
+    repeats: int = pydantic.Field(1, ge=1)
+    """Independent replies to each question, of which the mean is taken; needs a judge that samples."""
+
+
+class JudgedScorer(Scorer):
+    """Asks all questions about a batch of edits at once and concludes on each edit from its values.
+
+    An edit has no score when any of its questions has no answer: a mean over what happens to be there would be
+    another quantity. A subclass says what to ask (`judge_prompts`) and what follows (`conclude`), and may name its prompts.
+
+    Raises:
+        ConfigError: on construction, without a judge that answers questions.
+    """
+
+    Params = JudgedParams
+    FOLDER: ClassVar[str] = ""
+    """Below `prompts/`."""
+    PROMPTS: ClassVar[tuple[str, ...]] = ()
+    """Names of the prompt files in it that the scorer may ask."""
+
+    def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
+        super().__init__(params, setting)
+        self._handle = self._require_judge()
+        if not issubclass(self._handle.judge_class, VisionLanguageJudge):
+            raise ConfigError(
+                f"{type(self).__name__} puts several questions to its judge, and {self._handle.name} only scores: "
+                "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
+            )
+        self._handle.check_repeats(self.params.repeats)
+
+    @abstractmethod
+    def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
+        """What to ask about a sample's edit; no two share a dimension. An empty list means: not applicable."""
+
+    @abstractmethod
+    def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
+        """The score (0–10) and the dimensions to report, from the value of each asked dimension."""
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """The judge's own, once loaded."""
+        return self._handle.model.batch_size
+
+    @property
+    def max_concurrency(self) -> int:  # type: ignore[override]
+        """The judge's own, once loaded."""
+        return self._handle.model.max_concurrency
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Where there is nothing to ask, or no reference to show."""
+        asked = self.judge_prompts(sample)
+        if not asked:
+            return f"{type(self).__name__} has nothing to ask about this sample"
+        if sample.reference is None and any("reference" in one.shows for one in asked):
+            return NO_REFERENCE
+        return None
+
+    def judge_calls(self, sample: EditSample) -> int:
+        """Each question, as often as it is repeated."""
+        return len(self.judge_prompts(sample)) * int(self.params.repeats)
+
+    def identity(self) -> dict[str, Any]:
+        """With the judge's."""
+        return super().identity() | {"judge": self._handle.identity()}
+
+    def question(self, sample: EditSample) -> Any:
+        """The rendered prompts; with the hash of the reference where one is shown."""
+        asked = self.judge_prompts(sample)
+        key: list[Any] = [one.key() for one in asked]
+        if any("reference" in one.shows for one in asked):
+            key.append(reference_key(sample))
+        return key
+
+    def prompt_versions(self) -> dict[str, str]:
+        """Of `PROMPTS`, in the run's language."""
+        prompts = [load_prompt(self.FOLDER, name, self.setting.language) for name in self.PROMPTS]
+        return {prompt.version: prompt.sha256 for prompt in prompts}
+
+    def edit_prompt(
+        self,
+        name: str,
+        dimensions: tuple[str, ...],
+        sample: EditSample,
+        shows: tuple[Picture, ...] = ("source", "edited"),
+        **values: Any,
+    ) -> JudgePrompt:
+        """Renders a prompt of `FOLDER` that extends `prompts/shared/frame`.
+
+        All questions about an edit then begin alike, up to the criteria: servers compute that part once. One dimension
+        is asked for as a line of text, from which a judge can compute an expected score; several as a JSON object.
+
+        Args:
+            name: One of `PROMPTS`.
+            dimensions: What the judge is to give a value for; the prompt chooses its criteria by it.
+            sample: Its description, instruction and rationale are told.
+            shows: The pictures.
+            values: What the prompt names besides.
+        """
+        values |= {
+            "original_description": sample.description,
+            "edit_instruction": sample.instruction,
+            "rationale": sample.rationale,
+            "dimensions": dimensions,
+        }
+        schema = scores_schema(dimensions) if len(dimensions) > 1 else None
+        prompt = load_prompt(self.FOLDER, name, self.setting.language)
+        return judge_prompt(prompt, dimensions, values, shows=shows, schema=schema)
+
+    def load(self) -> None:
+        """Builds the judge."""
+        self._handle.load()
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """One verdict an edit, in order."""
+        judge = self._handle.model
+        assert isinstance(judge, VisionLanguageJudge), f"checked on construction, got {judge!r}"
+        requests: list[ScoreRequest] = []
+        places: list[slice | Verdict] = []
+        for edit in batch:
+            first = len(requests)
+            asked = self.judge_prompts(edit.sample)
+            try:
+                requests += [one.request(self._images(one, edit, judge)) for one in asked]
+            except ImageError as error:
+                del requests[first:]
+                places.append(failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}"))
+            else:
+                nothing = failed(Status.NOT_APPLICABLE, f"{type(self).__name__} has nothing to ask about this sample")
+                places.append(slice(first, len(requests)) if asked else nothing)
+        answers = ask_repeatedly(judge, requests, self.params.repeats)
+        return [
+            place if isinstance(place, Verdict) else self._verdict(edit, answers[place])
+            for edit, place in zip(batch, places, strict=True)
+        ]
+
+    def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
+        labels = _LABELS[self.setting.language]
+        shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
+        return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
+
+    def _verdict(self, edit: EditedSample, answers: list[Answer]) -> Verdict:
+        values = {name: value for answer in answers for name, value in (answer.values or {}).items()}
+        unanswered = next((answer for answer in answers if answer.values is None), None)
+        score, dimensions = (None, dict(values)) if unanswered else self.conclude(edit, values)
+        return Verdict(
+            status=unanswered.status if unanswered else Status.SCORED,
+            score=score,
+            dimensions=dimensions,  # type: ignore[arg-type]
+            reason=unanswered.reason if unanswered else None,
+            replies=tuple(reply for answer in answers for reply in answer.replies),
+            usage=total_usage(answer.usage for answer in answers),
+            seconds=sum(answer.seconds for answer in answers),
+            model=next((answer.model for answer in reversed(answers) if answer.model), ""),
+        )
+
+
+def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:
+    if picture != "reference":
+        return edit.source if picture == "source" else edit.edited
+    if edit.sample.reference is None:
+        raise ImageError("the sample has none")
+    return edit.sample.reference.decode()

@@ -1,0 +1,30 @@
+"""`GroundTruthScorer`: how far a judge finds the edit to be the result that the benchmark gives as right."""
+
+from __future__ import annotations
+
+from src.data.sample import EditSample
+from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.scorer import EditedSample
+
+_AGREEMENT = "agreement"
+
+
+class GroundTruthScorer(JudgedScorer):
+    """The judge's one score, 0–10, of source, edit and the sample's reference edit.
+
+    After the ground score of EARL (arXiv 2508.01119), which shows reference and edit without the source, so that its
+    judge cannot tell what had to change. `ReferenceScorer` compares pixels instead and asks nobody.
+
+    A sample without a usable reference is not applicable. There are no dimensions besides the score.
+    """
+
+    FOLDER = "ground_truth"
+    PROMPTS = ("agreement",)
+
+    def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
+        """One question."""
+        return [self.edit_prompt("agreement", (_AGREEMENT,), sample, shows=("source", "edited", "reference"))]
+
+    def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
+        """The reply's value."""
+        return values[_AGREEMENT], {}

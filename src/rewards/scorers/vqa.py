@@ -1,0 +1,188 @@
+"""`VQAScorer`: whether a policy answers a question about an image rightly, in the form that it was asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import pydantic
+
+from src.data.sample import EditSample
+from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
+from src.errors import ConfigError
+from src.models.base import ModelParams
+from src.models.vlm.tags import THINK_TAGS, read_answer, require_tags
+from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer
+from src.rewards.scorers.words import words
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
+
+_FILLERS = frozenset(
+    (*"a an the is are was were it its this that there in on at of to".split(), *"在是的了这那个它")  # noqa: SIM905
+)
+"""Words with which an answer becomes a sentence and says nothing more."""
+_BLEU_ORDER = 4
+_NO_ANSWER = "an edit has no right answer in words"
+
+
+class VQAScorer(Scorer, CompletionScorer):
+    """`score = 10 × format × (accuracy_weight × accuracy + overlap_weight × overlap) / (sum of the weights)`.
+
+    The formula and the default weights are those of the VQA-RAD task for EasyR1 (MLLM_POISON_RELEASE,
+    `task_vqa_vqa_rad_cot`); its components are made anew:
+
+    - `format`: 1 when the completion is well-formed (`read_answer`), else 0. There an empty thought counted as one, and
+      the answer could come before it.
+    - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it, and a list
+      of all possible answers was right.
+    - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that a long list of guesses gains less than an
+      answer. There it was the substring again, which the accuracy held already.
+
+    Edits have no answer: to them it is not applicable.
+
+    Dimensions, 0–10 each: `format`, `accuracy`, `overlap` and, for the report alone, `bleu` and `rouge_l`. Without an
+    answer in the completion all of them are 0. A completion without a right answer to compare with is not applicable.
+    """
+
+    class Params(ModelParams):
+        """All optional."""
+
+        style: Literal["think_answer", "plain"] = "think_answer"
+        """`plain` takes the whole completion for the answer, and its format for 1."""
+        accuracy_weight: float = pydantic.Field(0.8, ge=0)
+        overlap_weight: float = pydantic.Field(0.2, ge=0)
+        partial_from: float = pydantic.Field(0.5, gt=0, le=1)
+        """The least share of the truth's words that is worth anything."""
+
+        @pydantic.model_validator(mode="after")
+        def _weighted(self) -> Self:
+            if self.accuracy_weight + self.overlap_weight == 0:
+                raise ValueError("accuracy_weight and overlap_weight must not both be 0")
+            return self
+
+    VERSION = "3"
+
+    def question(self, sample: EditSample) -> Any:
+        """Nothing: it reads completions alone."""
+        return None
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Always: an edit has no right answer in words."""
+        return _NO_ANSWER
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        """Not applicable, each."""
+        return [failed(Status.NOT_APPLICABLE, _NO_ANSWER)] * len(batch)
+
+    def prompt_agrees(self, template: str) -> None:
+        """Checks that a policy's prompt asks for the form that is rewarded: tags, or none.
+
+        Raises:
+            ConfigError: naming the tags that are missing, or too many.
+        """
+        if self.params.style == "think_answer":
+            require_tags(template, THINK_TAGS, "VQAScorer with style think_answer")
+        elif named := [f"<{name}>" for name in THINK_TAGS if f"<{name}>" in template.lower()]:
+            raise ConfigError(
+                f"the policy's prompt asks for {', '.join(named)}, and VQAScorer with style plain would take the tags "
+                "for a part of the answer: set style think_answer, or use a prompt without tags"
+            )
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        """One verdict a text, in order."""
+        return [self._verdict(completion) for completion in batch]
+
+    def _verdict(self, completion: Completion) -> Verdict:
+        truth = completion.answer or ""
+        if not words(truth):
+            return failed(Status.NOT_APPLICABLE, f"there is no right answer to compare with, only {truth!r:.80}")
+        answer, is_formed = self._read(completion.text)
+        parts = {
+            "format": float(is_formed),
+            "accuracy": accuracy(answer, truth, self.params.partial_from),
+            "overlap": overlap(answer, truth),
+            "bleu": bleu(answer, truth),
+            "rouge_l": rouge_l(answer, truth),
+        }
+        weights = (self.params.accuracy_weight, self.params.overlap_weight)
+        content = (weights[0] * parts["accuracy"] + weights[1] * parts["overlap"]) / sum(weights)
+        full = SCORE_RANGE[1]
+        dimensions: dict[str, float | None] = {name: full * value for name, value in parts.items()}
+        return Verdict(Status.SCORED, full * parts["format"] * content, dimensions)
+
+    def _read(self, text: str) -> tuple[str, bool]:
+        if self.params.style == "plain":
+            return text, True
+        read = read_answer(text)
+        return read.answer or "", not read.problems
+
+
+def accuracy(answer: str, truth: str, partial_from: float = 0.5) -> float:
+    """How right an answer is, 0–1, word by word and never letter by letter.
+
+    The share of the truth's words that occur, 0 where that is below `partial_from`; and 0 where any other word occurs,
+    since a list of guesses would else pay more than an answer: to a truth of yes or no as to any other. `_FILLERS` do
+    not count.
+    """
+    expected, given = _telling(truth), _telling(answer)
+    if set(given) - set(expected):
+        return 0.0
+    share = _common(given, expected) / len(expected)
+    return share if share >= partial_from else 0.0
+
+
+def overlap(answer: str, truth: str) -> float:
+    """The F1 of the answer's words against the truth's, 0–1, each counted as often as it occurs."""
+    expected, given = words(truth), words(answer)
+    return 2 * _common(given, expected) / (len(given) + len(expected))
+
+
+def bleu(answer: str, truth: str) -> float:
+    """Sentence BLEU with smoothing 1 of Chen and Cherry (2014), 0–1.
+
+    N-grams go up to four words or to the length of a shorter truth: with a fixed four, no answer of a single word could
+    reach 1.
+    """
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+    expected = words(truth)
+    order = min(_BLEU_ORDER, len(expected))
+    smoothing = SmoothingFunction().method1
+    return float(sentence_bleu([expected], words(answer), [1 / order] * order, smoothing_function=smoothing))
+
+
+def rouge_l(answer: str, truth: str) -> float:
+    """ROUGE-L (Lin 2004): the F-measure of the longest common subsequence of stemmed words, 0–1."""
+    return float(_rouge_scorer().score(truth, answer)["rougeL"].fmeasure)
+
+
+def _telling(text: str) -> list[str]:
+    """The words that say something; all of them where none does."""
+    every = words(text)
+    return [word for word in every if word not in _FILLERS] or every
+
+
+def _common(given: Sequence[str], expected: Sequence[str]) -> int:
+    return (Counter(given) & Counter(expected)).total()
+
+
+@functools.cache
+def _rouge_scorer() -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], tokenizer=_StemmedWords())
+
+
+class _StemmedWords:
+    """The library's own tokenizer knows no letters but a–z."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self._stem = PorterStemmer().stem
+
+    def tokenize(self, text: str) -> list[str]:
+        return [self._stem(word) for word in words(text)]

@@ -1,0 +1,121 @@
+"""The processes of one run, as `accelerate launch` starts them: each has an editor and a judge, a machine a record."""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+
+def machine_name() -> str:
+    """The same for all processes of one running kernel, whatever container they are in, and for no others."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{platform.node()} {uuid.getnode()}"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among its fellows."""
+
+    rank: int = 0
+    count: int = 1
+    machines: tuple[str, ...] = ("this",)
+    """The machine of each process, by rank."""
+
+    @classmethod
+    def of(cls, arguments: GRPOConfig) -> Processes:
+        """As the trainer's arguments, which set up the process group, know them. All processes must call it."""
+        rank, count = arguments.process_index, arguments.world_size
+        return cls(rank, count, tuple(cls(rank, count).gathered([machine_name()])))
+
+    @property
+    def is_first(self) -> bool:
+        """The one that writes what exists once."""
+        return self.rank == 0
+
+    @property
+    def machine(self) -> int:
+        """The number of this process's machine, in the order of the ranks."""
+        return list(dict.fromkeys(self.machines)).index(self.machines[self.rank])
+
+    @property
+    def here(self) -> list[int]:
+        """The ranks on this machine."""
+        return [rank for rank, machine in enumerate(self.machines) if machine == self.machines[self.rank]]
+
+    @property
+    def is_first_here(self) -> bool:
+        """The one that does what a machine needs once."""
+        return self.here[0] == self.rank
+
+    @property
+    def folder(self) -> Path:
+        """Of the record within the run's directory: one a machine, as SQLite's log is shared through memory."""
+        return Path("record", f"machine{self.machine}") if self.machine else Path("record")
+
+    @contextmanager
+    def first_here_first(self) -> Iterator[None]:
+        """Lets the first process of each machine through, then the others."""
+        if not self.is_first_here:
+            self.wait()
+        try:
+            yield
+        finally:
+            if self.is_first_here:
+                self.wait()
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            from accelerate.utils import wait_for_everyone  # type: ignore[import-untyped]
+
+            wait_for_everyone()
+
+    def gathered(self, found: list[Any]) -> list[Any]:
+        """What all processes have found, for all: one that decided alone would leave the others waiting."""
+        if self.count == 1:
+            return found
+        from accelerate.utils import gather_object
+
+        everything: list[Any] = gather_object(found)
+        return everything
+
+    def end_and_is_first(self) -> bool:
+        """Parts the processes; what follows is done by the first alone, however long it takes."""
+        if self.count > 1:
+            import torch.distributed
+
+            self.wait()
+            torch.distributed.destroy_process_group()
+        return self.is_first
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def weights_whole_on_each_process(arguments: GRPOConfig) -> Iterator[None]:
+    """Models that are loaded meanwhile are whole in every process, even if ZeRO-3 shards the policy.
+
+    By a setting of the process as a whole, transformers (5.23) partitions every model that is loaded beside it, and an
+    editor or judge without the trainer around it cannot use its parts.
+    """
+    from transformers.integrations import deepspeed
+
+    plugin = arguments.deepspeed_plugin
+    sharding = getattr(arguments, "hf_deepspeed_config", None) or plugin.dschf if plugin else None
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if sharding is not None:
+            deepspeed.set_hf_deepspeed_config(sharding)

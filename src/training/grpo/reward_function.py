@@ -1,0 +1,273 @@
+"""`RewardFunction`: what TRL calls once a generation — completions in, rewards out, failures masked and counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.data.verdict import Status, Verdict
+from src.errors import EditLoopError
+from src.pipeline.record import DONE
+from src.training.config import TrainingConfig
+from src.training.grpo.clock import StepClock
+from src.training.grpo.processes import ALONE, Processes
+from src.training.grpo.step_summary import UnscoredSteps, commonest_failure, outage_reason, step_summary
+from src.training.record import PLACES, CompletionRow, TrainingRecord
+from src.training.tasks.base import Example, Task, UnparsableCompletion
+from src.training.tracking.show import Page
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 1.0
+"""Seconds before a step with too many failures is tried again; each further pause is twice as long."""
+LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class RewardSetting:
+    """What a run gives to its reward function."""
+
+    config: TrainingConfig
+    processes: Processes = ALONE
+    """Of the run: they share a record, take work out of each other's way, and decide alike."""
+    pages: Page | None = None
+    """Shows chosen steps; None in all processes but the first."""
+    clock: StepClock = field(default_factory=StepClock)
+
+    @property
+    def folder(self) -> Path:
+        """Of the record of this machine's processes."""
+        return self.config.training.output_dir / self.processes.folder
+
+
+@dataclass(frozen=True)
+class ParsedCompletion:
+    """A completion from which something could be read."""
+
+    example: Example
+    completion: str
+    said: str
+    """The instruction or answer."""
+
+
+@dataclass(frozen=True)
+class CompletionOutcome:
+    """What became of a reading."""
+
+    verdict: Verdict
+    edit_key: str | None = None
+    verdict_key: str | None = None
+
+
+class RewardFunction(ABC):
+    """Reads completions, has them rewarded, masks failures, and records and logs all of it.
+
+    A completion that cannot be read costs nothing and gets `training.unparsable_reward`. A failure of editor or judge
+    is `None`, which TRL leaves out of its group's mean and spread, with advantage 0. The scale is the scorer's, 0–10.
+    """
+
+    def __init__(self, task: Task, setting: RewardSetting) -> None:
+        self.setting = setting
+        self._task = task
+        self._settings = setting.config.training
+        self._examples: dict[str, Example] = {}
+        self._record: TrainingRecord | None = None
+        self._metrics: dict[str, float] = {}
+        self._step = self._position = 0
+        self._drought = UnscoredSteps()
+
+    @abstractmethod
+    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+        """One outcome a reading, in order. Never raises for a single one."""
+
+    def rewardable(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples without those that can never be rewarded, which are warned of; nothing is loaded for it.
+
+        Raises:
+            EditLoopError: when none is left.
+        """
+        return list(examples)
+
+    def load(self) -> None:
+        """Opens the record and loads models; called once, before training."""
+        self._record = TrainingRecord(self.setting.folder)
+
+    def prepare(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples as the policy will see them; those that cannot be used are left out."""
+        return list(examples)
+
+    def know(self, examples: Sequence[Example]) -> None:
+        """Names the examples whose completions will come."""
+        self._examples = {example.example_id: example for example in examples}
+
+    def close(self) -> None:
+        """Closes the record; a subclass frees its models."""
+        if self._record is not None:
+            self._record.close()
+
+    @property
+    def record(self) -> TrainingRecord:
+        """This process's record."""
+        assert self._record is not None, "load() must be called before the first reward"
+        return self._record
+
+    def __call__(
+        self,
+        completions: Sequence[Any],
+        example_id: Sequence[str],
+        trainer_state: Any,
+        log_metric: Callable[[str, float], None],
+        log_extra: Callable[[str, list[Any]], None],
+        **columns: Any,
+    ) -> list[float | None]:
+        """One reward a completion, in order, on TRL's terms (`GRPOTrainer`, version 1.16).
+
+        Args:
+            completions: Conversations of one assistant message.
+            example_id: Which example each completion answers.
+            trainer_state: For the number of the step.
+            log_metric: Logs a number with the step's own.
+            log_extra: Adds a column to TRL's table of completions.
+            columns: All else that TRL offers; not needed.
+
+        Raises:
+            TrainingStopped: too much has failed for too long, in any process; or nothing is scored any more.
+        """
+        self.setting.clock.rollout_ended()
+        started = time.perf_counter()
+        texts = [completion[-1]["content"] for completion in completions]
+        readings, problems = self._read(texts, example_id)
+        self._metrics = {"seconds/parse": time.perf_counter() - started}
+        outcomes, problem = self._settle(readings)
+        step, verdicts = trainer_state.global_step + 1, [one.verdict for one in outcomes.values()]
+        self._drought.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))
+        self._warn(verdicts, step)
+        rows = self._rows(texts, example_id, readings, outcomes, problems, step)
+        self.record.add_completions(rows)
+        self._metrics["seconds/reward"] = time.perf_counter() - started
+        self._log(rows, outcomes, log_metric, log_extra)
+        self._show(rows)
+        self.setting.clock.rewards_ended()
+        return [row.reward for row in rows]
+
+    def count(self, amounts: Mapping[str, float]) -> None:
+        """Adds to this step's metrics; a subclass says here how long it worked and what it did not have to do."""
+        for name, amount in amounts.items():
+            self._metrics[name] = self._metrics.get(name, 0.0) + amount
+
+    def _read(self, texts: Sequence[str], names: Sequence[str]) -> tuple[dict[int, ParsedCompletion], dict[int, str]]:
+        readings: dict[int, ParsedCompletion] = {}
+        problems: dict[int, str] = {}
+        for position, (text, name) in enumerate(zip(texts, names, strict=True)):
+            try:
+                readings[position] = ParsedCompletion(self._examples[name], text, self._task.read(text))
+            except UnparsableCompletion as error:
+                problems[position] = str(error)
+        return readings, problems
+
+    def _settle(self, readings: Mapping[int, ParsedCompletion]) -> tuple[dict[int, CompletionOutcome], str | None]:
+        """The outcomes, tried again while too many fail and patience lasts; and what makes going on impossible."""
+        outcomes: dict[int, CompletionOutcome] = {}
+        deadline = time.monotonic() + self._settings.patience
+        pause = FIRST_PAUSE
+        open_positions = list(readings)
+        while True:
+            try:
+                found = self.outcomes([readings[position] for position in open_positions])
+            except EditLoopError as error:
+                return outcomes, str(error)
+            outcomes.update(zip(open_positions, found, strict=True))
+            problem = outage_reason([one.verdict for one in outcomes.values()], self._settings.most_failures)
+            if problem is None or time.monotonic() + pause > deadline:
+                return outcomes, problem
+            logger.warning("%s; trying again in %.0f s", problem, pause)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            open_positions = [position for position, one in outcomes.items() if one.verdict.status not in DONE]
+
+    def _warn(self, verdicts: Sequence[Verdict], step: int) -> None:
+        """Of a step that can teach little, although nothing is broken."""
+        unscored = [verdict for verdict in verdicts if verdict.status is not Status.SCORED]
+        if len(unscored) > self._settings.most_failures * len(verdicts):
+            logger.warning(
+                "step %d: %d of %d completions have no score and are masked; %s",
+                *(step, len(unscored), len(verdicts), commonest_failure(unscored)),
+            )
+
+    def _rows(
+        self,
+        texts: Sequence[str],
+        names: Sequence[str],
+        readings: Mapping[int, ParsedCompletion],
+        outcomes: Mapping[int, CompletionOutcome],
+        problems: Mapping[int, str],
+        step: int,
+    ) -> list[CompletionRow]:
+        # Several generations may belong to one optimizer step.
+        if step != self._step:
+            self._step, self._position = step, self.setting.processes.rank * PLACES
+            self._forget(step)
+        rows = []
+        for position, (text, name) in enumerate(zip(texts, names, strict=True)):
+            example, outcome, reading = self._examples[name], outcomes.get(position), readings.get(position)
+            verdict = outcome.verdict if outcome else None
+            rows.append(
+                CompletionRow(
+                    step=step,
+                    position=self._position + position,
+                    example_id=name,
+                    category=example.category,
+                    request=example.request,
+                    completion=text,
+                    reading=reading.said if reading else None,
+                    problem=problems.get(position),
+                    edit_key=outcome.edit_key if outcome else None,
+                    verdict_key=outcome.verdict_key if outcome else None,
+                    status=verdict.status if verdict else None,
+                    reason=verdict.reason if verdict else None,
+                    reward=verdict.score if verdict else self._settings.unparsable_reward,
+                )
+            )
+        self._position += len(rows)
+        return rows
+
+    def _forget(self, step: int) -> None:
+        """What this process wrote when the step was done before, and what processes wrote that are no more."""
+        processes = self.setting.processes
+        self.record.forget_completions(step, self._position, self._position + PLACES)
+        if processes.is_first:
+            self.record.forget_completions(step, processes.count * PLACES)
+
+    def _log(
+        self,
+        rows: Sequence[CompletionRow],
+        outcomes: Mapping[int, CompletionOutcome],
+        log_metric: Callable[[str, float], None],
+        log_extra: Callable[[str, list[Any]], None],
+    ) -> None:
+        metrics = dict(self._metrics) | self.setting.clock.metrics()
+        metrics["completions/unparsable"] = sum(row.problem is not None for row in rows) / len(rows)
+        for status in Status:
+            if status is not Status.BAD_SAMPLE:
+                metrics[f"statuses/{status.value}"] = sum(row.status is status for row in rows) / len(rows)
+        dimensions: defaultdict[str, list[float]] = defaultdict(list)
+        for outcome in outcomes.values():
+            for name, value in outcome.verdict.dimensions.items():
+                if value is not None:
+                    dimensions[name].append(value)
+        metrics |= {f"dimensions/{name}": sum(values) / len(values) for name, values in dimensions.items()}
+        for name, value in metrics.items():
+            log_metric(name, value)
+        for column in ("example_id", "reading", "problem", "edit_key", "status"):
+            log_extra(column, [getattr(row, column) for row in rows])
+
+    def _show(self, rows: Sequence[CompletionRow]) -> None:
+        every = self._settings.show_every
+        if self.setting.pages is not None and every and (self._step == 1 or self._step % every == 0):
+            self.setting.pages.write(rows, self._examples, self.record)

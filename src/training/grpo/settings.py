@@ -1,0 +1,185 @@
+"""`training.grpo`: any field of `trl.GRPOConfig`, checked by name, type and divisibility before anything loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pydantic
+
+from src.errors import ConfigError, did_you_mean
+from src.training.config import TrainingSettings
+from src.training.grpo.precision import mixed_precision
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the trainer's checkpoints within `training.output_dir`."""
+
+_OWN_DEFAULTS: dict[str, Any] = {
+    "logging_steps": 1,
+    "report_to": "tensorboard",
+    "disable_tqdm": True,
+    "save_total_limit": 3,
+    # The order of the data is laid out by the run itself: TRL's sampler begins anew when a later epoch is resumed.
+    "shuffle_dataset": False,
+}
+
+
+_CPU_DEFAULTS: dict[str, Any] = {
+    "use_cpu": True,  # without it each of several processes would take itself for the only one
+    "dataloader_pin_memory": False,
+}
+
+
+_COUNT = pydantic.Field(ge=1)
+_AT_LEAST_0 = pydantic.Field(ge=0, allow_inf_nan=False)
+_ABOVE_0 = pydantic.Field(gt=0, allow_inf_nan=False)
+_SHARE = pydantic.Field(gt=0, le=1)
+
+_RANGES: dict[str, Any] = {
+    "num_generations": pydantic.Field(ge=2),
+    "num_iterations": _COUNT,
+    "per_device_train_batch_size": _COUNT,
+    "gradient_accumulation_steps": _COUNT,
+    "steps_per_generation": _COUNT,
+    "generation_batch_size": _COUNT,
+    "max_completion_length": _COUNT,
+    "num_train_epochs": _ABOVE_0,
+    "learning_rate": _AT_LEAST_0,
+    "weight_decay": _AT_LEAST_0,
+    "max_grad_norm": _AT_LEAST_0,
+    "temperature": _ABOVE_0,
+    "top_p": _SHARE,
+    "min_p": pydantic.Field(ge=0, le=1),
+    "top_k": pydantic.Field(ge=-1),
+    "repetition_penalty": _ABOVE_0,
+    "beta": _AT_LEAST_0,
+    "epsilon": _AT_LEAST_0,
+    "epsilon_high": _AT_LEAST_0,
+    "delta": _ABOVE_0,
+    "top_entropy_quantile": pydantic.Field(ge=0, le=1),
+    "vllm_gpu_memory_utilization": _SHARE,
+    "vllm_max_model_length": _COUNT,
+    "vllm_tensor_parallel_size": _COUNT,
+}
+"""What a number may be; TRL and transformers look at few of them, and divide by some."""
+
+_CHOICES: dict[str, Any] = {
+    "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],
+    "importance_sampling_level": Literal["token", "sequence"],
+    "scale_rewards": Literal["group", "batch", "none"] | bool,
+    "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
+    "vllm_mode": Literal["colocate", "server"],
+}
+"""By the docstring of `trl.GRPOConfig` (1.16), which types them as texts and finds a wrong one in the first step."""
+
+
+def grpo_config(settings: TrainingSettings) -> GRPOConfig:
+    """The trainer's arguments: TRL's defaults, ours where they differ, and what the YAML says.
+
+    Raises:
+        ConfigError: an unknown name, a value of the wrong type, or numbers that do not divide.
+    """
+    import torch
+    from trl import GRPOConfig
+
+    # TRL 1.16 uses names that transformers 5.23 is about to drop: nothing that a user could change.
+    warnings.filterwarnings("ignore", r"`\w*gradient_checkpointing\w*` is deprecated", FutureWarning)
+    hints = typing.get_type_hints(GRPOConfig)
+    known = [field.name for field in dataclasses.fields(GRPOConfig) if field.init]
+    given = {name: _checked(name, value, known, hints) for name, value in settings.grpo.items()}
+    has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
+    own = _OWN_DEFAULTS | ({} if has_accelerator else _CPU_DEFAULTS)
+    mixed = mixed_precision(given)
+    if mixed != "no" and given.get("use_transformers_continuous_batching"):
+        raise ConfigError(
+            f"training.grpo.use_transformers_continuous_batching: with {mixed} the trainer would put the trained "
+            "weights themselves into half precision, and lose most updates; leave it out, or use vLLM"
+        )
+    fixed = {"output_dir": str(settings.output_dir / CHECKPOINTS), "seed": settings.seed}
+    fixed |= {"bf16": mixed == "bf16" or bool(given.get("bf16")), "fp16": mixed == "fp16"}
+    try:
+        arguments = GRPOConfig(**(own | given | fixed))
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"training.grpo: {error}") from error
+    _check_resumable(arguments)
+    _check_patience(arguments, settings.patience)
+    return arguments
+
+
+def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> Any:
+    """The value in the field's type: YAML reads `1e-5` as a text."""
+    if name == "hub_token":
+        raise ConfigError("training.grpo.hub_token: it would be stored with every checkpoint; set HF_TOKEN instead")
+    if name not in known:
+        raise ConfigError(f"training.grpo.{name}: GRPOConfig has no such field.{did_you_mean(name, known)}")
+    try:
+        return pydantic.TypeAdapter(
+            _type(name, hints[name]), config=pydantic.ConfigDict(arbitrary_types_allowed=True)
+        ).validate_python(value)
+    except pydantic.ValidationError as error:
+        reasons = "; ".join(detail["msg"] for detail in error.errors())
+        raise ConfigError(f"training.grpo.{name}: {reasons} (got {value!r})") from error
+    except pydantic.PydanticUserError:  # a type of transformers that pydantic cannot check; its own class does
+        return value
+
+
+def _type(name: str, hint: Any) -> Any:
+    hint = _CHOICES.get(name, hint)
+    return Annotated[hint, _RANGES[name]] if name in _RANGES else hint
+
+
+def _check_resumable(arguments: GRPOConfig) -> None:
+    """A resumed run generates anew, so that a checkpoint between two generations would change what follows."""
+    per_generation = _batches_per_generation(arguments)
+    per_checkpoint = int(arguments.save_steps) * arguments.gradient_accumulation_steps
+    if arguments.save_strategy == "steps" and arguments.save_steps >= 1 and per_checkpoint % per_generation:
+        raise ConfigError(
+            f"training.grpo: save_steps × gradient_accumulation_steps ({per_checkpoint}) must be a multiple of "
+            f"steps_per_generation × num_iterations ({per_generation}), or a resumed run would not go on as it stopped"
+        )
+
+
+def _check_patience(arguments: GRPOConfig, patience: float) -> None:
+    if arguments.world_size > 1 and patience >= arguments.ddp_timeout:
+        raise ConfigError(
+            f"training.patience ({patience:g} s) must be below training.grpo.ddp_timeout ({arguments.ddp_timeout} s): "
+            "the other processes wait for a slow judge no longer than that"
+        )
+
+
+def prompts_per_generation(arguments: GRPOConfig) -> int:
+    """How many different prompts one generation answers, over all processes."""
+    return int(arguments.generation_batch_size or 0) // int(arguments.num_generations or 1)
+
+
+def _batches_per_generation(arguments: GRPOConfig) -> int:
+    """How many forward and backward passes use the same completions; TRL has filled in its default."""
+    return int(arguments.steps_per_generation or 1) * arguments.num_iterations
+
+
+def generations(arguments: GRPOConfig, examples: int) -> int:
+    """How many generations the run makes: for `max_steps`, else for `num_train_epochs` over the examples."""
+    per_generation = _batches_per_generation(arguments)
+    if arguments.max_steps > 0:
+        return -(-arguments.max_steps * arguments.gradient_accumulation_steps // per_generation)
+    return int(arguments.num_train_epochs * examples) // prompts_per_generation(arguments)
+
+
+def prompts_drawn(arguments: GRPOConfig, examples: int) -> int:
+    """How many prompts the run answers.
+
+    Raises:
+        ConfigError: too few examples for one generation.
+    """
+    drawn = generations(arguments, examples) * prompts_per_generation(arguments)
+    if not drawn:
+        raise ConfigError(
+            f"{examples} examples fill no generation of {prompts_per_generation(arguments)} prompts: set "
+            "training.grpo.max_steps, more num_train_epochs, or a smaller batch"
+        )
+    return drawn

@@ -1,0 +1,88 @@
+"""What became of a step's completions over all processes, and when going on has no sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from src.data.verdict import Status, Verdict
+from src.errors import EditLoopError
+from src.pipeline.record import DONE
+
+LONGEST_DROUGHT = 10
+"""Steps in a row without a single scored completion, after which a run stops."""
+
+
+class TrainingStopped(EditLoopError):
+    """Training cannot go on for now. What is done is recorded and a checkpoint can be written: `--resume` goes on."""
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """What one process says of a step to all others, so that they go on or stop alike."""
+
+    readable: int = 0
+    """Completions that something could be read from."""
+    scored: int = 0
+    reason: str | None = None
+    """The commonest_failure of those why a completion has no score."""
+    problem: str | None = None
+    """Why this process cannot go on."""
+
+
+def step_summary(verdicts: Collection[Verdict], problem: str | None) -> StepSummary:
+    """Sums up a step of this process."""
+    unscored = [one for one in verdicts if one.status is not Status.SCORED]
+    return StepSummary(len(verdicts), len(verdicts) - len(unscored), commonest_failure(unscored), problem)
+
+
+def commonest_failure(verdicts: Collection[Verdict]) -> str | None:
+    """The commonest_failure status and reason, with their number."""
+    if not verdicts:
+        return None
+    (status, reason), count = Counter((one.status.value, one.reason) for one in verdicts).most_common(1)[0]
+    return f"{count} of them: {status}: {reason}"
+
+
+def outage_reason(verdicts: Collection[Verdict], most_failures: float) -> str | None:
+    """Why these verdicts look as if editor or judge were away; None where they do not.
+
+    A refusal, and a verdict that does not apply, is an answer: asking again brings the same.
+    """
+    failures = [one for one in verdicts if one.status is not Status.SCORED and one.status not in DONE]
+    if len(failures) <= most_failures * len(verdicts):
+        return None
+    return (
+        f"{len(failures)} of {len(verdicts)} completions of this step failed, which is more than "
+        f"training.most_failures ({most_failures:g}) allows; {commonest_failure(failures)}. "
+        "Repair this, then go on with --resume"
+    )
+
+
+class UnscoredSteps:
+    """Counts the steps in a row that teach nothing, as none of their completions is scored."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def after(self, step: Sequence[StepSummary]) -> None:
+        """Takes note of a step, as all processes found it.
+
+        Raises:
+            TrainingStopped: a process cannot go on, or nothing was scored for `LONGEST_DROUGHT` steps.
+        """
+        for one in step:
+            if one.problem is not None:
+                raise TrainingStopped(one.problem)
+        readable = sum(one.readable for one in step)
+        if any(one.scored for one in step):
+            self._steps = 0
+        elif readable:
+            self._steps += 1
+        if self._steps >= LONGEST_DROUGHT:
+            reason = next(one.reason for one in step if one.reason)
+            raise TrainingStopped(
+                f"for {self._steps} steps in a row no completion has got a reward, so that nothing is learned; "
+                f"of the last {readable}: {reason}. Change the judge, its rubric or the data, then go on with --resume"
+            )

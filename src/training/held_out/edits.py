@@ -1,0 +1,204 @@
+"""Before and after: the benchmark on held-out samples, with the policy as it was and as it is now."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig
+from src.data.image import LazyImage
+from src.data.sample import EditSample
+from src.errors import EditLoopError, ModelError
+from src.pipeline.evaluation import evaluate
+from src.pipeline.plan import RunPlan
+from src.training.config import TrainingConfig
+from src.training.data_check import check_samples
+from src.training.grpo.precision import policy_precision
+from src.training.held_out.gain import Gain, ScoredSample, paired_gain
+from src.training.tasks.base import Example
+
+if TYPE_CHECKING:
+    from src.training.tasks.rewrite import RewriteTask
+
+logger = logging.getLogger(__name__)
+
+REWRITE_EDITOR = "src.models.diffusion.implementations.rewrite_editor.RewriteEditor"
+
+
+def write_benchmark(samples: Sequence[EditSample], path: Path) -> None:
+    """Writes samples whose images are files below `path`'s folder as JSONL that `load_samples` reads back equal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for sample in samples:
+            file.write(json.dumps(_item(sample, path.parent), ensure_ascii=False) + "\n")
+
+
+def _item(sample: EditSample, folder: Path) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "id": sample.sample_id,
+        "subset": sample.category,
+        "edit_instruction": sample.instruction,
+        "original_description": sample.description,
+        "src_img": _inside(sample.source, folder),
+        "difficulty": sample.difficulty,
+        "tags": list(sample.tags),
+        "rationale_short": sample.rationale,
+        "reference_img": _inside(sample.reference, folder) if sample.reference else None,
+        "preliminary_img": _inside(sample.preliminary, folder) if sample.preliminary else None,
+        "family": sample.family,
+        "seed": sample.seed,
+    }
+    if sample.graph is not None:
+        graph = asdict(sample.graph)
+        graph["dependencies"] = [list(one.values()) for one in graph["dependencies"]]
+        fields["knowledge_graph"] = graph
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _inside(image: LazyImage, folder: Path) -> str:
+    assert image.path is not None, "held-out samples come from an image store"
+    return image.path.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def rewriting_editor(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> ModelConfig:
+    """The policy as it was before training, in front of the editor at full fidelity."""
+    assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
+    inner, precision = config.diffusion_model, policy_precision(config)
+    params = {
+        "policy": config.policy.model,
+        "revision": config.policy.revision,
+        "dtype": precision.weights,
+        "autocast": precision.autocast,
+        "trust_remote_code": config.policy.trust_remote_code,
+        "image_max_side": config.policy.image_max_side,
+        "prompt": task.PROMPT,
+        "rules": task.rules or None,
+        "language": config.data.language,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": config.evaluation.batch_size,
+        "editor": {
+            "class_path": inner.class_path,
+            "params": inner.params | config.evaluation.diffusion_params,
+        },
+    }
+    return ModelConfig(
+        class_path=REWRITE_EDITOR, params={key: value for key, value in params.items() if value is not None}
+    )
+
+
+def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConfig:
+    """The same editor behind the trained policy."""
+    changed = {"adapter": str(policy)} if is_adapter else {"policy": str(policy), "revision": None}
+    params = {key: value for key, value in (editor.params | changed).items() if value is not None}
+    return ModelConfig(class_path=editor.class_path, params=params)
+
+
+def compare_edits(
+    config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]], max_new_tokens: int
+) -> list[Gain]:
+    """Runs the benchmark with both policies, by the training's scorer and by the evaluation's own, if there is one.
+
+    Each run goes on where it stopped, and the second scorer judges the edits of the first.
+
+    Args:
+        config: Of a finished training.
+        task: That the policy was trained for: its prompt and its rules of form.
+        examples: The held-out samples.
+        max_new_tokens: Of a rewrite.
+    """
+    if not isinstance(config.data.held_out, str):
+        write_benchmark([example.subject for example in examples], _data_path(config))
+    gains = []
+    for scorer, runs in _runs(config, task, max_new_tokens):
+        rows = {}
+        for name, run in runs.items():
+            logger.info("evaluating %s training by %s", name, scorer.class_path)
+            samples = evaluate(run).report["samples"]
+            rows[name] = [ScoredSample(row["sample_id"], row["source_sha256"], row["score"]) for row in samples]
+        gains.append(paired_gain(scorer.class_path.rpartition(".")[2], rows["before"], rows["after"]))
+    return gains
+
+
+def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> None:
+    """Plans the runs of `compare_edits` as they will be, of which only the trained policy and the data are missing.
+
+    Raises:
+        ConfigError: for whatever in `evaluation` could not run.
+        ModelError: for missing weights or keys.
+    """
+    missing: ModelError | None = None
+    for _, runs in _runs(config, task, max_new_tokens):
+        try:
+            RunPlan(runs["before"]).scorer.prompt_agrees(task.instructions)
+        except EditLoopError as error:
+            found = type(error)(f"section evaluation, for the comparison after training: {error}")
+            if not isinstance(found, ModelError):
+                raise found from error
+            missing = missing or found  # the second scorer may be wrong besides
+    if missing is not None:
+        raise missing
+
+
+def check_held_out(config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]]) -> None:
+    """Finds held-out samples that a scorer of `compare_edits` has nothing to say about.
+
+    Raises:
+        DataError: that is true of all of them.
+    """
+    samples = [example.subject for example in examples[: config.evaluation.limit]]
+    for place, (_, runs) in enumerate(_runs(config, task, max_new_tokens=1)):
+        where = "evaluation.scorer" if place else "scorer"
+        check_samples(RunPlan(runs["before"]).scorer, samples, f"{where}, on the held-out samples")
+
+
+def _runs(
+    config: TrainingConfig, task: RewriteTask, max_new_tokens: int
+) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
+    """For each scorer, the benchmark's run before training and the one after."""
+    before = rewriting_editor(config, task, max_new_tokens)
+    after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    for scorer, judge in _scorers(config):
+        yield (
+            scorer,
+            {
+                name: Config(
+                    benchmark=_benchmark(config),
+                    diffusion_model=editor,
+                    reward_model=judge,
+                    scorer=scorer,
+                    prompts=config.prompts,
+                    evaluation=EvaluationConfig(
+                        output_dir=config.training.output_dir / "evaluation" / name, resume_from_checkpoint=True
+                    ),
+                    runtime=config.training.runtime,
+                )
+                for name, editor in {"before": before, "after": after}.items()
+            },
+        )
+
+
+def _data_path(config: TrainingConfig) -> Path:
+    """The held-out file, or where one is written of the held-out share."""
+    held_out = config.data.held_out
+    return Path(held_out) if isinstance(held_out, str) else config.training.output_dir / "held_out.jsonl"
+
+
+def _benchmark(config: TrainingConfig) -> BenchmarkConfig:
+    data = config.data
+    return BenchmarkConfig(
+        data_path=str(_data_path(config)),
+        categories=data.categories,
+        difficulties=data.difficulties,
+        limit=config.evaluation.limit,
+        language=data.language,
+    )
+
+
+def _scorers(config: TrainingConfig) -> list[tuple[ModelConfig, ModelConfig | None]]:
+    own = config.evaluation
+    found = [(config.scorer, config.reward_model)]
+    return [*found, (own.scorer, own.reward_model)] if own.scorer is not None else found
