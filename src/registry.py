@@ -7,18 +7,40 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pydantic
 
 from src.errors import ConfigError, EditLoopError, ModelError, did_you_mean
-from src.models.base import BaseModel
 from src.validation import config_error
 
 Named = TypeVar("Named")
-ModelClass = TypeVar("ModelClass", bound=BaseModel)
+
+
+class NamedClass(Protocol):
+    """A section of a config that names a class: of an editor, a judge, a scorer, a task or a measure."""
+
+    class_path: str
+    params: dict[str, Any]
+
+
+def resolve(section: NamedClass, base: type[Named], where: str) -> type[Named]:
+    """The class that a section names, with its params checked: what every section of a config goes through.
+
+    Args:
+        section: Its `class_path` and `params`.
+        base: What the class must derive from.
+        where: The section in the config, for messages, such as `diffusion_model`.
+
+    Raises:
+        ConfigError: no such class, not one of `base`, or wrong params.
+        ModelError: the class lacks something besides its params (`BaseModel.check_ready`).
+    """
+    found = load_class(section.class_path, base)
+    check_params(found, section.params, f"{where}.params")
+    return found
 
 
 def load_class(class_path: str, base: type[Named]) -> type[Named]:
@@ -89,11 +111,12 @@ def check_params(named: type, params: Mapping[str, Any], where: str) -> None:
             typed(**params)
         except pydantic.ValidationError as error:
             raise config_error(error, typed, f"{where} of {named.__name__}") from error
-    if issubclass(named, BaseModel):
-        named.check_ready(dict(params))
+    check_ready = getattr(named, "check_ready", None)
+    if check_ready is not None:
+        check_ready(dict(params))
 
 
-def build(model_class: type[ModelClass], params: dict[str, Any]) -> ModelClass:
+def build(model_class: Callable[[dict[str, Any]], Named], params: dict[str, Any]) -> Named:
     """Constructs the model, which loads its weights.
 
     Raises:
@@ -104,4 +127,5 @@ def build(model_class: type[ModelClass], params: dict[str, Any]) -> ModelClass:
     except EditLoopError:
         raise
     except Exception as error:  # a model may fail in any way; the run must say which model it was
-        raise ModelError(f"{model_class.__name__} could not be loaded: {type(error).__name__}: {error}") from error
+        name = getattr(model_class, "__name__", repr(model_class))
+        raise ModelError(f"{name} could not be loaded: {type(error).__name__}: {error}") from error

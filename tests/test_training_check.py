@@ -67,7 +67,9 @@ def test_steps_completions_edits_and_judge_calls_are_counted(tmp_path: Path) -> 
     folder = tmp_path / "out"
     lines = _lines(
         MINIATURE, f"training.output_dir={folder}", "training.grpo.max_steps=5", "training.grpo.save_steps=5",
-        "data.limit=20", "scorer.class_path=src.rewards.scorers.six_dimension.SixDimensionScorer", "evaluation.limit=30",
+        "data.limit=20",
+        "scorer.class_path=src.rewards.scorers.six_dimension.SixDimensionScorer",
+        "evaluation.limit=30",
     )  # fmt: skip
     text = "\n".join(lines)
     assert "data      20 examples, 100 held out" in text

@@ -1,1 +1,1 @@
-"""The miniature world: procedural 64x64 scenes, exact edits of them, and the recipes that train tiny models on both."""
+"""A procedural world, and recipes for tiny models of the real architectures. Uses all of `src`; nothing uses it."""

@@ -1,0 +1,1 @@
+"""Editors and judges behind two small base classes. No scorer, no run."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from src.models.device import named_devices, pick_device, resolved_device
+from src.published_names import published_name
 from src.redaction import fingerprints
 
 
@@ -77,7 +78,7 @@ class BaseModel(ABC):
         """
         resolved = cls.Params(**params).model_dump(mode="json") if cls.Params else dict(params)
         kept = fingerprints({key: value for key, value in resolved.items() if key not in cls.NOT_IN_IDENTITY})
-        identity = {"class": f"{cls.__module__}.{cls.__qualname__}", "version": cls.VERSION, "params": kept}
+        identity = {"class": published_name(cls), "version": cls.VERSION, "params": kept}
         revision = cls.weights_revision(params)
         return identity | ({"weights": revision} if revision else {})
 

@@ -1,0 +1,1 @@
+"""One run: plan, stages (read, edit, store, judge), record, resume. No protocol of scoring."""

@@ -1,0 +1,1 @@
+"""GRPO on TRL against the scorers of the benchmark: config, data, checks, the training itself."""

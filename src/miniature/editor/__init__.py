@@ -1,0 +1,1 @@
+"""The miniature editor: architecture, training, measurement."""

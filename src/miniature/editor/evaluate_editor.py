@@ -50,11 +50,13 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),
   condition images at 64×64. `prompt_template_encode_start_idx` must be computed from the tokenizer
   (`src.models.diffusion.prompt_template`); EditLoop's editor classes do both.
-- **Made by** `python -m src.miniature.editor.train_editor`, **measured by** `python -m src.miniature.editor.evaluate_editor`.
+- **Made by** `python -m src.miniature.editor.train_editor`,
+  **measured by** `python -m src.miniature.editor.evaluate_editor`.
 
 ## Held-out scores
 
-Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of {count} held-out edits for each row (seeds from
+Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of {count} held-out edits for each row
+(seeds from
 500,000, in no training set and no shipped benchmark); {seconds_per_edit:.2f} s per edit on the machine that measured.
 *Explicit wording* says what to draw: the gap to the instruction's columns is what a perfect rewriter of instructions
 could gain. *Neutral* asks for nothing ("Describe the picture."), *unrelated* for an edit of another category: where

@@ -1,0 +1,1 @@
+"""The miniature judge: architecture, training, measurement."""

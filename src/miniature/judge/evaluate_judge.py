@@ -57,14 +57,16 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
 
 - **Data**: {edits:,} procedural edits (training seeds from which no editor learned), {candidates} made-up candidates
   for each (right, partial, weak, wrong, damaged …) and {outputs:,} outputs of the miniature editor, each with the
-  oracle's score (`src/models/reward/reference_formula.py`); besides swapped pictures, foreign sources and instructions of
+  oracle's score (`src/models/reward/reference_formula.py`); besides swapped pictures, foreign sources and
+  instructions of
   other edits, which score 0. No outside picture, text or weight was used.
 - **Training**: {steps:,} steps of {batch} questions from scratch, by cross-entropy to an ordered distribution over the
   digits of the score; auxiliary heads, dropped afterwards, learned to see where pictures differ. {remark}
 - **Reads**: each fixed text of the prompts is one token, so a question has about a hundred. Prompts of other protocols
   are legible to it only as pieces and bytes: it was trained for none. A changed category prompt needs a new training.
 - **Limits**: it never says 10.0 (the exact target gets 9.9 at most). {limits}
-- **Made by** `python -m src.miniature.judge.train_judge`, **measured by** `python -m src.miniature.judge.evaluate_judge`.
+- **Made by** `python -m src.miniature.judge.train_judge`,
+  **measured by** `python -m src.miniature.judge.evaluate_judge`.
 
 ## Agreement with the oracle
 

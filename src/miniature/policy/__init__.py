@@ -1,0 +1,1 @@
+"""The miniature policy: architecture, training, measurement. Reinforcement learning is `src/training`'s."""

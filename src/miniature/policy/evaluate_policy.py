@@ -66,11 +66,13 @@ real rewriters**.
   hard instruction shall therefore be vague, and sampling find a careful one.
 - **Form**: the tags and the fixed texts of the prompts are single tokens; a completion has {tokens:.0f} tokens on
   average, and {most_tokens} are enough for nearly all. The end token is `<|im_end|>`.
-- **Made by** `python -m src.miniature.policy.train_policy`, **measured by** `python -m src.miniature.policy.evaluate_policy`.
+- **Made by** `python -m src.miniature.policy.train_policy`,
+  **measured by** `python -m src.miniature.policy.evaluate_policy`.
 
 ## Held-out scores before reinforcement learning
 
-Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of what the miniature editor makes of each wording.
+Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of what the miniature editor makes of
+each wording.
 {count} held-out edits (seeds from 500,000), English and Chinese in turn. *Instruction* is the user's own, *greedy* the
 policy's likeliest rewrite, *sampled* the mean of {samples} rewrites at temperature 1, *best of {samples}* the best of
 them, which is what GRPO can find; *explicit* is the exact wording, the ceiling. A

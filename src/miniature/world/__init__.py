@@ -1,0 +1,1 @@
+"""Scenes, edits and questions of the miniature world, drawn exactly. No model."""

@@ -1,0 +1,1 @@
+"""What every client of a server needs: errors, bounded answers, adaptive limit, endpoints. No protocol."""

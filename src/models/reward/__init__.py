@@ -1,0 +1,1 @@
+"""Judges: the base class and what they share; one class a file in `implementations`."""

@@ -1,0 +1,1 @@
+"""The vision-language model: question in, reply out, here or behind a server. Neither scores nor statistics."""

@@ -88,7 +88,8 @@ class JudgedScorer(Scorer):
     """Asks all questions about a batch of edits at once and concludes on each edit from its values.
 
     An edit has no score when any of its questions has no answer: a mean over what happens to be there would be
-    another quantity. A subclass says what to ask (`judge_prompts`) and what follows (`conclude`), and may name its prompts.
+    another quantity. A subclass says what to ask (`judge_prompts`) and what follows (`conclude`), and may name its
+    prompt files.
 
     Raises:
         ConfigError: on construction, without a judge that answers questions.

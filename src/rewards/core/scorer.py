@@ -16,6 +16,7 @@ from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.vlm.prompts import Language
+from src.published_names import published_name
 from src.rewards.core.judge_handle import JudgeHandle
 
 
@@ -97,7 +98,7 @@ class Scorer(ABC):
 
     def identity(self) -> dict[str, Any]:
         """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
-        own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}
+        own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 
     def prompt_versions(self) -> dict[str, str]:

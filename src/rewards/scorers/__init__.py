@@ -1,0 +1,1 @@
+"""Scorers that a YAML names by `class_path`, one protocol a file."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from src.models.base import ModelParams
+from src.published_names import published_name
 from src.rewards.core.scorer import NoParams
 
 
@@ -24,7 +25,7 @@ class Readability(ABC):
 
     def identity(self) -> dict[str, Any]:
         """What decides its values; JSON-able."""
-        own = {"class": f"{type(self).__module__}.{type(self).__qualname__}", "version": self.VERSION}
+        own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 
     @abstractmethod

@@ -1,0 +1,1 @@
+"""What TRL is given: policy, settings, reward functions; and what keeps its processes together."""

@@ -1,0 +1,1 @@
+"""Adapters, merged and proven."""

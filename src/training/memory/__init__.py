@@ -1,0 +1,1 @@
+"""What a training holds on each GPU, by arithmetic, before anything loads."""

@@ -1,0 +1,1 @@
+"""What a policy is asked, and what becomes of its text. One task a file."""

@@ -1,0 +1,1 @@
+"""Trackers, pages and curves of a training. Nothing here decides a number."""

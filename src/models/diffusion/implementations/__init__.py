@@ -1,0 +1,1 @@
+"""Editors that a YAML names by `class_path`."""

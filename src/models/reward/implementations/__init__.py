@@ -1,0 +1,1 @@
+"""Judges that a YAML names by `class_path`."""

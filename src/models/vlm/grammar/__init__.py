@@ -1,0 +1,1 @@
+"""From the words of a reply to numbers, or to `UnparsableReply`. No model."""

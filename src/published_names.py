@@ -1,0 +1,79 @@
+"""Names under which users know what has moved since: old class paths and imports work, and keys stay what they were.
+
+A class is named in YAML files, in plug-ins' imports and in the keys of records. None of these may notice that a module
+has got another room.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+MODULES = {
+    "src.models.reward.dialogue": "src.models.reward.vision_language_judge",
+    "src.rewards.alignment_quality_reward": "src.rewards.scorers.alignment_quality",
+    "src.rewards.base": "src.rewards.core.scorer",
+    "src.rewards.category_scorer": "src.rewards.scorers.category",
+    "src.rewards.combined_scorer": "src.rewards.scorers.combined",
+    "src.rewards.format_reward": "src.rewards.scorers.format",
+    "src.rewards.ground_truth_score": "src.rewards.scorers.ground_truth",
+    "src.rewards.judged_scorer": "src.rewards.core.judged_scorer",
+    "src.rewards.knowledge_graph_reward": "src.rewards.scorers.knowledge_graph",
+    "src.rewards.oracle_score": "src.miniature.oracle_scorer",
+    "src.rewards.readability": "src.rewards.scorers.readability",
+    "src.rewards.reference_score": "src.rewards.scorers.reference",
+    "src.rewards.region_count": "src.rewards.scorers.region_count",
+    "src.rewards.six_dimension_reward": "src.rewards.scorers.six_dimension",
+    "src.rewards.verdict": "src.data.verdict",
+    "src.rewards.vie_score": "src.rewards.scorers.vie",
+    "src.rewards.vqa_reward": "src.rewards.scorers.vqa",
+}
+"""Where a module of before is now."""
+
+CLASSES = {
+    "AlignmentQualityReward": "AlignmentQualityScorer",
+    "FormatReward": "FormatScorer",
+    "GroundTruthScore": "GroundTruthScorer",
+    "Inquiry": "JudgePrompt",
+    "KnowledgeGraphReward": "KnowledgeGraphScorer",
+    "OracleScore": "OracleScorer",
+    "ReferenceScore": "ReferenceScorer",
+    "SixDimensionReward": "SixDimensionScorer",
+    "VIEScore": "VIEScorer",
+    "VQAReward": "VQAScorer",
+}
+"""What a class of those modules is called now."""
+
+_OLD_MODULES = {new: old for old, new in MODULES.items()}
+_OLD_CLASSES = {new: old for old, new in CLASSES.items()}
+
+
+def published_name(named: type) -> str:
+    """`module.ClassName` as keys and records have it: of a class that has moved, the first name that it ever had."""
+    module = _OLD_MODULES.get(named.__module__)
+    if module is None:
+        return f"{named.__module__}.{named.__qualname__}"
+    return f"{module}.{_OLD_CLASSES.get(named.__qualname__, named.__qualname__)}"
+
+
+class _Moved(MetaPathFinder, Loader):
+    """Imports a module of before as a window on the one of today."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
+        return ModuleSpec(name, self) if name in MODULES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        today = importlib.import_module(MODULES[module.__name__])
+        module.__doc__ = today.__doc__
+        module.__dict__["__getattr__"] = lambda name: getattr(today, CLASSES.get(name, name))
+
+
+def answer_to_old_names() -> None:
+    """Lets `import` find what has moved; called once, by the package itself."""
+    if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
+        sys.meta_path.append(_Moved())
