@@ -70,7 +70,11 @@ class _Moved(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         today = importlib.import_module(MODULES[module.__name__])
         module.__doc__ = today.__doc__
-        module.__dict__["__getattr__"] = lambda name: getattr(today, CLASSES.get(name, name))
+
+        def attribute(name: str) -> Any:
+            return getattr(today, CLASSES.get(name, name))
+
+        module.__dict__["__getattr__"] = attribute
 
 
 def answer_to_old_names() -> None:
