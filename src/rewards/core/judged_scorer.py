@@ -20,6 +20,7 @@ from src.models.vlm.dialogue import LabelledImage, Question, VisionLanguageJudge
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
+from src.published_names import published_name
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 
 Picture = Literal["source", "edited", "reference"]
@@ -133,10 +134,15 @@ class JudgedScorer(Scorer):
         """Where there is nothing to ask, or no reference to show."""
         asked = self.judge_prompts(sample)
         if not asked:
-            return f"{type(self).__name__} has nothing to ask about this sample"
+            return self._nothing_to_ask
         if sample.reference is None and any("reference" in one.shows for one in asked):
             return NO_REFERENCE
         return None
+
+    @property
+    def _nothing_to_ask(self) -> str:
+        name = published_name(type(self)).rpartition(".")[2]  # the reason is part of a verdict's key
+        return f"{name} has nothing to ask about this sample"
 
     def judge_calls(self, sample: EditSample) -> int:
         """Each question, as often as it is repeated."""
@@ -208,7 +214,7 @@ class JudgedScorer(Scorer):
                 del requests[first:]
                 places.append(failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}"))
             else:
-                nothing = failed(Status.NOT_APPLICABLE, f"{type(self).__name__} has nothing to ask about this sample")
+                nothing = failed(Status.NOT_APPLICABLE, self._nothing_to_ask)
                 places.append(slice(first, len(requests)) if asked else nothing)
         answers = ask_repeatedly(judge, requests, self.params.repeats)
         return [

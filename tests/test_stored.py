@@ -1,0 +1,115 @@
+"""What users have from before the house was rebuilt — YAMLs, keys, records, reports — means the very same today.
+
+`tests/stored` was written by the code of commit 9af9f07: `keys.json` holds configs with the class paths of then and
+every key that they led to; the two folders are output directories of finished runs, with the report as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config import Config, parse_config
+from src.data.image import content_hash
+from src.data.loader import load_samples
+from src.data.sample import EditSample
+from src.data.selection import Selection
+from src.pipeline.evaluation import evaluate, latest_report
+from src.pipeline.plan import RunPlan
+from src.pipeline.record import Record
+from src.training.config import TrainingConfig
+from src.training.workbench import Order, Workbench
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "tests" / "stored"
+KEYS: dict[str, Any] = json.loads((STORED / "keys.json").read_text(encoding="utf-8"))
+RUNS = {"example judge": "example_judge", "reference": "reference"}
+VARIES = {"timestamp", "environment"}
+"""Of a report: when and with which versions it was written."""
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored configs name their data relative to it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+
+
+def samples(plan: RunPlan) -> list[EditSample]:
+    items = load_samples("tests/stored/benchmark.jsonl", plan.selection)
+    return [item for item in items if isinstance(item, EditSample)]
+
+
+@pytest.mark.parametrize("name", sorted(set(KEYS) - {"training"}))
+def test_a_run_has_the_keys_and_identities_that_it_had(name: str) -> None:
+    before = KEYS[name]
+    plan = RunPlan(parse_config(before["config"], name))
+    info = plan.info()
+    assert (plan.run_key, info.editor, info.scorer) == (before["run_key"], before["editor"], before["scorer"])
+    keys = [(sample.sample_id, plan.keys(sample, content_hash(sample.source.read_bytes()))) for sample in samples(plan)]
+    assert [
+        {
+            "sample_id": name,
+            "seed": k.seed,
+            "edit": k.edit_key,
+            "verdict": k.verdict_key,
+            "inapplicable": k.inapplicable,
+        }
+        for name, k in keys
+    ] == before["keys"]
+
+
+def test_a_training_finds_the_edits_and_verdicts_that_it_had() -> None:
+    before = KEYS["training"]
+    bench = Workbench(TrainingConfig.model_validate(before["config"]))
+    of_file = {
+        item.sample_id: item
+        for item in load_samples("tests/stored/benchmark.jsonl", Selection())
+        if isinstance(item, EditSample)
+    }
+    for row in before["keys"]:
+        sample, text = of_file[row["sample_id"]], row["completion"]
+        order = Order(sample, sample.source, "b" if text else sample.instruction, text)
+        keys = bench.keys(order, content_hash(sample.source.read_bytes()))
+        assert (keys.seed, keys.edit_key, keys.verdict_key) == (row["seed"], row["edit"], row["verdict"])
+
+
+def stored_run(name: str, tmp_path: Path) -> tuple[Path, Config]:
+    """A copy of a finished run of before, and a config that resumes it."""
+    folder = tmp_path / "run"
+    shutil.copytree(STORED / RUNS[name], folder)
+    evaluation = {"output_dir": str(folder), "resume_from_checkpoint": True}
+    return folder, parse_config(KEYS[name]["config"] | {"evaluation": evaluation}, name)
+
+
+def told(report: dict[str, Any], but: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What a report says, as JSON has it, without what varies from one attempt to the next."""
+    kept: dict[str, Any] = json.loads(json.dumps(report, default=str))
+    return {name: value for name, value in kept.items() if name not in VARIES | but}
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_a_record_of_before_gives_the_report_that_it_gave(name: str, tmp_path: Path) -> None:
+    folder, config = stored_run(name, tmp_path)
+    before = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    record = Record(folder, for_reading=True)
+    after = latest_report(record, config)
+    record.close()
+    assert told(after) == told(before)
+    assert len(told(after)) > 3
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_a_run_of_before_is_resumed_without_doing_anything_again(name: str, tmp_path: Path) -> None:
+    folder, config = stored_run(name, tmp_path)
+    before = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    after = evaluate(config).report
+    last = after["attempts"][-1]
+    assert (last["edits_made"], last["verdicts_made"]) == (0, 0)
+    assert last["edits_reused"] == before["attempts"][-1]["edits_made"] > 0
+    of_attempts = frozenset({"attempts", "timings", "config", "metadata"})
+    assert told(after, of_attempts) == told(before, of_attempts)
