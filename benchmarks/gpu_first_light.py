@@ -35,8 +35,8 @@ from src.errors import ModelError
 from src.models.diffusion.implementations import rewrite_editor
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor
-from src.models.vlm.dialogue import LabelledImage, Question
 from src.models.vlm.prompts import load_prompt
+from src.models.vlm.question import LabelledImage, Question
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.training.config import TrainingConfig, load_training_config
 from src.training.held_out.edits import rewriting_editor, trained

@@ -130,7 +130,7 @@ def parquet(trials: Trials) -> None:
 def bodies(trials: Trials) -> None:
     """A judge whose answers have 500 MB, or unpack to 9 GB."""
     from src.models.reward.implementations.openai_reward import OpenAIRewardModel
-    from src.models.vlm.dialogue import Question
+    from src.models.vlm.question import Question
 
     for kind in ("endless", "gzip", "endless"):
         with flood_server(kind) as url, trials.tried.trial():

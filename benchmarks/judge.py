@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks import judge_batching, judge_prefill
 from benchmarks.harness import close, command_line, show
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
-from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.question import LabelledImage, Question
 
 REQUESTS, CONCURRENCY, SECONDS = 3200, 16, 0.2
 QUESTIONS_PER_EDIT = 5

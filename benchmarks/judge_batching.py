@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.harness import close, command_line, show
 from benchmarks.models import judge_folder
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.models.vlm.dialogue import Question, before_and_after
+from src.models.vlm.question import Question, before_and_after
 
 EDITS, NEW_TOKENS, REPEATS = 32, 12, 3
 

@@ -16,7 +16,7 @@ from src.config import ModelConfig
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.models.vlm.dialogue import before_and_after
+from src.models.vlm.question import before_and_after
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import ScorerSetting
 from src.rewards.scorers.six_dimension import SixDimensionScorer

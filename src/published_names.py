@@ -16,6 +16,7 @@ from typing import Any
 
 MODULES = {
     "src.models.reward.dialogue": "src.models.reward.vision_language_judge",
+    "src.models.trained_policy": "src.models.vlm.trained_policy",
     "src.rewards.alignment_quality_reward": "src.rewards.scorers.alignment_quality",
     "src.rewards.base": "src.rewards.core.scorer",
     "src.rewards.category_scorer": "src.rewards.scorers.category",

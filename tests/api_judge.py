@@ -10,7 +10,7 @@ from PIL import Image
 
 from src.models.http import api_errors as api_faults
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
-from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.question import LabelledImage, Question
 from tests.chat_server import Answer, ChatServer, chat_server, failure
 
 KEY = "sk-very-secret-key"

@@ -14,7 +14,8 @@ from src.data.image import LazyImage
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.reference_formula import compare_with_reference
-from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.reward.vision_language_judge import VisionLanguageJudge
+from src.models.vlm.question import Question, Reply
 
 
 class ConstantJudge(BaseRewardModel):

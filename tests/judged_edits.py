@@ -15,8 +15,8 @@ from src.config import ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.models.vlm import prompts
-from src.models.vlm.dialogue import Question
 from src.models.vlm.prompts import Language
+from src.models.vlm.question import Question
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.judged_scorer import JudgedScorer
 from src.rewards.core.scorer import EditedSample, ScorerSetting

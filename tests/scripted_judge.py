@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from src.errors import ModelUnusable
-from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.reward.vision_language_judge import VisionLanguageJudge
+from src.models.vlm.question import Question, Reply
 
 
 class ScriptedJudge(VisionLanguageJudge):

@@ -8,9 +8,10 @@ from PIL import Image
 from src.data.verdict import Status
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import JudgeRequest
+from src.models.reward.vision_language_judge import NoScore
 from src.models.vlm.asking import MOST_ATTEMPTS, Answer, ScoreRequest, ask_repeatedly, score_request
 from src.models.vlm.asking import ask as ask_all
-from src.models.vlm.dialogue import NoScore, Question, before_and_after
+from src.models.vlm.question import Question, before_and_after
 from tests.scripted_judge import BlindJudge, ForgetfulJudge, ScriptedJudge, TiringJudge
 
 SOURCE = Image.new("RGB", (4, 4), "red")

@@ -22,7 +22,7 @@ from src.models.diffusion.implementations.http_editor import HttpEditor
 from src.models.diffusion.implementations.openai_image_edit import OpenAIImageEditModel
 from src.models.http import answer_limits
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
-from src.models.vlm.dialogue import Question, Reply
+from src.models.vlm.question import Question, Reply
 from tests.chat_server import completion
 from tests.conftest import png
 from tests.plugins import InvertEditor

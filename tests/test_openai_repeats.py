@@ -11,7 +11,7 @@ import pytest
 
 from src.errors import ModelUnusable
 from src.models.vlm import image_encoder
-from src.models.vlm.dialogue import Reply
+from src.models.vlm.question import Reply
 from tests.api_judge import KEY, Make, judge, picky, question, server  # noqa: F401 (fixtures)
 from tests.chat_server import FAULTS, Answer, ChatServer, completion, failure, text_of
 

@@ -24,7 +24,7 @@ from src.errors import ConfigError, ModelError, ModelUnusable
 from src.models.http import api_errors as api_faults
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from src.models.vlm import image_encoder
-from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.question import LabelledImage, Question
 from src.registry import check_params
 from tests.api_judge import KEY, SCHEMA, Make, judge, picky, question, server  # noqa: F401 (fixtures)
 from tests.chat_server import FAULTS, Answer, ChatServer, chat_server, completion, failure, text_of
@@ -376,7 +376,7 @@ def test_the_interpreter_ends_without_hanging_or_warning(server: ChatServer, end
     server.script = lambda body, number: Answer(seconds=60 * number)
     program = f"""
 import concurrent.futures, contextlib, threading, time
-from src.models.vlm.dialogue import Question
+from src.models.vlm.question import Question
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 judge = OpenAIRewardModel({{"model": "judge", "base_url": {server.url!r}}})
 def ask():

@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.rewrite_editor import RewriteEditor, _policy_params
-from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.question import LabelledImage, Question
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.training.config import TrainingConfig
 from src.training.grpo.precision import Precision, policy_precision

@@ -13,7 +13,7 @@ from PIL import Image
 
 from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.models.vlm.dialogue import LabelledImage, Question
+from src.models.vlm.question import LabelledImage, Question
 from tests.tiny_judges import SAMPLED, dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
 from tests.tiny_pipelines import gradient
 

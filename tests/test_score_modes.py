@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.data.verdict import Status
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ask, score_request
-from src.models.vlm.dialogue import VisionLanguageJudge
 from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
 from tests.api_judge import Make, judge, server  # noqa: F401 (fixtures)
 from tests.api_judge import question as api_question

@@ -17,7 +17,7 @@ from src.miniature.editor.editor_architecture import (
     build_tokenizer,
 )
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
-from src.models.vlm.dialogue import LabelledImage, Question, Reply
+from src.models.vlm.question import LabelledImage, Question, Reply
 from tests.tiny_pipelines import gradient
 
 TEXTS = ["Score: 8.5", "How well was the sky painted red?", "评分：7"]

@@ -16,8 +16,8 @@ from src.miniature.editor.editor_architecture import (
     build_processor,
     build_tokenizer,
 )
-from src.models.vlm.dialogue import before_and_after
 from src.models.vlm.prompts import Language, load_prompt
+from src.models.vlm.question import before_and_after
 
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration, Qwen3VLProcessor

@@ -15,8 +15,8 @@ from src.miniature.editor.training_batches import IMAGE_TOKENS, LENGTH_MULTIPLE,
 from src.miniature.judge.judge_architecture import LANGUAGES
 from src.miniature.judge.judge_pairs import WORDS, JudgePairs
 from src.miniature.judge.judge_replies import ScoreReplies
-from src.models.vlm.dialogue import before_and_after
 from src.models.vlm.prompts import Language, load_prompt
+from src.models.vlm.question import before_and_after
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from src.data.verdict import Status
 from src.errors import ModelUnusable
-from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
+from src.models.vlm.question import Question, Reply
+from src.models.vlm.vision_language_model import VisionLanguageModel
 from src.reasons import reason_of, without_addresses
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def score_request(question: Question, name: str = "score") -> ScoreRequest:
 
 
 def ask(
-    judge: VisionLanguageJudge, requests: Sequence[ScoreRequest], most_attempts: int = MOST_ATTEMPTS
+    judge: VisionLanguageModel, requests: Sequence[ScoreRequest], most_attempts: int = MOST_ATTEMPTS
 ) -> list[Answer]:
     """One answer a request, in order.
 
@@ -87,7 +88,7 @@ def ask(
     return [_answer(readings[position], given) for position, given in enumerate(replies)]
 
 
-def ask_repeatedly(judge: VisionLanguageJudge, requests: Sequence[ScoreRequest], repeats: int) -> list[Answer]:
+def ask_repeatedly(judge: VisionLanguageModel, requests: Sequence[ScoreRequest], repeats: int) -> list[Answer]:
     """One answer a request, in order: the mean over `repeats` independent replies to each.
 
     A question that is listed several times in one call is answered so often; servers do it in one request where they
@@ -106,7 +107,7 @@ class _Reading:
     ask_again: bool = False
 
 
-def _replies(judge: VisionLanguageJudge, questions: list[Question], attempt: int) -> list[Reply]:
+def _replies(judge: VisionLanguageModel, questions: list[Question], attempt: int) -> list[Reply]:
     try:
         replies = judge.ask(questions, attempt)
         if len(replies) != len(questions):

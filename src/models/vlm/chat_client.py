@@ -14,8 +14,8 @@ from src.models.http.adaptive_limit import AdaptiveLimit, Gate
 from src.models.http.answer_limits import AnswerTooLong
 from src.models.http.api_errors import LONGEST_RETRY_AFTER, APIFailure, FailureKind, fault_of, pause
 from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
-from src.models.vlm.dialogue import Question, Reply
 from src.models.vlm.expected_score import expected_score
+from src.models.vlm.question import Question, Reply
 from src.redaction import REDACTED
 
 if TYPE_CHECKING:

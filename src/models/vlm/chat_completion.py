@@ -9,7 +9,7 @@ import pydantic
 
 from src.errors import ModelUnusable
 from src.models.http.api_errors import APIFailure, FailureKind
-from src.models.vlm.dialogue import Question
+from src.models.vlm.question import Question
 
 logger = logging.getLogger(__name__)
 

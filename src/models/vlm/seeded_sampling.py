@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from src.models.vlm.dialogue import Question
+from src.models.vlm.question import Question
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from typing import Any
 from src.config import ModelConfig
 from src.errors import ConfigError
 from src.models.reward.base_reward import BaseRewardModel
-from src.models.vlm.dialogue import VisionLanguageJudge
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.registry import build, check_params, load_class
 
 

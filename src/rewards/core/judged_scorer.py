@@ -15,11 +15,12 @@ from src.data.sample import EditSample
 from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError
 from src.models.base import ModelParams
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, score_request, total_usage
-from src.models.vlm.dialogue import LabelledImage, Question, VisionLanguageJudge
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
 from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
+from src.models.vlm.question import LabelledImage, Question
 from src.published_names import published_name
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 

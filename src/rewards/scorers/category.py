@@ -20,10 +20,11 @@ from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.errors import ConfigError, ModelUnusable, did_you_mean
 from src.models.base import ModelParams
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, score_request
-from src.models.vlm.dialogue import Question, VisionLanguageJudge, before_and_after
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.prompts import load_prompt
+from src.models.vlm.question import Question, before_and_after
 from src.reasons import reason_of, without_addresses
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from src.data.image import content_hash
 from src.data.questions import VQAQuestion
-from src.models.vlm.dialogue import LabelledImage
-from src.models.vlm.dialogue import Question as Prompt
+from src.models.vlm.question import LabelledImage
+from src.models.vlm.question import Question as Prompt
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.pipeline.keys import digest
 from src.rewards.core.scorer import Completion, CompletionScorer

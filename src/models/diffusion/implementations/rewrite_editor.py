@@ -12,7 +12,7 @@ from PIL import Image
 
 from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.vlm.dialogue import LabelledImage, Question, Reply
+from src.models.vlm.question import LabelledImage, Question, Reply
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.registry import build, check_params, load_class
 

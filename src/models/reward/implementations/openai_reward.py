@@ -17,10 +17,11 @@ from src.models.base import ModelParams
 from src.models.http.adaptive_limit import AdaptiveLimit
 from src.models.http.answer_limits import TEXT_BYTES
 from src.models.http.loop_thread import LoopThread
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.chat_client import ChatClient
 from src.models.vlm.chat_completion import Dialect
-from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
 from src.models.vlm.image_encoder import ImageEncoder, ImagePolicy
+from src.models.vlm.question import Question, Reply
 
 
 class OpenAIRewardModel(VisionLanguageJudge):

@@ -17,8 +17,9 @@ from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, pick_dtype, resolved_device
 from src.models.plain_text import PlainText
-from src.models.vlm.dialogue import Question, Reply, VisionLanguageJudge
+from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.exact_expected_score import NumberTokens, ReadOn, expected_score
+from src.models.vlm.question import Question, Reply
 from src.models.vlm.seeded_sampling import SeededSampler, question_seed
 from src.models.vlm.stored_architecture import require_vision_language
 from src.models.weights import is_local, pinned

@@ -1,0 +1,72 @@
+"""What is said to a vision-language model and by it: `Question` in, `Reply` out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image and the words that introduce it."""
+
+    label: str
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class Question:
+    """One prompt for a vision-language model.
+
+    It is laid out as system prompt, then each image after its label, then the text: questions about the same images
+    share the longest possible prefix, which servers compute once.
+    """
+
+    system_prompt: str
+    images: tuple[LabelledImage, ...]
+    text: str
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the wanted answer, for models that can enforce one; others answer in plain text."""
+    score_range: tuple[float, float] = (0.0, 10.0)
+    """The scale that the text names, for models that compute an expected score from token probabilities."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: a text, or the reason why there is none."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    """As the server names it; `length` means that the text is cut off."""
+    expected_score: float | None = None
+    """Mean over the probabilities of the score's tokens, on the question's scale, where the model computes it. It
+    refines the score that the text gives; in a text without a score it counts for nothing."""
+    refusal: str | None = None
+    """The model declined, in these words."""
+    error: str | None = None
+    """No answer after all retries, and why."""
+    usage: dict[str, float] = field(default_factory=dict)
+    """`calls`, `prompt_tokens`, `completion_tokens`, `cost` …"""
+    model: str = ""
+    """The model that answered, as resolved by the server."""
+    seconds: float = 0.0
+
+
+_LABELS = {
+    "en": ("The image before the edit:", "The image after the edit:", "A right result, for comparison:"),
+    "zh": ("编辑前的图像：", "编辑后的图像：", "用于比较的正确结果："),
+}
+
+
+def before_and_after(
+    source: Image.Image | None,
+    edited: Image.Image,
+    language: Literal["en", "zh"] = "en",
+    reference: Image.Image | None = None,
+) -> tuple[LabelledImage, ...]:
+    """The images of a question about an edit: source, edit, reference; those that are not there are left out."""
+    shown = zip(_LABELS[language], (source, edited, reference), strict=True)
+    return tuple(LabelledImage(label, image) for label, image in shown if image is not None)
