@@ -16,7 +16,7 @@ from src.errors import ConfigError
 from src.models.reward.base_reward import BaseRewardModel
 from src.pipeline.evaluation import evaluate
 from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.core.scorer import EditedSample, ScorerSetting, question_key
 from src.rewards.scorers.category import CategoryScorer
 from src.rewards.scorers.vie import VIEScorer
 
@@ -91,22 +91,26 @@ def test_prompts_of_the_config_go_before_the_shipped_ones() -> None:
 
 
 def test_a_category_may_be_called_by_the_name_of_its_rubric() -> None:
-    assert scorer().question(sample(category="physical")) == scorer().question(sample(category="物理"))
+    assert question_key(scorer().question(sample(category="physical"))) == question_key(
+        scorer().question(sample(category="物理"))
+    )
 
 
 @pytest.mark.parametrize("written", ["物理", "physical", "Physical"])
 @pytest.mark.parametrize("stated", ["物理", "physical", "PHYSICAL"])
 def test_prompts_of_the_config_serve_a_category_by_either_of_its_names(written: str, stated: str) -> None:
-    question = scorer(prompts={"因果": INLINE, written: INLINE}).question(sample(category=stated))
+    question = question_key(scorer(prompts={"因果": INLINE, written: INLINE}).question(sample(category=stated)))
     assert question["system"] == INLINE.system_prompt
-    assert scorer().question(sample(category=stated)) == scorer().question(sample(category="物理"))
+    assert question_key(scorer().question(sample(category=stated))) == question_key(
+        scorer().question(sample(category="物理"))
+    )
 
 
 def test_an_unknown_category_without_a_prompt_is_a_config_error() -> None:
     with pytest.raises(
         ConfigError, match=r"prompts\.magic\.system_prompt.*There are prompts for: own, 物理 physical, "
     ):
-        scorer(prompts={"own": INLINE}).question(sample(category="magic"))
+        question_key(scorer(prompts={"own": INLINE}).question(sample(category="magic")))
 
 
 def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
@@ -114,14 +118,14 @@ def test_plain_judges_still_need_a_prompt_for_every_category() -> None:
     with pytest.raises(ConfigError, match="PromptJudge needs a prompt"):
         made.check_categories(["物理"])
     with pytest.raises(ConfigError, match="PromptJudge needs a prompt"):
-        made.question(sample())
+        question_key(made.question(sample()))
 
 
 def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     made = scorer()
-    before = made.question(sample())
+    before = question_key(made.question(sample()))
     monkeypatch.setattr("src.rewards.scorers.category.GRAMMAR", "of tomorrow")
-    assert made.question(sample()) != before
+    assert question_key(made.question(sample())) != before
 
 
 @pytest.mark.parametrize(
@@ -137,11 +141,18 @@ def test_a_damaged_reference_costs_only_the_verdict_of_a_judge_that_gets_it(judg
 
 def test_everything_that_is_asked_is_part_of_the_key() -> None:
     made = scorer()
-    question = made.question(sample())
+    question = question_key(made.question(sample()))
     others = [sample("drop it"), sample(rationale="the cup breaks"), sample(category="因果")]
     others += [sample(reference=lazy(picture)) for picture in (SOURCE, EDITED)]
-    keys = [question, *map(made.question, others), scorer(language="zh").question(sample())]
-    keys += [scorer(prompts={"物理": INLINE}, language=language).question(sample()) for language in ("en", "zh")]
+    keys = [
+        question,
+        *(question_key(made.question(one)) for one in others),
+        question_key(scorer(language="zh").question(sample())),
+    ]
+    keys += [
+        question_key(scorer(prompts={"物理": INLINE}, language=language).question(sample()))
+        for language in ("en", "zh")
+    ]
     assert len({str(key) for key in keys}) == len(keys)
     assert question["template"].startswith("category/physical v1 ")
 
@@ -181,7 +192,7 @@ def test_a_prompt_of_the_config_is_not_shown_a_reference_that_it_cannot_speak_of
     made.score([EditedSample(sample(reference=lazy(EDITED)), SOURCE, EDITED)])
     ((question,),) = asked(made)
     assert len(question.images) == 2
-    assert made.question(sample()) == made.question(sample(reference=lazy(EDITED)))
+    assert question_key(made.question(sample())) == question_key(made.question(sample(reference=lazy(EDITED))))
 
 
 def test_an_unreadable_reference_leaves_its_edit_alone_without_a_verdict() -> None:
@@ -197,10 +208,10 @@ def test_an_unreadable_reference_leaves_its_edit_alone_without_a_verdict() -> No
     ("judge", "params"), [(OPENAI, {"base_url": "http://127.0.0.1:9/v1"}), (LOCAL, {"model_name": "none"})]
 )
 def test_a_judge_can_be_kept_from_the_reference_and_the_key_says_so(judge: str, params: dict[str, Any]) -> None:
-    shown = unloaded(judge, params).question(sample(reference=lazy(EDITED)))
+    shown = question_key(unloaded(judge, params).question(sample(reference=lazy(EDITED))))
     hidden = unloaded(judge, params | {"compare_with_reference": False})
     assert "reference" in shown
-    assert hidden.question(sample(reference=lazy(EDITED))) == hidden.question(sample())
+    assert question_key(hidden.question(sample(reference=lazy(EDITED)))) == question_key(hidden.question(sample()))
 
 
 @pytest.mark.parametrize(

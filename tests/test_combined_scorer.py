@@ -22,7 +22,7 @@ from src.models.base import ModelParams
 from src.pipeline.evaluation import evaluate
 from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import Completion, EditedSample, Scorer, ScorerSetting
+from src.rewards.core.scorer import Completion, EditedSample, Scorer, ScorerSetting, question_key
 from src.rewards.scorers.combined import CombinedScorer
 from tests.conftest import item
 from tests.test_resume import resumed, timings
@@ -163,7 +163,7 @@ def test_identity_question_and_prompts_are_those_of_the_parts() -> None:
     assert one.identity() == other.identity()
     assert one.identity() != combined(part(1.0, 2), part(1.0, 3)).identity()
     assert one.identity() != combined(part(1.0, 2), part(2.0, 2)).identity()
-    assert one.question(EDIT.sample) == [["tip it", "scored"]] * 2
+    assert question_key(one.question(EDIT.sample)) == [["tip it", "scored"]] * 2
     judge = JudgeHandle(ModelConfig(class_path="tests.scripted_judge.ScriptedJudge", params={"script": {}}))
     with_prompts = combined({"class_path": CATEGORY}, setting=ScorerSetting(judge))
     assert "category/physical v1" in with_prompts.prompt_versions()

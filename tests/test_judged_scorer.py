@@ -13,7 +13,7 @@ from src.data.verdict import Status
 from src.errors import ConfigError, ModelUnusable
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
-from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.core.scorer import EditedSample, ScorerSetting, question_key
 from tests.judged_edits import EDITED, REFERENCE, SOURCE, asked, edit, judged, sample
 
 
@@ -135,13 +135,13 @@ def test_a_reference_that_is_missing_or_broken_costs_its_own_edit_only() -> None
 
 def test_the_key_holds_all_that_is_asked_and_the_reference_where_it_is_shown() -> None:
     scorer = judged(TwoQuestions, GOOD)
-    key = scorer.question(sample())
-    assert key == scorer.question(sample(reference=None))
-    assert key != scorer.question(sample("drop it"))
+    key = question_key(scorer.question(sample()))
+    assert key == question_key(scorer.question(sample(reference=None)))
+    assert key != question_key(scorer.question(sample("drop it")))
     pictures = judged(Pictures, {"": ["yes"]})
     shown = [sample("edited"), sample("reference"), sample("reference", reference=sample().source)]
     shown += [sample("reference", reference=None), sample("reference", reference=LazyImage(base64_text="?"))]
-    assert len({str(pictures.question(one)) for one in shown}) == len(shown)
+    assert len({str(question_key(pictures.question(one))) for one in shown}) == len(shown)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from src.models.vlm.grammar.parsing import UnparsableReply
 from src.models.vlm.grammar.parsing_several import scores_schema
 from src.models.vlm.prompts import PROMPTS_FOLDER, Language
 from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.scorer import question_key
 from src.rewards.scorers.alignment_quality import AlignmentQualityScorer
 from src.rewards.scorers.ground_truth import GroundTruthScorer
 from src.rewards.scorers.six_dimension import SixDimensionScorer
@@ -105,14 +106,14 @@ def test_the_versions_are_those_of_all_prompts_that_are_asked(
 
 def test_a_changed_word_in_the_shared_frame_changes_every_key(tmp_path: Path) -> None:
     scorers = [judged(scorer_class, {}) for scorer_class in SCORERS]
-    before = [scorer.question(sample()) for scorer in scorers]
+    before = [question_key(scorer.question(sample())) for scorer in scorers]
     folder = shutil.copytree(PROMPTS_FOLDER, tmp_path / "prompts")
     frame = folder / "shared/frame.en.j2"
     frame.write_text(
         frame.read_text("utf-8").replace("Judge what you are asked", "Judge all that you are asked"), "utf-8"
     )
     with prompts_in(folder):
-        after = [scorer.question(sample()) for scorer in scorers]
+        after = [question_key(scorer.question(sample())) for scorer in scorers]
     assert all(old != new for old, new in zip(before, after, strict=True))
 
 

@@ -11,7 +11,7 @@ from src.data.verdict import Status
 from src.errors import ConfigError
 from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import Completion, ScorerSetting
+from src.rewards.core.scorer import Completion, ScorerSetting, question_key
 from src.rewards.scorers.format import FormatScorer
 from src.rewards.scorers.six_dimension import JUDGED, SixDimensionScorer
 from tests.judged_edits import asked, edit, judged, sample
@@ -186,7 +186,9 @@ def test_everything_that_changes_a_score_changes_the_identity_or_the_question() 
         {"repeats": 2},
     ]
     assert len({json.dumps(judged(SixDimensionScorer, {}, **change).identity()) for change in changes}) == len(changes)
-    questions = [judged(SixDimensionScorer, {}, calls=calls).question(sample()) for calls in ("one", "five")]
+    questions = [
+        question_key(judged(SixDimensionScorer, {}, calls=calls).question(sample())) for calls in ("one", "five")
+    ]
     assert questions[0] != questions[1]
 
 

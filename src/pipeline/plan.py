@@ -20,7 +20,7 @@ from src.registry import check_params, load_class
 from src.reporting.results import RunInfo
 from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import ScorerSetting
+from src.rewards.core.scorer import ScorerSetting, question_key
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 
@@ -88,7 +88,7 @@ class RunPlan:
         """Why the scorer cannot judge any edit of the sample, if so, and the key of its verdict on the edit."""
         inapplicable = self.scorer.inapplicable(sample)
         question = inapplicable or self.scorer.question(sample)
-        return inapplicable, verdict_key(self._scorer_digest, question, edit)
+        return inapplicable, verdict_key(self._scorer_digest, question_key(question), edit)
 
     def info(self) -> RunInfo:
         """The run as the record stores it."""

@@ -28,7 +28,7 @@ from src.pipeline.plan import RunPlan
 from src.pipeline.record import SampleKeys
 from src.reasons import reason_of
 from src.registry import build
-from src.rewards.core.scorer import EditedSample
+from src.rewards.core.scorer import EditedSample, question_key
 from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
 from src.training.grpo.reward_function import CompletionOutcome
@@ -134,7 +134,7 @@ class Workbench:
         """The content keys of an order. Orders of one sample share its seed: rewards differ through the text alone."""
         seed = sample_seed(self.plan.config.seed, order.sample.sample_id)
         edit = edit_key(self._editor_digest, canvas_sha256, order.instruction, seed)
-        question = self.plan.scorer.inapplicable(order.sample) or self.plan.scorer.question(order.sample)
+        question = self.plan.scorer.inapplicable(order.sample) or question_key(self.plan.scorer.question(order.sample))
         if self.plan.scorer.reads_completion:
             question = [question, order.completion]
         return SampleKeys(seed, canvas_sha256, edit, verdict_key(self._scorer_digest, question, edit))

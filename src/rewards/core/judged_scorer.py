@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -42,8 +42,8 @@ class JudgePrompt:
 
     system: str
     text: str
-    template: str
-    """Version and hash of the prompt file."""
+    template: str | None
+    """Version and hash of the prompt file; None for a prompt that the config holds."""
     dimensions: tuple[str, ...]
     """What its reply gives a value for."""
     shows: tuple[Picture, ...] = ("source", "edited")
@@ -79,6 +79,25 @@ def judge_prompt(
     return JudgePrompt(system, text, f"{prompt.version} {prompt.sha256}", dimensions, **changes)
 
 
+@dataclass(frozen=True)
+class JudgedQuestion:
+    """All that a scorer asks about one sample: rendered once, hashed into the verdict's key, sent to the judge."""
+
+    prompts: tuple[JudgePrompt, ...]
+    reference: str | None = None
+    """What tells the sample's reference image from others (`reference_key`)."""
+
+    @property
+    def shows_reference(self) -> bool:
+        """Whether any prompt shows the reference image."""
+        return any("reference" in one.shows for one in self.prompts)
+
+    def key(self) -> Any:
+        """The prompts; with the reference where one is shown. JSON-able."""
+        key: list[Any] = [one.key() for one in self.prompts]
+        return [*key, self.reference] if self.shows_reference else key
+
+
 class JudgedParams(ModelParams):
     """What every judged scorer can be told."""
 
@@ -106,12 +125,22 @@ class JudgedScorer(Scorer):
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
         super().__init__(params, setting)
         self._handle = self._require_judge()
-        if not issubclass(self._handle.judge_class, VisionLanguageJudge):
+        self._converses = issubclass(self._handle.judge_class, VisionLanguageJudge)
+        self.check_judge()
+        self._handle.check_repeats(self.params.repeats)
+        self._latest: tuple[EditSample, JudgedQuestion] | None = None
+
+    def check_judge(self) -> None:
+        """Refuses a judge that only scores.
+
+        Raises:
+            ConfigError: naming what to use instead.
+        """
+        if not self._converses:
             raise ConfigError(
                 f"{type(self).__name__} puts several questions to its judge, and {self._handle.name} only scores: "
                 "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
             )
-        self._handle.check_repeats(self.params.repeats)
 
     @abstractmethod
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
@@ -132,13 +161,11 @@ class JudgedScorer(Scorer):
         return self._handle.model.max_concurrency
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Where there is nothing to ask, or no reference to show."""
-        asked = self.judge_prompts(sample)
-        if not asked:
+        """Why there is nothing to ask, or no reference to show."""
+        question = self.question(sample)
+        if not question.prompts:
             return self._nothing_to_ask
-        if sample.reference is None and any("reference" in one.shows for one in asked):
-            return NO_REFERENCE
-        return None
+        return NO_REFERENCE if question.shows_reference and sample.reference is None else None
 
     @property
     def _nothing_to_ask(self) -> str:
@@ -146,20 +173,28 @@ class JudgedScorer(Scorer):
         return f"{name} has nothing to ask about this sample"
 
     def judge_calls(self, sample: EditSample) -> int:
-        """Each question, as often as it is repeated."""
-        return len(self.judge_prompts(sample)) * int(self.params.repeats)
+        """The number of prompts, times the repeats of each."""
+        return len(self.question(sample).prompts) * int(self.params.repeats)
 
     def identity(self) -> dict[str, Any]:
         """With the judge's."""
         return super().identity() | {"judge": self._handle.identity()}
 
-    def question(self, sample: EditSample) -> Any:
-        """The rendered prompts; with the hash of the reference where one is shown."""
-        asked = self.judge_prompts(sample)
-        key: list[Any] = [one.key() for one in asked]
-        if any("reference" in one.shows for one in asked):
-            key.append(reference_key(sample))
-        return key
+    def question(self, sample: EditSample) -> JudgedQuestion:
+        """The rendered prompts, with the hash of the reference where one is shown.
+
+        A run wants to know of each sample whether it is applicable and at once what is asked: the latest sample's
+        question is kept, so that both take one rendering.
+        """
+        latest = self._latest
+        if latest is None or latest[0] is not sample:
+            latest = self._latest = (sample, self.make_question(sample))
+        return latest[1]
+
+    def make_question(self, sample: EditSample) -> JudgedQuestion:
+        """Renders the prompts; `question` is the way to ask for them."""
+        question = JudgedQuestion(tuple(self.judge_prompts(sample)))
+        return replace(question, reference=reference_key(sample)) if question.shows_reference else question
 
     def prompt_versions(self) -> dict[str, str]:
         """Of `PROMPTS`, in the run's language."""
@@ -208,12 +243,12 @@ class JudgedScorer(Scorer):
         places: list[slice | Verdict] = []
         for edit in batch:
             first = len(requests)
-            asked = self.judge_prompts(edit.sample)
+            asked = self.question_about(edit).prompts
             try:
                 requests += [one.request(self._images(one, edit, judge)) for one in asked]
             except ImageError as error:
                 del requests[first:]
-                places.append(failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}"))
+                places.append(unusable_reference(error))
             else:
                 nothing = failed(Status.NOT_APPLICABLE, self._nothing_to_ask)
                 places.append(slice(first, len(requests)) if asked else nothing)
@@ -222,6 +257,12 @@ class JudgedScorer(Scorer):
             place if isinstance(place, Verdict) else self._verdict(edit, answers[place])
             for edit, place in zip(batch, places, strict=True)
         ]
+
+    def question_about(self, edit: EditedSample) -> JudgedQuestion:
+        """What the edit came with, which its key was made of; else what is asked about its sample."""
+        question = self.question(edit.sample) if edit.question is None else edit.question
+        assert isinstance(question, JudgedQuestion), f"not a question of {type(self).__name__}: {question!r}"
+        return question
 
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
         labels = _LABELS[self.setting.language]
@@ -242,6 +283,11 @@ class JudgedScorer(Scorer):
             seconds=sum(answer.seconds for answer in answers),
             model=next((answer.model for answer in reversed(answers) if answer.model), ""),
         )
+
+
+def unusable_reference(error: ImageError) -> Verdict:
+    """The verdict on an edit whose sample has a reference that cannot be shown."""
+    return failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
 
 
 def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:

@@ -29,6 +29,15 @@ class EditedSample:
     edited: Image.Image
     completion: str | None = None
     """The text by which a policy demanded this edit; None where the editor got the sample's own instruction."""
+    question: Any = None
+    """What `Scorer.question` has returned for this sample, so that what stands in the verdict's key is what is sent;
+    None: the scorer makes it itself."""
+
+
+def question_key(question: Any) -> Any:
+    """What of a scorer's question enters the verdict's key: the `key()` of an object that has one, else all of it."""
+    key = getattr(question, "key", None)
+    return key() if callable(key) else question
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,11 @@ class Scorer(ABC):
 
     @abstractmethod
     def question(self, sample: EditSample) -> Any:
-        """What it asks about this sample (rendered prompts, reference): part of the verdict's key. JSON-able."""
+        """What it asks about this sample: rendered prompts, reference.
+
+        It is part of the verdict's key (`question_key`: JSON-able, or an object whose `key()` is) and comes back to
+        `score` in `EditedSample.question`, so that prompts are rendered once.
+        """
 
     @abstractmethod
     def score(self, batch: list[EditedSample]) -> list[Verdict]:

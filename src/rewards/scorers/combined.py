@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -17,7 +18,7 @@ from src.models.base import ModelParams
 from src.models.vlm.asking import total_usage
 from src.models.vlm.prompts import Language
 from src.rewards.core.build import build_scorer
-from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting
+from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting, question_key
 
 
 class WeightedScorer(ModelParams):
@@ -29,6 +30,25 @@ class WeightedScorer(ModelParams):
     """Relative to the other parts'."""
     name: str | None = None
     """In reports; the class's name when absent."""
+
+
+@dataclass(frozen=True)
+class PartQuestion:
+    """What one part asks about a sample, or why it can say nothing about it."""
+
+    inapplicable: str | None
+    question: Any = None
+
+
+@dataclass(frozen=True)
+class CombinedQuestion:
+    """What each part asks about one sample, by the part's name."""
+
+    parts: Mapping[str, PartQuestion]
+
+    def key(self) -> list[Any]:
+        """What each part asks, in their order; JSON-able."""
+        return [part.inapplicable or question_key(part.question) for part in self.parts.values()]
 
 
 class CombinedScorer(Scorer, CompletionScorer):
@@ -139,13 +159,21 @@ class CombinedScorer(Scorer, CompletionScorer):
             scorer.load()
         self._turns = {name: threading.Semaphore(scorer.max_concurrency) for name, scorer in self._scorers.items()}
 
-    def question(self, sample: EditSample) -> Any:
+    def question(self, sample: EditSample) -> CombinedQuestion:
         """What each part asks."""
-        return [scorer.inapplicable(sample) or scorer.question(sample) for scorer in self._scorers.values()]
+        parts: dict[str, PartQuestion] = {}
+        for name, scorer in self._scorers.items():
+            reason = scorer.inapplicable(sample)
+            parts[name] = PartQuestion(reason, None if reason else scorer.question(sample))
+        return CombinedQuestion(parts)
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
         """One verdict an edit, in order."""
-        columns = {name: self._score_part(name, scorer, batch) for name, scorer in self._scorers.items()}
+        questions = [self.question(edit.sample) if edit.question is None else edit.question for edit in batch]
+        columns = {
+            name: self._score_part(name, [(edit, one.parts[name]) for edit, one in zip(batch, questions, strict=True)])
+            for name in self._scorers
+        }
         rows = zip(*columns.values(), strict=True)
         return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
 
@@ -160,14 +188,16 @@ class CombinedScorer(Scorer, CompletionScorer):
         rows = zip(*columns.values(), strict=True)
         return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
 
-    def _score_part(self, name: str, scorer: Scorer, batch: list[EditedSample]) -> list[Verdict]:
-        reasons = [scorer.inapplicable(edit.sample) for edit in batch]
-        edits = [edit for edit, reason in zip(batch, reasons, strict=True) if reason is None]
+    def _score_part(self, name: str, batch: list[tuple[EditedSample, PartQuestion]]) -> list[Verdict]:
+        scorer = self._scorers[name]
+        edits = [replace(edit, question=part.question) for edit, part in batch if not part.inapplicable]
         size = scorer.batch_size
         with self._turns[name]:
             pieces = [scorer.score(edits[start : start + size]) for start in range(0, len(edits), size)]
         scored = chain.from_iterable(pieces)
-        return [failed(Status.NOT_APPLICABLE, reason) if reason else next(scored) for reason in reasons]
+        return [
+            failed(Status.NOT_APPLICABLE, part.inapplicable) if part.inapplicable else next(scored) for _, part in batch
+        ]
 
     def _combine(self, verdicts: dict[str, Verdict]) -> Verdict:
         status, score, reason = self._conclusion(verdicts)
