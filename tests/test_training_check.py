@@ -140,9 +140,9 @@ LORA = Path("configs/training/qwen2_5_vl_7b_rewrite_lora.yaml")
     ("override", "reason"),
     [
         ("task={class_path: src.training.tasks.rewrite.RewriteTask, params: {nonsense: 1}}", "task.params"),
-        ("scorer.class_path=src.rewards.scorers.vie.VIEScoer", "Did you mean 'VIEScore'"),
+        ("scorer.class_path=src.rewards.scorers.vie.VIEScoer", "Did you mean 'VIEScorer'"),
         ("scorer.params={nonsense: 1}", "scorer.params"),
-        ("evaluation.scorer={class_path: src.rewards.scorers.vie.VIEScoer}", "Did you mean 'VIEScore'"),
+        ("evaluation.scorer={class_path: src.rewards.scorers.vie.VIEScoer}", "Did you mean 'VIEScorer'"),
         ("evaluation.scorer={class_path: src.rewards.scorers.vie.VIEScorer, params: {nonsense: 1}}", "nonsense"),
         ("evaluation.diffusion_params={nonsense: 1}", "nonsense"),
         ("training.output_dir=README.md/out", "cannot be written"),
