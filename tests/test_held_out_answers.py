@@ -89,16 +89,16 @@ def test_answers_that_are_kept_are_not_asked_for_again(
 def test_a_policy_that_fails_on_a_question_has_no_score_for_it(
     finished: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+    from src.models.vlm.transformers_model import TransformersModel
 
-    generate = Qwen3VLRewardModel._generate
+    generate = TransformersModel._generate
 
     def fails_on_weather(self: Any, asked: Any) -> Any:
         if any("weather" in question.text for question, _ in asked):
             raise RuntimeError("lost power")
         return generate(self, asked)
 
-    monkeypatch.setattr(Qwen3VLRewardModel, "_generate", fails_on_weather)
+    monkeypatch.setattr(TransformersModel, "_generate", fails_on_weather)
     (gain,) = compare(finished, tmp_path)
     assert (gain.samples, gain.coverage) == (10, 10 / 12)
 

@@ -99,6 +99,47 @@ def expected_score(
     return mean_score([(value, weight) for value, weight in weights if low <= value <= high])
 
 
+def next_tokens_after(prompt: Any, model: Any) -> NextTokens:
+    """Asks a model of transformers what follows a prompt and the first tokens of a reply to it.
+
+    One pass reads prompt and start; what is read on from there uses its keys and values.
+
+    Args:
+        prompt: The model's inputs for one question, as its processor makes them (1 × tokens).
+        model: A `PreTrainedModel`.
+    """
+    import torch
+
+    def next_tokens(start: list[int]) -> tuple[torch.Tensor, ReadOn]:
+        with torch.inference_mode():
+            read = model(**_lengthened(prompt, start), logits_to_keep=1, use_cache=True)
+
+        def read_on(continuations: list[list[int]]) -> torch.Tensor:
+            read.past_key_values.batch_repeat_interleave(len(continuations))
+            tokens = torch.tensor(continuations, device=model.device)
+            with torch.inference_mode():
+                logits = model(input_ids=tokens, past_key_values=read.past_key_values, use_cache=True).logits
+            return logits.float().softmax(dim=-1).cpu()
+
+        return read.logits[0, -1].float().softmax(dim=-1).cpu(), read_on
+
+    return next_tokens
+
+
+def _lengthened(prompt: Any, tokens: list[int]) -> dict[str, Any]:
+    """The inputs of one prompt with the first tokens of a reply after it."""
+    import torch
+
+    ids = prompt["input_ids"]
+    added = torch.tensor([tokens], dtype=ids.dtype, device=ids.device)
+    zeros, ones = torch.zeros_like(added), torch.ones_like(added)
+    longer = {"input_ids": added, "attention_mask": ones, "mm_token_type_ids": zeros, "token_type_ids": zeros}
+    return {
+        name: torch.cat([value, longer[name].to(value.dtype)], dim=1) if name in longer else value
+        for name, value in prompt.items()
+    }
+
+
 def _score_position(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> int | None:
     """The index of the token with which the score begins; None where that token begins with something else."""
 

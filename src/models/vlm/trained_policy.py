@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.vlm.adapter import with_adapter
+from src.models.vlm.transformers_model import TransformersModel
 from src.models.weights import resolve_revision
 
 
-class TrainedPolicy(Qwen3VLRewardModel):
-    """Any vision-language checkpoint answers questions; the judge's class does so in batches and spares no care.
+class TrainedPolicy(TransformersModel):
+    """A policy answers questions as any vision-language checkpoint does, with its adapter in place.
 
     With the training's number types it computes what the trainer computed: an adapter stays beside the weights that it
     was trained on, since merging into half precision would round away much of what was learned.
@@ -20,13 +20,20 @@ class TrainedPolicy(Qwen3VLRewardModel):
         ModelError: on construction, when weights are missing, or the adapter is not one of this policy.
     """
 
-    class Params(Qwen3VLRewardModel.Params):
-        """`model_name` is the policy; the rest is as for a judge."""
+    class Params(TransformersModel.Params):
+        """`model_name` is the policy."""
 
         adapter: str | None = None
         """Hub id or local folder of a PEFT adapter for it."""
         autocast: Literal["bfloat16", "float16"] | None = None
         """Compute in this number type, whatever the weights have, as mixed-precision training does."""
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """As any checkpoint's; stored answers are found by one that also has two params of judges."""
+        found = super().identity(params)
+        found["params"] |= {"compare_with_original": True, "compare_with_reference": True}
+        return found
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
