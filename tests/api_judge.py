@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.models.http import api_errors as api_faults
+from src.models.http import retries
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from src.models.vlm.question import LabelledImage, Question
 from tests.chat_server import Answer, ChatServer, chat_server, failure
@@ -29,8 +29,8 @@ def judge(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes a judge that asks the server; arguments are its params."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(api_faults, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(api_faults, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.05)
     return lambda **params: OpenAIRewardModel({"model": "judge", "base_url": server.url, "timeout": 20, **params})
 
 

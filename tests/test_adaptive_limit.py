@@ -70,7 +70,7 @@ def test_other_faults_hold_growth_back_but_cut_nothing(clock: Clock) -> None:
     for _ in range(5):
         for _ in range(9):
             limit.succeeded(10)
-        limit.faulted()
+        limit.failed()
     assert limit.current == 10
     assert rounds(limit, 1) == [20]
 

@@ -21,8 +21,8 @@ from PIL import Image
 from src.config import Config
 from src.errors import ConfigError, ModelError, ModelUnusable
 from src.models.diffusion.implementations.http_editor import HttpEditor
-from src.models.http import api_errors as api_faults
 from src.models.http import endpoints as endpoints_module
+from src.models.http import retries
 from src.models.http.endpoints import Endpoints
 from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
@@ -37,7 +37,7 @@ A, B = "http://a", "http://b"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(api_faults, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.02)
 
 
 def http_editor(*urls: str, **params: Any) -> HttpEditor:
@@ -336,25 +336,25 @@ def test_a_faulty_endpoint_rests_longer_each_time_and_is_tried_again(pool: Endpo
     for rest in (1.0, 2.0, 4.0):
         with pool.lease() as url:
             before = clock.now
-            pool.faulted(url, "no answer")
+            pool.failed(url, "no answer")
         with pool.lease():
             assert clock.now - before == rest
     pool.succeeded(A)
-    pool.faulted(A, "no answer")
+    pool.failed(A, "no answer")
     with pool.lease():
         assert clock.now == 7.0 + 1.0
 
 
 def test_faults_of_requests_that_were_under_way_together_count_once(pool: Endpoints, clock: Clock) -> None:
     for _ in range(10):
-        pool.faulted(A, "no answer")
-        pool.faulted(B, "no answer")
+        pool.failed(A, "no answer")
+        pool.failed(B, "no answer")
     with pool.lease():
         assert clock.now == 1.0
 
 
 def test_while_one_endpoint_rests_the_other_gets_everything(pool: Endpoints, clock: Clock) -> None:
-    pool.faulted(A, "no answer", retry_after=60.0)
+    pool.failed(A, "no answer", retry_after=60.0)
     for _ in range(5):
         with pool.lease() as url:
             assert url == B

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from src.errors import ConfigError, ModelError, ModelUnusable
-from src.models.http import api_errors as api_faults
+from src.models.http import retries
 from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 from src.models.vlm import image_encoder
 from src.models.vlm.question import LabelledImage, Question
@@ -133,7 +133,7 @@ def test_a_retry_after_beyond_all_patience_is_an_error_at_once(judge: Make, serv
 
 
 def test_a_server_that_goes_and_comes_back_costs_no_question(judge: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_faults, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.2)
     with chat_server() as before:
         model = judge(base_url=before.url, timeout=2, max_retries=15)
         assert model.ask([question("before")])[0].error is None

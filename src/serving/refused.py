@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from src.models.diffusion.edit_protocol import ErrorBody, Kind
+from src.models.diffusion.edit_protocol import ErrorBody, ErrorKind
 from src.terminal import clean
 
 CLOSE = {"connection": "close"}
@@ -14,7 +14,7 @@ _LONGEST_REASON = 500
 class Refused(Exception):
     """Why a request gets no picture, with the status that says so."""
 
-    def __init__(self, status: int, kind: Kind, reason: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, kind: ErrorKind, reason: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(reason)
         self.status = status
         self.problem = ErrorBody(kind=kind, reason=clean(reason)[:_LONGEST_REASON])

@@ -10,7 +10,7 @@ from src.data.sample import MAX_INSTRUCTION
 
 HEALTH_PATH, EDIT_PATH = "/health", "/edit"
 
-Kind = Literal[
+ErrorKind = Literal[
     "bad_request",
     "bad_image",
     "too_large",
@@ -24,6 +24,7 @@ Kind = Literal[
     "unusable",
     "failed",
 ]
+"""Why a server gives no picture."""
 
 
 class EditBody(pydantic.BaseModel):
@@ -60,5 +61,5 @@ class Health(pydantic.BaseModel):
 class ErrorBody(pydantic.BaseModel):
     """The JSON of every answer that is neither a picture nor `Health`."""
 
-    kind: Kind
+    kind: ErrorKind
     reason: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from src.errors import ConfigError, ModelError
-from src.models.diffusion.edit_errors import error_of
+from src.models.diffusion.edit_errors import edit_failure
 from src.models.diffusion.edit_protocol import HEALTH_PATH, Health
 from src.models.http.answer_limits import TEXT_BYTES, AnswerTooLong, redirect_of
 from src.reasons import reason_of
@@ -64,7 +64,7 @@ def _health(client: httpx2.Client, url: str) -> Health:
     if redirect := redirect_of(answer):
         raise _Silent(redirect)
     if answer.status_code in (401, 403):
-        raise _Silent(str(error_of(answer)))
+        raise _Silent(str(edit_failure(answer)))
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:

@@ -21,7 +21,7 @@ class AdaptiveLimit:
 
     A round is as many successes as the limit allows requests, earned while at least 80 % of the limit is in use. Each
     clean round doubles the limit until the server first says "too many"; after that each adds one. "Too many" (429)
-    multiplies it by 0.8, once per cool-down. Any other fault starts the round again but cuts nothing: a slow or
+    multiplies it by 0.8, once per cool-down. Any other failure starts the round again but cuts nothing: a slow or
     broken server is not helped by fewer requests.
     """
 
@@ -57,7 +57,7 @@ class AdaptiveLimit:
         elif retry_after is not None:
             self._cool_until = max(self._cool_until, now + retry_after)
 
-    def faulted(self) -> None:
+    def failed(self) -> None:
         """A server error, a timeout, a lost connection."""
         self._clean = 0
 

@@ -1,10 +1,9 @@
-"""What went wrong with a request to an API, and what follows from it: wait, give up on it, or stop the run."""
+"""What went wrong with a request to a server, and what follows from it: wait, give up on it, or stop the run."""
 
 from __future__ import annotations
 
 import email.utils
 import math
-import random
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -16,12 +15,6 @@ from src.reasons import reason_of
 
 if TYPE_CHECKING:
     import openai
-
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
-"""Seconds: bounds of the pauses between retries."""
-LONGEST_RETRY_AFTER = 600.0
-"""Seconds: a server that asks for a longer pause is not waited for."""
 
 _QUOTA = frozenset(
     {
@@ -55,7 +48,7 @@ _PASSING_STATUS = (408, 409, 425)
 
 
 class FailureKind(Enum):
-    """The consequence of a fault."""
+    """What follows from a failed request."""
 
     RATE_LIMITED = auto()
     """Wait and send less."""
@@ -73,6 +66,12 @@ class FailureKind(Enum):
     """There is no such model, or no such address."""
 
 
+UNUSABLE = frozenset({FailureKind.KEY, FailureKind.ACCOUNT, FailureKind.MODEL})
+"""Failures that every other request to the same server would meet as well."""
+WORTH_RETRYING = frozenset({FailureKind.RATE_LIMITED, FailureKind.PASSING})
+"""Failures that the same request may not meet again."""
+
+
 class APIFailure(Exception):
     """One failed try; its text is what the server or the connection said."""
 
@@ -82,7 +81,7 @@ class APIFailure(Exception):
         self.retry_after = retry_after
 
 
-def fault_of(error: openai.APIError) -> APIFailure:
+def failure_of(error: openai.APIError) -> APIFailure:
     """Classifies an error of the `openai` client: by HTTP status where there is one, else as a lost connection."""
     import openai
 
@@ -91,7 +90,7 @@ def fault_of(error: openai.APIError) -> APIFailure:
         return APIFailure(FailureKind.PASSING, text)
     if redirect := redirect_of(error.response):
         return APIFailure(FailureKind.QUESTION, redirect)
-    return APIFailure(_kind(error.status_code, _codes(error)), text, retry_after(error.response.headers, time.time()))
+    return APIFailure(kind_of(error.status_code, _codes(error)), text, retry_after(error.response.headers, time.time()))
 
 
 def _codes(error: openai.APIStatusError) -> frozenset[str]:
@@ -127,10 +126,11 @@ def _named(part: object, depth: int = 0) -> Iterator[str]:
             yield from _named(part.get(name), depth + 1)
 
 
-def _kind(status: int, codes: frozenset[str]) -> FailureKind:
-    """The codes say more than the status: servers refuse contents with 400, 403 and 429 alike.
+def kind_of(status: int, codes: frozenset[str] = frozenset()) -> FailureKind:
+    """Classifies an answer by its HTTP status and by what the server calls the error.
 
-    Only a client's error is refused for a code that merely starts with moderation: that of a server may be an outage.
+    The codes say more than the status: servers refuse contents with 400, 403 and 429 alike. A code that merely starts
+    with moderation is a refusal only below status 500: above, the moderation itself may be out of order.
     """
     if codes & _MODERATION or (status < 500 and any(code.startswith("moderation") for code in codes)):
         return FailureKind.REFUSED
@@ -165,9 +165,3 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return max(0.0, date.timestamp() - now)
     except (ValueError, OverflowError):
         return None
-
-
-def pause(retry: int, retry_after: float | None) -> float:
-    """Seconds before the given retry (0 is the first): doubling, bounded, jittered, never less than `retry_after`."""
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(retry, 30)) * random.uniform(0.5, 1.0)
-    return wait if retry_after is None else retry_after + random.uniform(0.0, min(wait, FIRST_WAIT))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from src.errors import ModelUnusable
-from src.models.http.api_errors import pause
+from src.models.http.retries import pause
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 class _State:
     load: int = 0
     """Requests under way."""
-    faults: int = 0
-    """Faults since the last success; those of requests that were under way together count as one."""
+    failures: int = 0
+    """Failures since the last success; those of requests that were under way together count as one."""
     rests_until: float = float("-inf")
     excluded: str | None = None
     """Why it gets no request any more."""
@@ -29,8 +29,8 @@ class _State:
 class Endpoints:
     """Chooses the least loaded endpoint that is not resting; safe to use from several threads.
 
-    A fault sends an endpoint to rest, longer with each one in a row (0.5 s doubling to 30 s, jittered); after the rest
-    it is tried again like any other.
+    A failure sends an endpoint to rest, longer with each one in a row (0.5 s doubling to 30 s, jittered); after that it
+    is tried again like any other.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Endpoints:
     def succeeded(self, url: str) -> None:
         """The endpoint answered as it should."""
         with self._lock:
-            self._states[url].faults = 0
+            self._states[url].failures = 0
 
     def rest(self, url: str, seconds: float) -> None:
         """The endpoint is fine and asks for a pause."""
@@ -85,14 +85,14 @@ class Endpoints:
             state = self._states[url]
             state.rests_until = max(state.rests_until, self._clock() + seconds)
 
-    def faulted(self, url: str, reason: str, retry_after: float | None = None) -> None:
+    def failed(self, url: str, reason: str, retry_after: float | None = None) -> None:
         """The endpoint gave no answer, or none of use; `retry_after` are seconds that it asked for."""
         with self._lock:
             state, now = self._states[url], self._clock()
             if now < state.rests_until:
                 return
-            seconds = pause(state.faults, retry_after)
-            state.faults += 1
+            seconds = pause(state.failures, retry_after)
+            state.failures += 1
             state.rests_until = now + seconds
         logger.warning("%s is left alone for %.1f s: %s", url, seconds, reason)
 

@@ -7,19 +7,18 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src.errors import ModelUnusable
 from src.models.http.adaptive_limit import AdaptiveLimit, Gate
 from src.models.http.answer_limits import AnswerTooLong
-from src.models.http.api_errors import LONGEST_RETRY_AFTER, APIFailure, FailureKind, fault_of, pause
+from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
+from src.models.http.openai_service import OpenAIService
+from src.models.http.retries import Retries
 from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
+from src.models.vlm.chat_params import ChatParams
 from src.models.vlm.expected_score import expected_score
 from src.models.vlm.question import Question, Reply
-from src.redaction import REDACTED
-
-if TYPE_CHECKING:
-    from src.models.reward.implementations.openai_reward import OpenAIRewardModel
 
 logger = logging.getLogger(__name__)
 
@@ -38,17 +37,16 @@ class ChatClient:
     have not been asked yet lose none of their retries to it.
     """
 
-    def __init__(self, params: OpenAIRewardModel.Params, key: str, limit: AdaptiveLimit, dialect: Dialect) -> None:
-        """Takes the parameters of `OpenAIRewardModel`; an empty key is for servers that want none."""
+    def __init__(self, params: ChatParams, key: str) -> None:
+        """Makes the connection pool; an empty key is for servers that want none."""
         import openai
 
         from src.models.http.bounded_client import BoundedAsyncClient
 
+        expected = params.score_mode == "expected"
+        longest = params.max_reply_bytes + (_LOGPROB_BYTES * params.max_tokens if expected else 0)
+        start = min(max(params.min_concurrency, params.start_concurrency), params.max_concurrency)
         self._params = params
-        self._key = key
-        longest = params.max_reply_bytes + (
-            _LOGPROB_BYTES * params.max_tokens if params.score_mode == "expected" else 0
-        )
         self._client = openai.AsyncOpenAI(
             api_key=key or _NO_KEY,
             base_url=params.base_url,
@@ -56,9 +54,11 @@ class ChatClient:
             max_retries=0,
             http_client=BoundedAsyncClient(longest, params.timeout),
         )
-        self._limit = limit
-        self._gate = Gate(limit)
-        self._dialect = dialect
+        address = str(self._client.base_url)
+        self._service = OpenAIService(address, key, params.api_key_env, params.model, "reward_model")
+        self._limit = AdaptiveLimit(params.min_concurrency, start, params.max_concurrency)
+        self._gate = Gate(self._limit)
+        self._dialect = Dialect(params.structured_output, logprobs=expected, max_tokens=params.max_tokens)
         self._unusable: str | None = None
 
     async def close(self) -> None:
@@ -122,21 +122,22 @@ class ChatClient:
 
         No reply at all comes of a request for several answers that the server rejects.
         """
-        repeats, retry = body.get("n", 1), 0
+        repeats, retries = body.get("n", 1), Retries(self._params.max_retries)
         while True:
             try:
                 replies = await self._try(question, body, usage)
-            except APIFailure as fault:
-                if fault.kind is FailureKind.QUESTION and repeats > 1:
+            except APIFailure as failure:
+                if failure.kind is FailureKind.QUESTION and repeats > 1:
                     return {}
-                if final := self._give_up(fault, retry):
-                    return dict.fromkeys(range(repeats), final)
-                seconds = pause(retry, fault.retry_after)
-                logger.debug("try %d failed, the next in %.1f s: %s", retry + 1, seconds, fault.kind.name)
+                self._adjust_limit(failure)
+                try:
+                    seconds = retries.pause(self._reported(failure))
+                except APIFailure as last:
+                    return dict.fromkeys(range(repeats), self._last_word(last))
+                logger.debug("try %d failed, the next in %.1f s: %s", retries.failed, seconds, failure.kind.name)
             else:
                 self._limit.succeeded(self._gate.in_use)
                 return replies
-            retry += 1
             await asyncio.sleep(seconds)
 
     async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
@@ -153,8 +154,9 @@ class ChatClient:
             usage["calls"] += 1
             try:
                 completion = await self._send(body | options)
-            except APIFailure as fault:
-                if fault.kind is FailureKind.QUESTION and self._dialect.adapt(self._safe(fault), options):
+            except APIFailure as failure:
+                complaint = self._service.redacted(str(failure))
+                if failure.kind is FailureKind.QUESTION and self._dialect.adapt(complaint, options):
                     continue
                 raise
             if completion.usage is not None:
@@ -179,44 +181,30 @@ class ChatClient:
                 FailureKind.QUESTION, f"{error}; a longer one needs reward_model.params.max_reply_bytes"
             ) from None
         except openai.APIError as error:
-            raise fault_of(error) from None
+            raise failure_of(error) from None
         return read_completion(text)
 
-    def _give_up(self, fault: APIFailure, retry: int) -> Reply | None:
-        """Adjusts the limit; the last word on this question, or None when it is worth another try.
+    def _adjust_limit(self, failure: APIFailure) -> None:
+        if failure.kind is FailureKind.RATE_LIMITED:
+            self._limit.rate_limited(failure.retry_after)
+        elif failure.kind is FailureKind.PASSING:
+            self._limit.failed()
+
+    def _reported(self, failure: APIFailure) -> APIFailure:
+        """The failure as others may read it: without the key, and not too long."""
+        text = self._service.redacted(str(failure))[:_LONGEST_REASON]
+        return APIFailure(failure.kind, text, failure.retry_after)
+
+    def _last_word(self, failure: APIFailure) -> Reply:
+        """The reply to a question that is not asked again.
 
         Raises:
-            ModelUnusable: nothing is worth another try.
+            ModelUnusable: no other question would be answered either.
         """
-        reason = self._safe(fault)[:_LONGEST_REASON]
-        if fault.kind in (FailureKind.KEY, FailureKind.ACCOUNT, FailureKind.MODEL):
-            self._unusable = self._why_unusable(fault.kind, reason)
+        if failure.kind in UNUSABLE:
+            self._unusable = self._service.remedy(failure)
             raise ModelUnusable(self._unusable)
-        if fault.kind is FailureKind.REFUSED:
-            return Reply(refusal=reason)
-        if fault.kind is FailureKind.QUESTION:
-            return Reply(error=reason)
-        if fault.kind is FailureKind.RATE_LIMITED:
-            self._limit.rate_limited(fault.retry_after)
-        else:
-            self._limit.faulted()
-        if retry >= self._params.max_retries:
-            return Reply(error=f"no answer in {retry + 1} tries; the last: {reason}")
-        if fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER:
-            return Reply(error=f"the server asks to wait {fault.retry_after:.0f} s: {reason}")
-        return None
-
-    def _why_unusable(self, kind: FailureKind, reason: str) -> str:
-        server, variable = self._client.base_url, self._params.api_key_env
-        if kind is FailureKind.KEY:
-            return f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
-        if kind is FailureKind.ACCOUNT:
-            return f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
-        return f"{server} has no model {self._params.model!r}: {reason}; correct reward_model.params.model or base_url"
-
-    def _safe(self, fault: APIFailure) -> str:
-        """The fault's text, without the key that a server may repeat in it."""
-        return str(fault).replace(self._key, REDACTED) if self._key else str(fault)
+        return Reply(refusal=str(failure)) if failure.kind is FailureKind.REFUSED else Reply(error=str(failure))
 
 
 def _replies(completion: ChatCompletion, question: Question, repeats: int) -> dict[int, Reply]:

@@ -16,10 +16,11 @@ from src.data.image import ImageError, decode_image, encode_png
 from src.errors import ModelError
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.edit_errors import EndpointBusy, EndpointError, EndpointUnusable, error_of
+from src.models.diffusion.edit_errors import edit_failure
 from src.models.diffusion.edit_protocol import EDIT_PATH, EditBody
 from src.models.diffusion.served_editor import ask_health
 from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
+from src.models.http.api_errors import UNUSABLE, WORTH_RETRYING, APIFailure, FailureKind
 from src.models.http.endpoints import Endpoints
 from src.reasons import reason_of
 
@@ -86,25 +87,29 @@ class HttpEditor(BaseDiffusionModel):
         source = base64.b64encode(encode_png(original_image)).decode("ascii")
         request = EditBody(image=source, instruction=edit_instruction, seed=seed, digest=self._digest)
         body = request.model_dump_json().encode()
-        began, faults = time.monotonic(), 0
+        began, failures = time.monotonic(), 0
         while True:
             with self._endpoints.lease() as url:
                 try:
                     return self._ask(url, body)
-                except EndpointUnusable as error:
-                    self._endpoints.exclude(url, str(error))
-                    continue
-                except EndpointBusy as error:
-                    self._endpoints.rest(url, error.retry_after or 0.0)
-                    fault, patient = str(error), time.monotonic() - began < self.params.timeout
-                except EndpointError as error:
-                    self._endpoints.faulted(url, str(error), error.retry_after)
-                    faults += 1
-                    fault, patient = str(error), faults <= self.params.max_retries
+                except APIFailure as failure:
+                    if failure.kind in UNUSABLE:
+                        self._endpoints.exclude(url, str(failure))
+                        continue
+                    if failure.kind not in WORTH_RETRYING:
+                        raise ModelError(str(failure)) from None
+                    last = failure
+                if last.kind is FailureKind.RATE_LIMITED:
+                    self._endpoints.rest(url, last.retry_after or 0.0)
+                    patient = time.monotonic() - began < self.params.timeout
+                else:
+                    self._endpoints.failed(url, str(last), last.retry_after)
+                    failures += 1
+                    patient = failures <= self.params.max_retries
             if not patient:
                 raise ModelError(
-                    f"no edit after {faults} faults of {', '.join(self.params.endpoints)}; "
-                    f"the last, of {url}: {fault}. See that these servers (`python main.py serve-editor`) keep up"
+                    f"no edit after {failures} faults of {', '.join(self.params.endpoints)}; "
+                    f"the last, of {url}: {last}. See that these servers (`python main.py serve-editor`) keep up"
                 )
 
     def batch_edit(
@@ -129,15 +134,15 @@ class HttpEditor(BaseDiffusionModel):
         try:
             answer = self._client.post(url + EDIT_PATH, content=body, headers={"content-type": "application/json"})
         except httpx2.HTTPError as error:
-            raise EndpointError(reason_of(error)) from None
+            raise APIFailure(FailureKind.PASSING, reason_of(error)) from None
         except AnswerTooLong as error:
-            raise ModelError(f"{url}: {error}") from None
+            raise APIFailure(FailureKind.QUESTION, f"{url}: {error}") from None
         if answer.status_code != httpx2.codes.OK:
-            raise error_of(answer)
+            raise edit_failure(answer)
         try:
             picture = decode_image(answer.content)
         except ImageError as error:
-            raise EndpointError(f"an answer without a readable picture: {error}") from error
+            raise APIFailure(FailureKind.PASSING, f"an answer without a readable picture: {error}") from error
         self._endpoints.succeeded(url)
         return picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -13,9 +14,10 @@ from src.errors import ModelError, ModelUnusable
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
-from src.models.http.api_errors import APIFailure, FailureKind, fault_of
+from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
+from src.models.http.openai_service import OpenAIService
+from src.models.http.retries import Retries
 from src.reasons import reason_of
-from src.redaction import REDACTED
 
 
 class OpenAIImageEditModel(BaseDiffusionModel):
@@ -73,14 +75,16 @@ class OpenAIImageEditModel(BaseDiffusionModel):
 
         self.check_ready(self.config)
         self.max_concurrency: int = self.params.max_concurrency
-        self._key = os.environ[self.params.api_key_env]
+        key = os.environ[self.params.api_key_env]
         self._client = openai.OpenAI(
-            api_key=self._key,
+            api_key=key,
             base_url=self.params.base_url,
             timeout=self.params.timeout,
-            max_retries=self.params.max_retries,
+            max_retries=0,
             http_client=BoundedClient(PICTURE_BYTES, self.params.timeout),
         )
+        address = str(self._client.base_url)
+        self._service = OpenAIService(address, key, self.params.api_key_env, self.params.model, "diffusion_model")
 
     def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
         """Edits one RGB image; called from several threads at once.
@@ -89,40 +93,40 @@ class OpenAIImageEditModel(BaseDiffusionModel):
             ModelError: this edit failed: refused by moderation, no connection, an answer without a picture.
             ModelUnusable: no edit can succeed: wrong key, unknown model, exhausted quota.
         """
+        source, retries = encode_png(original_image), Retries(self.params.max_retries)
+        while True:
+            try:
+                return self._picture(self._send(source, edit_instruction))
+            except APIFailure as failure:
+                try:
+                    seconds = retries.pause(failure)
+                except APIFailure as last:
+                    raise self._error(last) from None  # the server's own text may repeat the key
+            time.sleep(seconds)
+
+    def _send(self, source: bytes, instruction: str) -> Any:
+        """One try; raises `APIFailure`, or `ModelError` for an answer that no client can read."""
         import openai
 
         chosen = {name: getattr(self.params, name) for name in ("size", "quality", "response_format")}
         try:
-            answer = self._client.images.edit(
+            return self._client.images.edit(
                 model=self.params.model,
-                image=("source.png", encode_png(original_image), "image/png"),
-                prompt=edit_instruction,
+                image=("source.png", source, "image/png"),
+                prompt=instruction,
                 **{name: value for name, value in chosen.items() if value is not None},
             )
         except openai.APIError as error:
-            raise self._failure(fault_of(error)) from None  # the server's own text may repeat the key
+            raise failure_of(error) from None
         except (openai.OpenAIError, AnswerTooLong, ValueError) as error:
-            raise ModelError(f"{self.params.model} gave no edit: {self._safe(reason_of(error))}") from None
-        return self._picture(answer)
+            reason = self._service.redacted(reason_of(error))
+            raise ModelError(f"{self.params.model} gave no edit: {reason}") from None
 
-    def _failure(self, fault: APIFailure) -> ModelError:
-        server, variable, reason = self._client.base_url, self.params.api_key_env, self._safe(str(fault))
-        if fault.kind is FailureKind.KEY:
-            return ModelUnusable(
-                f"{server} refuses the key in {variable}: {reason}; set the right key in that environment variable"
-            )
-        if fault.kind is FailureKind.ACCOUNT:
-            return ModelUnusable(
-                f"{server} accepts the key in {variable}, but its account has no credit left: {reason}; top it up"
-            )
-        if fault.kind is FailureKind.MODEL:
-            return ModelUnusable(f"{server} has no model {self.params.model!r}: {reason}")
-        if fault.kind is FailureKind.REFUSED:
-            return ModelError(f"{self.params.model} refused the edit: {reason}")
-        return ModelError(f"{self.params.model} gave no edit: {reason}")
-
-    def _safe(self, text: str) -> str:
-        return text.replace(self._key, REDACTED)
+    def _error(self, failure: APIFailure) -> ModelError:
+        if failure.kind in UNUSABLE:
+            return ModelUnusable(self._service.remedy(failure))
+        outcome = "refused the edit" if failure.kind is FailureKind.REFUSED else "gave no edit"
+        return ModelError(f"{self.params.model} {outcome}: {self._service.redacted(str(failure))}")
 
     def _picture(self, answer: Any) -> Image.Image:
         pictures = getattr(answer, "data", None)

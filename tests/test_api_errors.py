@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.models.http.api_errors import FIRST_WAIT, LONGEST_WAIT, FailureKind, fault_of, pause, retry_after
+from src.models.http.api_errors import FailureKind, failure_of, retry_after
+from src.models.http.retries import FIRST_WAIT, LONGEST_WAIT, pause
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -59,7 +60,7 @@ def _kind_of(status: int, body: object) -> FailureKind:
     """As the client makes its error from an answer."""
     response = httpx.Response(status, json=body, request=httpx.Request("POST", "http://127.0.0.1/v1"))
     client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1/v1")
-    return fault_of(client._make_status_error_from_response(response)).kind
+    return failure_of(client._make_status_error_from_response(response)).kind
 
 
 MODERATION = ["moderation_blocked", "content_moderation", "data_inspection_failed", "DataInspectionFailed"]
