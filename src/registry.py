@@ -22,8 +22,13 @@ Named = TypeVar("Named")
 class NamedClass(Protocol):
     """A section of a config that names a class: of an editor, a judge, a scorer, a task or a measure."""
 
-    class_path: str
-    params: dict[str, Any]
+    @property
+    def class_path(self) -> str:
+        """`package.module.ClassName`."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the class is constructed with."""
 
 
 def resolve(section: NamedClass, base: type[Named], where: str) -> type[Named]:

@@ -17,9 +17,10 @@ from src.data.sample import EditSample
 from src.models.vlm import prompts
 from src.models.vlm.prompts import Language
 from src.models.vlm.question import Question
+from src.registry import resolve
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.judged_scorer import JudgedScorer
-from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.core.scorer import EditedSample, Scorer, ScorerSetting
 
 SOURCE = Image.new("RGB", (16, 16), "red")
 EDITED = Image.new("RGB", (16, 16), "blue")
@@ -41,6 +42,11 @@ def sample(instruction: str = "tip it over", **changes: Any) -> EditSample:
 
 def edit(*, completion: str | None = None, **changes: Any) -> EditedSample:
     return EditedSample(sample(**changes), SOURCE, EDITED, completion)
+
+
+def build_scorer(section: ModelConfig, setting: ScorerSetting) -> Scorer:
+    """The scorer that a config names, as a run makes it."""
+    return resolve(section, Scorer, "scorer")(section.params, setting)  # type: ignore[type-abstract]
 
 
 def judged(

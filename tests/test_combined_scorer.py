@@ -20,11 +20,11 @@ from src.data.verdict import Status, Verdict
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.pipeline.evaluation import evaluate
-from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import Completion, EditedSample, Scorer, ScorerSetting, question_key
 from src.rewards.scorers.combined import CombinedScorer
 from tests.conftest import item
+from tests.judged_edits import build_scorer
 from tests.test_resume import resumed, timings
 
 IMAGE = Image.new("RGB", (8, 8))

@@ -16,10 +16,10 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
-from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import ScorerSetting
 from tests.conftest import item
+from tests.judged_edits import build_scorer
 from tests.test_resume import resumed, timings
 
 Write = Callable[..., Path]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from src.config import ModelConfig
 from src.errors import ConfigError, ModelError
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.redaction import fingerprints
-from src.registry import build, check_params, load_class
+from src.registry import build, check_params, load_class, resolve
 from tests.plugins import InvertEditor, OldStyleEditor, SeedEditor, UnloadableEditor
 
 
@@ -76,3 +77,17 @@ def test_the_identity_holds_what_changes_results_and_nothing_else() -> None:
 def test_arguments_are_offered_only_to_methods_that_name_them() -> None:
     assert named_arguments(SeedEditor({}).edit_image, seed=3, sample_id="a") == {"seed": 3}
     assert named_arguments(OldStyleEditor({}).edit_image, seed=3, sample_id="a") == {}
+
+
+def test_one_way_leads_from_a_section_to_a_checked_class() -> None:
+    section = ModelConfig(class_path="tests.plugins.InvertEditor")
+    assert resolve(section, BaseDiffusionModel, "diffusion_model") is InvertEditor
+    qwen = "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel"
+    wrong = ModelConfig(class_path=qwen, params={"num_inference_step": 4})
+    with pytest.raises(ConfigError, match=r"diffusion_model\.params of QwenImageEditModel.*'num_inference_steps'"):
+        resolve(wrong, BaseDiffusionModel, "diffusion_model")
+
+
+def test_no_module_but_the_registry_checks_params_by_hand() -> None:
+    sources = (Path(__file__).parent.parent / "src").rglob("*.py")
+    assert [path.name for path in sources if "check_params(" in path.read_text(encoding="utf-8")] == ["registry.py"]

@@ -11,12 +11,11 @@ import yaml
 
 from src.config import ModelConfig
 from src.models.vlm.prompts import PROMPTS_FOLDER
-from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.judged_scorer import JudgedScorer
 from src.rewards.core.scorer import ScorerSetting
 from src.rewards.scorers.six_dimension import SixDimensionScorer
-from tests.judged_edits import edit, judged, prompts_in
+from tests.judged_edits import build_scorer, edit, judged, prompts_in
 
 PAGE = (Path(__file__).parent.parent / "docs" / "scorers.md").read_text(encoding="utf-8")
 EXAMPLES = [yaml.safe_load(block)["scorer"] for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]

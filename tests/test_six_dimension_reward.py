@@ -9,12 +9,11 @@ import pytest
 from src.config import ModelConfig
 from src.data.verdict import Status
 from src.errors import ConfigError
-from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import Completion, ScorerSetting, question_key
 from src.rewards.scorers.format import FormatScorer
 from src.rewards.scorers.six_dimension import JUDGED, SixDimensionScorer
-from tests.judged_edits import asked, edit, judged, sample
+from tests.judged_edits import asked, build_scorer, edit, judged, sample
 
 FORMED = "<CoT>The cup stands.</CoT>\n<Re_edit>Tip the cup over.</Re_edit>"
 DOUBLE = "<CoT>The cup stands.</CoT> <Re_edit>Tip the cup over.</Re_edit>"  # two blocks on one line: 2 × 2 points

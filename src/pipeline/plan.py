@@ -16,11 +16,10 @@ from src.models.diffusion.replicas import replica_params
 from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
 from src.pipeline.record import SampleKeys
 from src.redaction import redact
-from src.registry import check_params, load_class
+from src.registry import resolve
 from src.reporting.results import RunInfo
-from src.rewards.core.build import build_scorer
 from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import ScorerSetting, question_key
+from src.rewards.core.scorer import Scorer, ScorerSetting, question_key
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 
@@ -40,11 +39,10 @@ class RunPlan:
     def __init__(self, config: Config, *, has_completions: bool = False) -> None:
         self.config = config
         editor = config.diffusion_model
-        self.editor_class = load_class(editor.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
-        check_params(self.editor_class, editor.params, "diffusion_model.params")
+        self.editor_class = resolve(editor, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
         self.judge = JudgeHandle(config.reward_model) if config.reward_model else None
         setting = ScorerSetting(self.judge, config.prompts, config.benchmark.language, has_completions)
-        self.scorer = build_scorer(config.scorer, setting)
+        self.scorer = resolve(config.scorer, Scorer, "scorer")(config.scorer.params, setting)  # type: ignore[type-abstract]
         self.scorer.check_categories(config.benchmark.categories or [])
         self.editor_identity = self.editor_class.identity(editor.params)
         self.editor_class.check_weights(editor.params)

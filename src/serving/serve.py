@@ -12,7 +12,7 @@ from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.pipeline.pixels import PixelBudget
-from src.registry import build, check_params, load_class
+from src.registry import build, resolve
 from src.serving.admission import REQUEST_SECONDS, Admission
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
@@ -53,8 +53,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
     import uvicorn
 
     admission = Admission(options.hosts, options.token, options.request_seconds)
-    editor_class = load_class(config.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
-    check_params(editor_class, config.params, "diffusion_model.params")
+    editor_class = resolve(config, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
     with bound_socket(options.host, options.port) as listener:
         identity = editor_class.identity(config.params)
         editor_class.check_weights(config.params)

@@ -14,7 +14,7 @@ from src.config import ModelConfig
 from src.errors import ModelError
 from src.models.base import BaseModel
 from src.models.weights import resolve_revision
-from src.registry import check_params, load_class
+from src.registry import resolve
 from src.rewards.core.scorer import CompletionScorer, Scorer
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
@@ -132,7 +132,7 @@ def _besides(config: TrainingConfig, arguments: GRPOConfig, task: Task, missing:
     base: Any = CompletionScorer if config.diffusion_model is None else Scorer
     for where, scorer in (("scorer", config.scorer), ("evaluation.scorer", config.evaluation.scorer)):
         if scorer is not None:
-            check_params(load_class(scorer.class_path, base), scorer.params, f"{where}.params")
+            resolve(scorer, base, where)
     looks: list[Callable[[], Any]] = [lambda: task.rewards(RewardSetting(config))]
     if config.is_evaluated:
         looks.append(lambda: task.check_evaluation(config, longest_completion(config, arguments)))
@@ -147,8 +147,7 @@ def _besides(config: TrainingConfig, arguments: GRPOConfig, task: Task, missing:
 
 
 def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:
-    model_class = load_class(model.class_path, base)
-    check_params(model_class, model.params, f"{where}.params")
+    model_class = resolve(model, base, where)
     model_class.identity(model.params)
     model_class.check_weights(model.params)
 

@@ -14,7 +14,7 @@ from src.errors import ConfigError, ModelError, OutputError
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
-from src.registry import check_params, load_class
+from src.registry import load_class, resolve
 from src.training.config import TrainingConfig
 from src.training.dataset import Split
 from src.training.grpo.policy import lora_config
@@ -152,8 +152,7 @@ def build_task(config: TrainingConfig) -> Task:
     Raises:
         ConfigError: for a wrong class path or wrong params.
     """
-    task_class = load_class(config.task.class_path, Task)  # type: ignore[type-abstract]
-    check_params(task_class, config.task.params, "task.params")
+    task_class = resolve(config.task, Task, "task")  # type: ignore[type-abstract]
     return task_class(config.task.params, config.data.language)
 
 

@@ -9,7 +9,7 @@ from src.config import ModelConfig
 from src.errors import ConfigError
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.vision_language_judge import VisionLanguageJudge
-from src.registry import build, check_params, load_class
+from src.registry import build, resolve
 
 
 class JudgeHandle:
@@ -20,8 +20,7 @@ class JudgeHandle:
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        self.judge_class = load_class(config.class_path, BaseRewardModel)  # type: ignore[type-abstract]
-        check_params(self.judge_class, config.params, "reward_model.params")
+        self.judge_class = resolve(config, BaseRewardModel, "reward_model")  # type: ignore[type-abstract]
         self.params = config.params
         self._lock = threading.Lock()
         self._model: BaseRewardModel | None = None

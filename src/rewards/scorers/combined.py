@@ -10,14 +10,13 @@ from typing import Any
 
 import pydantic
 
-from src.config import ModelConfig
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.vlm.asking import total_usage
 from src.models.vlm.prompts import Language
-from src.rewards.core.build import build_scorer
+from src.registry import resolve
 from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting, question_key
 
 
@@ -83,8 +82,8 @@ class CombinedScorer(Scorer, CompletionScorer):
                 raise ConfigError(
                     f"{where}: another part is called {name!r} already; give this one a `name` of its own"
                 )
-            config = ModelConfig(class_path=part.class_path, params=part.params)
-            self._scorers[name] = build_scorer(config, self.setting, where)
+            scorer_class = resolve(part, Scorer, where)  # type: ignore[type-abstract]
+            self._scorers[name] = scorer_class(part.params, self.setting)
             self._weights[name] = part.weight / sum(other.weight for other in parts)
         self._turns: dict[str, threading.Semaphore] = {}
 

@@ -10,7 +10,7 @@ from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE
 from src.models.vlm.prompts import load_prompt
-from src.registry import check_params, load_class
+from src.registry import resolve
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt, judge_prompt
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.readability import Readability
@@ -128,7 +128,4 @@ def _key(entry: str | Dependency) -> str:
 
 
 def _build_readability(config: ModelConfig) -> Readability:
-    where = "scorer.params.readability"
-    measure_class = load_class(config.class_path, Readability)  # type: ignore[type-abstract]
-    check_params(measure_class, config.params, f"{where}.params")
-    return measure_class(config.params)
+    return resolve(config, Readability, "scorer.params.readability")(config.params)  # type: ignore[type-abstract]

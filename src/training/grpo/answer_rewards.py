@@ -10,7 +10,7 @@ from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError
 from src.pipeline.keys import digest
 from src.reasons import reason_of
-from src.registry import check_params, load_class
+from src.registry import resolve
 from src.rewards.core.scorer import Completion, CompletionScorer, Scorer
 from src.training.config import TrainingConfig
 from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
@@ -28,8 +28,7 @@ def completion_scorers(config: TrainingConfig) -> list[CompletionScorer]:
 
 
 def _build(section: ModelConfig, where: str) -> CompletionScorer:
-    scorer_class = load_class(section.class_path, CompletionScorer)  # type: ignore[type-abstract]
-    check_params(scorer_class, section.params, f"{where}.params")
+    scorer_class = resolve(section, CompletionScorer, where)  # type: ignore[type-abstract]
     scorer = scorer_class(section.params)  # type: ignore[call-arg]
     scorer.check_texts_suffice()
     return scorer

@@ -14,7 +14,7 @@ from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.vlm.question import LabelledImage, Question, Reply
 from src.models.vlm.trained_policy import TrainedPolicy
-from src.registry import build, check_params, load_class
+from src.registry import build, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -212,9 +212,7 @@ class RewriteEditor(BaseDiffusionModel):
 
 
 def _editor_class(inner: InnerEditor) -> type[BaseDiffusionModel]:
-    found = load_class(inner.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
-    check_params(found, inner.params, "diffusion_model.params.editor.params")
-    return found
+    return resolve(inner, BaseDiffusionModel, "diffusion_model.params.editor")  # type: ignore[type-abstract]
 
 
 def _inner_params(inner: InnerEditor) -> dict[str, Any]:
