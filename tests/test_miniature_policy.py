@@ -27,13 +27,13 @@ from src.miniature.policy.policy_architecture import (
     rewrite_messages,
 )
 from src.miniature.policy.policy_batches import UNTAUGHT, PolicyBatches, collated, conversation, prompt_text
-from src.miniature.policy.train_policy import Recipe, make_policy
+from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 from src.models.vlm.tags import Rewrite, read_rewrite
 
 TINY = EditorSize(vocabulary=500, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
-RECIPE = Recipe(size=TINY, steps=6, batch=2)
+RECIPE = PolicyRecipe(size=TINY, steps=6, batch=2)
 EDITOR, SHIPPED = Path("assets/miniature/editor"), Path("assets/miniature/policy")
 CPU = torch.device("cpu")
 
@@ -55,7 +55,7 @@ def quick_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("src.miniature.policy.train_policy.TOKENIZER_EDITS", 30)
 
 
-def trained(folder: Path, recipe: Recipe = RECIPE, export_every: int = 100) -> list[float]:
+def trained(folder: Path, recipe: PolicyRecipe = RECIPE, export_every: int = 100) -> list[float]:
     return make_policy(recipe, None, folder / "work", folder / "policy", export_every)
 
 
@@ -191,6 +191,13 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
 def test_a_work_folder_refuses_another_recipe(short_training: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="another seed"):
         trained(short_training["folder"], replace(RECIPE, seed=1))
+
+
+def test_a_checkpoint_without_its_recipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "policy.pt").touch()
+    with pytest.raises(ConfigError, match=r"no recipe\.json"):
+        trained(tmp_path)
 
 
 def test_the_written_policy_loads_in_single_precision_and_keeps_its_model_card(

@@ -22,16 +22,16 @@ from src.miniature.editor.editor_architecture import (
     prompt_template,
 )
 from src.miniature.editor.evaluate_editor import evaluate, model_card
-from src.miniature.editor.train_editor import Recipe, make_editor
+from src.miniature.editor.sampling import edit_pictures
+from src.miniature.editor.train_editor import EditorRecipe, make_editor
 from src.miniature.editor.train_transformer import prompt_embeddings
 from src.miniature.editor.train_vae import as_frames, train_vae
 from src.miniature.editor.training_batches import BUCKETS, BatchMaker, loss_weights, pack
 from src.miniature.editor.training_pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
-from src.miniature.training_state import learning_rate
+from src.miniature.trainer import learning_rate
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES
-from src.miniature.world.sampling import edit_pictures
 from src.models.diffusion.prompt_template import template_prefix_length
 
 TINY = EditorSize(
@@ -45,7 +45,7 @@ TINY = EditorSize(
     vae_width=4,
     latent_channels=4,
 )
-RECIPE = Recipe(size=TINY, pairs=30, vae_steps=2, steps=4, batch=2)
+RECIPE = EditorRecipe(size=TINY, pairs=30, vae_steps=2, steps=4, batch=2)
 
 
 class WordTokenizer:
@@ -143,10 +143,24 @@ def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_on
     monkeypatch.setattr("src.miniature.editor.train_vae.CHECKPOINT_EVERY", 2)
     unbroken = losses(tmp_path / "unbroken.pt")
     with monkeypatch.context() as patch:
-        patch.setattr("src.miniature.editor.train_vae.learning_rate", killed_at_the_last_step)
+        patch.setattr("src.miniature.trainer.learning_rate", killed_at_the_last_step)
         with pytest.raises(KeyboardInterrupt):
             losses(tmp_path / "killed.pt")
     assert losses(tmp_path / "killed.pt") == unbroken[2:]
+
+
+def test_a_checkpoint_of_a_training_with_a_loop_of_its_own_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = draw_pairs(TRAINING_SEEDS, 10).images()
+    checkpoint = tmp_path / "vae.pt"
+    torch.manual_seed(0)
+    train_vae(build_vae(TINY), images, 2, 0, checkpoint)
+    stored = torch.load(checkpoint, weights_only=True)
+    unbroken = train_vae(build_vae(TINY), images, 4, 0, checkpoint)
+    older = {"model": stored["weights"], "optimizer": stored["optimizer"], "step": stored["step"]}
+    torch.save(older, checkpoint)
+    assert train_vae(build_vae(TINY), images, 4, 0, checkpoint) == unbroken
 
 
 def test_a_work_folder_refuses_another_recipe(trained: dict[str, Any]) -> None:

@@ -215,7 +215,7 @@ def test_running_out_of_memory_names_the_settings_to_change(qwen_folder: Path) -
 
 def test_a_missing_folder_names_the_recipe_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=r"python -m src\.miniature\.train_editor"):
+    with pytest.raises(ModelError, match=r"python -m src\.miniature\.editor\.train_editor"):
         QwenImageEditModel({"model_name": "assets/miniature/editor"})
 
 

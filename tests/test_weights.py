@@ -91,7 +91,7 @@ def test_missing_miniature_weights_name_their_recipe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=rf"python -m src\.miniature\.train_{name}"):
+    with pytest.raises(ModelError, match=rf"python -m src\.miniature\.{name}\.train_{name}"):
         resolve_revision(f"assets/miniature/{name}")
 
 

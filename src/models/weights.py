@@ -63,7 +63,7 @@ def is_local(model_name: str) -> bool:
 
 def _remedy(path: Path) -> str:
     if path.parent.parts[-2:] == ("assets", "miniature"):
-        return f"run from the project root, or train them: python -m src.miniature.train_{path.name}"
+        return f"run from the project root, or train them: python -m src.miniature.{path.name}.train_{path.name}"
     return f"correct the path ({RULE}), or name a Hugging Face repository as organisation/name"
 
 

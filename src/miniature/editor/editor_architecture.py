@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 IMAGE_SIDE = 64
 """Width and height in pixels of every miniature image."""
 PATCH_SIDE = 8
+PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
 """Width and height in pixels of one patch of the vision tower; 2×2 patches become one token."""
 TIMESTEP_SHIFT = 3.0
 """The scheduler's shift: with few steps most of them are spent where the content of the edit is decided."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
 from src.miniature.editor.train_vae import as_frames
 from src.miniature.editor.training_pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
-from src.miniature.world.sampling import SAMPLING_STEPS, edit_pictures
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:

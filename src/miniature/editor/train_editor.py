@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import logging
 import os
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.errors import ConfigError
 from src.miniature.editor.editor_architecture import (
     EditorSize,
     build_pipeline,
@@ -33,7 +31,7 @@ from src.miniature.editor.training_batches import BatchMaker
 from src.miniature.editor.training_pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
 from src.miniature.model_folder import load_as_single, replaced_folder, save_half
-from src.miniature.training_state import training_device
+from src.miniature.trainer import claim_work_folder, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EditorRecipe:
     """Everything that decides the weights, besides the world itself.
 
     Attributes:
@@ -67,7 +65,7 @@ class Recipe:
     seed: int = 0
 
 
-def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000) -> list[float]:
+def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int = 1_000) -> list[float]:
     """Runs every stage that is not done yet and writes the pipeline to `out`.
 
     Args:
@@ -84,8 +82,7 @@ def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000
     """
     import torch
 
-    work.mkdir(parents=True, exist_ok=True)
-    _claim(work, recipe)
+    claim_work_folder(work, recipe)
     pairs = load_or_draw_pairs(work, recipe.pairs)
     tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
     vae = _vae(work / "vae", pairs, recipe)
@@ -107,22 +104,7 @@ def make_editor(recipe: Recipe, work: Path, out: Path, export_every: int = 1_000
     )
 
 
-def _claim(work: Path, recipe: Recipe) -> None:
-    """Refuses a work folder whose finished stages come from another recipe."""
-    note = work / "recipe.json"
-    wanted = {name: value for name, value in asdict(recipe).items() if not name.endswith("steps")}
-    if not note.exists():
-        note.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-    stored = json.loads(note.read_text(encoding="utf-8"))
-    different = [name for name in wanted if stored.get(name) != wanted[name]]
-    if different:
-        raise ConfigError(
-            f"work folder {work} belongs to a training with another {' and '.join(different)}; "
-            "use a new --work-dir, or the old settings to go on there"
-        )
-
-
-def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> Qwen2Tokenizer:
+def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> Qwen2Tokenizer:
     from transformers import Qwen2Tokenizer
 
     if not folder.exists():
@@ -135,7 +117,7 @@ def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> Qwen2Token
     return Qwen2Tokenizer.from_pretrained(folder)
 
 
-def _vae(folder: Path, pairs: TrainingPairs, recipe: Recipe) -> AutoencoderKLQwenImage:
+def _vae(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> AutoencoderKLQwenImage:
     import torch
     from diffusers import AutoencoderKLQwenImage
 
@@ -187,7 +169,7 @@ def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, 
 
 def main() -> None:
     """The command line."""
-    standard = Recipe()
+    standard = EditorRecipe()
     parser = argparse.ArgumentParser(description="Train the miniature editor; goes on by itself where it stopped.")
     parser.add_argument("--out", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_editor"), help="checkpoints and data")
@@ -196,11 +178,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=standard.pairs, help="training edits")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe = Recipe(pairs=chosen.pairs, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
+    start_command()
+    recipe = EditorRecipe(pairs=chosen.pairs, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
     make_editor(recipe, chosen.work_dir, chosen.out)
 
 

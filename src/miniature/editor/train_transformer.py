@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import IMAGE_SIDE, PATCH_SIDE
+from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
 from src.miniature.editor.training_batches import Batch, BatchMaker
 from src.miniature.fast_cpu_training import PlainJointAttention
-from src.miniature.training_state import (
-    AveragedWeights,
-    decay_groups,
-    learning_rate,
-    load_checkpoint,
-    save_checkpoint,
-    training_device,
-)
+from src.miniature.trainer import TrainingPlan, adamw, decay_groups, run_training, training_device
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +23,6 @@ LEARNING_RATE = 1e-3
 CHECKPOINT_EVERY = 250
 HELD_OUT_BATCHES = 4
 TOKENS_PER_SIDE = 8
-PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
 
 logger = logging.getLogger(__name__)
 
@@ -63,48 +55,31 @@ def train_transformer(
     import torch
 
     device = training_device()
-    models = torch.nn.ModuleDict({"transformer": transformer, "text_encoder": text_encoder}).to(device).train()
+    models = torch.nn.ModuleDict({"transformer": transformer, "text_encoder": text_encoder}).to(device)
     stock_attention = transformer.attn_processors
     transformer.set_attn_processor(PlainJointAttention())
-    parameters = list(models.parameters())
-    average = AveragedWeights(parameters)
-    optimizer = torch.optim.AdamW(decay_groups(models.parameters()), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
-    first = _resume(checkpoint, models, average, optimizer)
-    losses = []
-    for step in range(first, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, LEARNING_RATE)
+
+    def loss_of(step: int) -> torch.Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            loss = flow_matching_loss(transformer, text_encoder, batches.batch(step, device), batches.prefix_length)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.update(step)
-        losses.append(loss.item())
-        done = step + 1
-        if done % 50 == 0:
-            logger.info("transformer: step %d of %d, loss %.4f", done, steps, np.mean(losses[-50:]))
-        if done % CHECKPOINT_EVERY == 0 or done == steps:
-            save_checkpoint(
-                checkpoint,
-                {
-                    "models": models.state_dict(),
-                    "average": average.average,
-                    "optimizer": optimizer.state_dict(),
-                    "step": done,
-                },
-            )
-        if done % export_every == 0 and done < steps:
-            average.swap()
-            logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
-            export(done)
-            average.swap()
-    average.swap()
-    models.eval()
-    logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
+            return flow_matching_loss(transformer, text_encoder, batches.batch(step, device), batches.prefix_length)
+
+    def export_measured(done: int) -> None:
+        logger.info("transformer: held-out loss %.4f", held_out_loss(transformer, text_encoder, held_out))
+        export(done)
+
+    plan = TrainingPlan(
+        "transformer",
+        steps,
+        LEARNING_RATE,
+        log_every=50,
+        average_decay=0.999,
+        checkpoint=checkpoint,
+        checkpoint_every=CHECKPOINT_EVERY,
+        export_every=export_every,
+    )
+    optimizer = adamw(decay_groups(models.parameters()), LEARNING_RATE, fused=True)
+    losses = run_training(plan, models, optimizer, loss_of, export_measured)
     transformer.set_attn_processor(stock_attention)
-    export(steps)
     return losses
 
 
@@ -121,19 +96,6 @@ def held_out_loss(
             for step in range(HELD_OUT_BATCHES)
         ]
     return float(np.mean(losses))
-
-
-def _resume(
-    checkpoint: Path, models: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer
-) -> int:
-    state = load_checkpoint(checkpoint)
-    if state is None:
-        return 0
-    models.load_state_dict(state["models"])
-    average.restore(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    logger.info("transformer: resuming at step %d", state["step"])
-    return int(state["step"])
 
 
 def prompt_embeddings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
-from src.miniature.training_state import learning_rate, load_checkpoint, save_checkpoint, training_device
+from src.miniature.trainer import TrainingPlan, adamw, run_training, training_device
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +20,6 @@ KL_WEIGHT = 1e-5
 """Only keeps the latents from growing without bound; reconstruction matters."""
 BATCH = 16
 CHECKPOINT_EVERY = 500
-
-logger = logging.getLogger(__name__)
 
 
 def train_vae(vae: AutoencoderKLQwenImage, images: np.ndarray, steps: int, seed: int, checkpoint: Path) -> list[float]:
@@ -40,35 +37,14 @@ def train_vae(vae: AutoencoderKLQwenImage, images: np.ndarray, steps: int, seed:
     Returns:
         The loss of every step made by this call.
     """
-    import torch
-
     device = training_device()
-    vae.to(device).train()
+    vae.to(device)
     use_single_frame_convolutions(vae)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    state = load_checkpoint(checkpoint)
-    first = 0
-    if state is not None:
-        vae.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-        logger.info("autoencoder: resuming at step %d", first)
-    losses = []
-    for step in range(first, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, LEARNING_RATE)
-        loss = _loss(vae, images, seed, step, device)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        done = step + 1
-        if done % 100 == 0:
-            logger.info("autoencoder: step %d of %d, loss %.5f", done, steps, np.mean(losses[-100:]))
-        if done % CHECKPOINT_EVERY == 0 or done == steps:
-            save_checkpoint(checkpoint, {"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": done})
-    vae.eval()
+    plan = TrainingPlan(
+        "autoencoder", steps, LEARNING_RATE, log_every=100, checkpoint=checkpoint, checkpoint_every=CHECKPOINT_EVERY
+    )
+    optimizer = adamw(vae.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
+    losses = run_training(plan, vae, optimizer, lambda step: _loss(vae, images, seed, step, device))
     _set_latent_statistics(vae, images[: 2 * len(images) : max(1, len(images) // 1024)])
     return losses
 

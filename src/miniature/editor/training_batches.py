@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class BatchMaker:
         import torch
 
         chosen, prompts, unrelated = self.draw(step)
-        input_ids, attention_mask = self._padded(prompts)
+        ids, mask = padded([self.prompts[prompt] for prompt in prompts], self.pad_id)
         rng = np.random.default_rng([self.seed, step, 1])
         target = pack(torch.from_numpy(self.latents[np.where(unrelated, chosen, len(self.pairs) + chosen)]).float())
         noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
@@ -105,8 +106,8 @@ class BatchMaker:
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
         changed = self.changed[chosen] & ~unrelated[:, None, None]
         parts = Batch(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
             pixel_values=vision_patches(self.pairs.sources[chosen]),
             source=pack(torch.from_numpy(self.latents[chosen]).float()),
             target=target,
@@ -136,17 +137,20 @@ class BatchMaker:
         mine = buckets[rng.permutation(BUCKETS)[step % BUCKETS]]
         return chosen[mine], prompts[mine], unrelated[mine]
 
-    def _padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
 
-        prompts = [self.prompts[row] for row in rows]
-        longest = max(len(prompt) for prompt in prompts)
-        shape = len(prompts), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
-        input_ids, mask = np.full(shape, self.pad_id, np.int64), np.zeros(shape, np.int64)
-        for row, prompt in enumerate(prompts):
-            input_ids[row, : len(prompt)] = prompt
-            mask[row, : len(prompt)] = 1
-        return torch.from_numpy(input_ids), torch.from_numpy(mask)
+def padded(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids padded on the right to a common multiple of `LENGTH_MULTIPLE`, and their mask (1 for tokens).
+
+    Returns:
+        Ids and mask, int64 (batch, tokens) each.
+    """
+    longest = max(len(sequence) for sequence in sequences)
+    shape = len(sequences), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    ids, mask = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return ids, mask
 
 
 def loss_weights(changed: np.ndarray) -> torch.Tensor:

@@ -11,7 +11,7 @@ from PIL import Image
 from src.data.categories import ENGLISH
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.miniature.editor.training_batches import IMAGE_TOKENS, LENGTH_MULTIPLE, vision_patches
+from src.miniature.editor.training_batches import IMAGE_TOKENS, padded, vision_patches
 from src.miniature.judge.judge_architecture import LANGUAGES
 from src.miniature.judge.judge_pairs import WORDS, JudgePairs
 from src.miniature.judge.judge_replies import ScoreReplies
@@ -123,7 +123,7 @@ class JudgeBatchMaker:
         self.pairs, self.size, self.seed = pairs, size, seed
         self.replies = ScoreReplies(processor.tokenizer)
         self.prompts = JudgePrompts(processor)
-        self._tokenizer = processor.tokenizer
+        self._pad_id = processor.tokenizer.pad_token_id
         self._image_id = processor.image_token_id
         repeats = np.where(np.isin(pairs.kinds, ("editor", "misled editor")), EDITOR_REPEATS, 1)
         bins = np.digitize(pairs.scores, SCORE_BINS)
@@ -144,7 +144,7 @@ class JudgeBatchMaker:
         scores = self.pairs.scores[rows]
         about, before, after = self.pairs.rows[rows].T
         wanted, sampled = self.replies.targets(scores, np.random.default_rng([self.seed, step, 1]))
-        ids, mask = self._padded([[*prompt, *reply] for prompt, reply in zip(prompts, sampled, strict=True)])
+        ids, mask = padded([[*prompt, *reply] for prompt, reply in zip(prompts, sampled, strict=True)], self._pad_id)
         pictures = self.pairs.pictures
         source, edited, target = pictures[before], pictures[after], pictures[self.pairs.targets[about]]
         starts = np.array([len(prompt) for prompt in prompts])[:, None] - 1
@@ -195,15 +195,6 @@ class JudgeBatchMaker:
 
     def _words(self, edit: int, name: str, language: Language) -> str:
         return self.pairs.words[edit][WORDS.index(f"{name}_{language}")]
-
-    def _padded(self, sequences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        longest = max(len(sequence) for sequence in sequences)
-        shape = len(sequences), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
-        ids, mask = np.full(shape, self._tokenizer.pad_token_id, np.int64), np.zeros(shape, np.int64)
-        for row, sequence in enumerate(sequences):
-            ids[row, : len(sequence)] = sequence
-            mask[row, : len(sequence)] = 1
-        return ids, mask
 
 
 def as_sample(category: str, instruction: str, description: str, rationale: str | None) -> EditSample:

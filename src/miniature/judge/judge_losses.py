@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from src.miniature.editor.editor_architecture import IMAGE_SIDE, PATCH_SIDE
+from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
 from src.miniature.editor.training_batches import IMAGE_TOKENS
 from src.miniature.judge.judge_batches import MAP_SIDE, JudgeBatch
 from src.miniature.judge.judge_replies import ScoreReplies
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen3VLForConditionalGeneration
 
-PATCHES_PER_SIDE = IMAGE_SIDE // PATCH_SIDE
 DIFFERENCES_LAYER, MAPS_LAYER = 2, 4
 """The decoder layers after which the auxiliary heads read: later layers can use what these must know."""
 EXPECTED_WEIGHT = 0.1

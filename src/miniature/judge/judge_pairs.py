@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.training_pairs import draw_edit
 from src.miniature.judge.judge_candidates import Scene, make_candidates, mended
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit
-from src.miniature.world.sampling import edit_pictures
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:

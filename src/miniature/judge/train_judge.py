@@ -7,22 +7,20 @@ folder and are skipped when these exist, so the same command goes on after a kil
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.errors import ConfigError
+from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
 from src.miniature.judge.fast_judge_training import fast_attention
 from src.miniature.judge.judge_architecture import JudgeSize, build_judge, build_judge_processor, build_judge_tokenizer
 from src.miniature.judge.judge_batches import JudgeBatchMaker
 from src.miniature.judge.judge_losses import (
-    PATCHES_PER_SIDE,
     auxiliary_heads,
     believed_scores,
     hidden_states,
@@ -31,12 +29,13 @@ from src.miniature.judge.judge_losses import (
 )
 from src.miniature.judge.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
 from src.miniature.model_folder import write_chat_model
-from src.miniature.training_state import (
-    AveragedWeights,
+from src.miniature.trainer import (
+    TrainingPlan,
+    adamw,
+    claim_work_folder,
     decay_groups,
-    learning_rate,
-    load_checkpoint,
-    save_checkpoint,
+    run_training,
+    start_command,
     training_device,
 )
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
@@ -92,8 +91,7 @@ def make_judge(recipe: JudgeRecipe, work: Path, editor: Path | None, export_ever
     """
     import torch
 
-    work.mkdir(parents=True, exist_ok=True)
-    _claim(work / "recipe.json", recipe)
+    claim_work_folder(work, recipe)
     drawing = Drawing(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editor, recipe.seed)
     pairs = load_or_draw_judge_pairs(work / "pairs", drawing, recipe.chunks)
     processor = build_judge_processor(_tokenizer(work / "tokenizer", pairs, recipe))
@@ -109,19 +107,6 @@ def make_judge(recipe: JudgeRecipe, work: Path, editor: Path | None, export_ever
 
     batches = JudgeBatchMaker(pairs, processor, recipe.batch, recipe.seed)
     return train_judge(model, batches, held_out, recipe.steps, work / "judge.pt", export, export_every)
-
-
-def _claim(note: Path, recipe: JudgeRecipe) -> None:
-    """Refuses a work folder whose finished stages come from another recipe."""
-    wanted = {name: value for name, value in asdict(recipe).items() if not name.endswith("steps")}
-    if not note.exists():
-        note.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-    stored = json.loads(note.read_text(encoding="utf-8"))
-    if different := [name for name in wanted if stored.get(name) != wanted[name]]:
-        raise ConfigError(
-            f"work folder {note.parent} belongs to a training with another {' and '.join(different)}; "
-            "use a new --work, or the old settings to go on there"
-        )
 
 
 def _tokenizer(folder: Path, pairs: JudgePairs, recipe: JudgeRecipe) -> Qwen2Tokenizer:
@@ -164,39 +149,28 @@ def train_judge(
 
     device = training_device()
     heads = auxiliary_heads(model)
-    trained = torch.nn.ModuleDict({"judge": model, "auxiliary": heads}).to(device).train()
-    parameters = list(trained.parameters())
-    average = AveragedWeights(parameters)
-    optimizer = torch.optim.AdamW(decay_groups(parameters), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
-    first = _resume(checkpoint, trained, average, optimizer)
-    losses: list[float] = []
+    trained = torch.nn.ModuleDict({"judge": model, "auxiliary": heads}).to(device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            reply, auxiliary = judge_losses(model, heads, batches.batch(step, device), batches.replies)
+            return reply + auxiliary
+
+    plan = TrainingPlan(
+        "judge",
+        steps,
+        LEARNING_RATE,
+        log_every=50,
+        average_decay=0.999,
+        checkpoint=checkpoint,
+        checkpoint_every=CHECKPOINT_EVERY,
+        export_every=export_every,
+    )
+    optimizer = adamw(decay_groups(trained.parameters()), LEARNING_RATE, fused=True)
     with fast_attention(model, PATCHES_PER_SIDE**2):
-        for step in range(first, steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, LEARNING_RATE)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                reply, auxiliary = judge_losses(model, heads, batches.batch(step, device), batches.replies)
-                loss = reply + auxiliary
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            average.update(step)
-            losses.append(loss.item())
-            done = step + 1
-            if done % 50 == 0:
-                logger.info(
-                    "step %d of %d, loss %.4f, last reply %.4f", done, steps, np.mean(losses[-50:]), reply.item()
-                )
-            if done % CHECKPOINT_EVERY == 0 or done == steps:
-                save_checkpoint(checkpoint, _state(trained, average, optimizer, done))
-            if done % export_every == 0 and done < steps:
-                average.swap()
-                export(done, held_out_correlation(model, held_out))
-                average.swap()
-        average.swap()
-        export(steps, held_out_correlation(model.eval(), held_out))
-    return losses
+        return run_training(
+            plan, trained, optimizer, loss_of, lambda done: export(done, held_out_correlation(model, held_out))
+        )
 
 
 def held_out_correlation(model: Qwen3VLForConditionalGeneration, held_out: JudgeBatchMaker) -> float:
@@ -219,30 +193,6 @@ def held_out_correlation(model: Qwen3VLForConditionalGeneration, held_out: Judge
     return float(spearmanr(np.concatenate(truth), np.concatenate(judged)).statistic)
 
 
-def _state(
-    trained: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer, step: int
-) -> dict[str, Any]:
-    return {
-        "trained": trained.state_dict(),
-        "average": average.average,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-    }
-
-
-def _resume(
-    checkpoint: Path, trained: torch.nn.ModuleDict, average: AveragedWeights, optimizer: torch.optim.Optimizer
-) -> int:
-    state = load_checkpoint(checkpoint)
-    if state is None:
-        return 0
-    trained.load_state_dict(state["trained"])
-    average.restore(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    logger.info("resuming at step %d", state["step"])
-    return int(state["step"])
-
-
 def main() -> None:
     """The command line."""
     standard = JudgeRecipe()
@@ -252,10 +202,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=standard.steps, help="optimizer steps")
     parser.add_argument("--export-every", type=int, default=500, help="steps between two exports")
     chosen = parser.parse_args()
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    start_command()
     make_judge(JudgeRecipe(steps=chosen.steps), chosen.work, chosen.editor, chosen.export_every)
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.evaluate_editor import held_out_edits
+from src.miniature.editor.sampling import edit_pictures
 from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, PARTIAL_SHARE, VAGUE, VAGUE_SHARE
 from src.miniature.policy.policy_architecture import LANGUAGES
 from src.miniature.policy.policy_batches import prompt_text
 from src.miniature.policy.train_policy import CAREFUL_SHARE
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit
-from src.miniature.world.sampling import edit_pictures
 from src.models.reward.reference_formula import compare_with_reference
 from src.models.vlm.prompts import Language
 from src.models.vlm.tags import read_rewrite

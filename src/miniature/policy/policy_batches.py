@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from src.miniature.editor.train_transformer import PATCHES_PER_SIDE
-from src.miniature.editor.training_batches import BUCKETS, IMAGE_TOKENS, LENGTH_MULTIPLE, vision_patches
+from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
+from src.miniature.editor.training_batches import BUCKETS, IMAGE_TOKENS, padded, vision_patches
 from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, noisy_rewrite
 from src.miniature.policy.policy_architecture import LANGUAGES, rewrite_messages
 from src.miniature.world.benchmark import TRAINING_SEEDS
@@ -83,14 +83,9 @@ def collated(processor: Qwen2_5_VLProcessor, conversations: Sequence[TaughtConve
     """Conversations padded on the right, with labels on the completions alone."""
     import torch
 
-    longest = max(len(one.tokens) for one in conversations)
-    shape = len(conversations), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
-    tokens = np.full(shape, processor.tokenizer.pad_token_id, np.int64)
-    mask, labels = np.zeros(shape, np.int64), np.full(shape, UNTAUGHT, np.int64)
-    for row, one in enumerate(conversations):
-        length = len(one.tokens)
-        tokens[row, :length], mask[row, :length] = one.tokens, 1
-        labels[row, one.prompt_length : length] = one.tokens[one.prompt_length :]
+    tokens, mask = padded([one.tokens for one in conversations], processor.tokenizer.pad_token_id)
+    in_prompt = np.arange(tokens.shape[1]) < np.array([[one.prompt_length] for one in conversations])
+    labels = np.where(in_prompt | (mask == 0), UNTAUGHT, tokens)
     return {
         "input_ids": torch.from_numpy(tokens),
         "attention_mask": torch.from_numpy(mask),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from PIL import Image
 
 from src.miniature.editor.training_batches import LENGTH_MULTIPLE
 from src.miniature.policy.policy_batches import UNTAUGHT
-from src.miniature.training_state import learning_rate, training_device
+from src.miniature.trainer import TrainingPlan, adamw, run_training, start_command, training_device
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+    from transformers import Qwen2_5_VLProcessor
 
 POLICY = Path("assets/miniature/policy")
 BATCH = 16
@@ -27,8 +26,6 @@ BATCH = 16
 
 TeachForm = Callable[[Path, Path, int], list[float]]
 """Given a policy's folder, a new folder and a number of steps: teaches, writes, and returns the losses."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,44 +64,26 @@ def teach(
     from tokenizers import AddedToken
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     processor = AutoProcessor.from_pretrained(policy)
     model = AutoModelForImageTextToText.from_pretrained(policy, dtype=torch.float32)
     processor.tokenizer.add_tokens([AddedToken(text, normalized=False) for text in fixed_texts])
     torch.manual_seed(0)
     model.resize_token_embeddings(len(processor.tokenizer))
-    losses = _train(model.to(training_device()).train(), processor, lessons, steps, peak_rate)
+    model.to(training_device())
+    model.set_attn_implementation("eager")  # on sequences this short twice as fast as the fused kernel of a CPU
+
+    def loss_of(_: int) -> torch.Tensor:
+        arguments = collated(processor, list(itertools.islice(lessons, BATCH)))
+        loss: torch.Tensor = model(
+            **{name: value.to(model.device) for name, value in arguments.items()}, use_cache=False
+        ).loss
+        return loss
+
+    plan = TrainingPlan("policy", steps, peak_rate, log_every=20)
+    losses = run_training(plan, model, adamw(model.parameters(), peak_rate, weight_decay=0.01), loss_of)
     model.save_pretrained(output)
     processor.tokenizer.backend_tokenizer.no_padding()  # it would be saved, and whoever loads it pad as we did
     processor.save_pretrained(output)
-    return losses
-
-
-def _train(
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
-    lessons: Iterator[Lesson],
-    steps: int,
-    peak_rate: float,
-) -> list[float]:
-    import torch
-
-    model.set_attn_implementation("eager")  # on sequences this short twice as fast as the fused kernel of a CPU
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=peak_rate, betas=(0.9, 0.99), weight_decay=0.01)
-    losses = []
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, peak_rate)
-        arguments = collated(processor, list(itertools.islice(lessons, BATCH)))
-        loss = model(**{name: value.to(model.device) for name, value in arguments.items()}, use_cache=False).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        if (step + 1) % 20 == 0:
-            logger.info("step %d of %d, loss %.4f", step + 1, steps, sum(losses[-20:]) / 20)
     return losses
 
 
@@ -164,5 +143,5 @@ def run_recipe(description: str, teach_form: TeachForm, output: Path, steps: int
     parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--steps", type=int, default=steps)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_command()
     teach_form(arguments.policy, arguments.output, arguments.steps)

@@ -11,11 +11,10 @@ import argparse
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.errors import ConfigError
 from src.miniature.editor.editor_architecture import EditorSize
 from src.miniature.model_folder import write_chat_model
 from src.miniature.policy.noisy_rewrites import LAZY_THOUGHT, VAGUE
@@ -28,13 +27,7 @@ from src.miniature.policy.policy_architecture import (
     build_policy_tokenizer,
 )
 from src.miniature.policy.policy_batches import PolicyBatches
-from src.miniature.training_state import (
-    AveragedWeights,
-    learning_rate,
-    load_checkpoint,
-    save_checkpoint,
-    training_device,
-)
+from src.miniature.trainer import TrainingPlan, adamw, claim_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_edit
 
@@ -53,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PolicyRecipe:
     """Everything that decides the weights, besides the world, the prompts and the editor.
 
     Attributes:
@@ -71,7 +64,9 @@ class Recipe:
     seed: int = 0
 
 
-def make_policy(recipe: Recipe, editor: Path | None, work: Path, out: Path, export_every: int = 400) -> list[float]:
+def make_policy(
+    recipe: PolicyRecipe, editor: Path | None, work: Path, out: Path, export_every: int = 400
+) -> list[float]:
     """Trains the policy and writes it to `out`.
 
     Args:
@@ -89,7 +84,7 @@ def make_policy(recipe: Recipe, editor: Path | None, work: Path, out: Path, expo
     """
     import torch
 
-    work.mkdir(parents=True, exist_ok=True)
+    claim_work_folder(work, recipe)
     torch.manual_seed(recipe.seed)
     tokenizer = build_policy_tokenizer(_tokenizer_texts(), recipe.size.vocabulary)
     processor = build_policy_processor(tokenizer)
@@ -113,49 +108,36 @@ def _tokenizer_texts() -> list[str]:
 def _train(
     policy: Qwen2_5_VLForConditionalGeneration,
     processor: Qwen2_5_VLProcessor,
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     checkpoint: Path,
     out: Path,
     export_every: int,
 ) -> list[float]:
     import torch
 
-    device = training_device()
-    policy.to(device).train()
+    policy.to(training_device())
     policy.set_attn_implementation("eager")  # on sequences this short twice as fast as the fused kernel of a CPU
-    parameters = list(policy.parameters())
-    average = AveragedWeights(parameters, decay=0.995)
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.peak_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     batches = PolicyBatches(processor, recipe.batch, recipe.seed, round(CAREFUL_SHARE * recipe.steps))
     held_out = PolicyBatches(processor, recipe.batch, recipe.seed, HELD_OUT_BATCHES, HELD_OUT_SEEDS)
-    losses = []
-    for step in range(_resume(checkpoint, recipe, policy, average, optimizer), recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, recipe.steps, recipe.peak_rate)
-        loss = rewriting_loss(policy, batches, step)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.update(step)
-        losses.append(loss.item())
-        done = step + 1
-        if done % 20 == 0:
-            logger.info("policy: step %d of %d, loss %.4f", done, recipe.steps, np.mean(losses[-20:]))
-        if done % CHECKPOINT_EVERY == 0 or done == recipe.steps:
-            save_checkpoint(checkpoint, _state(recipe, policy, average, optimizer, done))
-        if done % export_every == 0 or done == recipe.steps:
-            average.swap()
-            policy.eval()
-            with torch.no_grad():
-                unseen = np.mean(
-                    [rewriting_loss(policy, held_out, number).item() for number in range(HELD_OUT_BATCHES)]
-                )
-            logger.info("policy: held-out loss of careful rewrites %.4f", unseen)
-            write_chat_model(policy, processor, out, {"recipe": asdict(recipe), "steps_done": done})
-            policy.train()
-            average.swap()
-    return losses
+
+    def export(done: int) -> None:
+        with torch.no_grad():
+            unseen = np.mean([rewriting_loss(policy, held_out, number).item() for number in range(HELD_OUT_BATCHES)])
+        logger.info("policy: held-out loss of careful rewrites %.4f", unseen)
+        write_chat_model(policy, processor, out, {"recipe": asdict(recipe), "steps_done": done})
+
+    plan = TrainingPlan(
+        "policy",
+        recipe.steps,
+        recipe.peak_rate,
+        log_every=20,
+        average_decay=0.995,
+        checkpoint=checkpoint,
+        checkpoint_every=CHECKPOINT_EVERY,
+        export_every=export_every,
+    )
+    optimizer = adamw(policy.parameters(), recipe.peak_rate, weight_decay=0.01, fused=True)
+    return run_training(plan, policy, optimizer, lambda step: rewriting_loss(policy, batches, step), export)
 
 
 def rewriting_loss(policy: Qwen2_5_VLForConditionalGeneration, batches: PolicyBatches, step: int) -> torch.Tensor:
@@ -168,50 +150,9 @@ def rewriting_loss(policy: Qwen2_5_VLForConditionalGeneration, batches: PolicyBa
     return loss
 
 
-def _state(
-    recipe: Recipe,
-    policy: Qwen2_5_VLForConditionalGeneration,
-    average: AveragedWeights,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> dict[str, Any]:
-    return {
-        "recipe": asdict(recipe),
-        "policy": policy.state_dict(),
-        "average": average.average,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-    }
-
-
-def _resume(
-    checkpoint: Path,
-    recipe: Recipe,
-    policy: Qwen2_5_VLForConditionalGeneration,
-    average: AveragedWeights,
-    optimizer: torch.optim.Optimizer,
-) -> int:
-    """Takes up the checkpoint, if there is one, and returns the number of steps done."""
-    state = load_checkpoint(checkpoint)
-    if state is None:
-        return 0
-    wanted = {name: value for name, value in asdict(recipe).items() if name != "steps"}
-    different = [name for name, value in wanted.items() if state["recipe"].get(name) != value]
-    if different:
-        raise ConfigError(
-            f"checkpoint {checkpoint} belongs to a training with another {' and '.join(different)}; "
-            "use a new --work-dir, or the old settings to go on there"
-        )
-    policy.load_state_dict(state["policy"])
-    average.restore(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    logger.info("policy: resuming at step %d", state["step"])
-    return int(state["step"])
-
-
 def main() -> None:
     """The command line."""
-    standard = Recipe()
+    standard = PolicyRecipe()
     parser = argparse.ArgumentParser(description="Train the miniature policy; goes on by itself where it stopped.")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="editor to begin from")
     parser.add_argument("--out", type=Path, default=Path("assets/miniature/policy"), help="folder of the policy")
@@ -221,11 +162,8 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=standard.peak_rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
-    import torch
-
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe = Recipe(steps=chosen.steps, batch=chosen.batch, peak_rate=chosen.peak_rate, seed=chosen.seed)
+    start_command()
+    recipe = PolicyRecipe(steps=chosen.steps, batch=chosen.batch, peak_rate=chosen.peak_rate, seed=chosen.seed)
     make_policy(recipe, chosen.editor, chosen.work_dir, chosen.out)
 
 
