@@ -160,7 +160,7 @@ def after_is_the_trained_policy(folder: Path, kind: str, precision: str) -> list
     """(2) What is evaluated as "after" speaks as the policy did in the trainer."""
     lora = LORA if kind == "LoRA" else []
     config = config_of(folder / f"{kind}_{precision}", LARGE_RATE, *PRECISIONS[precision], *lora)
-    editor = rewriting_editor(config, RewriteTask(), 16)
+    editor = rewriting_editor(config, RewriteTask().policy_prompt, 16)
     base = _evaluated(editor.params)
     inputs = {name: value.cpu() for name, value in base.encode([_question()]).items()}
     before = log_probabilities(base.model, inputs)

@@ -16,11 +16,11 @@ from src.miniature.world.questions import make_question, write_questions
 from src.rewards.core.scorer import Completion
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
-from src.training.grpo.answer_rewards import completion_scorers
 from src.training.held_out.answers import compare_answers
 from src.training.held_out.gain import Gain
-from src.training.tasks.base import Example
+from src.training.tasks.example import Example
 from src.training.tasks.vqa import VQATask
+from src.training.text_scorers import text_scorers
 from src.training.train import train
 from tests.tiny_policies import PARROT, parrot_folder, policy_folder
 
@@ -43,7 +43,7 @@ def config(folder: Path, policy: Path, **sections: Any) -> TrainingConfig:
 def compare(run: TrainingConfig, folder: Path) -> list[Gain]:
     examples = VQATask().examples(str(folder / "questions.jsonl"), Selection(), ImageStore(folder / "images").keep)
     asked = [one for one in examples if isinstance(one, Example)]
-    return compare_answers(run, completion_scorers(run), asked, max_new_tokens=8)
+    return compare_answers(run, text_scorers(run), asked, max_new_tokens=8)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_gain_is_what_the_scorer_finds_in_the_answers_of_both_policies(
     assert [(line["question"], line["answer"]) for line in lines] == [(one.text.en, one.answer.en) for one in asked]
     assert any(line["after"]["completion"].startswith(PARROT) for line in lines)
     assert not any(line["before"]["completion"].startswith(PARROT) for line in lines)
-    (scorer,) = completion_scorers(finished)
+    (scorer,) = text_scorers(finished)
     said = [Completion(line[name]["completion"]) for name in ("before", "after") for line in lines]
     scores = [verdict.score for verdict in scorer.score_completions(said)]
     assert [line[name]["score"] for name in ("before", "after") for line in lines] == scores

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from main import app
 from src.errors import ModelError, OutputError
-from src.training.held_out.greedy_answers import Agreement, GreedyAnswer, agreement, greedy_answers
+from src.training.lora.greedy_answers import Agreement, GreedyAnswer, agreement, greedy_answers
 from src.training.lora.merge import merge_lora
 from tests.tiny_judges import save_judge
 

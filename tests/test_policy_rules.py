@@ -62,9 +62,9 @@ def test_the_policy_is_told_the_rules_in_training_and_in_the_comparison_after_it
     rules = FormatScorer({"length_limits": [41, 83, 127]}).policy_rules("en")
     split = read_split(checked.task, config.data, 0, ImageStore(tmp_path / "images"))
     assert all(example.system.endswith(rules) for example in split.train)
-    assert rewriting_editor(config, checked.task, 8).params["rules"] == rules
+    assert rewriting_editor(config, checked.task.policy_prompt, 8).params["rules"] == rules
     plain = make_run(scorer={"class_path": f"src.rewards.{ORACLE}"})
-    assert "rules" not in rewriting_editor(plain, validate(plain).task, 8).params
+    assert "rules" not in rewriting_editor(plain, validate(plain).task.policy_prompt, 8).params
 
 
 def _as(place: str, scorer: dict[str, Any]) -> dict[str, Any]:

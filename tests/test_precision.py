@@ -119,7 +119,7 @@ def _evaluated(config: TrainingConfig, ways: str) -> tuple[dict[str, Any], dict[
     if ways == "answers":
         policies = _policies(config, 8)
         return policies["before"], policies["after"]
-    editor = rewriting_editor(config, RewriteTask(), 8)
+    editor = rewriting_editor(config, RewriteTask().policy_prompt, 8)
     after = trained(editor, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     return _speaking(editor.params), _speaking(after.params)
 

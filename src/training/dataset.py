@@ -14,7 +14,8 @@ from src.data.selection import Selection
 from src.errors import DataError
 from src.pipeline.keys import digest
 from src.training.config import DataSettings
-from src.training.tasks.base import Example, Task
+from src.training.tasks.base import Task
+from src.training.tasks.example import Example
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from src.models.plain_text import PlainText
-from src.training.tasks.base import Example
+from src.training.tasks.example import Example
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -13,7 +13,8 @@ from src.errors import DataError
 from src.pipeline.editing import EditFailure
 from src.training.data_check import check_samples
 from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
-from src.training.tasks.base import Example, Task
+from src.training.tasks.base import Task
+from src.training.tasks.example import Example
 from src.training.workbench import Order, Workbench
 
 logger = logging.getLogger(__name__)

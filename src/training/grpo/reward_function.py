@@ -19,7 +19,7 @@ from src.training.grpo.clock import StepClock
 from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.step_summary import UnscoredSteps, commonest_failure, outage_reason, step_summary
 from src.training.record import PLACES, CompletionRow, TrainingRecord
-from src.training.tasks.base import Example, Task, UnparsableCompletion
+from src.training.tasks.example import CompletionReader, Example, UnparsableCompletion
 from src.training.tracking.show import Page
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class RewardFunction(ABC):
     is `None`, which TRL leaves out of its group's mean and spread, with advantage 0. The scale is the scorer's, 0–10.
     """
 
-    def __init__(self, task: Task, setting: RewardSetting) -> None:
+    def __init__(self, task: CompletionReader, setting: RewardSetting) -> None:
         self.setting = setting
         self._task = task
         self._settings = setting.config.training

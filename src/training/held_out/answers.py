@@ -16,10 +16,10 @@ from src.models.vlm.trained_policy import TrainedPolicy
 from src.pipeline.keys import digest
 from src.rewards.core.scorer import Completion, CompletionScorer
 from src.training.config import TrainingConfig
-from src.training.grpo.answer_rewards import score_texts
 from src.training.grpo.precision import policy_precision
 from src.training.held_out.gain import Gain, ScoredSample, paired_gain
-from src.training.tasks.base import Example
+from src.training.tasks.example import Example
+from src.training.text_scorers import score_texts
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
@@ -19,14 +19,23 @@ from src.training.config import TrainingConfig
 from src.training.data_check import check_samples
 from src.training.grpo.precision import policy_precision
 from src.training.held_out.gain import Gain, ScoredSample, paired_gain
-from src.training.tasks.base import Example
-
-if TYPE_CHECKING:
-    from src.training.tasks.rewrite import RewriteTask
+from src.training.tasks.example import Example
 
 logger = logging.getLogger(__name__)
 
 REWRITE_EDITOR = "src.models.diffusion.implementations.rewrite_editor.RewriteEditor"
+
+
+@dataclass(frozen=True)
+class RewritePrompt:
+    """How a policy is asked for a rewrite, in training and after it."""
+
+    name: str
+    """Name of the prompt in the protocol `rewrite`."""
+    instructions: str
+    """The system message, in which a scorer of the form must find the tags that it demands."""
+    rules: str
+    """The scorer's rules of form below it; empty for none."""
 
 
 def write_benchmark(samples: Sequence[EditSample], path: Path) -> None:
@@ -64,7 +73,7 @@ def _inside(image: LazyImage, folder: Path) -> str:
     return image.path.resolve().relative_to(folder.resolve()).as_posix()
 
 
-def rewriting_editor(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> ModelConfig:
+def rewriting_editor(config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int) -> ModelConfig:
     """The policy as it was before training, in front of the editor at full fidelity."""
     assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
     inner, precision = config.diffusion_model, policy_precision(config)
@@ -75,8 +84,8 @@ def rewriting_editor(config: TrainingConfig, task: RewriteTask, max_new_tokens: 
         "autocast": precision.autocast,
         "trust_remote_code": config.policy.trust_remote_code,
         "image_max_side": config.policy.image_max_side,
-        "prompt": task.PROMPT,
-        "rules": task.rules or None,
+        "prompt": prompt.name,
+        "rules": prompt.rules or None,
         "language": config.data.language,
         "max_new_tokens": max_new_tokens,
         "batch_size": config.evaluation.batch_size,
@@ -98,7 +107,7 @@ def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConf
 
 
 def compare_edits(
-    config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]], max_new_tokens: int
+    config: TrainingConfig, prompt: RewritePrompt, examples: Sequence[Example[EditSample]], max_new_tokens: int
 ) -> list[Gain]:
     """Runs the benchmark with both policies, by the training's scorer and by the evaluation's own, if there is one.
 
@@ -106,14 +115,14 @@ def compare_edits(
 
     Args:
         config: Of a finished training.
-        task: That the policy was trained for: its prompt and its rules of form.
+        prompt: How the policy was asked in training.
         examples: The held-out samples.
         max_new_tokens: Of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
         write_benchmark([example.subject for example in examples], _data_path(config))
     gains = []
-    for scorer, runs in _runs(config, task, max_new_tokens):
+    for scorer, runs in _runs(config, prompt, max_new_tokens):
         rows = {}
         for name, run in runs.items():
             logger.info("evaluating %s training by %s", name, scorer.class_path)
@@ -123,7 +132,7 @@ def compare_edits(
     return gains
 
 
-def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: int) -> None:
+def check_evaluation(config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int) -> None:
     """Plans the runs of `compare_edits` as they will be, of which only the trained policy and the data are missing.
 
     Raises:
@@ -131,9 +140,9 @@ def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: 
         ModelError: for missing weights or keys.
     """
     missing: ModelError | None = None
-    for _, runs in _runs(config, task, max_new_tokens):
+    for _, runs in _runs(config, prompt, max_new_tokens):
         try:
-            RunPlan(runs["before"]).scorer.prompt_agrees(task.instructions)
+            RunPlan(runs["before"]).scorer.prompt_agrees(prompt.instructions)
         except EditLoopError as error:
             found = type(error)(f"section evaluation, for the comparison after training: {error}")
             if not isinstance(found, ModelError):
@@ -143,23 +152,23 @@ def check_evaluation(config: TrainingConfig, task: RewriteTask, max_new_tokens: 
         raise missing
 
 
-def check_held_out(config: TrainingConfig, task: RewriteTask, examples: Sequence[Example[EditSample]]) -> None:
+def check_held_out(config: TrainingConfig, prompt: RewritePrompt, examples: Sequence[Example[EditSample]]) -> None:
     """Finds held-out samples that a scorer of `compare_edits` has nothing to say about.
 
     Raises:
         DataError: that is true of all of them.
     """
     samples = [example.subject for example in examples[: config.evaluation.limit]]
-    for place, (_, runs) in enumerate(_runs(config, task, max_new_tokens=1)):
+    for place, (_, runs) in enumerate(_runs(config, prompt, max_new_tokens=1)):
         where = "evaluation.scorer" if place else "scorer"
         check_samples(RunPlan(runs["before"]).scorer, samples, f"{where}, on the held-out samples")
 
 
 def _runs(
-    config: TrainingConfig, task: RewriteTask, max_new_tokens: int
+    config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int
 ) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
     """For each scorer, the benchmark's run before training and the one after."""
-    before = rewriting_editor(config, task, max_new_tokens)
+    before = rewriting_editor(config, prompt, max_new_tokens)
     after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     for scorer, judge in _scorers(config):
         yield (

@@ -13,8 +13,8 @@ from src.errors import ModelError, OutputError
 from src.models.device import pick_device
 from src.models.vlm.adapter import with_adapter
 from src.models.weights import is_local, pinned
-from src.training.held_out.greedy_answers import Agreement, agreement, greedy_answers
 from src.training.lora.adapter_weights import WeightChanges, merge
+from src.training.lora.greedy_answers import Agreement, agreement, greedy_answers
 
 if TYPE_CHECKING:
     import torch

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from src.data.image import LazyImage
 from src.data.sample import BadSample
 from src.data.selection import Selection
 from src.models.base import ModelParams
 from src.models.vlm.prompts import Language
 from src.rewards.core.scorer import NoParams
+from src.training.tasks.example import Example, Keep, Subject, UnparsableCompletion
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
     from src.training.grpo.reward_function import RewardFunction, RewardSetting
     from src.training.held_out.gain import Gain
 
-Subject = TypeVar("Subject")
-
-Keep = Callable[[LazyImage], LazyImage]
-"""Proves that an image can be decoded, stores it on disk and returns it from there, so that it leaves memory."""
-
-
-class UnparsableCompletion(ValueError):
-    """A completion does not say what the task needs; the text is the reason, as a sentence part."""
-
-
-@dataclass(frozen=True)
-class Example(Generic[Subject]):
-    """One prompt of the policy."""
-
-    example_id: str
-    """Unique within a file."""
-    source_sha256: str
-    """Of the first image; examples that share it are never split between training and testing."""
-    category: str
-    request: str
-    """What the user wants, or asks: for records and pages."""
-    system: str
-    user: str
-    images: tuple[LazyImage, ...]
-    """Shown before the user's text, in this order."""
-    subject: Subject
-    """What the reward is computed from, such as an `EditSample`."""
+__all__ = ["Example", "Keep", "Task", "UnparsableCompletion"]  # the names that a task of a plug-in imports from here
 
 
 class Task(ABC, Generic[Subject]):

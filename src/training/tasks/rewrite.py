@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from src.data.image import ImageError, LazyImage, content_hash, naming
+from src.data.image import LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from src.models.vlm.prompts import Language, load_prompt, with_rules
 from src.models.vlm.tags import read_rewrite
-from src.training.tasks.base import Example, Keep, Task, UnparsableCompletion
+from src.training.tasks.base import Task
+from src.training.tasks.example import Example, Keep, UnparsableCompletion, streamed_examples
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
     from src.training.grpo.reward_function import RewardFunction, RewardSetting
+    from src.training.held_out.edits import RewritePrompt
     from src.training.held_out.gain import Gain
 
 PROTOCOL = "rewrite"
@@ -48,18 +52,19 @@ class RewriteTask(Task[EditSample]):
         """The tags that a scorer of the form demands must be named here."""
         return self._prompt.render(edit_instruction="")[0]
 
+    @property
+    def policy_prompt(self) -> RewritePrompt:
+        """How the policy is asked outside the training: by the same prompt and rules."""
+        from src.training.held_out.edits import RewritePrompt
+
+        return RewritePrompt(self.PROMPT, self.instructions, self.rules)
+
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[EditSample] | BadSample]:
         """From a benchmark file; a sample with a picture that cannot be decoded is a bad one."""
-        for item in load_samples(path, selection):
-            if isinstance(item, BadSample):
-                yield item
-                continue
-            try:
-                yield self._example(item, keep)
-            except ImageError as error:
-                yield BadSample(item.sample_id, item.index, item.category, str(error))
+        samples = load_samples(path, selection)
+        return streamed_examples(samples, partial(self._example, keep), attrgetter("sample_id"))
 
-    def _example(self, sample: EditSample, keep: Keep) -> Example[EditSample]:
+    def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
         kept = replace(
             sample,
             source=_kept("source", sample.source, keep),
@@ -92,19 +97,19 @@ class RewriteTask(Task[EditSample]):
         """By planning the benchmark's runs."""
         from src.training.held_out.edits import check_evaluation
 
-        check_evaluation(config, self, max_new_tokens)
+        check_evaluation(config, self.policy_prompt, max_new_tokens)
 
     def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> None:
         """By asking the scorers of these runs."""
         from src.training.held_out.edits import check_held_out
 
-        check_held_out(config, self, examples)
+        check_held_out(config, self.policy_prompt, examples)
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
         """By the benchmark, with the policy in front of the editor."""
         from src.training.held_out.edits import compare_edits
 
-        return compare_edits(config, self, examples, max_new_tokens)
+        return compare_edits(config, self.policy_prompt, examples, max_new_tokens)
 
 
 def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:

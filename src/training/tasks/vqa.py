@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from src.data.image import ImageError, content_hash
 from src.data.questions import VQAQuestion, load_questions
 from src.data.sample import BadSample
 from src.data.selection import Selection
+from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.vlm.prompts import Language, load_prompt, with_rules
 from src.models.vlm.tags import read_answer
-from src.training.tasks.base import Example, Keep, Task, UnparsableCompletion
+from src.training.tasks.base import Task
+from src.training.tasks.example import Example, Keep, UnparsableCompletion, streamed_examples
 
 if TYPE_CHECKING:
     from src.training.config import TrainingConfig
@@ -45,17 +49,14 @@ class VQATask(Task[VQAQuestion]):
 
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[VQAQuestion] | BadSample]:
         """From a `{prompt, answer, images}` file; a question with an image that cannot be decoded is a bad one."""
-        for item in load_questions(path, selection):
-            if isinstance(item, BadSample):
-                yield item
-                continue
-            try:
-                yield self._example(item, keep)
-            except ImageError as error:
-                yield BadSample(item.question_id, item.index, item.category, f"image: {error}")
+        questions = load_questions(path, selection)
+        return streamed_examples(questions, partial(self._example, keep), attrgetter("question_id"))
 
-    def _example(self, question: VQAQuestion, keep: Keep) -> Example[VQAQuestion]:
-        images = tuple(keep(image) for image in question.images)
+    def _example(self, keep: Keep, question: VQAQuestion) -> Example[VQAQuestion]:
+        try:
+            images = tuple(keep(image) for image in question.images)
+        except ImageError as error:
+            raise ImageError(f"image: {error}") from error
         system, user = self._prompt.render(question=question.text)
         return Example(
             example_id=question.question_id,
@@ -83,19 +84,21 @@ class VQATask(Task[VQAQuestion]):
         """By the scorer of the config, on the completion's text."""
         from src.training.grpo.answer_rewards import AnswerRewards
 
+        if "scorer" not in setting.config.model_fields_set:
+            raise ConfigError(f"{type(self).__name__} needs a scorer of texts: set scorer.class_path: {self.SCORER}")
         return AnswerRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
         """By building the scorers; editors and judges have no part in it."""
-        from src.training.grpo.answer_rewards import check_evaluation
+        from src.training.text_scorers import check_text_evaluation
 
-        check_evaluation(self, config)
+        check_text_evaluation(self, config)
 
     def gains(
         self, config: TrainingConfig, examples: Sequence[Example[VQAQuestion]], max_new_tokens: int
     ) -> list[Gain]:
         """By the scorers of the training and of the evaluation, on greedy answers."""
-        from src.training.grpo.answer_rewards import completion_scorers
         from src.training.held_out.answers import compare_answers
+        from src.training.text_scorers import text_scorers
 
-        return compare_answers(config, completion_scorers(config), examples[: config.evaluation.limit], max_new_tokens)
+        return compare_answers(config, text_scorers(config), examples[: config.evaluation.limit], max_new_tokens)

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from src.training.record import CompletionRow, TrainingRecord
-from src.training.tasks.base import Example
+from src.training.tasks.example import Example
 
 
 @dataclass(frozen=True)

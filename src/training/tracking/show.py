@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.training.record import CompletionRow, TrainingRecord
-from src.training.tasks.base import Example
+from src.training.tasks.example import Example
 from src.training.tracking.groups import shown_groups
 from src.training.tracking.trackers import Tracker
 
