@@ -102,14 +102,15 @@ def evaluate(config_path: Path, overrides: Sequence[str], options: Mapping[str, 
 def report(run_dir: Path, output_dir: Path | None) -> None:
     """Shows the report of a finished or broken-off run from its record, and writes it there or below `output_dir`."""
     with readable_errors():
-        from src.config import checked_config
+        from src.config import Config
+        from src.config_file import checked
         from src.pipeline.evaluation import latest_report
         from src.pipeline.record import Record
         from src.reporting.console import print_report
         from src.reporting.write import write_reports
 
         with closing(Record(run_dir, for_reading=True)) as record:
-            config = checked_config(record.latest_run().config, f"the configuration stored in {run_dir}")
+            config = checked(Config, record.latest_run().config, f"the configuration stored in {run_dir}")
             rebuilt = latest_report(record, config)
         print_report(rebuilt, console)
         places = config.moved_to(output_dir or run_dir).evaluation
@@ -135,7 +136,8 @@ def _checked(
     config_path: Path, overrides: Sequence[str], options: Mapping[str, Any], given: GivenRates
 ) -> Iterator[str]:
     """A file with a section `policy` is a training, any other a run."""
-    from src.config import load_config, read_yaml
+    from src.config import load_config
+    from src.config_file import read_yaml
     from src.pipeline.check import check_run
     from src.training.config import load_training_config
 
@@ -219,7 +221,7 @@ def inspect_data(
 def convert_data(source_format: str, source: str, output: Path, assignments: Sequence[str]) -> None:
     """Converts a data file, says what became of it and names every bad row."""
     with readable_errors():
-        from src.config import apply_override
+        from src.config_file import apply_override
         from src.data.convert.run import build_converter, convert
 
         params: dict[str, Any] = {}
@@ -250,7 +252,7 @@ def serve_editor(
 ) -> None:
     """Serves the config's editor over HTTP until it is stopped."""
     with readable_errors():
-        from src.serving.config import load_served_model
+        from src.config import load_served_model
         from src.serving.serve import ServingOptions
         from src.serving.serve import serve_editor as serve
 

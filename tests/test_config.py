@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import pydantic
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.commands import config_options
-from src.config import Config, apply_override, load_config, parse_config
+from src.config import Config, load_config, parse_config
+from src.config_file import apply_override
 from src.errors import ConfigError
 from src.redaction import redact
-from src.training.config import parse_training_config
+from src.section import Section
+from src.training.config import LoraSettings, TrainingConfig, parse_training_config
 
 MINIMAL: dict[str, Any] = {
     "benchmark": {"data_path": "data.json"},
@@ -228,3 +233,51 @@ def test_secrets_never_reach_the_stored_config() -> None:
 def test_a_stored_config_can_be_read_again() -> None:
     config = parse_config(MINIMAL, "x")
     assert Config.model_validate(config.redacted()) == config
+
+
+def test_keys_without_effect_are_told_in_runs_and_in_trainings(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model = {"class_path": "a.B", "type": "qwen"}
+    parse_config({**MINIMAL, "diffusion_model": model, "runtime": {"num_workers": 1}}, "x")
+    training = {"policy": {"model": "p"}, "data": {"train": "d.json"}, "diffusion_model": model}
+    assert caplog.text.count("diffusion_model.type is accepted for older files and has no effect") == 1
+    assert "runtime.num_workers is accepted for older files and has no effect" in caplog.text
+    parse_training_config({**training, "logging": {"save_to_file": True}}, "x")
+    assert caplog.text.count("diffusion_model.type is accepted for older files and has no effect") == 2
+    assert "logging.save_to_file is accepted for older files and has no effect" in caplog.text
+
+
+def test_a_type_that_no_older_file_has_is_refused_but_for_the_null_of_records() -> None:
+    scorer = {"class_path": "a.B", "params": {}}
+    with pytest.raises(ConfigError, match=r"scorer\.type: unknown key"):
+        parse_config({**MINIMAL, "scorer": scorer | {"type": "x"}}, "x")
+    assert parse_config({**MINIMAL, "scorer": scorer | {"type": None}}, "x").scorer.class_path == "a.B"
+
+
+def sections(schema: type[pydantic.BaseModel]) -> Iterator[type[pydantic.BaseModel]]:
+    """The schema and every section within it."""
+    yield schema
+    pending: list[Any] = [field.annotation for field in schema.model_fields.values()]
+    while pending:
+        annotation = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            yield from sections(annotation)
+        pending += get_args(annotation)
+
+
+WHOLE = {LoraSettings: "peft gets all of it"}
+"""Sections that are handed on without a look at single keys."""
+
+
+def test_every_key_of_a_config_is_read_by_some_code() -> None:
+    root = Path(__file__).parents[1] / "src"
+    read = {
+        node.attr
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    for schema in {*sections(Config), *sections(TrainingConfig)} - WHOLE.keys():
+        for name in schema.model_fields:
+            is_ignored = issubclass(schema, Section) and schema.ignores(name)
+            assert name in read or is_ignored, f"{schema.__name__}.{name} is read nowhere"

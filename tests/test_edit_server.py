@@ -18,11 +18,10 @@ import httpx2
 import pytest
 from PIL import Image
 
-from src.config import ModelConfig
+from src.config import ModelConfig, load_served_model
 from src.errors import ConfigError, ModelUnusable
 from src.pipeline.keys import digest
 from src.serving import edit_server as edit_server_module
-from src.serving.config import load_served_model
 from src.serving.serve import ServingOptions, serve_editor
 from tests.conftest import png
 from tests.edit_servers import CLIENT, edit_server, free_port, server_process

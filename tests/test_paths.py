@@ -11,13 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.config import load_config
+from src.config import load_config, load_served_model
 from src.data.loader import load_samples
 from src.data.selection import Selection
 from src.errors import DataError
 from src.models.weights import resolve_revision
 from src.paths import RULE, from_folder
-from src.serving.config import load_served_model
 from src.training.config import load_training_config
 from tests.conftest import item
 

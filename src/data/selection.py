@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from src.config import SelectionConfig
 from src.data.categories import ENGLISH, category_key, category_label, difficulty_key
 from src.errors import did_you_mean
 
@@ -28,6 +29,17 @@ class Selection:
     language: Literal["en", "zh"] = "en"
     follow_links: bool = False
     """Whether images behind links out of the file's folder are read."""
+
+    @classmethod
+    def of(cls, section: SelectionConfig, *, limited: bool = True) -> Selection:
+        """Returns what a section of a config asks for, without its `limit` where that is meant for other files."""
+        return cls(
+            categories=tuple(section.categories) if section.categories else None,
+            difficulties=tuple(section.difficulties) if section.difficulties else None,
+            limit=section.limit if limited else None,
+            language=section.language,
+            follow_links=section.follow_links,
+        )
 
     def takes_category(self, name: str | None) -> bool:
         """Whether items of this category are selected."""

@@ -55,14 +55,7 @@ class RunPlan:
     @property
     def selection(self) -> Selection:
         """Which samples of the benchmark are run."""
-        benchmark = self.config.benchmark
-        return Selection(
-            categories=tuple(benchmark.categories) if benchmark.categories else None,
-            difficulties=tuple(benchmark.difficulties) if benchmark.difficulties else None,
-            limit=benchmark.limit,
-            language=benchmark.language,
-            follow_links=benchmark.follow_links,
-        )
+        return Selection.of(self.config.benchmark)
 
     @property
     def run_key(self) -> str:

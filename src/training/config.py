@@ -11,25 +11,20 @@ import pydantic
 from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
+    ClassConfig,
     LoggingConfig,
     ModelConfig,
-    Name,
     PromptConfig,
     RuntimeConfig,
-    fill_in,
-    read_yaml,
+    SelectionConfig,
 )
+from src.config_file import checked, fill_in, load
 from src.errors import ConfigError
-from src.redaction import redact
-from src.validation import config_error
+from src.section import Section
 
 DEFAULT_TASK = "src.training.tasks.rewrite.RewriteTask"
 LANGUAGE_MODEL_LAYERS = r"^(?!.*(visual|vision)).*\.(q|k|v|o|gate|up|down)_proj$"
 """Regular expression of every linear layer of the language model and of none of the vision tower."""
-
-
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class LoraSettings(pydantic.BaseModel):
@@ -43,7 +38,7 @@ class LoraSettings(pydantic.BaseModel):
     target_modules: str | list[str] = LANGUAGE_MODEL_LAYERS
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """The vision-language model that is trained."""
 
     model: str
@@ -80,7 +75,7 @@ class PolicySettings(_Section):
         return bool(own.get("modules_to_save")) or own.get("bias", "none") != "none"
 
 
-class DataFile(_Section):
+class DataFile(Section):
     """One file of training data."""
 
     path: str
@@ -88,20 +83,13 @@ class DataFile(_Section):
     """How often each sample enters an epoch: 2 is twice, 0.5 is a random half of them, 1.5 is all and a half again."""
 
 
-class DataSettings(_Section):
+class DataSettings(SelectionConfig):
     """What the policy is trained and tested on."""
 
     train: str | list[DataFile]
     """One file, or several with coefficients."""
     held_out: str | float | None = pydantic.Field(None)
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
-    language: Literal["en", "zh"] = "en"
-    categories: list[Name] | None = None
-    difficulties: list[Name] | None = None
-    limit: int | None = pydantic.Field(None, ge=1)
-    """Only the first N samples of each training file."""
-    follow_links: bool = False
-    """Read images behind links out of a file's folder; without it their items are bad."""
 
     @pydantic.field_validator("held_out")
     @classmethod
@@ -116,7 +104,7 @@ class DataSettings(_Section):
         return [DataFile(path=self.train)] if isinstance(self.train, str) else self.train
 
 
-class EvaluationSettings(_Section):
+class ComparisonSettings(Section):
     """What training changed on held-out data: edits are made and judged by the benchmark, answers are scored."""
 
     enabled: bool = True
@@ -127,7 +115,7 @@ class EvaluationSettings(_Section):
     """Laid over `diffusion_model.params`: training may edit with few steps and small pictures, this should not."""
     reward_model: ModelConfig | None = None
     """Another judge than the one that trains; needs `scorer` beside it."""
-    scorer: ModelConfig | None = None
+    scorer: ClassConfig | None = None
     """Another scorer than the one that trains, by which the difference is judged as well."""
     max_new_tokens: int | None = pydantic.Field(None, ge=1)
     """Of a completion; `training.grpo.max_completion_length` when absent."""
@@ -135,7 +123,7 @@ class EvaluationSettings(_Section):
     """How many completions the policy writes at once."""
 
 
-class ServedModel(_Section):
+class ServedModel(Section):
     """A model behind HTTP on GPUs that no process of the training uses, or uses in part."""
 
     gpus: Annotated[list[int], pydantic.Field(min_length=1)]
@@ -157,17 +145,17 @@ class ServedModel(_Section):
         return self
 
 
-class HardwareSettings(_Section):
+class HardwareSettings(Section):
     """What a training is meant for, and what works where. `check` computes by it; the launcher is told the same."""
 
     gpus: int = pydantic.Field(ge=1)
     gpu_memory: float = pydantic.Field(gt=0)
     """GiB of one GPU."""
-    training: Annotated[list[int], pydantic.Field(min_length=1)] = [0]
+    training: list[int] = pydantic.Field(default=[0], min_length=1)
     """GPUs of the policy, one for each process."""
     accelerate: str | None = None
     """File for `accelerate launch`; None for one process."""
-    servers: list[ServedModel] = []
+    servers: list[ServedModel] = pydantic.Field(default=[])
 
     @pydantic.model_validator(mode="after")
     def _has_them(self) -> Self:
@@ -183,7 +171,7 @@ POLICY = "policy"
 """Folder of the trained weights within `training.output_dir`."""
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(Section):
     """Where the run goes and when it gives up."""
 
     output_dir: Path = Path("outputs/training")
@@ -214,19 +202,19 @@ class TrainingSettings(_Section):
         return self.output_dir / POLICY
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """A whole training run."""
 
     policy: PolicySettings
-    task: ModelConfig = ModelConfig(class_path=DEFAULT_TASK)
+    task: ClassConfig = ClassConfig(class_path=DEFAULT_TASK)
     data: DataSettings
     diffusion_model: ModelConfig | None = None
     """The frozen editor; only tasks without edits do without."""
     reward_model: ModelConfig | None = None
-    scorer: ModelConfig = ModelConfig(class_path=DEFAULT_SCORER)
+    scorer: ClassConfig = ClassConfig(class_path=DEFAULT_SCORER)
     prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)
     training: TrainingSettings = pydantic.Field(default_factory=TrainingSettings)
-    evaluation: EvaluationSettings = pydantic.Field(default_factory=EvaluationSettings)
+    evaluation: ComparisonSettings = pydantic.Field(default_factory=ComparisonSettings)
     hardware: HardwareSettings | None = None
     """None is a single GPU, or none."""
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
@@ -236,31 +224,18 @@ class TrainingConfig(_Section):
         """Whether training ends with a comparison of before and after."""
         return self.evaluation.enabled and self.data.held_out is not None
 
-    def redacted(self) -> dict[str, Any]:
-        """JSON-able copy without secrets, as it is stored with the run."""
-        secretless: dict[str, Any] = redact(self.model_dump(mode="json"))
-        return secretless
-
 
 def load_training_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
-    """Reads a YAML file and applies `a.b=c` overrides, then environment variables, then the schema.
-
-    Raises:
-        ConfigError: naming the file, the key, the reason and the nearest valid name.
-    """
-    return _checked(fill_in(read_yaml(path, overrides), path.parent), str(path))
+    """Loads the config of a training; see `config_file.load`."""
+    return _without_shadows(load(TrainingConfig, path, overrides))
 
 
 def parse_training_config(data: Mapping[str, Any], where: str) -> TrainingConfig:
-    """As `load_training_config`, of a mapping that lies in the working directory."""
-    return _checked(fill_in(data, Path()), where)
+    """Checks a mapping as if it were a file in the working directory; `where` names it in messages."""
+    return _without_shadows(checked(TrainingConfig, fill_in(data, Path()), where))
 
 
-def _checked(filled: Mapping[str, Any], where: str) -> TrainingConfig:
-    try:
-        config = TrainingConfig.model_validate(filled)
-    except pydantic.ValidationError as error:
-        raise config_error(error, TrainingConfig, where) from error
+def _without_shadows(config: TrainingConfig) -> TrainingConfig:
     for name in ("output_dir", "seed"):
         if name in config.training.grpo:
             raise ConfigError(f"training.grpo.{name}: set training.{name} instead, which also serves the edits")

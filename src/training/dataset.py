@@ -75,7 +75,7 @@ def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> 
     own_file = isinstance(data.held_out, str)
     paths = [file.path for file in data.files] + ([str(data.held_out)] if own_file else [])
     parts = [
-        _read(task, path, _selection(data, limited=position < len(data.files)), store)
+        _read(task, path, Selection.of(data, limited=position < len(data.files)), store)
         for position, path in enumerate(paths)
     ]
     if len(parts) > 1:
@@ -98,16 +98,6 @@ def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> 
             f"nothing is left to train on in {', '.join(paths)}: lower data.held_out or raise a coefficient"
         )
     return Split(train, held_out)
-
-
-def _selection(data: DataSettings, *, limited: bool) -> Selection:
-    return Selection(
-        categories=tuple(data.categories) if data.categories else None,
-        difficulties=tuple(data.difficulties) if data.difficulties else None,
-        limit=data.limit if limited else None,
-        language=data.language,
-        follow_links=data.follow_links,
-    )
 
 
 def _read(task: Task, path: str, selection: Selection, store: ImageStore) -> list[Example]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.config import ModelConfig
+from src.config import ClassConfig
 from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError
 from src.reasons import reason_of
@@ -22,7 +22,7 @@ def text_scorers(config: TrainingConfig) -> list[CompletionScorer]:
     return [build_text_scorer(section, where) for where, section in sections.items() if section is not None]
 
 
-def build_text_scorer(section: ModelConfig, where: str) -> CompletionScorer:
+def build_text_scorer(section: ClassConfig, where: str) -> CompletionScorer:
     """Builds the scorer that a section names.
 
     Args:

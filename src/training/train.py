@@ -220,6 +220,7 @@ def _check_same_run(config: TrainingConfig, stored: Path) -> None:
     if not stored.is_file():
         return
     earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
+    earlier["task"].pop("type", None)  # which trainings begun before have stored, without effect
     fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
     if earlier["training"]["seed"] != now["training"]["seed"]:
         fixed.append("training.seed")

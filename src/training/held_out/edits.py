@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from src.config import BenchmarkConfig, Config, EvaluationConfig, ModelConfig
+from src.config import BenchmarkConfig, ClassConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.errors import EditLoopError, ModelError
@@ -166,7 +166,7 @@ def check_held_out(config: TrainingConfig, prompt: RewritePrompt, examples: Sequ
 
 def _runs(
     config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int
-) -> Iterator[tuple[ModelConfig, dict[str, Config]]]:
+) -> Iterator[tuple[ClassConfig, dict[str, Config]]]:
     """For each scorer, the benchmark's run before training and the one after."""
     before = rewriting_editor(config, prompt, max_new_tokens)
     after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
@@ -207,7 +207,7 @@ def _benchmark(config: TrainingConfig) -> BenchmarkConfig:
     )
 
 
-def _scorers(config: TrainingConfig) -> list[tuple[ModelConfig, ModelConfig | None]]:
+def _scorers(config: TrainingConfig) -> list[tuple[ClassConfig, ModelConfig | None]]:
     own = config.evaluation
-    found = [(config.scorer, config.reward_model)]
-    return [*found, (own.scorer, own.reward_model)] if own.scorer is not None else found
+    training = (config.scorer, config.reward_model)
+    return [training] if own.scorer is None else [training, (own.scorer, own.reward_model)]

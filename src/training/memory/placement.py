@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.config import ModelConfig
-from src.serving.config import load_served_model
+from src.config import ModelConfig, load_served_model
 from src.training.config import HardwareSettings, ServedModel, TrainingConfig
 from src.training.memory.architectures import UnknownShape
 from src.training.memory.editor_memory import editor_memory, judge_memory, model_size
