@@ -155,4 +155,4 @@ def test_without_a_scorer_the_message_names_one(tmp_path: Path) -> None:
     del data["scorer"]
     setting = RewardSetting(parse_training_config(data, "test"))
     with pytest.raises(ConfigError, match=REWARD):
-        AnswerRewards(VQATask(), setting)
+        VQATask().rewards(setting)
