@@ -136,6 +136,13 @@ def test_what_no_sample_can_survive_stops_the_run_without_repeating_the_key(
     assert KEY not in str(caught.value)
 
 
+def test_a_spent_account_is_not_asked_again(editor: Callable[..., OpenAIImageEditModel], server: Server) -> None:
+    server.answers = [(429, failure("You exceeded your current quota", "insufficient_quota"))]
+    with pytest.raises(ModelUnusable):
+        editor(max_retries=3).edit_image(SOURCE, "x")
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

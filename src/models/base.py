@@ -1,4 +1,4 @@
-"""`BaseModel`: what editors and judges share — construction from a params dict, device moves, identity."""
+"""`BaseModel`: what all models share — construction from a params dict, device moves, identity."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class BaseModel(ABC):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Looks at what the weights say of themselves (their class, settings that they ignore), before any load.
+        """Reads what the weights' own files say (their class, settings that they ignore), before any load.
 
-        Called after `identity`, which says where weights are missing.
+        It is called after `identity`, which says where weights are missing.
 
         Raises:
             ModelError: the weights are not for this model; the text names the one that they are for.
@@ -84,7 +84,7 @@ class BaseModel(ABC):
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
-        """Where a run's models with these params would compute, such as `cuda:0`; empty where that is elsewhere."""
+        """The devices on which a model with these params would compute, such as `cuda:0`; none for a remote one."""
         checked = cls.Params(**params).model_dump() if cls.Params else params
         device = checked.get("device")
         chosen = named_devices(checked.get("device_ids")) or ([] if device is None else [str(device)])
@@ -113,7 +113,7 @@ class BaseModel(ABC):
 def named_arguments(method: Callable[..., Any], **offered: Any) -> dict[str, Any]:
     """The offered arguments that `method` names in its signature.
 
-    A bare `**kwargs` takes none of them: older plug-ins hand theirs to libraries that refuse unknown names.
+    A bare `**kwargs` gets none of them: older plug-ins pass theirs on to libraries that refuse unknown names.
     """
     names = _parameter_names(getattr(method, "__func__", method))
     return {name: value for name, value in offered.items() if name in names}

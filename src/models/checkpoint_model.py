@@ -25,11 +25,11 @@ class CheckpointModel(BaseModel):
     """A model whose `Params` are `CheckpointParams`."""
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = BaseModel.NOT_IN_IDENTITY | {"revision"}
-    """The revision is there as the commit that it stands for."""
+    """The revision enters the identity as the commit that it stands for."""
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """With the number type that `auto` stands for."""
+        """The identity of any model, with the number type that `auto` stands for."""
         found = super().identity(params)
         found["params"]["dtype"] = cls.number_type(params)
         return found
@@ -39,7 +39,7 @@ class CheckpointModel(BaseModel):
         """What `dtype` stands for on the devices that would be used; nothing is loaded.
 
         Raises:
-            ConfigError: one of them is none, or it stands for one type on some of them and for another on the others.
+            ConfigError: one of them is no device, or `auto` stands for different types on different ones.
         """
         devices = cls.devices(params)
         for device in devices:

@@ -1,4 +1,4 @@
-"""Where a torch model runs and in which number type, from the settings `device` and `dtype`."""
+"""Devices and number types of torch, from the settings `device` and `dtype`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def require_device_name(device: str) -> None:
 
 
 def pick_device(device: str) -> str:
-    """As `resolved_device`, for a model that is about to be loaded.
+    """The device of `resolved_device`, checked to be there, for a model that is about to be loaded.
 
     Raises:
         ModelError: a GPU is asked for that torch does not see.

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 WORD_JOINER = "\u2060"
-"""Invisible, and no blank."""
+"""An invisible character that no tokenizer takes for a blank."""
 
 
 class PlainText:
-    """Called with a text, gives it without the special tokens of some tokenizers or processors."""
+    """A function from a text to the same text without the special tokens of some tokenizers or processors."""
 
     def __init__(self, parts: Iterable[Any]) -> None:
         """Takes the parts of a model; those without a tokenizer do not count."""

@@ -1,4 +1,4 @@
-"""Which weights a model name stands for: a revision that changes exactly when the weights change.
+"""Tells which weights a model name stands for: a revision that changes exactly when the weights change.
 
 A model name is a local file or folder, or the id of a Hugging Face repository (`organisation/name`).
 """

@@ -37,7 +37,7 @@ class EditBody(pydantic.BaseModel):
     instruction: str = pydantic.Field(min_length=1, max_length=MAX_INSTRUCTION)
     seed: int = pydantic.Field(0, ge=0, lt=2**63)
     digest: str | None = None
-    """Of the editor that the client expects, from `Health`; None takes whatever is served."""
+    """Digest of the editor that the client expects, from `Health`; None takes whatever is served."""
 
 
 class Health(pydantic.BaseModel):
@@ -48,7 +48,7 @@ class Health(pydantic.BaseModel):
     editor: dict[str, Any]
     """What decides the editor's results (`BaseModel.identity`)."""
     digest: str
-    """Of `editor`."""
+    """The hash of `editor`."""
     batch_size: int
     waiting: int
     """Requests in the queue."""

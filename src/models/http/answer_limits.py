@@ -1,4 +1,4 @@
-"""What no answer of a server may be, whoever asked for it: too long, or from somewhere else."""
+"""Which answers of a server are refused, whoever asked: those that are too long, and redirects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     import httpx2
 
 PICTURE_BYTES = 96 * 2**20
-"""Of the longest message that carries a picture: a file of 64 MiB as base64, and what stands around it."""
+"""The longest message that carries a picture: a file of 64 MiB as base64, and what stands around it."""
 TEXT_BYTES = 1_000_000
-"""Of the longest answer that is text."""
+"""The longest answer that is text."""
 
 
 class AnswerTooLong(Exception):

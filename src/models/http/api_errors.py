@@ -114,10 +114,10 @@ def _says_no_balance(body: object) -> bool:
 
 
 def _named(part: object, depth: int = 0) -> Iterator[str]:
-    """The codes within a body, in lower case and without punctuation, as servers write one code in several ways.
+    """Yields the codes within a body, in lower case and without punctuation, as servers write one code in several ways.
 
-    A code is a body or an `error` of one word, or is called `code` or `type`, there or within the `error`, the `detail`
-    (FastAPI) or the `innererror` (Azure). Sentences are none.
+    A code is a body or an `error` of one word, or the value of `code` or `type`, there or within the `error`, the
+    `detail` (FastAPI) or the `innererror` (Azure). Sentences are no codes.
     """
     if isinstance(part, str) and _CODE.fullmatch(part):
         yield _PUNCTUATION.sub("", part).lower()

@@ -35,7 +35,7 @@ class BoundedClient(httpx2.Client):
         self._seconds = timeout
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        """As the base class's, with the answer read.
+        """Sends a request and reads the answer to its end.
 
         Raises:
             AnswerTooLong: it is longer than the limit.
@@ -60,7 +60,7 @@ class BoundedAsyncClient(httpx2.AsyncClient):
         self._seconds = timeout
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        """See `BoundedClient.send`."""
+        """Sends a request and reads the answer to its end, as `BoundedClient.send` does."""
         response = await super().send(request, stream=True, **options)
         reading = _Reading(response, self._limit, self._seconds)
         try:

@@ -27,15 +27,9 @@ class OpenAIService:
 
     def remedy(self, failure: APIFailure) -> str:
         """What is wrong with this service and what to do about it, for a failure that is `UNUSABLE`."""
-        reason = self.redacted(str(failure))
+        reason, key = self.redacted(str(failure)), f"the key in {self.key_variable}"
         if failure.kind is FailureKind.KEY:
-            return (
-                f"{self.address} refuses the key in {self.key_variable}: {reason}; "
-                "set the right key in that environment variable"
-            )
+            return f"{self.address} refuses {key}: {reason}; set the right key in that environment variable"
         if failure.kind is FailureKind.ACCOUNT:
-            return (
-                f"{self.address} accepts the key in {self.key_variable}, but its account has no credit left: "
-                f"{reason}; top it up"
-            )
+            return f"{self.address} accepts {key}, but its account has no credit left: {reason}; top it up"
         return f"{self.address} has no model {self.model!r}: {reason}; correct {self.section}.params.model or base_url"

@@ -55,7 +55,7 @@ class VisionLanguageJudge(VisionLanguageModel, BaseRewardModel):
         original_image: Image.Image | None = None,
         **kwargs: Any,
     ) -> float:
-        """As `judge`; description and instruction are read from the prompts alone."""
+        """Does what `judge` does; the prompts alone tell description and instruction."""
         return self._judge(original_image, edited_image, system_prompt, user_prompt).score
 
     def _judge(self, source: Image.Image | None, edited: Image.Image, system_prompt: str, text: str) -> Judgement:

@@ -25,9 +25,9 @@ class ScoreRequest:
 
     question: Question
     names: tuple[str, ...]
-    """Of the values."""
+    """The names of the values."""
     parse: Callable[[str], Mapping[str, float]]
-    """From a complete reply to a value for each name; raises `UnparsableReply`."""
+    """Reads a value for each name from a complete reply; raises `UnparsableReply`."""
     for_score: bool = False
     """Asks for one score, which a judge may compute from token probabilities instead."""
 
@@ -39,7 +39,7 @@ class Answer:
     status: Status
     """`scored`, `unparsable` (complete replies without clear values), `refused`, or `judge_failed`."""
     values: dict[str, float] | None
-    """By name, on the question's scale; set exactly when `status` is `scored`."""
+    """The values by name, on the question's scale; set exactly when `status` is `scored`."""
     reason: str | None
     """Why there are none, from the last attempt."""
     replies: tuple[str, ...]

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _NO_KEY = "none"
 _LONGEST_REASON = 500
 _LOGPROB_BYTES = 4096
-"""Of one token with its alternatives: each has about 80, and JSON may write every character as six."""
+"""Room for one token with its alternatives: each has about 80 bytes, and JSON may write every character as six."""
 _SEEDS_OF_A_REPEAT = 1000
 """Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour."""
 
@@ -33,8 +33,8 @@ _SEEDS_OF_A_REPEAT = 1000
 class ChatClient:
     """Asks one model over HTTP; all its coroutines belong to one event loop.
 
-    A waiting question keeps its place among the concurrent ones: a server in trouble is asked less, and questions that
-    have not been asked yet lose none of their retries to it.
+    A question that waits for its next try still counts as one of the concurrent requests: a server in trouble is asked
+    less, and questions that have not been asked yet lose none of their retries to it.
     """
 
     def __init__(self, params: ChatParams, key: str) -> None:

@@ -1,4 +1,4 @@
-"""The chat-completions protocol as judges need it: what is sent, what a server may refuse of it, what comes back."""
+"""The chat-completions protocol: what is sent, what a server may refuse of it, what comes back."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Dialect:
         return True
 
     def ask_singly(self) -> None:
-        """From now on, repeats of a question are requests of their own."""
+        """Sends repeats of a question as requests of their own from now on."""
         if self.several:
             logger.warning("the server gives fewer answers than `n` asks for; repeats are sent one by one")
         self.several = False

@@ -17,7 +17,7 @@ class ChatParams(ModelParams):
 
     model: str = "gpt-4o"
     base_url: str | None = pydantic.Field(default_factory=lambda: os.environ.get("OPENAI_BASE_URL") or None)
-    """Such as `http://127.0.0.1:8000/v1`; None is OPENAI_BASE_URL where that is set, else OpenAI's own."""
+    """The server, as `http://127.0.0.1:8000/v1`; None is OPENAI_BASE_URL where that is set, else OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the key; it may be unset for a `base_url` that wants no key."""
     max_tokens: int = pydantic.Field(1024, ge=1)

@@ -21,9 +21,9 @@ LEAST_PROBABILITY = 0.01
 """Whole numbers less probable than this are left out."""
 
 ReadOn = Callable[[list[list[int]]], "torch.Tensor"]
-"""Given k continuations of n tokens each: the probabilities (k × n × vocabulary) of what follows each token."""
+"""Takes k continuations of n tokens each; gives the probabilities (k × n × vocabulary) of what follows each token."""
 NextTokens = Callable[[list[int]], tuple["torch.Tensor", ReadOn]]
-"""Given the first tokens of a reply: the probabilities (vocabulary) of what follows, and how to read on (used once)."""
+"""Takes the first tokens of a reply; gives the probabilities (vocabulary) of what follows, and how to read on, once."""
 
 _DIGITS = re.compile(r"[0-9]+")
 

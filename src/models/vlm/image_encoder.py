@@ -21,7 +21,7 @@ KEPT = 64
 
 @dataclass(frozen=True)
 class ImagePolicy:
-    """What a judge gets to see of an image: part of its identity."""
+    """How an image is scaled and compressed before a model sees it: part of the model's identity."""
 
     max_side: int | None
     """Larger images are scaled down (Lanczos) until their longer side has so many pixels; None sends all pixels."""

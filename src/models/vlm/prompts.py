@@ -29,7 +29,7 @@ class PromptTemplate:
     version: str
     """`category/physical v1`, as the file's first line says."""
     sha256: str
-    """Of the file and of those that it extends."""
+    """Hash of the file and of the files that it extends."""
 
     def render(self, **values: Any) -> tuple[str, str]:
         """The system prompt and the user prompt.

@@ -40,7 +40,7 @@ class Reply:
 
     text: str = ""
     finish_reason: str | None = None
-    """As the server names it; `length` means that the text is cut off."""
+    """Why the model stopped, in the server's words; `length` means that the text is cut off."""
     expected_score: float | None = None
     """Mean over the probabilities of the score's tokens, on the question's scale, where the model computes it. It
     refines the score that the text gives; in a text without a score it counts for nothing."""
@@ -55,10 +55,17 @@ class Reply:
     seconds: float = 0.0
 
 
-_LABELS = {
-    "en": ("The image before the edit:", "The image after the edit:", "A right result, for comparison:"),
-    "zh": ("编辑前的图像：", "编辑后的图像：", "用于比较的正确结果："),
+Picture = Literal["source", "edited", "reference"]
+
+LABELS: dict[Literal["en", "zh"], dict[Picture, str]] = {
+    "en": {
+        "source": "The image before the edit:",
+        "edited": "The image after the edit:",
+        "reference": "A right result, for comparison:",
+    },
+    "zh": {"source": "编辑前的图像：", "edited": "编辑后的图像：", "reference": "用于比较的正确结果："},
 }
+"""The words that introduce each picture of a question about an edit."""
 
 
 def before_and_after(
@@ -68,5 +75,5 @@ def before_and_after(
     reference: Image.Image | None = None,
 ) -> tuple[LabelledImage, ...]:
     """The images of a question about an edit: source, edit, reference; those that are not there are left out."""
-    shown = zip(_LABELS[language], (source, edited, reference), strict=True)
+    shown = zip(LABELS[language].values(), (source, edited, reference), strict=True)
     return tuple(LabelledImage(label, image) for label, image in shown if image is not None)

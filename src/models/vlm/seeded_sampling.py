@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def question_seed(question: Question, seed: int, attempt: int) -> int:
-    """A seed made of the question's words and pixels, the judge's seed and the attempt."""
+    """A seed made of the question's words and pixels, the model's seed and the attempt."""
     words = [question.system_prompt, *(picture.label for picture in question.images), question.text]
     digest = hashlib.sha256(json.dumps([seed, attempt, words]).encode())
     for picture in question.images:

@@ -1,4 +1,4 @@
-"""`require_vision_language`: what a judge's folder says of itself, read before anything is loaded."""
+"""`require_vision_language`: checks what a checkpoint's folder says of itself, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _config_file(model_name: str, revision: str | None) -> Path | None:
 
 
 def _vision_language_kinds() -> set[str]:
-    """Those of transformers, and those that plug-ins have registered there."""
+    """The model types that transformers loads as vision-language models, those that plug-ins registered included."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 

@@ -1,4 +1,4 @@
-"""`TrainedPolicy`: a policy that is asked, not trained — a vision-language checkpoint, with or without an adapter."""
+"""`TrainedPolicy`: a vision-language policy that is asked after its training, with or without an adapter."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class TrainedPolicy(TransformersModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """As any checkpoint's; stored answers are found by one that also has two params of judges."""
+        """The checkpoint's identity, with two params of judges that the keys of stored answers hold."""
         found = super().identity(params)
         found["params"] |= {"compare_with_original": True, "compare_with_reference": True}
         return found
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """That of the policy and, joined by `+`, that of the adapter."""
+        """The revision of the policy and, joined by `+`, the revision of its adapter."""
         adapter = cls.Params(**params).adapter
         own = super().weights_revision(params)
         return own if adapter is None else f"{own}+{resolve_revision(adapter)}"
@@ -50,7 +50,7 @@ class TrainedPolicy(TransformersModel):
             self._compute_in(self.params.autocast)
 
     def _compute_in(self, dtype: str) -> None:
-        """As accelerate does it for the trainer: around the forward pass alone."""
+        """Puts autocast around the forward pass alone, as accelerate does it for the trainer."""
         import torch
 
         device, number, forward = torch.device(self.device).type, getattr(torch, dtype), self.model.forward

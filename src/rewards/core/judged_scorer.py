@@ -19,21 +19,10 @@ from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, score_request, total_usage
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
-from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
-from src.models.vlm.question import LabelledImage, Question
+from src.models.vlm.prompts import PromptTemplate, load_prompt
+from src.models.vlm.question import LABELS, LabelledImage, Picture, Question
 from src.published_names import published_name
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
-
-Picture = Literal["source", "edited", "reference"]
-
-_LABELS: dict[Language, dict[Picture, str]] = {
-    "en": {
-        "source": "The image before the edit:",
-        "edited": "The image after the edit:",
-        "reference": "A right result, for comparison:",
-    },
-    "zh": {"source": "编辑前的图像：", "edited": "编辑后的图像：", "reference": "用于比较的正确结果："},
-}
 
 
 @dataclass(frozen=True)
@@ -265,7 +254,7 @@ class JudgedScorer(Scorer):
         return question
 
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
-        labels = _LABELS[self.setting.language]
+        labels = LABELS[self.setting.language]
         shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
         return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
 

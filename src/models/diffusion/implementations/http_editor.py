@@ -39,10 +39,10 @@ class HttpEditor(BaseDiffusionModel):
     """
 
     class Params(ModelParams):
-        """Where the servers are and how patient to be with them; none of it changes a pixel."""
+        """Addresses of the servers and how patient to be with them; none of it changes a pixel."""
 
         endpoints: Annotated[list[str], pydantic.Field(min_length=1)]
-        """Such as `http://127.0.0.1:8100`."""
+        """Addresses of servers, such as `http://127.0.0.1:8100`."""
         timeout: float = pydantic.Field(600.0, gt=0)
         """Seconds for one try: the server's queue, the edit, and the way there and back."""
         max_retries: int = pydantic.Field(10, ge=0)
@@ -148,7 +148,7 @@ class HttpEditor(BaseDiffusionModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """The served editor's, asked from every endpoint.
+        """The identity of the served editor, asked from every endpoint.
 
         Raises:
             ModelError: no endpoint answers.

@@ -35,13 +35,13 @@ class OpenAIImageEditModel(BaseDiffusionModel):
 
         model: str = "gpt-image-1"
         size: str | None = None
-        """Such as `1024x1024` or `auto`; None leaves it to the server."""
+        """Size of the picture, such as `1024x1024` or `auto`; None leaves it to the server."""
         quality: str | None = None
-        """Such as `low`, `medium`, `high`; None leaves it to the server."""
+        """Quality, such as `low`, `medium`, `high`; None leaves it to the server."""
         response_format: Literal["b64_json"] | None = None
         """For servers that answer with an address unless told otherwise; OpenAI's own image models refuse it."""
         base_url: str | None = None
-        """None is OpenAI's, or what OPENAI_BASE_URL says."""
+        """The server; None is OpenAI's own, or what OPENAI_BASE_URL says."""
         api_key_env: str = "OPENAI_API_KEY"
         """The environment variable that holds the key."""
         timeout: float = pydantic.Field(300.0, gt=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -12,7 +11,9 @@ from PIL import Image
 
 from src.models.base import ModelParams, named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.vlm.prompts import load_prompt, with_rules
 from src.models.vlm.question import LabelledImage, Question, Reply
+from src.models.vlm.tags import read_rewrite
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.registry import build, resolve
 
@@ -44,7 +45,7 @@ class RewriteEditor(BaseDiffusionModel):
     """
 
     class Params(ModelParams):
-        """Of the policy, and which editor it speaks to."""
+        """Which policy rewrites, how it is asked, and which editor carries its rewrites out."""
 
         policy: str
         """Hub id or local folder of a vision-language model."""
@@ -57,9 +58,9 @@ class RewriteEditor(BaseDiffusionModel):
         autocast: Literal["bfloat16", "float16"] | None = None
         """Compute in this number type, whatever the weights have: as in the policy's training."""
         prompt: Literal["first_pass", "second_pass"] = "first_pass"
-        """Of `prompts/rewrite`: the one that the policy was trained with."""
+        """The file in `prompts/rewrite` that the policy was trained with."""
         rules: str = ""
-        """Of form, which the policy was told in training, below that prompt: the log of its training quotes them."""
+        """Rules of form that the policy was told in training, below that prompt; the training's log quotes them."""
         language: Literal["en", "zh"] = "en"
         image_max_side: int | None = pydantic.Field(None, ge=28)
         """Larger pictures are scaled down for the policy, as in its training."""
@@ -67,7 +68,7 @@ class RewriteEditor(BaseDiffusionModel):
         temperature: float = pydantic.Field(0.0, ge=0)
         """0 takes the likeliest words; above, they are drawn."""
         seed: int = 0
-        """Of the draws."""
+        """Seed of the draws."""
         batch_size: int = pydantic.Field(8, ge=1)
         """How many rewrites are written at once."""
         editor: InnerEditor
@@ -76,13 +77,11 @@ class RewriteEditor(BaseDiffusionModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """With the prompt's hash and the identity of the editor behind the policy.
+        """The identity of any model, with the prompt's hash and the identity of the editor behind the policy.
 
         Raises:
             ConfigError: for an editor that cannot be found, or wrong params of it.
         """
-        from src.models.vlm.prompts import load_prompt
-
         checked = cls.Params(**params)
         editor_class = _editor_class(checked.editor)
         prompt = load_prompt("rewrite", checked.prompt, checked.language)
@@ -95,7 +94,7 @@ class RewriteEditor(BaseDiffusionModel):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Those of the policy and of the editor behind it."""
+        """Checks the weights of the policy and of the editor behind it."""
         checked = cls.Params(**params)
         TrainedPolicy.check_weights(_policy_params(checked))
         inner = checked.editor
@@ -103,24 +102,20 @@ class RewriteEditor(BaseDiffusionModel):
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
-        """Those of the policy and of the editor."""
+        """The devices of the policy and of the editor behind it."""
         checked = cls.Params(**params)
         inner = _editor_class(checked.editor).devices(_inner_params(checked.editor))
         return [*TrainedPolicy.devices(_policy_params(checked)), *inner]
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """That of the policy and, joined by `+`, that of the adapter."""
+        """The revision of the policy and, joined by `+`, the revision of its adapter."""
         return TrainedPolicy.weights_revision(_policy_params(cls.Params(**params)))
 
     def _initialize(self) -> None:
-        # Prompts and tags belong to the scorers, which stand above models; an editor that reasons needs them as well.
-        from src.models.vlm.prompts import load_prompt, with_rules
-
         editor_class = _editor_class(self.params.editor)
         self.batch_size = self.params.batch_size
         self._prompt = load_prompt("rewrite", self.params.prompt, self.params.language)
-        self._told = partial(with_rules, rules=self.params.rules)
         self._policy = TrainedPolicy(_policy_params(self.params))
         self._editor = build(editor_class, _inner_params(self.params.editor))
         self._written: dict[tuple[bytes, str], Reply] = {}
@@ -198,7 +193,8 @@ class RewriteEditor(BaseDiffusionModel):
 
     def _question(self, images: tuple[Image.Image, ...], instruction: str) -> Question:
         system, user = self._prompt.render(edit_instruction=instruction)
-        return Question(self._told(system), tuple(LabelledImage("", image) for image in images), user)
+        shown = tuple(LabelledImage("", image) for image in images)
+        return Question(with_rules(system, self.params.rules), shown, user)
 
     def load_to_gpu(self) -> None:
         """Moves policy and editor to their devices."""
@@ -216,26 +212,14 @@ def _editor_class(inner: InnerEditor) -> type[BaseDiffusionModel]:
 
 
 def _inner_params(inner: InnerEditor) -> dict[str, Any]:
-    """There is one editor behind the policy, on its `device`."""
+    """The params of the one editor behind the policy, which computes on its `device`, never on several."""
     return {name: value for name, value in inner.params.items() if name != "device_ids"}
 
 
 def _policy_params(params: Any) -> dict[str, Any]:
-    """Of `TrainedPolicy`."""
-    return {
-        "model_name": params.policy,
-        "revision": params.revision,
-        "adapter": params.adapter,
-        "trust_remote_code": params.trust_remote_code,
-        "device": params.device,
-        "dtype": params.dtype,
-        "autocast": params.autocast,
-        "image_max_side": params.image_max_side,
-        "max_new_tokens": params.max_new_tokens,
-        "temperature": params.temperature,
-        "seed": params.seed,
-        "batch_size": params.batch_size,
-    }
+    """The params of the `TrainedPolicy`: the editor's own of the same names, and `policy` as its `model_name`."""
+    shared = RewriteEditor.Params.model_fields.keys() & TrainedPolicy.Params.model_fields.keys()
+    return {name: getattr(params, name) for name in sorted(shared)} | {"model_name": params.policy}
 
 
 def _instruction(reply: Reply) -> str:
@@ -244,8 +228,6 @@ def _instruction(reply: Reply) -> str:
     Raises:
         UnreadableRewrite: the policy failed, was cut off, or broke a rule of `read_rewrite`.
     """
-    from src.models.vlm.tags import read_rewrite
-
     if reply.error is not None:
         raise UnreadableRewrite(f"the policy failed: {reply.error}")
     rewrite = read_rewrite(reply.text)

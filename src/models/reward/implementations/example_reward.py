@@ -37,7 +37,7 @@ class ExampleRewardModel(BaseRewardModel):
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
-        """None, whichever the template names."""
+        """An empty list: nothing is computed, whichever device the template names."""
         return []
 
     def _initialize(self) -> None:

@@ -11,7 +11,7 @@ class OpenAIRewardModel(ChatModel, VisionLanguageJudge):
     """Any model that a `ChatModel` can ask judges edits."""
 
     class Params(ChatParams):
-        """Those of the conversation, and which pictures the judge is shown."""
+        """The params of the conversation, and which pictures the judge is shown."""
 
         compare_with_original: bool = True
         """Show the source image before the edited one."""

@@ -1,1 +1,1 @@
-"""From the words of a reply to numbers, or to `UnparsableReply`. No model."""
+"""The score grammar: reads numbers from the words of a reply, or raises `UnparsableReply`. No model lives here."""

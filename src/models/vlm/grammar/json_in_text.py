@@ -13,9 +13,9 @@ class JsonObject(list[tuple[str, Any]]):
 
     start: int = 0
     end: int = 0
-    """Where an outermost object stands in the text."""
+    """The positions of an outermost object in the text."""
     places: tuple[int, ...] = ()
-    """Where in the text the first digit of each value is, or else its beginning."""
+    """The position of each value in the text: of its first digit where it has one, else of its beginning."""
 
     def entries(self) -> Iterator[tuple[str, Any, int]]:
         """Each key with its value and the value's place."""

@@ -63,6 +63,6 @@ def whole_number(text: str, high: float) -> tuple[float, int] | None:
 
 
 def whole_value(text: str, high: float) -> float | None:
-    """As `whole_number`, without the place."""
+    """The number that `whole_number` finds, without its place."""
     found = whole_number(text, high)
     return found[0] if found else None

@@ -126,19 +126,19 @@ class UnparsableReply(ValueError):
 
 @dataclass(frozen=True)
 class Score:
-    """The one score of a reply."""
+    """The one score that a reply gives, and its place."""
 
     value: float
     start: int
-    """Where the number begins in the reply, at its first digit; the first place, if several say it."""
+    """Position of the number's first digit in the reply; of the first such number, if several say the same."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
     value: float | None
-    """None where a score is announced that cannot be read."""
+    """The number; None where a score is announced that cannot be read."""
     start: int
-    """In the text that it was found in."""
+    """Position in the text that was searched."""
     final: bool = False
     own_line: bool = False
 
@@ -149,9 +149,9 @@ def parse_score(reply: str, low: float = 0.0, high: float = 10.0) -> float:
 
 
 def score_place(reply: str, low: float, high: float) -> int | None:
-    """Where the score of a reply begins.
+    """The position at which the score of a reply begins.
 
-    None where the reply holds no score, or writes it otherwise than in plain digits with a point.
+    It is None where the reply holds no score, or writes it otherwise than in plain digits with a point.
     """
     try:
         score = read_score(reply, low, high)

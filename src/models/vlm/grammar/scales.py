@@ -100,7 +100,7 @@ class _Remover:
         self._lowest = {low, 0.0, 1.0}
         self._high = high
         self.stated: list[int] = []
-        """Where in the original scales stood that introduce a number."""
+        """Positions in the original of the scales that introduce a number."""
 
     def remove(
         self, pattern: re.Pattern[str], decide: Callable[[re.Match[str]], tuple[str, bool]], text: Traced

@@ -24,12 +24,12 @@ class Traced:
         return Traced(self.text[start:end], self.origins[start:end])
 
     def replaced(self, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str]) -> Traced:
-        """As `pattern.sub`; what is new stands where the first character of the match stood."""
+        """Does what `pattern.sub` does; a replacement gets the position of the first character of its match."""
         changes = [(match.start(), match.end(), new(match)) for match in pattern.finditer(self.text)]
         return self.spliced(change for change in changes if change[2] != self.text[change[0] : change[1]])
 
     def spliced(self, changes: Iterable[tuple[int, int, str]]) -> Traced:
-        """With a new piece for each part from a start up to an end; the parts are in order and do not overlap."""
+        """Replaces each part (start, end, new piece); the parts are in order and do not overlap."""
         pieces: list[str] = []
         origins: list[int] = []
         position = 0
@@ -41,7 +41,7 @@ class Traced:
         return Traced("".join(pieces) + self.text[position:], (*origins, *self.origins[position:]))
 
     def translated(self, table: dict[int, str]) -> Traced:
-        """As `str.translate`, for a table that removes nothing."""
+        """Does what `str.translate` does, for a table that removes nothing."""
         if not any(ord(character) in table for character in set(self.text)):
             return self
         pieces = [table.get(ord(character), character) for character in self.text]
