@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from src.config import ClassConfig
+from src.config import ModelConfig
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE
@@ -37,7 +37,7 @@ class KnowledgeGraphScorer(JudgedScorer):
     class Params(JudgedParams):
         """With several repeats the majority decides; a tie is a no."""
 
-        readability: ClassConfig | None = None
+        readability: ModelConfig | None = None
         """A `Readability` by class path and params, such as `src.rewards.scorers.region_count.RegionCount`."""
 
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
@@ -127,5 +127,5 @@ def _key(entry: str | Dependency) -> str:
     return f"dependency {entry.source} | {entry.relation} | {entry.target}"
 
 
-def _build_readability(config: ClassConfig) -> Readability:
+def _build_readability(config: ModelConfig) -> Readability:
     return resolve(config, Readability, "scorer.params.readability")(config.params)  # type: ignore[type-abstract]
