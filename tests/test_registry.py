@@ -84,7 +84,7 @@ def test_one_way_leads_from_a_section_to_a_checked_class() -> None:
     assert resolve(section, BaseDiffusionModel, "diffusion_model") is InvertEditor
     qwen = "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel"
     wrong = ModelConfig(class_path=qwen, params={"num_inference_step": 4})
-    with pytest.raises(ConfigError, match=r"diffusion_model\.params of QwenImageEditModel.*'num_inference_steps'"):
+    with pytest.raises(ConfigError, match=r"(?s)diffusion_model\.params of QwenImageEditModel.*'num_inference_steps'"):
         resolve(wrong, BaseDiffusionModel, "diffusion_model")
 
 

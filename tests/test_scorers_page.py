@@ -25,8 +25,8 @@ JUDGE = ModelConfig(class_path="tests.scripted_judge.ScriptedJudge")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["class_path"].rpartition(".")[2])
 def test_every_example_is_a_scorer_of_the_table(example: dict[str, object]) -> None:
     scorer = build_scorer(ModelConfig(**example), ScorerSetting(JudgeHandle(JUDGE)))  # type: ignore[arg-type]
-    assert scorer.identity()["class"] == example["class_path"]
-    assert f"`{str(example['class_path']).removeprefix('src.rewards.')}`" in PAGE
+    assert f"{type(scorer).__module__}.{type(scorer).__name__}" == example["class_path"]
+    assert f"`{str(example['class_path']).removeprefix('src.rewards.scorers.')}`" in PAGE
 
 
 def test_the_six_dimensions_are_shown_with_their_defaults() -> None:
