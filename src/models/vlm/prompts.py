@@ -1,4 +1,7 @@
-"""The shipped judge prompts: versioned Jinja2 files in `prompts/`, one folder per protocol, rendered in a sandbox."""
+"""Judge prompts: versioned Jinja2 files, one folder per protocol, rendered in a sandbox.
+
+Those of this project are in `prompts/`; a plug-in may bring a folder of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 Language = Literal["en", "zh"]
 
 PROMPTS_FOLDER = Path(__file__).resolve().parents[3] / "prompts"
+_NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
 _FIRST_LINE = re.compile(r"\{# (?P<name>[a-z0-9_/]+) (?P<version>v[0-9]+) #\}\n")
 
 
@@ -35,9 +39,16 @@ class PromptTemplate:
         """The system prompt and the user prompt.
 
         Raises:
-            jinja2.UndefinedError: when the template names a value that is not given.
+            ConfigError: when the template names a value that is not given, or does what the sandbox forbids.
         """
-        system, user = (self.template.render(part=part, **values).strip() for part in ("system", "user"))
+        from jinja2 import TemplateError
+
+        try:
+            system, user = (self.template.render(part=part, **values).strip() for part in ("system", "user"))
+        except TemplateError as error:
+            raise ConfigError(
+                f"prompt {self.version} cannot be rendered: {error}; it gets {', '.join(values)}"
+            ) from error
         return system, user
 
 
@@ -47,41 +58,65 @@ def with_rules(system: str, rules: str) -> str:
 
 
 @functools.cache
-def load_prompt(protocol: str, name: str, language: Language) -> PromptTemplate:
-    """Reads `prompts/<protocol>/<name>.<language>.j2`.
+def load_prompt(protocol: str, name: str, language: Language, own: tuple[Path, ...] = ()) -> PromptTemplate:
+    """Reads `<protocol>/<name>.<language>.j2` from the first folder that has it.
+
+    Args:
+        protocol: A folder of prompts.
+        name: A prompt in it.
+        language: The language of the prompt.
+        own: Folders of a plug-in, searched before `prompts/` of this project; its prompts may extend those here.
 
     Raises:
-        ConfigError: when there is no such prompt, naming those that exist, or when its first line does not say
-            `{# protocol/name vN #}`.
+        ConfigError: when there is no such prompt, naming the folders that were searched and what they hold, when it
+            is no template, or when its first line does not say `{# protocol/name vN #}`.
     """
+    from jinja2 import TemplateSyntaxError
+
     path = f"{protocol}/{name}.{language}.j2"
-    if not (PROMPTS_FOLDER / path).is_file():
-        known = sorted(file.relative_to(PROMPTS_FOLDER).as_posix() for file in PROMPTS_FOLDER.rglob("*.j2"))
-        raise ConfigError(f"there is no prompt {path} in {PROMPTS_FOLDER}; it holds {', '.join(known) or 'none'}")
-    sources = _with_parents(path)
+    folders = (*own, PROMPTS_FOLDER)
+    if not _NAME.fullmatch(f"{protocol}/{name}"):
+        raise ConfigError(f"{protocol}/{name} is no name of a prompt: use a-z, 0-9 and _, with / between folders")
+    try:
+        sources = _with_parents(path, folders)
+        template = _environment(folders).get_template(path)
+    except (TemplateSyntaxError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompt {path} of {folders[0]} cannot be read: {error}") from error
     first = _FIRST_LINE.match(sources[0])
     if first is None or first["name"] != f"{protocol}/{name}":
         raise ConfigError(f"prompt {path} must begin with the line {{# {protocol}/{name} v1 #}}")
     digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
-    return PromptTemplate(_environment().get_template(path), f"{first['name']} {first['version']}", digest)
+    return PromptTemplate(template, f"{first['name']} {first['version']}", digest)
 
 
-def _with_parents(path: str) -> list[str]:
+def _with_parents(path: str, folders: tuple[Path, ...]) -> list[str]:
     """The source of a template, followed by the sources of those that it extends or includes."""
-    from jinja2 import meta
+    from jinja2 import TemplateNotFound, meta
 
-    source = (PROMPTS_FOLDER / path).read_text(encoding="utf-8")
-    parents = sorted(parent for parent in meta.find_referenced_templates(_environment().parse(source)) if parent)
-    return [source, *(text for parent in parents for text in _with_parents(parent))]
+    environment = _environment(folders)
+    assert environment.loader is not None
+    try:
+        source, _, _ = environment.loader.get_source(environment, path)
+    except TemplateNotFound as error:
+        held = "; ".join(_held(folder) for folder in folders)
+        raise ConfigError(f"there is no prompt {path}. Searched were: {held}") from error
+    parents = sorted(parent for parent in meta.find_referenced_templates(environment.parse(source)) if parent)
+    return [source, *(text for parent in parents for text in _with_parents(parent, folders))]
+
+
+def _held(folder: Path) -> str:
+    """A folder and the prompts in it, for messages."""
+    known = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.j2"))
+    return f"{folder}, which holds {', '.join(known) or 'none'}"
 
 
 @functools.cache
-def _environment() -> SandboxedEnvironment:
+def _environment(folders: tuple[Path, ...]) -> SandboxedEnvironment:
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
     return SandboxedEnvironment(
-        loader=FileSystemLoader(PROMPTS_FOLDER),
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

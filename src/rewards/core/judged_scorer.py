@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -107,9 +109,11 @@ class JudgedScorer(Scorer):
 
     Params = JudgedParams
     FOLDER: ClassVar[str] = ""
-    """Below `prompts/`."""
+    """The folder of its prompts: below `PROMPTS_DIR`, or else below `prompts/` of this project."""
     PROMPTS: ClassVar[tuple[str, ...]] = ()
-    """Names of the prompt files in it that the scorer may ask."""
+    """Names of the prompt files in `FOLDER` that the scorer may ask."""
+    PROMPTS_DIR: ClassVar[Path | None] = None
+    """Where a plug-in keeps its prompts; None is the folder `prompts` beside the module of the class."""
 
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
         super().__init__(params, setting)
@@ -186,9 +190,19 @@ class JudgedScorer(Scorer):
         return replace(question, reference=reference_key(sample)) if question.shows_reference else question
 
     def prompt_versions(self) -> dict[str, str]:
-        """Of `PROMPTS`, in the run's language."""
-        prompts = [load_prompt(self.FOLDER, name, self.setting.language) for name in self.PROMPTS]
+        """Version and hash of each of `PROMPTS`, in the run's language."""
+        prompts = [self.prompt(name) for name in self.PROMPTS]
         return {prompt.version: prompt.sha256 for prompt in prompts}
+
+    def prompt(self, name: str) -> PromptTemplate:
+        """A prompt of `FOLDER` in the run's language: the plug-in's own, or else this project's.
+
+        Raises:
+            ConfigError: when there is none, naming the folders that were searched.
+        """
+        classes = [one for one in type(self).__mro__ if issubclass(one, JudgedScorer)]
+        own = (_own_prompts(one) for one in classes)
+        return load_prompt(self.FOLDER, name, self.setting.language, tuple(folder for folder in own if folder))
 
     def edit_prompt(
         self,
@@ -217,8 +231,7 @@ class JudgedScorer(Scorer):
             "dimensions": dimensions,
         }
         schema = scores_schema(dimensions) if len(dimensions) > 1 else None
-        prompt = load_prompt(self.FOLDER, name, self.setting.language)
-        return judge_prompt(prompt, dimensions, values, shows=shows, schema=schema)
+        return judge_prompt(self.prompt(name), dimensions, values, shows=shows, schema=schema)
 
     def load(self) -> None:
         """Builds the judge."""
@@ -272,6 +285,14 @@ class JudgedScorer(Scorer):
             seconds=sum(answer.seconds for answer in answers),
             model=next((answer.model for answer in reversed(answers) if answer.model), ""),
         )
+
+
+def _own_prompts(scorer_class: type[JudgedScorer]) -> Path | None:
+    """Where a class that is not of this project keeps its prompts."""
+    if "PROMPTS_DIR" in vars(scorer_class):
+        return scorer_class.PROMPTS_DIR
+    file = getattr(sys.modules.get(scorer_class.__module__), "__file__", None)
+    return None if file is None or scorer_class.__module__.startswith("src.") else Path(file).parent / "prompts"
 
 
 def unusable_reference(error: ImageError) -> Verdict:

@@ -9,7 +9,6 @@ from src.config import ModelConfig
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE
-from src.models.vlm.prompts import load_prompt
 from src.registry import resolve
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt, judge_prompt
 from src.rewards.core.scorer import EditedSample, ScorerSetting
@@ -33,6 +32,8 @@ class KnowledgeGraphScorer(JudgedScorer):
     """
 
     VERSION = "2"
+    FOLDER = "knowledge_graph"
+    PROMPTS = ("element", "dependency")
 
     class Params(JudgedParams):
         """With several repeats the majority decides; a tie is a no."""
@@ -48,18 +49,11 @@ class KnowledgeGraphScorer(JudgedScorer):
         """With the judge's and the readability measure's."""
         return super().identity() | {"readability": self._readability.identity() if self._readability else None}
 
-    def prompt_versions(self) -> dict[str, str]:
-        """The two prompts in the run's language."""
-        prompts = [load_prompt("knowledge_graph", name, self.setting.language) for name in ("element", "dependency")]
-        return {prompt.version: prompt.sha256 for prompt in prompts}
-
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         """A question for each element, then one for each dependency."""
         if sample.graph is None:
             return []
-        element, dependency = (
-            load_prompt("knowledge_graph", name, self.setting.language) for name in ("element", "dependency")
-        )
+        element, dependency = map(self.prompt, self.PROMPTS)
         shown: dict[str, Any] = {"shows": ("edited",), "form": "yes_no"}
         asked = [judge_prompt(element, (_key(name),), {"element": name}, **shown) for name in sample.graph.elements]
         for one in sample.graph.dependencies:
