@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from src.models.http.adaptive_limit import COOL_DOWN, AdaptiveLimit, Gate
+from src.models.http.adaptive_limit import COOL_DOWN, AdaptiveLimit, AdaptiveSemaphore
 
 
 class Clock:
@@ -96,21 +96,21 @@ def test_contradictory_bounds_are_refused(bounds: tuple[int, int, int]) -> None:
         AdaptiveLimit(*bounds)
 
 
-def test_the_gate_follows_the_limit_up_and_down() -> None:
+def test_the_semaphore_follows_the_limit_up_and_down() -> None:
     async def scenario() -> list[int]:
         limit = AdaptiveLimit(1, 2, 10)
-        gate = Gate(limit)
+        semaphore = AdaptiveSemaphore(limit)
         doors = [asyncio.Event() for _ in range(6)]
         inside = []
 
         async def visit(door: asyncio.Event) -> None:
-            async with gate:
+            async with semaphore:
                 await door.wait()
 
         async def settle() -> None:
             for _ in range(5):
                 await asyncio.sleep(0)
-            inside.append(gate.in_use)
+            inside.append(semaphore.in_use)
 
         visits = [asyncio.ensure_future(visit(door)) for door in doors]
         await settle()
@@ -125,25 +125,25 @@ def test_the_gate_follows_the_limit_up_and_down() -> None:
         for door in doors:
             door.set()
         await asyncio.gather(*visits)
-        return [*inside, gate.in_use]
+        return [*inside, semaphore.in_use]
 
     assert asyncio.run(scenario()) == [2, 3, 2, 1, 0]
 
 
 def test_a_visitor_cancelled_while_waiting_or_being_let_in_frees_its_place() -> None:
     async def scenario() -> int:
-        gate = Gate(AdaptiveLimit(1, 1, 1))
+        semaphore = AdaptiveSemaphore(AdaptiveLimit(1, 1, 1))
 
         async def visit() -> None:
-            async with gate:
+            async with semaphore:
                 await asyncio.sleep(0)
 
-        async with gate:
+        async with semaphore:
             waiting = [asyncio.ensure_future(visit()) for _ in range(3)]
             await asyncio.sleep(0)
             waiting[0].cancel()
         waiting[1].cancel()  # let in by the line above, but not run yet
         await asyncio.wait_for(waiting[2], timeout=5)
-        return gate.in_use
+        return semaphore.in_use
 
     assert asyncio.run(scenario()) == 0

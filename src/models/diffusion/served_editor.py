@@ -37,7 +37,7 @@ def ask_health(endpoints: Sequence[str], headers: dict[str, str] | None = None) 
         for url in endpoints:
             try:
                 answers[url] = _health(client, url)
-            except _Silent as error:
+            except ModelError as error:
                 silent[url] = str(error)
     reasons = "; ".join(f"{url}: {reason}" for url, reason in silent.items())
     if not answers:
@@ -50,25 +50,22 @@ def ask_health(endpoints: Sequence[str], headers: dict[str, str] | None = None) 
     return next(iter(answers.values()))
 
 
-class _Silent(Exception):
-    """Why an endpoint does not say what it serves."""
-
-
 def _health(client: httpx2.Client, url: str) -> Health:
+    """Raises `ModelError` with the reason why an endpoint does not say what it serves."""
     import httpx2
 
     try:
         answer = client.get(url + HEALTH_PATH)
     except (httpx2.HTTPError, AnswerTooLong) as error:
-        raise _Silent(reason_of(error)) from error
+        raise ModelError(reason_of(error)) from error
     if redirect := redirect_of(answer):
-        raise _Silent(redirect)
+        raise ModelError(redirect)
     if answer.status_code in (401, 403):
-        raise _Silent(str(edit_failure(answer)))
+        raise ModelError(str(edit_failure(answer)))
     try:
         health = Health.model_validate_json(answer.content)
     except pydantic.ValidationError:
-        raise _Silent(f"HTTP {answer.status_code}, not the answer of an editor's server") from None
+        raise ModelError(f"HTTP {answer.status_code}, not the answer of an editor's server") from None
     if not health.ready:
-        raise _Silent("its editor can serve nothing any more; see its log")
+        raise ModelError("its editor can serve nothing any more; see its log")
     return health

@@ -62,8 +62,8 @@ class AdaptiveLimit:
         self._clean = 0
 
 
-class Gate:
-    """Lets as many coroutines of one event loop through as an `AdaptiveLimit` allows, first come first served."""
+class AdaptiveSemaphore:
+    """A semaphore for one event loop whose size is that of an `AdaptiveLimit`; waiters get in by order of arrival."""
 
     def __init__(self, limit: AdaptiveLimit) -> None:
         self._limit = limit

@@ -42,7 +42,7 @@ class BoundedClient(httpx2.Client):
             httpx2.ReadTimeout: it has not ended in time.
         """
         response = super().send(request, stream=True, **options)
-        reading = _Reading(response, self._limit, self._seconds)
+        reading = _WholeAnswer(response, self._limit, self._seconds)
         try:
             for piece in response.iter_bytes():
                 reading.add(piece)
@@ -62,7 +62,7 @@ class BoundedAsyncClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Sends a request and reads the answer to its end, as `BoundedClient.send` does."""
         response = await super().send(request, stream=True, **options)
-        reading = _Reading(response, self._limit, self._seconds)
+        reading = _WholeAnswer(response, self._limit, self._seconds)
         try:
             async for piece in response.aiter_bytes():
                 reading.add(piece)
@@ -79,8 +79,8 @@ def _settings(timeout: float, connect: float | None) -> dict[str, Any]:
     }
 
 
-class _Reading:
-    """An answer that grows."""
+class _WholeAnswer:
+    """Collects the bytes of an answer until it is whole, within the limits of size and time."""
 
     def __init__(self, response: httpx2.Response, limit: int, seconds: float) -> None:
         self._response = response

@@ -1,4 +1,4 @@
-"""`ask`: puts requests to a judge and reads values from each reply; what cannot be read is asked again."""
+"""`ask`: puts requests to a model and reads values from each reply; what cannot be read is asked again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ScoreRequest:
     parse: Callable[[str], Mapping[str, float]]
     """Reads a value for each name from a complete reply; raises `UnparsableReply`."""
     for_score: bool = False
-    """Asks for one score, which a judge may compute from token probabilities instead."""
+    """Whether it asks for one score, which a model may compute from token probabilities instead."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ def score_request(question: Question, name: str = "score") -> ScoreRequest:
 
 
 def ask(
-    judge: VisionLanguageModel, requests: Sequence[ScoreRequest], most_attempts: int = MOST_ATTEMPTS
+    model: VisionLanguageModel, requests: Sequence[ScoreRequest], most_attempts: int = MOST_ATTEMPTS
 ) -> list[Answer]:
     """One answer a request, in order.
 
     Replies that are unreadable, cut off or empty are asked again, all together, up to `most_attempts` times in all.
-    Refusals and errors are final: the judge has retried what can be retried. An expected score that the judge computed
+    Refusals and errors are final: the model has retried what can be retried. An expected score that the model computed
     from token probabilities refines the score that the text gives; without one in the text there is none.
 
     Args:
-        judge: Asked for everything that is open at once.
+        model: It is asked everything that is open at once.
         requests: May be empty.
         most_attempts: At least 1.
 
     Raises:
-        ModelUnusable: when the judge can answer nothing at all.
+        ModelUnusable: when the model can answer nothing at all.
     """
     replies: list[list[Reply]] = [[] for _ in requests]
     readings: dict[int, _Reading] = {}
@@ -81,20 +81,20 @@ def ask(
         if not pending:
             break
         asked = [requests[position].question for position in pending]
-        for position, reply in zip(pending, _replies(judge, asked, attempt), strict=True):
+        for position, reply in zip(pending, _replies(model, asked, attempt), strict=True):
             replies[position].append(reply)
             readings[position] = _read(reply, requests[position])
         pending = [position for position in pending if readings[position].ask_again]
     return [_answer(readings[position], given) for position, given in enumerate(replies)]
 
 
-def ask_repeatedly(judge: VisionLanguageModel, requests: Sequence[ScoreRequest], repeats: int) -> list[Answer]:
+def ask_repeatedly(model: VisionLanguageModel, requests: Sequence[ScoreRequest], repeats: int) -> list[Answer]:
     """One answer a request, in order: the mean over `repeats` independent replies to each.
 
     A question that is listed several times in one call is answered so often; servers do it in one request where they
     can. Replies without values are left out of the mean; an answer without any value has the status of its last reply.
     """
-    answers = ask(judge, [request for request in requests for _ in range(repeats)])
+    answers = ask(model, [request for request in requests for _ in range(repeats)])
     groups = [answers[start : start + repeats] for start in range(0, len(answers), repeats)]
     return [_mean(group) for group in groups]
 
@@ -107,18 +107,18 @@ class _Reading:
     ask_again: bool = False
 
 
-def _replies(judge: VisionLanguageModel, questions: list[Question], attempt: int) -> list[Reply]:
+def _replies(model: VisionLanguageModel, questions: list[Question], attempt: int) -> list[Reply]:
     try:
-        replies = judge.ask(questions, attempt)
+        replies = model.ask(questions, attempt)
         if len(replies) != len(questions):
-            raise ValueError(f"{type(judge).__name__}.ask gave {len(replies)} replies to {len(questions)} questions")
+            raise ValueError(f"{type(model).__name__}.ask gave {len(replies)} replies to {len(questions)} questions")
     except ModelUnusable:
         raise
     except Exception as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
-        logger.warning("%d questions to %s failed: %r", len(questions), type(judge).__name__, error)
+        logger.warning("%d questions to %s failed: %r", len(questions), type(model).__name__, error)
         if len(questions) == 1:
             return [Reply(error=reason_of(error))]
-        return [reply for question in questions for reply in _replies(judge, [question], attempt)]
+        return [reply for question in questions for reply in _replies(model, [question], attempt)]
     return replies
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from src.errors import ModelUnusable
-from src.models.http.adaptive_limit import AdaptiveLimit, Gate
+from src.models.http.adaptive_limit import AdaptiveLimit, AdaptiveSemaphore
 from src.models.http.answer_limits import AnswerTooLong
 from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
 from src.models.http.openai_service import OpenAIService
@@ -57,7 +57,7 @@ class ChatClient:
         address = str(self._client.base_url)
         self._service = OpenAIService(address, key, params.api_key_env, params.model, "reward_model")
         self._limit = AdaptiveLimit(params.min_concurrency, start, params.max_concurrency)
-        self._gate = Gate(self._limit)
+        self._semaphore = AdaptiveSemaphore(self._limit)
         self._dialect = Dialect(params.structured_output, logprobs=expected, max_tokens=params.max_tokens)
         self._unusable: str | None = None
 
@@ -103,7 +103,7 @@ class ChatClient:
     async def _ask(self, question: Question, body: dict[str, Any]) -> tuple[dict[int, Reply], dict[str, float]]:
         """What one request brought, by place among the repeats, and the account of all its tries."""
         usage: dict[str, float] = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
-        async with self._gate:
+        async with self._semaphore:
             started = time.perf_counter()
             replies = await self._persist(question, body, usage)
         seconds = (time.perf_counter() - started) / max(1, len(replies))
@@ -136,7 +136,7 @@ class ChatClient:
                     return dict.fromkeys(range(repeats), self._last_word(last))
                 logger.debug("try %d failed, the next in %.1f s: %s", retries.failed, seconds, failure.kind.name)
             else:
-                self._limit.succeeded(self._gate.in_use)
+                self._limit.succeeded(self._semaphore.in_use)
                 return replies
             await asyncio.sleep(seconds)
 

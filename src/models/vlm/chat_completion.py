@@ -17,13 +17,13 @@ TOP_LOGPROBS = 20
 """Alternatives per token that are asked for: the most that OpenAI gives."""
 
 
-class _Reading(pydantic.BaseModel):
-    """Servers add fields of their own; those are ignored."""
+class _ServerObject(pydantic.BaseModel):
+    """A JSON object of a server; fields that servers add on their own are ignored."""
 
     model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
 
 
-class Alternative(_Reading):
+class Alternative(_ServerObject):
     """A token that might have been chosen."""
 
     token: str
@@ -42,18 +42,18 @@ class Token(Alternative):
     top_logprobs: list[Alternative] = []
 
 
-class _Logprobs(_Reading):
+class _Logprobs(_ServerObject):
     content: list[Token] | None = None
 
 
-class Message(_Reading):
+class Message(_ServerObject):
     """What the model said."""
 
     content: str | None = None
     refusal: str | None = None
 
 
-class Choice(_Reading):
+class Choice(_ServerObject):
     """One answer."""
 
     message: Message
@@ -64,7 +64,7 @@ class Choice(_Reading):
 MOST_TOKENS = 10**9
 
 
-class Usage(_Reading):
+class Usage(_ServerObject):
     """The token account of one request."""
 
     prompt_tokens: int | None = 0
@@ -77,7 +77,7 @@ class Usage(_Reading):
         return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
 
 
-class ChatCompletion(_Reading):
+class ChatCompletion(_ServerObject):
     """A whole response."""
 
     choices: list[Choice]
