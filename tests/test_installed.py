@@ -14,7 +14,17 @@ import src
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-SHARED = ("main.py", "src", "prompts", "assets", "pyproject.toml", "README.md", "build_backend", "config.yaml")
+SHARED = (
+    "main.py",
+    "editloop.py",
+    "src",
+    "prompts",
+    "assets",
+    "pyproject.toml",
+    "README.md",
+    "build_backend",
+    "config.yaml",
+)
 CALL = """
 import site, sys
 site.addsitedir({site!r})

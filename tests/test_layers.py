@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "models": {"data", FOUNDATION},
     "data": {FOUNDATION},
     FOUNDATION: set(),
+    "plugin_face": {"training", "rewards", "models", "data", FOUNDATION},
     "miniature": {"training", "pipeline", "reporting", "rewards", "models", "data", FOUNDATION},
 }
 """What a layer may import besides itself."""
