@@ -1,8 +1,12 @@
-"""EditLoop's command line. Every command calls into `src/commands.py`."""
+"""EditLoop's command line: each command reads what it needs, calls the room of `src` that does the work, shows the end.
+
+Heavy imports happen inside the commands, so that `--help` answers at once.
+"""
 
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +19,11 @@ except ModuleNotFoundError as error:
         " then `source .venv/bin/activate`, or `.venv/bin/editloop` instead of `python main.py`"
     )
 
-from src import __version__, commands
+from src import __version__
+from src.commands import GO_ON, config_options, console, interruptible, log_to_console, print_lines, readable_errors
+from src.errors import ConfigError, EditLoopError
+from src.run_log import log_to
+from src.terminal import clean_json
 
 
 class EvaluatesByDefault(TyperGroup):
@@ -64,6 +72,7 @@ def editloop(
 
 
 @app.command()
+@readable_errors()
 def evaluate(
     config: ConfigPath = Path("config.yaml"),
     assignments: Assignments = [],  # noqa: B006 (typer copies defaults)
@@ -74,13 +83,26 @@ def evaluate(
     resume: Resume = False,
 ) -> None:
     """Run the benchmark: edit every sample, judge every edit, write the reports. The default command."""
-    options = commands.config_options(
+    from src.config import load_config
+    from src.pipeline.display import RunDisplay
+    from src.pipeline.evaluation import evaluate as run
+    from src.reporting.console import print_report
+
+    options = config_options(
         limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, resume=resume
     )
-    commands.evaluate(config, assignments, options)
+    loaded = load_config(config, assignments, options)
+    log_to(loaded.logging, loaded.evaluation.log_file, console)
+    with interruptible(f"all finished work is recorded. {GO_ON}"), RunDisplay(console) as display:
+        outcome = run(loaded, display.tick)
+    print_report(outcome.report, console)
+    print_lines([outcome.paths.json, outcome.paths.markdown])
+    if outcome.report["overall_statistics"]["num_samples"] == 0:
+        raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
 
 
 @app.command()
+@readable_errors()
 def check(
     config: ConfigPath = Path("config.yaml"),
     assignments: Assignments = [],  # noqa: B006
@@ -94,11 +116,26 @@ def check(
     judge_seconds: Annotated[float | None, typer.Option(min=0, help="Of one judgement, likewise.")] = None,
 ) -> None:
     """Check config, data and models, say what a run (and in what time) or a training would do, and run nothing."""
-    options = commands.config_options(limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir)
-    commands.check(config, assignments, options, edit_seconds, judge_seconds)
+    from src.config import load_config
+    from src.config_file import read_yaml
+    from src.pipeline.check import check_run
+    from src.pipeline.forecast import GivenRates
+    from src.training.config import load_training_config
+
+    options = config_options(limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir)
+    given = GivenRates(edit_seconds, judge_seconds)
+    if "policy" not in read_yaml(config, assignments):
+        print_lines(check_run(load_config(config, assignments, options), given))
+        return
+    if options or given.stated:
+        raise ConfigError(f"{config} is a training: of the options of check it takes --set alone")
+    from src.training.check import check_training
+
+    print_lines(check_training(load_training_config(config, assignments), config))
 
 
 @app.command()
+@readable_errors()
 def audit(
     config: ConfigPath = Path("config.yaml"),
     assignments: Assignments = [],  # noqa: B006
@@ -111,20 +148,50 @@ def audit(
     edits: Annotated[Path | None, typer.Option(help="A run whose edits count as right, instead of references.")] = None,
 ) -> None:
     """Check without labels whether the config's judge can be trusted; exit 1 if not. Goes on where it stopped."""
-    options = commands.config_options(limit=limit, categories=category, difficulties=difficulty)
-    commands.audit(config, assignments, options, output_dir, edits)
+    from src.audit.run import audit as run
+    from src.audit.table import describe_progress, print_audit, write_audit
+    from src.config import load_config
+
+    options = config_options(limit=limit, categories=category, difficulties=difficulty)
+    loaded = load_config(config, assignments, options)
+    loaded = loaded.moved_to(output_dir or loaded.evaluation.output_dir / "audit")
+    log_to(loaded.logging, loaded.evaluation.log_file, console)
+    advice = "all finished work is recorded. The same command goes on with it"
+    with interruptible(advice), console.status("reading") as status:
+        finished = run(loaded, edits, lambda tally: status.update(describe_progress(tally)))
+    print_audit(finished, console)
+    print_lines(write_audit(finished, loaded.evaluation.output_dir))
+    if not finished.passed:
+        raise typer.Exit(1)
 
 
 @app.command()
+@readable_errors()
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")],
     output_dir: Annotated[Path | None, typer.Option(help="Where the reports go instead of RUN_DIR.")] = None,
 ) -> None:
     """Show the report of a run from its record, and write it anew; loads no model."""
-    commands.report(run_dir, output_dir)
+    from datetime import datetime
+
+    from src.config import Config
+    from src.config_file import checked
+    from src.pipeline.evaluation import latest_report
+    from src.pipeline.record import Record
+    from src.reporting.console import print_report
+    from src.reporting.write import write_reports
+
+    with closing(Record(run_dir, for_reading=True)) as record:
+        config = checked(Config, record.latest_run().config, f"the configuration stored in {run_dir}")
+        rebuilt = latest_report(record, config)
+    print_report(rebuilt, console)
+    places = config.moved_to(output_dir or run_dir).evaluation
+    paths = write_reports(rebuilt, places.results, datetime.now())
+    print_lines([paths.json, paths.markdown])
 
 
 @app.command()
+@readable_errors()
 def train(
     config: Annotated[Path, typer.Option("--config", help="YAML file of the training.")],
     assignments: Annotated[
@@ -135,10 +202,22 @@ def train(
     ] = (False),
 ) -> None:
     """Train a vision-language policy by GRPO against the scorers of the benchmark; also under accelerate launch."""
-    commands.train(config, assignments, resume)
+    from src.training.config import load_training_config
+    from src.training.held_out.table import print_gains
+    from src.training.tracking.progress import TrainingProgress
+    from src.training.train import train as run
+
+    loaded = load_training_config(config, assignments)
+    log_to(loaded.logging, loaded.training.output_dir / "logs" / "training.log", console)
+    progress = TrainingProgress(console)
+    with interruptible(f"edits and verdicts are recorded. {GO_ON}"), progress.shown():
+        outcome = run(loaded, resume=resume, callbacks=[progress.callback()])
+    if outcome is not None:
+        print_gains(outcome, console)
 
 
 @app.command("serve-editor")
+@readable_errors()
 def serve_editor(
     config: ConfigPath = Path("config.yaml"),
     assignments: Assignments = [],  # noqa: B006
@@ -159,12 +238,18 @@ def serve_editor(
     request_seconds: Annotated[float, typer.Option(min=0.1, help="For a request to arrive.")] = 60.0,
 ) -> None:
     """Serve the config's editor over HTTP, for HttpEditor in runs and trainings elsewhere."""
-    commands.serve_editor(
-        config, assignments, host, port, queue, max_wait, decoded_mb, allow_host, token, request_seconds
-    )
+    from src.config import load_served_model
+    from src.serving.serve import ServingOptions
+    from src.serving.serve import serve_editor as serve
+
+    log_to_console()
+    names = frozenset(name.lower() for name in allow_host)
+    options = ServingOptions(host, port, queue, max_wait, decoded_mb, names, token or None, request_seconds)
+    serve(load_served_model(config, assignments), options)
 
 
 @app.command("merge-lora")
+@readable_errors()
 def merge_lora(
     base: Annotated[str, typer.Option(help="Vision-language model that the adapter was trained on: folder or hub id.")],
     adapter: Annotated[Path, typer.Option(help="Folder with adapter_config.json.")],
@@ -177,10 +262,14 @@ def merge_lora(
     push_to_hub: Annotated[str | None, typer.Option(metavar="ID", help="Upload the result there as well.")] = None,
 ) -> None:
     """Merge a LoRA adapter into its base model, and prove that the result answers as both together."""
-    commands.merge_lora(base, adapter, output, revision, dtype, device, push_to_hub)
+    from src.training.lora.merge import merge_lora as merge
+
+    proof = merge(base, adapter, output, revision=revision, dtype=dtype, device=device, push_to_hub=push_to_hub)
+    print_lines([*proof.lines(), output])
 
 
 @data_app.command("inspect")
+@readable_errors()
 def inspect_data(
     file: Annotated[str, typer.Argument(help="Benchmark file, folder or hf:// id.")],
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the instructions to check.")] = "en",
@@ -191,10 +280,19 @@ def inspect_data(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there is any problem.")] = False,
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
-    commands.inspect_data(file, language, as_json=as_json, follow_links=follow_links, strict=strict)
+    from src.data.inspect import inspect_benchmark, render_inspection
+
+    inspection = inspect_benchmark(file, language, follow_links=follow_links)
+    if as_json:
+        typer.echo(clean_json(inspection.to_json()))
+    else:
+        render_inspection(inspection, console)
+    if strict and not inspection.is_sound:
+        raise typer.Exit(1)
 
 
 @data_app.command("convert")
+@readable_errors()
 def convert_data(
     source: Annotated[str, typer.Argument(metavar="IN", help="File, folder, pattern or hf:// id.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A .jsonl file; images go to a folder beside it.")],
@@ -206,7 +304,16 @@ def convert_data(
     ] = [],  # noqa: B006
 ) -> None:
     """Convert training data into EditLoop's formats; bad rows are named and left out."""
-    commands.convert_data(source_format, source, output, assignments)
+    from src.config_file import apply_override
+    from src.data.convert.run import build_converter, convert
+
+    params: dict[str, Any] = {}
+    for assignment in assignments:
+        apply_override(params, assignment)
+    result = convert(build_converter(source_format, params), source, output)
+    print_lines([*result.bad, *filter(None, [result.broken_off])], style="red")
+    counts = f"{result.items} items and {result.images} images from {result.rows} rows, {len(result.bad)} bad"
+    print_lines([f"{output}: {counts}"])
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ FOUNDATION = "foundation"
 """The files at the root of `src` but for the commands: config, registry, errors and the like."""
 
 MAY_IMPORT = {
-    "main": {"commands", FOUNDATION},
-    "commands": {"audit", "serving", "training", "pipeline", "reporting", "data", FOUNDATION},
+    "main": {"commands", "audit", "serving", "training", "pipeline", "reporting", "data", FOUNDATION},
+    "commands": {FOUNDATION},
     "audit": {"pipeline", "reporting", "rewards", "models", "data", FOUNDATION},
     "serving": {"pipeline", "models", "data", FOUNDATION},
     "training": {"pipeline", "reporting", "rewards", "models", "data", FOUNDATION},

@@ -18,6 +18,7 @@ from src.audit.checks import Check
 from src.audit.figures import CheckOutcome, Figure
 from src.audit.run import Audit
 from src.errors import OutputError
+from src.pipeline.tally import Tally
 from src.reporting.markdown import escape
 from src.reporting.wording import class_name, coverage, number, one_line
 from src.terminal import clean_json
@@ -31,6 +32,15 @@ _STYLES = {
     CheckOutcome.NOT_POSSIBLE: "dim",
 }
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+
+
+def describe_progress(tally: Tally) -> str:
+    """Says in one line how far an audit has come."""
+    if tally.loading:
+        return f"loading {tally.loading} …"
+    known, unscored = tally.verdicts_reused, tally.verdicts_failed
+    judged = tally.verdicts_made + unscored
+    return f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
 
 
 def print_audit(audit: Audit, console: Console) -> None:
