@@ -54,6 +54,12 @@ def backend(checkout: Path, call: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
 
 
+def test_a_plug_in_finds_the_names_that_it_needs_from_anywhere(installed: Path, tmp_path: Path) -> None:
+    code = f"import site; site.addsitedir({str(installed)!r}); from editloop import Editor, Judge, Scorer, Task"
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def editloop(installed: Path, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     code = CALL.format(site=str(installed), arguments=list(arguments))
     return subprocess.run(
