@@ -216,12 +216,12 @@ def test_a_server_that_comes_back_is_used_again() -> None:
 def test_a_server_that_is_gone_for_good_is_an_error_that_names_the_endpoints() -> None:
     with edit_server(SeedEditor()) as one, edit_server(SeedEditor()) as two:
         editor = http_editor(one, two, max_retries=3)
-    with pytest.raises(ModelError, match=rf"no edit after 4 faults of {one}, {two}; the last"):
+    with pytest.raises(ModelError, match=rf"no edit after 4 failures of {one}, {two}; the last"):
         editor.edit_image(SOURCE, "x")
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "failure",
     [
         problem(500, "failed"),
         (502, {}, b"<html>gateway</html>"),
@@ -230,8 +230,8 @@ def test_a_server_that_is_gone_for_good_is_an_error_that_names_the_endpoints() -
         (200, {"content-length": "999"}, png()),
     ],
 )
-def test_a_passing_fault_is_tried_again(fault: tuple[int, dict[str, str], bytes]) -> None:
-    with fake_server(fault, fault, PICTURE) as server:
+def test_a_passing_failure_is_tried_again(failure: tuple[int, dict[str, str], bytes]) -> None:
+    with fake_server(failure, failure, PICTURE) as server:
         assert http_editor(server.url, timeout=1).edit_image(SOURCE, "x").getpixel((0, 0)) == (200, 30, 30)
     assert len(server.requests) == 3
 
@@ -345,7 +345,7 @@ def test_a_faulty_endpoint_rests_longer_each_time_and_is_tried_again(pool: Endpo
         assert clock.now == 7.0 + 1.0
 
 
-def test_faults_of_requests_that_were_under_way_together_count_once(pool: Endpoints, clock: Clock) -> None:
+def test_failures_of_requests_that_were_under_way_together_count_once(pool: Endpoints, clock: Clock) -> None:
     for _ in range(10):
         pool.failed(A, "no answer")
         pool.failed(B, "no answer")

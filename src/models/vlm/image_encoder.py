@@ -37,8 +37,6 @@ class ImageEncoder:
         self._policy = policy
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Future[str]] = OrderedDict()
-        self.encoded = 0
-        """How many images were really encoded."""
 
     def data_url(self, image: Image.Image) -> str:
         """The image as a `data:` URL; images of equal pixels are encoded once, also when two threads ask at once."""
@@ -49,8 +47,6 @@ class ImageEncoder:
             future = known or Future()
             self._kept[key] = future
             self._kept.move_to_end(key)
-            if known is None:
-                self.encoded += 1
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         if known is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from src.errors import ModelError
@@ -14,24 +13,15 @@ _VISION_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "
 """What model configs call the tokens that stand for images and videos; a reply must hold none of them."""
 
 
-@dataclass(frozen=True)
-class LoadedCheckpoint:
-    """A checkpoint in memory, ready to generate."""
-
-    processor: Any
-    """The `ProcessorMixin`, whose tokenizer pads on the left."""
-    model: Any
-    """The `PreTrainedModel`, in evaluation mode."""
-    is_spread: bool
-    """Whether its layers lie on several devices, so that it must not be moved."""
-
-
-def load_checkpoint(params: Any, devices: Sequence[str]) -> LoadedCheckpoint:
+def load_checkpoint(params: Any, devices: Sequence[str]) -> tuple[Any, Any]:
     """Loads processor and weights; several devices share the layers, one device is left to the caller.
 
     Args:
         params: The params of a `TransformersModel`.
         devices: Where the model computes, as `cuda:0`.
+
+    Returns:
+        The `ProcessorMixin`, whose tokenizer pads on the left, and the `PreTrainedModel`, in evaluation mode.
 
     Raises:
         ModelError: weights, a package or the chat template are missing, or it is no vision-language model.
@@ -56,7 +46,7 @@ def load_checkpoint(params: Any, devices: Sequence[str]) -> LoadedCheckpoint:
         again = "the folder holds no such model" if is_local(name) else f"complete it with: hf download {name}"
         raise ModelError(f"{name} could not be loaded as a vision-language model; {again} ({error})") from error
     _prepare_tokenizer(processor, name)
-    return LoadedCheckpoint(processor, model, len(set(getattr(model, "hf_device_map", {}).values())) > 1)
+    return processor, model
 
 
 def generation_settings(processor: Any, model: Any, max_new_tokens: int) -> Any:

@@ -87,8 +87,8 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         devices = self.devices(self.config)
         if len(devices) == 1:
             (self.device,) = devices
-        loaded = load_checkpoint(self.params, devices)
-        self.processor, self.model, self._is_spread = loaded.processor, loaded.model, loaded.is_spread
+        self.processor, self.model = load_checkpoint(self.params, devices)
+        self._is_spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
         self.load_to_gpu()
 
     @classmethod

@@ -108,7 +108,7 @@ class HttpEditor(BaseDiffusionModel):
                     patient = failures <= self.params.max_retries
             if not patient:
                 raise ModelError(
-                    f"no edit after {failures} faults of {', '.join(self.params.endpoints)}; "
+                    f"no edit after {failures} failures of {', '.join(self.params.endpoints)}; "
                     f"the last, of {url}: {last}. See that these servers (`python main.py serve-editor`) keep up"
                 )
 
