@@ -16,9 +16,9 @@ from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.training.config import load_training_config, parse_training_config
+from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
 from src.training.record import TrainingRecord
 from src.training.train import train
-from src.training.workbench import Order, Workbench
 
 PROMPTS, GROUP = 16, 8
 EDIT_SECONDS, JUDGE_SECONDS, CONCURRENCY = 0.05, 0.2, 16
@@ -27,10 +27,12 @@ LATE_DISTINCT = 2
 REAL = Path("configs/training/miniature_rewrite.yaml")
 
 
-def orders(samples: Sequence[EditSample], distinct: int) -> list[Order]:
+def requests(samples: Sequence[EditSample], distinct: int) -> list[RewardRequest]:
     """One generation: `GROUP` instructions a sample, of which `distinct` differ."""
     return [
-        Order(sample, sample.source, f"instruction {place % distinct}") for sample in samples for place in range(GROUP)
+        RewardRequest(sample, sample.source, f"instruction {place % distinct}")
+        for sample in samples
+        for place in range(GROUP)
     ]
 
 
@@ -45,11 +47,11 @@ def reward_seconds(data: Path, distinct: int) -> float:
             "reward_model": {"class_path": "benchmarks.models.ServerJudge", "params": judge},
         }
         samples = [item for item in load_samples(str(data), Selection()) if isinstance(item, EditSample)]
-        bench = Workbench(parse_training_config(config, "benchmark"))
+        pipeline = EditPipeline(parse_training_config(config, "benchmark"))
         with closing(TrainingRecord(Path(folder))) as record:
-            bench.load(record)
+            pipeline.load(record)
             started = time.perf_counter()
-            outcomes, _ = bench.edit_and_judge(orders(samples, distinct))
+            outcomes, _ = pipeline.edit_and_judge(requests(samples, distinct))
             seconds = time.perf_counter() - started
     assert all(outcome.verdict.score == 7.5 for outcome in outcomes), outcomes
     return seconds

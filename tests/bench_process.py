@@ -14,11 +14,11 @@ from pathlib import Path
 from src.data.selection import Selection
 from src.training.config import parse_training_config
 from src.training.dataset import ImageStore
+from src.training.grpo.edit_pipeline import RewardRequest
 from src.training.grpo.edit_rewards import CritiqueRewards
 from src.training.grpo.reward_function import RewardSetting
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask
-from src.training.workbench import Order
 
 
 def main(folder: Path, what: str, name: str, fellows: int) -> None:
@@ -50,9 +50,9 @@ def main(folder: Path, what: str, name: str, fellows: int) -> None:
     if what == "prepare":
         rewards.prepare(examples)
     else:
-        orders = [Order(one.subject, one.images[0], f"paint {place}") for place, one in enumerate(examples)]
-        outcomes, _ = rewards.bench.edit_and_judge(orders)
-        assert len(outcomes) == len(orders)
+        requests = [RewardRequest(one.subject, one.images[0], f"paint {place}") for place, one in enumerate(examples)]
+        outcomes, _ = rewards.pipeline.edit_and_judge(requests)
+        assert len(outcomes) == len(requests)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     rewards.close()
 

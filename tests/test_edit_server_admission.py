@@ -18,10 +18,10 @@ from PIL import Image
 from src.data.loader import Selection, load_samples
 from src.data.sample import MAX_INSTRUCTION, BadSample
 from src.errors import ConfigError, ModelError
+from src.models.diffusion.batching import EditFailure
 from src.models.diffusion.implementations.http_editor import HttpEditor
-from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.pipeline.editing import PendingEdit, edit_within
 from src.pipeline.pixels import PixelBudget
-from src.pipeline.record import SampleKeys
 from src.serving.admission import Admission
 from src.serving.edit_service import EditService
 from tests.conftest import item, png
@@ -153,9 +153,9 @@ def test_requests_that_wait_hold_no_more_pixels_than_the_budget_and_none_once_th
     services: list[EditService] = []
     looked = EditService._look_at
 
-    async def spied(self: EditService, job: Job) -> None:
+    async def spied(self: EditService, edit: PendingEdit) -> None:
         services.append(self)
-        await looked(self, job)
+        await looked(self, edit)
 
     monkeypatch.setattr(EditService, "_look_at", spied)
     large = json.dumps({"image": base64.b64encode(png(size=(600, 500))).decode(), "instruction": "x"}).encode()
@@ -204,8 +204,8 @@ def test_a_written_instruction_above_the_limit_fails_alone_in_its_batch(write_be
         sample for sample in load_samples(str(write_benchmark(2)), Selection()) if not isinstance(sample, BadSample)
     ]
     object.__setattr__(samples[1], "instruction", "x" * (MAX_INSTRUCTION + 1))
-    jobs = [Job(sample, SampleKeys(0, "", "", "")) for sample in samples]
-    fine, failure = edit_jobs(InvertEditor(), jobs, PixelBudget())
+    edits = [PendingEdit(sample.source, sample.instruction, sample.sample_id) for sample in samples]
+    fine, failure = edit_within(PixelBudget(), InvertEditor(), edits)
     assert fine is None
     assert isinstance(failure, EditFailure)
     assert "above the limit of 20,000" in failure.reason

@@ -63,7 +63,7 @@ def on_the_cpu(config: Config) -> Config:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_yaml_of_the_older_benchmark_is_understood_as_it_is(load: Callable[[str], Config], name: str) -> None:
     plan = RunPlan(load(name))
-    assert len(plan.editor_replicas()) == (1 if name == "template" else 6)
+    assert len(plan.editor.replicas()) == (1 if name == "template" else 6)
 
 
 def test_the_template_runs_and_its_judge_says_that_it_is_none(

@@ -46,7 +46,7 @@ def test_the_log_of_a_run_names_models_bad_samples_and_failures(tmp_path: Path, 
         r" INFO src.pipeline.evaluation: loading FaultyEditor",
         r" INFO src.pipeline.evaluation: loading BrightnessJudge",
         r" WARNING src.pipeline.reader: bad sample 00001_环境_medium: source image: not valid base64",
-        r" WARNING src.pipeline.editing: editing 00002_社会_hard failed: RuntimeError('out of paint')",
+        r" WARNING src.models.diffusion.batching: editing 00002_社会_hard failed: RuntimeError('out of paint')",
     ):
         assert log.count(entry) == 1, log
 

@@ -22,7 +22,7 @@ from src.pipeline.evaluation import evaluate, latest_report
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record
 from src.training.config import TrainingConfig
-from src.training.workbench import Order, Workbench
+from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "tests" / "stored"
@@ -50,22 +50,22 @@ def test_a_run_has_the_keys_and_identities_that_it_had(name: str) -> None:
     plan = RunPlan(parse_config(before["config"], name))
     info = plan.info()
     assert (plan.run_key, info.editor, info.scorer) == (before["run_key"], before["editor"], before["scorer"])
-    keys = [(sample.sample_id, plan.keys(sample, content_hash(sample.source.read_bytes()))) for sample in samples(plan)]
+    found = [plan.item(sample, content_hash(sample.source.read_bytes())) for sample in samples(plan)]
     assert [
         {
-            "sample_id": name,
-            "seed": k.seed,
-            "edit": k.edit_key,
-            "verdict": k.verdict_key,
-            "inapplicable": k.inapplicable,
+            "sample_id": item.sample_id,
+            "seed": keys.seed,
+            "edit": keys.edit_key,
+            "verdict": keys.verdict_key,
+            "inapplicable": item.pending_verdicts[0].inapplicable,
         }
-        for name, k in keys
+        for item, keys in found
     ] == before["keys"]
 
 
 def test_a_training_finds_the_edits_and_verdicts_that_it_had() -> None:
     before = KEYS["training"]
-    bench = Workbench(TrainingConfig.model_validate(before["config"]))
+    pipeline = EditPipeline(TrainingConfig.model_validate(before["config"]))
     of_file = {
         item.sample_id: item
         for item in load_samples("tests/stored/benchmark.jsonl", Selection())
@@ -73,9 +73,13 @@ def test_a_training_finds_the_edits_and_verdicts_that_it_had() -> None:
     }
     for row in before["keys"]:
         sample, text = of_file[row["sample_id"]], row["completion"]
-        order = Order(sample, sample.source, "b" if text else sample.instruction, text)
-        keys = bench.keys(order, content_hash(sample.source.read_bytes()))
-        assert (keys.seed, keys.edit_key, keys.verdict_key) == (row["seed"], row["edit"], row["verdict"])
+        request = RewardRequest(sample, sample.source, "b" if text else sample.instruction, text)
+        item = pipeline.item(request)
+        assert (item.seed, item.edit_key, item.pending_verdicts[0].verdict_key) == (
+            row["seed"],
+            row["edit"],
+            row["verdict"],
+        )
 
 
 def stored_run(name: str, tmp_path: Path) -> tuple[Path, Config]:

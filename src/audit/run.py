@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,29 +19,26 @@ from src.audit.figures import CheckOutcome
 from src.audit.partners import with_partners
 from src.audit.probes import NAMES, REPEATED, Probe, probes
 from src.audit.targets import ReferenceTargets, RunTargets, Targets
-from src.config import Config, ModelConfig
+from src.config import Config
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
+from src.data.selection import Selection
 from src.data.verdict import Status, Verdict, failed
-from src.errors import EditLoopError
-from src.pipeline.flow import Channel, Flow, ThreadWorker
+from src.models.diffusion.implementations.identity import IdentityModel
 from src.pipeline.keys import digest
 from src.pipeline.output import exclusive
-from src.pipeline.plan import RunPlan
+from src.pipeline.pixels import PixelBudget
+from src.pipeline.plan import run_info, run_key, scorer_plan
 from src.pipeline.record import Record, SampleKeys
+from src.pipeline.scorer_plan import ScorerPlan
+from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
-from src.reasons import reason_of
+from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.reporting.report import build_report
 from src.reporting.results import RunInfo, SampleResult
-from src.rewards.core.scorer import EditedSample
 
 logger = logging.getLogger(__name__)
-
-NO_EDITOR = ModelConfig(class_path="src.models.diffusion.implementations.identity.IdentityModel")
-"""In place of the config's editor, which an audit never asks, so that its weights need not be there."""
-CHANNEL_SIZE = 8
-"""Groups of probes that wait for the scorer, with their pictures in memory."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +81,16 @@ def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], Non
         EditLoopError: for everything that makes the audit as a whole impossible.
         KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
     """
-    plan = RunPlan(config.model_copy(update={"diffusion_model": NO_EDITOR}))
+    plan = scorer_plan(config)
+    plan.check_weights()
     plan.check_devices()
     targets: Targets = RunTargets(edits) if edits is not None else ReferenceTargets()
     tally = Tally(limit=config.benchmark.limit)
     output_dir = config.evaluation.output_dir
     with exclusive(output_dir), closing(Record(output_dir)) as record:
-        info = _run_info(plan, targets)
+        info = _run_info(config, plan, targets)
         record.begin_attempt(info)
-        _Asking(plan, targets, record, info.run_key, tally).run(lambda: tick(tally))
+        _Probing(config, plan, targets, record, info.run_key, tally).run(lambda: tick(tally))
         record.forget_unseen_samples(info.run_key)
         record.end_attempt("finished", tally.seconds, 0, tally.verdicts_reused)
         results = list(record.results(info.run_key))
@@ -100,13 +99,16 @@ def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], Non
     return Audit(run_checks(samples, targets), targets.description, len(samples), report)
 
 
-def _run_info(plan: RunPlan, targets: Targets) -> RunInfo:
+def _run_info(config: Config, plan: ScorerPlan, targets: Targets) -> RunInfo:
+    """The audit as the record stores it. Its key has the editor that changes nothing in place of one that is asked."""
+    unedited = digest(IdentityModel.identity({}))
+    asked = run_key(config.benchmark, plan, unedited, config.runtime.seed)
     editor = {"class": f"{probes.__module__}.{probes.__qualname__}", "targets": targets.description}
-    return replace(plan.info(), run_key=digest(["audit", plan.run_key, targets.identity]), editor=editor)
+    return run_info(config, plan, digest(["audit", asked, targets.identity]), editor)
 
 
 def _by_sample(results: list[SampleResult]) -> list[ProbedSample]:
-    """Gathers what `_Asking` recorded for each probe as a sample `<sample id>/<probe>`; bad samples are no probes."""
+    """Gathers what `_Probing` recorded for each probe as a sample `<sample id>/<probe>`; bad samples are no probes."""
     groups: dict[str, dict[str, SampleResult]] = defaultdict(dict)
     for result in results:
         if result.status is not Status.BAD_SAMPLE:
@@ -115,35 +117,38 @@ def _by_sample(results: list[SampleResult]) -> list[ProbedSample]:
     return [ProbedSample(next(iter(group.values())).source_sha256, group) for group in groups.values()]
 
 
-class _Asking:
-    """Puts to the scorer every probe that the record does not hold yet."""
+class _Probing(Observer):
+    """Puts every probe that the record does not hold yet to the scorer."""
 
-    def __init__(self, plan: RunPlan, targets: Targets, record: Record, run_key: str, tally: Tally) -> None:
+    def __init__(
+        self, config: Config, plan: ScorerPlan, targets: Targets, record: Record, run_key: str, tally: Tally
+    ) -> None:
+        self._benchmark = config.benchmark
         self._plan = plan
         self._targets = targets
         self._record = record
         self._run_key = run_key
         self._tally = tally
-        self._to_judge: Channel[list[_Job]] = Channel(CHANNEL_SIZE)
+        pixels = PixelBudget(config.runtime.decoded_megabytes)
+        self._stages = Stages(record, plan.scorer, self, pixels, load_scorer=self._load_scorer)
 
     def run(self, tick: Callable[[], None]) -> None:
-        flow = Flow()
-        flow.source(lambda: self._read(flow), [self._to_judge])
-        flow.stage(self._to_judge, self._workers, name="judge", batch_size=lambda: self._plan.scorer.batch_size)
-        flow.run(tick)
+        self._stages.run(self._read, tick, edits=False)
 
-    def _read(self, flow: Flow) -> None:
+    def _read(self, stopping: threading.Event) -> Iterator[WorkItem]:
         for sample, partner in with_partners(self._samples()):
-            if flow.stopping.is_set():
+            if stopping.is_set():
                 return
             source_sha256 = content_hash(sample.source.read_bytes())
             for group in probes(sample, self._targets(sample), partner):
-                if jobs := [job for probe in group if (job := self._note(probe, source_sha256))]:
-                    self._to_judge.put(jobs)
+                keys = _edit_keys(group)
+                noted = [self._note(probe, key, source_sha256) for probe, key in zip(group, keys, strict=True)]
+                if pending := [one for one in noted if one is not None]:
+                    yield _item(group[0], keys[0], pending)
 
     def _samples(self) -> Iterator[EditSample]:
-        benchmark = self._plan.config.benchmark
-        for item in load_samples(benchmark.data_path, self._plan.selection, self._tally.reading):
+        benchmark = self._benchmark
+        for item in load_samples(benchmark.data_path, Selection.of(benchmark), self._tally.reading):
             self._tally.add(read=1)
             if isinstance(item, BadSample):
                 self._refuse(item)
@@ -172,52 +177,56 @@ class _Asking:
         self._record.add_bad_sample(self._run_key, bad)
         self._tally.add(bad=1)
 
-    def _note(self, probe: Probe, source_sha256: str) -> _Job | None:
+    def _note(self, probe: Probe, edit_key: str, source_sha256: str) -> PendingVerdict | None:
         """Records the probe as a sample of its own; None when its verdict is known."""
-        pictures = [_pixel_hash(probe.source), _pixel_hash(probe.edited)]
         sample = probe.sample
-        repetition = probe.name if probe.name in REPEATED else None
-        edit_key = digest(["probe", *pictures, sample.instruction, sample.description, repetition])
-        inapplicable, key = self._plan.judgement(sample, edit_key)
+        pending = self._plan.pending_verdict(sample, edit_key)
+        key = pending.verdict_key
         named = replace(sample, sample_id=f"{sample.sample_id}/{probe.name}", tags=(probe.name,))
         # The sample's own source, whichever the probe shows: it says which probes are independent.
         self._record.add_sample(self._run_key, named, SampleKeys(0, source_sha256, edit_key, key))
         if self._record.has_verdict(key):
             self._tally.add(verdicts_reused=1)
             return None
-        if inapplicable:
-            self._record.add_verdict(key, failed(Status.NOT_APPLICABLE, inapplicable))
+        if pending.inapplicable:
+            self._record.add_verdict(key, failed(Status.NOT_APPLICABLE, pending.inapplicable))
             self._tally.add(verdicts_failed=1)
             return None
-        return _Job(EditedSample(sample, probe.source, probe.edited), key)
+        return pending
 
-    def _workers(self) -> list[ThreadWorker[list[_Job]]]:
-        self._tally.loading = self._plan.judge.name if self._plan.judge else type(self._plan.scorer).__name__
+    def _load_scorer(self) -> None:
+        self._tally.loading = self._plan.name
         self._plan.scorer.load()
         self._tally.loading = ""
-        return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
 
-    def _judge(self, groups: list[list[_Job]]) -> None:
-        jobs = [job for group in groups for job in group]
-        for job, verdict in zip(jobs, self._verdicts(jobs), strict=True):
-            self._record.add_verdict(job.verdict_key, verdict)
-            scored = verdict.status is Status.SCORED
-            self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
-
-    def _verdicts(self, jobs: list[_Job]) -> list[Verdict]:
-        try:
-            return self._plan.scorer.score([job.edit for job in jobs])
-        except EditLoopError:
-            raise
-        except Exception as error:  # a scorer may fail in any way; its probes are counted, the audit goes on
-            logger.exception("the scorer failed on %s", ", ".join(job.edit.sample.sample_id for job in jobs))
-            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(jobs)
+    def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
+        """Counts the verdict."""
+        scored = verdict.status is Status.SCORED
+        self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
 
 
-@dataclass(frozen=True)
-class _Job:
-    edit: EditedSample
-    verdict_key: str
+def _item(probe: Probe, edit_key: str, pending: Sequence[PendingVerdict]) -> WorkItem:
+    """The pictures of a probe, with what is asked about them in one call."""
+    return WorkItem(
+        source=probe.sample.source,
+        instruction=probe.sample.instruction,
+        sample_id=probe.sample.sample_id,
+        source_size=probe.source.size,
+        source_pixels=probe.source,
+        edited_size=probe.edited.size,
+        edited_pixels=probe.edited,
+        edit_key=edit_key,
+        pending_verdicts=pending,
+        in_one_call=True,
+        to_edit=False,
+    )
+
+
+def _edit_keys(group: Sequence[Probe]) -> list[str]:
+    """The content key of each probe's edit; the probes of a group share their pictures."""
+    asked, pictures = group[0].sample, [_pixel_hash(group[0].source), _pixel_hash(group[0].edited)]
+    repetitions = [probe.name if probe.name in REPEATED else None for probe in group]
+    return [digest(["probe", *pictures, asked.instruction, asked.description, again]) for again in repetitions]
 
 
 def _pixel_hash(image: Image.Image) -> str:

@@ -31,9 +31,10 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
         EditLoopError: for whatever would stop the run.
     """
     plan = RunPlan(config)
-    yield f"editor   {plan.editor_identity['class']}, {len(plan.editor_replicas())} replica(s)"
-    yield f"scorer   {plan.scorer_identity['class']}"
-    yield f"judge    {plan.judge.identity()['class'] if plan.judge else 'none'}"
+    judge = plan.scoring.judge
+    yield f"editor   {plan.editor.identity['class']}, {len(plan.editor.replicas())} replica(s)"
+    yield f"scorer   {plan.scoring.identity['class']}"
+    yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     try:
         plan.check_devices()
@@ -58,14 +59,14 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         try:
             if isinstance(item, BadSample):
                 raise ImageError(item.reason)
-            keys = plan.keys(item, content_hash(item.source.read_bytes()))
+            work, keys = plan.item(item, content_hash(item.source.read_bytes()))
         except ImageError as error:
             bad += 1
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
             continue
         categories[item.category] += 1
-        if keys.inapplicable:
-            inapplicable[keys.inapplicable] += 1
+        if reason := work.pending_verdicts[0].inapplicable:
+            inapplicable[reason] += 1
             continue
         left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else None
         verdicts += left is None or left.verdict

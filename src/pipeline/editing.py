@@ -1,182 +1,137 @@
-"""One call of an editor, with every way it can fail turned into data."""
+"""`PendingEdit`: an edit from its request until its picture is stored, within the budget of decoded pixels."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
-from src.data.image import ImageError, LazyImage, encode_png
-from src.data.sample import MAX_INSTRUCTION, EditSample
-from src.errors import ModelUnusable
-from src.models.base import named_arguments
+from src.data.image import ImageError, LazyImage, decode_image, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.pipeline.pixels import PixelBudget, decoded_bytes
-from src.pipeline.record import SampleKeys, Sizes
-from src.reasons import reason_of
+from src.pipeline.record import Sizes
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Job:
-    """A sample on its way through the stages, with its pixels where the budget allows."""
+class PendingEdit:
+    """An edit that waits, is made, or is made and not stored yet. It holds pixels only where the budget has room."""
 
-    sample: EditSample
-    keys: SampleKeys
-    canvas: LazyImage | None = None
-    """What is edited; None is the sample's source."""
-    source: Image.Image | None = None
-    """The canvas decoded."""
+    source: LazyImage
+    """What is edited."""
+    instruction: str
+    """What the editor is told."""
+    sample_id: str
+    seed: int = 0
     source_size: tuple[int, int] = (0, 0)
-    edited: Image.Image | None = None
-    png: bytes | None = None
-    """The edit, from its making until it is stored, when its pixels found no room."""
     edited_size: tuple[int, int] | None = None
-    lost: str | None = None
-    """SHA-256 of the picture that its edit once had."""
-    judged: bool = False
-    """Its verdict is known, and stands unless the edit, whose picture was lost, comes out differently."""
+    source_pixels: Image.Image | None = None
+    edited_pixels: Image.Image | None = None
     edit_seconds: float = 0.0
+    """The share of this edit in the wall time of its batch."""
+    _png: bytes | None = field(default=None, init=False)
+    """The edit, when its pixels found no room."""
 
     @property
     def sizes(self) -> Sizes | None:
-        """Of source and edit, as soon as both are known."""
+        """Widths and heights of source and edit, as soon as both are known."""
         return (self.source_size, self.edited_size) if self.edited_size else None
 
     @property
     def editing_bytes(self) -> int:
-        """Of the source, the editor's own copy of it, and an edit of the same size."""
+        """Bytes of the source, of the editor's own copy of it, and of an edit of the same size."""
         return 3 * decoded_bytes(self.source_size)
 
-    @property
-    def judging_bytes(self) -> int:
-        """Of the source and the edit."""
-        return decoded_bytes(self.source_size) + decoded_bytes(self.edited_size or self.source_size)
+    def decode(self, data: bytes | None = None) -> Image.Image:
+        """The pixels of the source, from `data` where its bytes have been read already.
 
-    def decode(self) -> Image.Image:
-        """The source. Raises `ImageError`."""
-        if self.source is None:
-            self.source = (self.canvas or self.sample.source).decode()
-            self.source_size = self.source.size
-        return self.source
+        Raises:
+            ImageError: the source is no usable picture.
+        """
+        if self.source_pixels is None:
+            self.source_pixels = decode_image(self.source.read_bytes() if data is None else data)
+            self.source_size = self.source_pixels.size
+        return self.source_pixels
+
+    def decode_within(self, pixels: PixelBudget, data: bytes | None = None) -> None:
+        """Decodes the source as soon as there is room for it, and keeps its pixels if they may wait.
+
+        Raises:
+            ImageError: the source is no usable picture.
+        """
+        with pixels.use(decoded_bytes(self.source_size)):
+            self.decode(data)
+            self.rest(pixels)
 
     def rest(self, pixels: PixelBudget) -> None:
-        """To be called before the job waits: its pictures stay decoded if there is room for them."""
-        held = [picture for picture in (self.source, self.edited) if picture is not None]
+        """To be called before the edit waits: its pictures stay decoded if there is room for them."""
+        held = [picture for picture in (self.source_pixels, self.edited_pixels) if picture is not None]
         if not pixels.keep(self, sum(decoded_bytes(picture.size) for picture in held)):
-            if self.edited is not None:
-                self.png = encode_png(self.edited)
-            self.source = self.edited = None
+            if self.edited_pixels is not None:
+                self._png = encode_png(self.edited_pixels)
+            self.source_pixels = self.edited_pixels = None
 
     def take_png(self) -> bytes:
-        """The edit to be stored, from where it is read from then on if its pixels had no room."""
-        if self.png is not None:
-            png, self.png = self.png, None
+        """The picture of the edit as PNG, to be called once, after the edit was made."""
+        if self._png is not None:
+            png, self._png = self._png, None
             return png
-        assert self.edited is not None, f"{self.sample.sample_id} reached the store without an edit"
-        return encode_png(self.edited)
+        assert self.edited_pixels is not None, f"{self.sample_id} reached the store without an edit"
+        return encode_png(self.edited_pixels)
 
     def leave(self, pixels: PixelBudget) -> None:
-        """Its pictures are not needed any more."""
-        self.source = self.edited = self.png = None
+        """Drops the pictures, which are not needed any more."""
+        self.source_pixels = self.edited_pixels = self._png = None
         pixels.drop(self)
 
 
-@dataclass(frozen=True)
-class EditFailure:
-    """Why there is no edit."""
+def edit_within(
+    pixels: PixelBudget, editor: BaseDiffusionModel, edits: Sequence[PendingEdit]
+) -> list[EditFailure | None]:
+    """Makes edits in order, as many at a time as the budget allows.
 
-    reason: str
-    of_source: bool = False
-    """Whether the source could not be decoded: no editor can do anything about it."""
-
-
-def edit_jobs(editor: BaseDiffusionModel, jobs: Sequence[Job], pixels: PixelBudget) -> list[EditFailure | None]:
-    """Edits in order; each job then holds its edit and rests, or has left with its failure.
-
-    The jobs are edited together as far as the budget allows. A batch that fails as a whole is tried one by one, so that
-    only the culprit is lost.
+    Returns:
+        None for each edit that now holds its picture, or why there is none.
 
     Raises:
-        ModelUnusable: when the editor says that it can serve no sample.
+        ModelUnusable: when the editor says that it can serve no request at all.
     """
     failures: list[EditFailure | None] = []
-    for portion, amount in pixels.portions(jobs, lambda job: job.editing_bytes):
+    for portion, amount in pixels.portions(edits, lambda edit: edit.editing_bytes):
         with pixels.use(amount, portion):
             started = time.perf_counter()
             outcomes = _outcomes(editor, portion)
             seconds = (time.perf_counter() - started) / len(portion)
-            for job, outcome in zip(portion, outcomes, strict=True):
-                failures.append(_settle(job, outcome, seconds, pixels))
+            for edit, outcome in zip(portion, outcomes, strict=True):
+                edit.edit_seconds = seconds
+                failures.append(_failure(edit, outcome, pixels))
     return failures
 
 
-def _settle(job: Job, outcome: Image.Image | EditFailure, seconds: float, pixels: PixelBudget) -> EditFailure | None:
-    job.edit_seconds = seconds
+def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: PixelBudget) -> EditFailure | None:
+    """Gives the edit what the editor made of it, or returns why that is nothing."""
     if isinstance(outcome, EditFailure):
-        job.leave(pixels)
+        edit.leave(pixels)
         return outcome
-    job.edited, job.edited_size = outcome, outcome.size
-    job.rest(pixels)
+    edit.edited_pixels, edit.edited_size = outcome, outcome.size
+    edit.rest(pixels)
     return None
 
 
-def _outcomes(editor: BaseDiffusionModel, jobs: Sequence[Job]) -> list[Image.Image | EditFailure]:
-    if len(jobs) > 1 and all(len(job.sample.instruction) <= MAX_INSTRUCTION for job in jobs):
-        try:
-            return _edit_batch(editor, jobs)
-        except ModelUnusable:
-            raise
-        except Exception as error:  # an editor may fail in any way
-            logger.warning("a batch of %d edits failed (%r); editing one by one", len(jobs), error)
-    return [_edit_one(editor, job) for job in jobs]
+def _outcomes(editor: BaseDiffusionModel, edits: Sequence[PendingEdit]) -> list[Image.Image | EditFailure]:
+    asked = [_request(edit) for edit in edits]
+    edited = iter(edit_each(editor, [one for one in asked if isinstance(one, EditRequest)]))
+    return [one if isinstance(one, EditFailure) else next(edited) for one in asked]
 
 
-def _edit_batch(editor: BaseDiffusionModel, jobs: Sequence[Job]) -> list[Image.Image | EditFailure]:
-    edited = editor.batch_edit(
-        [_private_copy(job) for job in jobs],
-        [job.sample.instruction for job in jobs],
-        **named_arguments(
-            editor.batch_edit,
-            seeds=[job.keys.seed for job in jobs],
-            sample_ids=[job.sample.sample_id for job in jobs],
-        ),
-    )
-    if not isinstance(edited, list) or len(edited) != len(jobs):
-        raise TypeError(f"batch_edit must return a list of {len(jobs)} images")
-    return [_checked(image) for image in edited]
-
-
-def _edit_one(editor: BaseDiffusionModel, job: Job) -> Image.Image | EditFailure:
-    if (length := len(job.sample.instruction)) > MAX_INSTRUCTION:
-        return EditFailure(f"the instruction has {length:,} characters, above the limit of {MAX_INSTRUCTION:,}")
+def _request(edit: PendingEdit) -> EditRequest | EditFailure:
     try:
-        job.decode()
+        return EditRequest(edit.decode(), edit.instruction, edit.seed, edit.sample_id)
     except ImageError as error:
-        logger.warning("the source of %s cannot be decoded: %s", job.sample.sample_id, error)
+        logger.warning("the source of %s cannot be decoded: %s", edit.sample_id, error)
         return EditFailure(f"source image: {error}", of_source=True)
-    arguments = named_arguments(editor.edit_image, seed=job.keys.seed, sample_id=job.sample.sample_id)
-    try:
-        return _checked(editor.edit_image(_private_copy(job), job.sample.instruction, **arguments))
-    except ModelUnusable:
-        raise
-    except Exception as error:  # an editor may fail in any way; the sample is counted, the run goes on
-        logger.warning("editing %s failed: %r", job.sample.sample_id, error)
-        return EditFailure(reason_of(error))
-
-
-def _private_copy(job: Job) -> Image.Image:
-    """The judge must see the source as it was, even if the editor works in place."""
-    return job.decode().copy()
-
-
-def _checked(image: object) -> Image.Image | EditFailure:
-    if not isinstance(image, Image.Image):
-        return EditFailure(f"the editor returned {type(image).__name__} instead of an image")
-    if min(image.size) < 1:
-        return EditFailure(f"the editor returned an empty image of {image.width}×{image.height} pixels")
-    return image if image.mode == "RGB" else image.convert("RGB")

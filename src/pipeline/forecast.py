@@ -107,14 +107,13 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
 
 
 def _editor_workers(plan: RunPlan) -> int:
-    params = plan.editor_replicas()
-    return len(params) * _concurrency(plan.editor_class, params[0])
+    params = plan.editor.replicas()
+    return len(params) * _concurrency(plan.editor.editor_class, params[0])
 
 
 def _judge_workers(plan: RunPlan) -> int:
-    return (
-        plan.scorer.max_concurrency if plan.judge is None else _concurrency(plan.judge.judge_class, plan.judge.params)
-    )
+    judge = plan.scoring.judge
+    return plan.scoring.scorer.max_concurrency if judge is None else _concurrency(judge.judge_class, judge.params)
 
 
 def _concurrency(model_class: type[BaseModel], params: dict[str, object]) -> int:

@@ -7,50 +7,35 @@ import platform
 from typing import Any
 
 import src
-from src.config import Config
+from src.config import BenchmarkConfig, Config
 from src.data.categories import category_key, difficulty_key
 from src.data.sample import EditSample
 from src.data.selection import Selection
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.replicas import replica_params
-from src.pipeline.keys import digest, edit_key, sample_seed, verdict_key
+from src.pipeline.editor_plan import EditorPlan
+from src.pipeline.keys import digest
 from src.pipeline.record import SampleKeys
+from src.pipeline.scorer_plan import ScorerPlan
+from src.pipeline.work_item import WorkItem
 from src.redaction import redact
-from src.registry import resolve
 from src.reporting.results import RunInfo
-from src.rewards.core.judge_handle import JudgeHandle
-from src.rewards.core.scorer import Scorer, ScorerSetting, question_key
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 
 
 class RunPlan:
-    """A checked configuration.
-
-    Args:
-        config: Of the run.
-        has_completions: Whether a policy's text is scored with each edit, as in a training.
+    """A checked configuration of a run.
 
     Raises:
         ConfigError: on construction, for anything in the config that could not run.
         ModelError: on construction, when weights are missing.
     """
 
-    def __init__(self, config: Config, *, has_completions: bool = False) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
-        editor = config.diffusion_model
-        self.editor_class = resolve(editor, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
-        self.judge = JudgeHandle(config.reward_model) if config.reward_model else None
-        setting = ScorerSetting(self.judge, config.prompts, config.benchmark.language, has_completions)
-        self.scorer = resolve(config.scorer, Scorer, "scorer")(config.scorer.params, setting)  # type: ignore[type-abstract]
-        self.scorer.check_categories(config.benchmark.categories or [])
-        self.editor_identity = self.editor_class.identity(editor.params)
-        self.editor_class.check_weights(editor.params)
-        self.scorer_identity = self.scorer.identity()
-        if self.judge is not None and self._asks_judge:
-            self.judge.check_weights()
-        self._editor_digest = digest(self.editor_identity)
-        self._scorer_digest = digest(self.scorer_identity)
+        self.editor = EditorPlan(config.diffusion_model, config.seed)
+        self.scoring = scorer_plan(config)
+        self.editor.check_weights()
+        self.scoring.check_weights()
 
     @property
     def selection(self) -> Selection:
@@ -60,46 +45,25 @@ class RunPlan:
     @property
     def run_key(self) -> str:
         """Equal for two runs exactly when they ask for the same results."""
-        inline = {category: prompt.model_dump() for category, prompt in self.config.prompts.items()}
-        prompts = [inline, self.scorer.prompt_versions()]
-        unset = {"max_source_pixels", "larger_sources"} if self.config.benchmark.max_source_pixels is None else set()
-        benchmark = self.config.benchmark.model_dump(mode="json", exclude={"follow_links"} | unset)
-        for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
-            benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
-        return digest(["run", benchmark, prompts, self._editor_digest, self._scorer_digest, self.config.seed])
+        return run_key(self.config.benchmark, self.scoring, self.editor.digest, self.config.seed)
 
-    def keys(self, sample: EditSample, source_sha256: str) -> SampleKeys:
-        """The content keys of a sample."""
-        seed = sample_seed(self.config.seed, sample.sample_id)
-        edit = edit_key(self._editor_digest, source_sha256, sample.instruction, seed)
-        inapplicable, verdict = self.judgement(sample, edit)
-        return SampleKeys(seed, source_sha256, edit, verdict, inapplicable)
-
-    def judgement(self, sample: EditSample, edit: str) -> tuple[str | None, str]:
-        """Why the scorer cannot judge any edit of the sample, if so, and the key of its verdict on the edit."""
-        inapplicable = self.scorer.inapplicable(sample)
-        question = inapplicable or self.scorer.question(sample)
-        return inapplicable, verdict_key(self._scorer_digest, question_key(question), edit)
+    def item(self, sample: EditSample, source_sha256: str) -> tuple[WorkItem, SampleKeys]:
+        """The work that the run has with a sample, and the content keys under which the record finds it."""
+        seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction)
+        pending = self.scoring.pending_verdict(sample, edit_key)
+        item = WorkItem(
+            source=sample.source,
+            instruction=sample.instruction,
+            sample_id=sample.sample_id,
+            seed=seed,
+            edit_key=edit_key,
+            pending_verdicts=[pending],
+        )
+        return item, SampleKeys(seed, source_sha256, edit_key, pending.verdict_key)
 
     def info(self) -> RunInfo:
         """The run as the record stores it."""
-        versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
-        environment = {
-            "editloop": src.__version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        }
-        return RunInfo(
-            run_key=self.run_key,
-            config=self.config.redacted(),
-            editor=redact(self.editor_identity),
-            scorer=redact(self.scorer_identity) | {"prompts": self.scorer.prompt_versions()},
-            environment=environment | versions,
-        )
-
-    def editor_replicas(self) -> list[dict[str, Any]]:
-        """Params of each editor: one per entry of `device_ids`, else a single one."""
-        return replica_params(self.config.diffusion_model.params)
+        return run_info(self.config, self.scoring, self.run_key, redact(self.editor.identity))
 
     def check_devices(self) -> None:
         """For a run on this machine; a plan alone may be one for another.
@@ -107,24 +71,65 @@ class RunPlan:
         Raises:
             ModelError: editor or judge ask for a GPU that is not here.
         """
-        self.editor_class.check_devices(self.config.diffusion_model.params)
-        if self.judge is not None and self._asks_judge:
-            self.judge.check_devices()
-
-    @property
-    def _asks_judge(self) -> bool:
-        """Not every scorer does; a judge that is not asked is not loaded."""
-        return "judge" in self.scorer_identity
+        self.editor.check_devices()
+        self.scoring.check_devices()
 
     def two_stage(self) -> bool:
         """Whether to edit everything before judging anything."""
         schedule = self.config.evaluation.schedule
         if schedule != "auto":
             return schedule == "two_stage"
-        if self.judge is None:
+        if self.scoring.judge is None:
             return False
-        editors = set(self.editor_class.devices(self.config.diffusion_model.params))
-        return bool((editors & set(self.judge.devices())) - {"cpu"})
+        shared = set(self.editor.devices()) & set(self.scoring.judge.devices())
+        return bool(shared - {"cpu"})
+
+
+def scorer_plan(config: Config) -> ScorerPlan:
+    """The scorer of a run, checked against the categories that it selects.
+
+    Raises:
+        ConfigError: for anything in its sections that could not run.
+    """
+    benchmark = config.benchmark
+    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language)
+    plan.scorer.check_categories(benchmark.categories or [])
+    return plan
+
+
+def run_key(section: BenchmarkConfig, scoring: ScorerPlan, editor_digest: str, seed: int) -> str:
+    """Equal for two runs exactly when they ask for the same results."""
+    inline = {category: prompt.model_dump() for category, prompt in scoring.prompts.items()}
+    prompts = [inline, scoring.scorer.prompt_versions()]
+    unset = {"max_source_pixels", "larger_sources"} if section.max_source_pixels is None else set()
+    benchmark = section.model_dump(mode="json", exclude={"follow_links"} | unset)
+    for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
+        benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
+    return digest(["run", benchmark, prompts, editor_digest, scoring.digest, seed])
+
+
+def run_info(config: Config, scoring: ScorerPlan, key: str, editor: dict[str, Any]) -> RunInfo:
+    """A run as the record stores it, without secrets.
+
+    Args:
+        config: What was asked for.
+        scoring: Its scorer.
+        key: The run's key.
+        editor: What decides the edits, redacted.
+    """
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
+    environment = {
+        "editloop": src.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    return RunInfo(
+        run_key=key,
+        config=config.redacted(),
+        editor=editor,
+        scorer=redact(scoring.identity) | {"prompts": scoring.scorer.prompt_versions()},
+        environment=environment | versions,
+    )
 
 
 def _installed(name: str) -> bool:

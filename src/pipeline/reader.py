@@ -1,69 +1,70 @@
-"""The first stage of a run: reads the benchmark, notes each sample, and sends on only what is not done yet."""
+"""The first stage of a run: reads the benchmark, notes each sample, and passes on only what is not done yet."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png, image_size, shrunk
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, failed
-from src.pipeline.editing import Job
-from src.pipeline.flow import Channel, Flow
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.plan import RunPlan
 from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
+from src.pipeline.work_item import WorkItem
 
 logger = logging.getLogger(__name__)
 
 
 class Reader:
-    """Feeds one pass of a run; without `to_edit` (the second pass of two) nothing is counted twice."""
+    """Makes work items of the samples of a run.
+
+    Args:
+        plan: The run.
+        record: What is done already.
+        view: Where reused pictures are shown.
+        tally: What is counted.
+        pixels: The budget of decoded pictures.
+        counts: Whether samples are counted and shown; not in the second pass of two, which reads them again.
+    """
 
     def __init__(
-        self,
-        plan: RunPlan,
-        record: Record,
-        view: PictureView,
-        tally: Tally,
-        to_edit: Channel[Job] | None,
-        to_judge: Channel[Job] | None,
-        pixels: PixelBudget,
+        self, plan: RunPlan, record: Record, view: PictureView, tally: Tally, pixels: PixelBudget, *, counts: bool
     ) -> None:
         self._plan = plan
         self._record = record
         self._view = view
         self._tally = tally
-        self._to_edit = to_edit
-        self._to_judge = to_judge
         self._pixels = pixels
+        self._counts = counts
         self._run_key = plan.run_key
-        self._settings = plan.config.evaluation
+        self._keeps_pictures = plan.config.evaluation.save_generated_images
 
-    def read(self, items: Iterable[EditSample | BadSample], flow: Flow) -> None:
-        """Until the items end or the flow stops."""
-        for item in items:
-            if flow.stopping.is_set():
+    def items(self, samples: Iterable[EditSample | BadSample], stopping: threading.Event) -> Iterator[WorkItem]:
+        """The samples with which there is anything left to do, until they end or `stopping` is set."""
+        for sample in samples:
+            if stopping.is_set():
                 return
-            if self._to_edit is not None:
+            if self._counts:
                 self._tally.add(read=1)
-            if isinstance(item, BadSample):
-                self._refuse(item)
-            else:
-                self._dispatch(item)
+            if isinstance(sample, BadSample):
+                self._refuse(sample)
+            elif (item := self._item(sample)) is not None:
+                yield item
 
     def _refuse(self, bad: BadSample) -> None:
         logger.warning("bad sample %s: %s", bad.sample_id, bad.reason)
         self._record.add_bad_sample(self._run_key, bad)
-        if self._to_edit is not None:
+        if self._counts:
             self._tally.add(bad=1)
 
     def _pass_over(self, sample: EditSample, keys: SampleKeys, reason: str) -> None:
         """An edit that nobody can judge is not worth its price."""
-        if self._to_edit is None:
+        if not self._counts:
             return
         level = logging.INFO if self._tally.inapplicable else logging.WARNING
         logger.log(level, "%s is not applicable and is not edited: %s", sample.sample_id, reason)
@@ -72,31 +73,27 @@ class Reader:
         if not self._record.has_verdict(keys.verdict_key):
             self._record.add_verdict(keys.verdict_key, failed(Status.NOT_APPLICABLE, reason))
 
-    def _dispatch(self, sample: EditSample) -> None:
+    def _item(self, sample: EditSample) -> WorkItem | None:
+        """The work that is left with the sample; None when there is none."""
         try:
             sample, data = self._within_limit(sample, sample.source.read_bytes())
-            keys = self._plan.keys(sample, content_hash(data))
-            job = Job(sample, keys)
-            if keys.inapplicable:
-                self._pass_over(sample, keys, keys.inapplicable)
-                return
-            left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
-            job.source_size = image_size(data)
+            item, keys = self._plan.item(sample, content_hash(data))
+            if reason := item.pending_verdicts[0].inapplicable:
+                self._pass_over(sample, keys, reason)
+                return None
+            left = self._record.work_left(keys, keep_pictures=self._keeps_pictures)
+            item.source_size = image_size(data)
+            item.to_edit = left.edit
             if left.edit:
-                job.judged, job.lost = not left.verdict, left.lost
-                self._decode(job, data)
+                item.judged, item.lost = not left.verdict, left.lost if self._keeps_pictures else None
+                item.decode_within(self._pixels, data)
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
-            return
+            return None
         self._record.add_sample(self._run_key, sample, keys)
-        if left.edit:
-            if self._to_edit is not None:
-                self._to_edit.put(job)
-            return
-        if self._to_edit is not None:
-            self._reuse(job, verdict=not left.verdict)
-        if left.verdict and self._to_judge is not None:
-            self._to_judge.put(job)
+        if not left.edit and self._counts:
+            self._reuse(item, sample, verdict=not left.verdict)
+        return item if left.edit or left.verdict else None
 
     def _within_limit(self, sample: EditSample, data: bytes) -> tuple[EditSample, bytes]:
         """The sample as the run takes it: a source above `max_source_pixels` is another one from here on."""
@@ -115,13 +112,7 @@ class Reader:
             data = encode_png(shrunk(decode_image(data), benchmark.max_source_pixels))
         return replace(sample, source=LazyImage.from_bytes(data)), data
 
-    def _decode(self, job: Job, data: bytes) -> None:
-        with self._pixels.use(decoded_bytes(job.source_size)):
-            job.source = decode_image(data)
-            job.source_size = job.source.size
-            job.rest(self._pixels)
-
-    def _reuse(self, job: Job, *, verdict: bool) -> None:
+    def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)
-        if self._settings.save_generated_images:
-            self._view.show(self._record.edit_path(job.keys.edit_key), job.sample.category, job.sample.sample_id)
+        if self._keeps_pictures:
+            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)

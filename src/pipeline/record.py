@@ -71,8 +71,6 @@ class SampleKeys:
     source_sha256: str
     edit_key: str
     verdict_key: str
-    inapplicable: str | None = None
-    """Why the scorer can judge no edit of it, if so: then there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)

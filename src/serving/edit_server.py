@@ -30,8 +30,8 @@ from starlette.requests import ClientDisconnect
 
 from src.data.image import ImageError, LazyImage
 from src.errors import ModelUnusable
+from src.models.diffusion.batching import EditFailure
 from src.models.diffusion.edit_protocol import EDIT_PATH, HEALTH_PATH, EditBody, Health
-from src.pipeline.editing import EditFailure
 from src.pipeline.keys import digest
 from src.serving.admission import Admission
 from src.serving.batching import QueueFull

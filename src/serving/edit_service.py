@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from src.data.image import LazyImage, image_size
-from src.data.sample import EditSample
 from src.errors import ModelUnusable
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.pipeline.editing import EditFailure, Job, edit_jobs
+from src.models.diffusion.batching import EditFailure
+from src.pipeline.editing import PendingEdit, edit_within
 from src.pipeline.pixels import PixelBudget, decoded_bytes
-from src.pipeline.record import SampleKeys
 from src.serving.batching import BatchQueue, QueueFull
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class Edited:
 
 @dataclass
 class _Pending:
-    job: Job | None
+    edit: PendingEdit | None
     """None once its caller has gone: nothing is held for nobody."""
     arrived: float
     outcome: asyncio.Future[Timing | EditFailure]
@@ -118,24 +117,24 @@ class EditService:
         outcome: asyncio.Future[Timing | EditFailure] = asyncio.get_running_loop().create_future()
         if self.waiting >= self.capacity:
             raise QueueFull(f"{self.capacity} requests are waiting already")
-        job = _job(f"request-{next(self._numbers)}", image, instruction, seed)
-        pending = _Pending(job, time.perf_counter(), outcome)
+        edit = PendingEdit(image, instruction, f"request-{next(self._numbers)}", seed)
+        pending = _Pending(edit, time.perf_counter(), outcome)
         try:
-            await self._look_at(job)
+            await self._look_at(edit)
             self._queue.put(pending)
             timing = await outcome
-            return timing if isinstance(timing, EditFailure) else Edited(await asyncio.to_thread(job.take_png), timing)
+            return timing if isinstance(timing, EditFailure) else Edited(await asyncio.to_thread(edit.take_png), timing)
         finally:
             if not pending.is_edited_now:
-                pending.job = None
-                job.leave(self._pixels)
+                pending.edit = None
+                edit.leave(self._pixels)
 
-    async def _look_at(self, job: Job) -> None:
+    async def _look_at(self, edit: PendingEdit) -> None:
         """Decodes the picture where there is room for its pixels; else only its header is read before its turn."""
-        data = await asyncio.to_thread(job.sample.source.read_bytes)
-        job.source_size = image_size(data)
-        if self._pixels.keep(job, decoded_bytes(job.source_size)):
-            await asyncio.to_thread(job.decode)
+        data = await asyncio.to_thread(edit.source.read_bytes)
+        edit.source_size = image_size(data)
+        if self._pixels.keep(edit, decoded_bytes(edit.source_size)):
+            await asyncio.to_thread(edit.decode)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -159,11 +158,11 @@ class EditService:
 
     async def _edit_batch(self, editor: BaseDiffusionModel, thread: ThreadPoolExecutor, batch: list[_Pending]) -> None:
         started = time.perf_counter()
-        jobs = [pending.job for pending in batch if pending.job is not None]
+        edits = [pending.edit for pending in batch if pending.edit is not None]
         self._mark(batch, edited_now=True)
         try:
             loop = asyncio.get_running_loop()
-            failures = await loop.run_in_executor(thread, edit_jobs, editor, jobs, self._pixels)
+            failures = await loop.run_in_executor(thread, edit_within, self._pixels, editor, edits)
         except ModelUnusable as error:
             self.unusable = str(error)
             logger.error("the editor can serve no request any more: %s", error)
@@ -180,16 +179,11 @@ class EditService:
         self.editing += len(batch) if edited_now else -len(batch)
         for pending in batch:
             pending.is_edited_now = edited_now
-            if pending.outcome.cancelled() and pending.job is not None:
-                pending.job.leave(self._pixels)
+            if pending.outcome.cancelled() and pending.edit is not None:
+                pending.edit.leave(self._pixels)
 
 
 def _fail(batch: Sequence[_Pending], error: ModelUnusable) -> None:
     for pending in batch:
         with suppress(asyncio.InvalidStateError):
             pending.outcome.set_exception(error)
-
-
-def _job(name: str, image: LazyImage, instruction: str, seed: int) -> Job:
-    """The request in the form in which the pipeline edits its samples."""
-    return Job(EditSample(name, 0, "", instruction, "", image), SampleKeys(seed, "", "", ""))

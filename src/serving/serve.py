@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from src.config import DECODED_MEGABYTES, ModelConfig
 from src.errors import ConfigError
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.replicas import replica_params
+from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.pixels import PixelBudget
-from src.registry import build, resolve
 from src.serving.admission import REQUEST_SECONDS, Admission
 from src.serving.edit_server import create_app
 from src.serving.edit_service import EditService
@@ -53,19 +51,17 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
     import uvicorn
 
     admission = Admission(options.hosts, options.token, options.request_seconds)
-    editor_class = resolve(config, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
+    plan = EditorPlan(config)
     with bound_socket(options.host, options.port) as listener:
-        identity = editor_class.identity(config.params)
-        editor_class.check_weights(config.params)
-        editor_class.check_devices(config.params)
-        editors = [build(editor_class, params) for params in replica_params(config.params)]
-        for editor in editors:
-            editor.load_to_gpu()
-        service = EditService(editors, options.capacity, options.max_wait, PixelBudget(options.decoded_megabytes))
-        app = create_app(service, identity, admission)
+        plan.check_weights()
+        plan.check_devices()
+        service = EditService(
+            list(plan.load()), options.capacity, options.max_wait, PixelBudget(options.decoded_megabytes)
+        )
+        app = create_app(service, plan.identity, admission)
         if options.token is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("whoever reaches this address may use the editor: there is no --token")
-        logger.info("serving %s on http://%s:%d", editor_class.__name__, *listener.getsockname()[:2])
+        logger.info("serving %s on http://%s:%d", plan.editor_class.__name__, *listener.getsockname()[:2])
         uvicorn.Server(uvicorn.Config(app, **uvicorn_settings(admission.seconds))).run([listener])
 
 

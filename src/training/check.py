@@ -167,12 +167,12 @@ def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Dat
             split = check_data(config, checked, split)
         first = split.train[:_LOOKED_AT]
         pictures = [image.decode() for one in first for image in one.images]
-        bench = getattr(checked.rewards, "bench", None) if checked is not None else None
+        pipeline = getattr(checked.rewards, "pipeline", None) if checked is not None else None
         return _Data(
             examples=len(split.train),
             held_out=len(split.held_out),
             unattempted=sum(getattr(one.subject, "preliminary", None) is None for one in split.train),
-            calls=max(bench.plan.scorer.judge_calls(one.subject) for one in first) if bench is not None else None,
+            calls=max(pipeline.scoring.scorer.judge_calls(one.subject) for one in first) if pipeline else None,
             side=math.ceil(math.sqrt(max(picture.width * picture.height for picture in pictures))),
         )
 

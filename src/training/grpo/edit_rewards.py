@@ -10,12 +10,12 @@ from pathlib import Path
 
 from src.data.image import LazyImage
 from src.errors import DataError
-from src.pipeline.editing import EditFailure
+from src.models.diffusion.batching import EditFailure
 from src.training.data_check import check_samples
+from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
 from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
 from src.training.tasks.base import Task
 from src.training.tasks.example import Example
-from src.training.workbench import Order, Workbench
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class EditRewards(RewardFunction):
 
     def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)
-        self.bench = Workbench(setting.config)
-        scorer = self.bench.plan.scorer
+        self.pipeline = EditPipeline(setting.config)
+        scorer = self.pipeline.scoring.scorer
         if task.instructions:
             scorer.prompt_agrees(task.instructions)
         task.rules = scorer.policy_rules(task.language)
@@ -46,34 +46,34 @@ class EditRewards(RewardFunction):
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
         """By what the scorer says of the samples themselves."""
         samples = [example.subject for example in examples]
-        suits = check_samples(self.bench.plan.scorer, samples, "scorer, on the training data")
+        suits = check_samples(self.pipeline.scoring.scorer, samples, "scorer, on the training data")
         return list(compress(examples, suits))
 
     def load(self) -> None:
         """Loads the editor and the judge."""
         super().load()
-        self.bench.load(self.record)
+        self.pipeline.load(self.record)
 
     def close(self) -> None:
         """Frees the editor and the judge."""
-        self.bench.unload()
+        self.pipeline.unload()
         super().close()
 
     def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Edits and judges what is not in the record yet, both at once."""
-        orders = [
-            Order(reading.example.subject, reading.example.images[-1], reading.said, reading.completion)
+        requests = [
+            RewardRequest(reading.example.subject, reading.example.images[-1], reading.said, reading.completion)
             for reading in readings
         ]
-        outcomes, counts = self.bench.edit_and_judge(orders)
+        outcomes, counts = self.pipeline.edit_and_judge(requests)
         self.count(
             {
                 "seconds/edit": counts.edit_seconds,
                 "seconds/judge": counts.judge_seconds,
                 "edits/made": counts.edits_made,
-                "edits/reused": len(orders) - counts.edits_made,
+                "edits/reused": len(requests) - counts.edits_made,
                 "verdicts/made": counts.verdicts_made,
-                "verdicts/reused": len(orders) - counts.verdicts_made,
+                "verdicts/reused": len(requests) - counts.verdicts_made,
             }
         )
         return outcomes
@@ -122,7 +122,9 @@ class CritiqueRewards(EditRewards):
         missing = {example.example_id: example for example in examples if example.subject.preliminary is None}
         processes = self.setting.processes
         share = list(missing.values())[processes.here.index(processes.rank) :: len(processes.here)]
-        made = self.bench.edit([Order(example.subject, example.images[0], example.request) for example in share])
+        made = self.pipeline.edit(
+            [RewardRequest(example.subject, example.images[0], example.request) for example in share]
+        )
         return [
             FirstAttempt(example.example_id, processes.machine, None, result.reason)
             if isinstance(result, EditFailure)

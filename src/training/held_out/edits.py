@@ -142,7 +142,7 @@ def check_evaluation(config: TrainingConfig, prompt: RewritePrompt, max_new_toke
     missing: ModelError | None = None
     for _, runs in _runs(config, prompt, max_new_tokens):
         try:
-            RunPlan(runs["before"]).scorer.prompt_agrees(prompt.instructions)
+            RunPlan(runs["before"]).scoring.scorer.prompt_agrees(prompt.instructions)
         except EditLoopError as error:
             found = type(error)(f"section evaluation, for the comparison after training: {error}")
             if not isinstance(found, ModelError):
@@ -161,7 +161,7 @@ def check_held_out(config: TrainingConfig, prompt: RewritePrompt, examples: Sequ
     samples = [example.subject for example in examples[: config.evaluation.limit]]
     for place, (_, runs) in enumerate(_runs(config, prompt, max_new_tokens=1)):
         where = "evaluation.scorer" if place else "scorer"
-        check_samples(RunPlan(runs["before"]).scorer, samples, f"{where}, on the held-out samples")
+        check_samples(RunPlan(runs["before"]).scoring.scorer, samples, f"{where}, on the held-out samples")
 
 
 def _runs(

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
-from src.models.base import ModelParams, named_arguments
+from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.batching import EditRequest, edit_together
 from src.models.vlm.prompts import load_prompt, with_rules
 from src.models.vlm.question import LabelledImage, Question, Reply
 from src.models.vlm.tags import read_rewrite
@@ -157,18 +158,10 @@ class RewriteEditor(BaseDiffusionModel):
     def _carry_out(
         self, images: list[Image.Image], instructions: list[str], seeds: list[int], sample_ids: list[str]
     ) -> list[Image.Image]:
-        edited: list[Image.Image] = []
+        requests = [EditRequest(*one) for one in zip(images, instructions, seeds, sample_ids, strict=True)]
         size = self._editor.batch_size
-        for start in range(0, len(images), size):
-            part = slice(start, start + size)
-            batch = [image.copy() for image in images[part]]
-            if len(batch) > 1:
-                extra = named_arguments(self._editor.batch_edit, seeds=seeds[part], sample_ids=sample_ids[part])
-                edited += self._editor.batch_edit(batch, instructions[part], **extra)
-            else:
-                extra = named_arguments(self._editor.edit_image, seed=seeds[start], sample_id=sample_ids[start])
-                edited.append(self._editor.edit_image(batch[0], instructions[start], **extra))
-        return edited
+        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
+        return [edited for batch in batches for edited in edit_together(self._editor, batch)]
 
     def _rewrite(self, shown: Sequence[tuple[Image.Image, ...]], instructions: Sequence[str]) -> list[str]:
         keys = [

@@ -1,0 +1,101 @@
+"""`edit_each`: a list of requests through one editor, with every way in which an editor can fail turned into data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from src.data.sample import MAX_INSTRUCTION
+from src.errors import ModelUnusable
+from src.models.base import named_arguments
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.reasons import reason_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """What an editor is asked to do."""
+
+    source: Image.Image
+    """RGB pixels. They stay as they are: the editor gets a copy."""
+    instruction: str
+    seed: int = 0
+    sample_id: str = ""
+
+
+@dataclass(frozen=True)
+class EditFailure:
+    """Why there is no edit."""
+
+    reason: str
+    of_source: bool = False
+    """Whether the source could not be decoded: no editor can do anything about it."""
+
+
+def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> list[Image.Image | EditFailure]:
+    """One RGB picture or failure for each request, in order.
+
+    Several requests are edited in one batch. A batch that fails as a whole is tried one by one, so that only the
+    culprit is lost; so is one with an instruction above the limit, which no editor gets to see.
+
+    Raises:
+        ModelUnusable: when the editor says that it can serve no request at all.
+    """
+    if len(requests) > 1 and all(len(request.instruction) <= MAX_INSTRUCTION for request in requests):
+        try:
+            return [_checked(image) for image in edit_together(editor, requests)]
+        except ModelUnusable:
+            raise
+        except Exception as error:  # an editor may fail in any way
+            logger.warning("a batch of %d edits failed (%r); editing one by one", len(requests), error)
+    return [_edit_alone(editor, request) for request in requests]
+
+
+def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> list[Image.Image]:
+    """What the editor returns for one call with all requests; `batch_edit` is called for more than one.
+
+    Raises:
+        TypeError: the editor did not return one image for each request.
+        Exception: whatever the editor raises.
+    """
+    if len(requests) == 1:
+        [one] = requests
+        arguments = named_arguments(editor.edit_image, seed=one.seed, sample_id=one.sample_id)
+        return [editor.edit_image(one.source.copy(), one.instruction, **arguments)]
+    edited = editor.batch_edit(
+        [request.source.copy() for request in requests],
+        [request.instruction for request in requests],
+        **named_arguments(
+            editor.batch_edit,
+            seeds=[request.seed for request in requests],
+            sample_ids=[request.sample_id for request in requests],
+        ),
+    )
+    if not isinstance(edited, list) or len(edited) != len(requests):
+        raise TypeError(f"batch_edit must return a list of {len(requests)} images")
+    return edited
+
+
+def _edit_alone(editor: BaseDiffusionModel, request: EditRequest) -> Image.Image | EditFailure:
+    if (length := len(request.instruction)) > MAX_INSTRUCTION:
+        return EditFailure(f"the instruction has {length:,} characters, above the limit of {MAX_INSTRUCTION:,}")
+    try:
+        return _checked(*edit_together(editor, [request]))
+    except ModelUnusable:
+        raise
+    except Exception as error:  # an editor may fail in any way; the sample is counted, the run goes on
+        logger.warning("editing %s failed: %r", request.sample_id, error)
+        return EditFailure(reason_of(error))
+
+
+def _checked(image: object) -> Image.Image | EditFailure:
+    if not isinstance(image, Image.Image):
+        return EditFailure(f"the editor returned {type(image).__name__} instead of an image")
+    if min(image.size) < 1:
+        return EditFailure(f"the editor returned an empty image of {image.width}×{image.height} pixels")
+    return image if image.mode == "RGB" else image.convert("RGB")

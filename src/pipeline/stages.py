@@ -1,0 +1,211 @@
+"""`Stages`: read → edit → store → judge → record, the one flow of runs, trainings and audits.
+
+Editing, storing and judging overlap, each in its own threads (`flow.py`). What a user of the stages has to know of each
+item besides its record, such as counts, it hears as an `Observer`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from src.data.image import content_hash, open_rgb
+from src.data.verdict import Status, Verdict, failed
+from src.errors import EditLoopError
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.batching import EditFailure
+from src.pipeline.editing import edit_within
+from src.pipeline.flow import Channel, Flow, ThreadWorker
+from src.pipeline.pixels import PixelBudget
+from src.pipeline.record import Record
+from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.reasons import reason_of
+from src.rewards.core.scorer import EditedSample, Scorer
+
+logger = logging.getLogger(__name__)
+
+STORE_WORKERS = 2
+CHANNEL_SIZE = 8
+"""Items that wait between two stages; the budget of their pixels is a further limit."""
+
+Asked = tuple[WorkItem, Sequence[PendingVerdict]]
+"""What goes to the scorer in one call."""
+
+
+class Observer:
+    """Hears what becomes of each item, in the threads of the stages and after the record; does nothing by default."""
+
+    def edit_tried(self, item: WorkItem, failure: EditFailure | None) -> None:
+        """The editor has made the edit, or failed."""
+
+    def stored(self, item: WorkItem) -> None:
+        """The edit is in the record."""
+
+    def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
+        """The verdict is in the record; `seconds` is its share in the wall time of the scorer's call."""
+
+
+class Stages:
+    """Carries work items through editing, storing and judging. Safe for one `run` at a time.
+
+    Args:
+        record: Where edits and verdicts go, and edits are found.
+        scorer: What judges.
+        observer: Who is told.
+        pixels: The budget of decoded pictures.
+        load_editors: Gives the loaded editors; called when the first item is there that has to be edited.
+        load_scorer: Loads the scorer; called when the first item is there that has to be judged.
+        hold_back: Whether few edits wait for the scorer, with their pixels, and then hold the editor back. Without it
+            any number waits, without pixels.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        scorer: Scorer,
+        observer: Observer,
+        pixels: PixelBudget,
+        *,
+        load_editors: Callable[[], Sequence[BaseDiffusionModel]] = list,
+        load_scorer: Callable[[], None] = lambda: None,
+        hold_back: bool = True,
+    ) -> None:
+        self._record = record
+        self._scorer = scorer
+        self._observer = observer
+        self._pixels = pixels
+        self._load_editors = load_editors
+        self._load_scorer = load_scorer
+        self._hold_back = hold_back
+        self._batch_size = 1
+
+    def run(
+        self,
+        read: Callable[[threading.Event], Iterator[WorkItem]],
+        tick: Callable[[], None] = lambda: None,
+        *,
+        edits: bool = True,
+        judges: bool = True,
+    ) -> None:
+        """Carries all items through; returns when everything is recorded.
+
+        Args:
+            read: Yields the items, in a thread of its own, and ends early when its argument is set.
+            tick: Called about ten times a second in the calling thread.
+            edits: Whether items that have no edit get one; without it they are passed over.
+            judges: Whether edits are judged.
+
+        Raises:
+            EditLoopError: when an editor, the scorer or the record can serve nothing at all.
+            KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
+        """
+        flow = Flow()
+        to_edit: Channel[WorkItem] = Channel(CHANNEL_SIZE)
+        to_store: Channel[WorkItem] = Channel(CHANNEL_SIZE)
+        to_judge: Channel[Asked] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
+        judge = partial(self._send, to_judge) if judges else self._finish
+        edit = to_edit.put if edits else self._finish
+
+        def feed() -> None:
+            for item in read(flow.stopping):
+                if flow.stopping.is_set():
+                    return
+                (edit if item.to_edit else judge)(item)
+
+        flow.source(feed, [to_edit])
+        flow.stage(
+            to_edit,
+            lambda: self._edit_workers(to_store),
+            name="edit",
+            batch_size=lambda: self._batch_size,
+            full_batches=True,
+            outbox=to_store,
+        )
+        store = partial(self._store, judge)
+        flow.stage(
+            to_store,
+            lambda: [ThreadWorker(store, "store") for _ in range(STORE_WORKERS)],
+            name="store",
+            outbox=to_judge,
+            drains=True,
+        )
+        flow.stage(to_judge, self._judge_workers, name="judge", batch_size=lambda: self._scorer.batch_size)
+        flow.run(tick)
+
+    def _edit_workers(self, to_store: Channel[WorkItem]) -> list[ThreadWorker[WorkItem]]:
+        editors = self._load_editors()
+        self._batch_size = editors[0].batch_size
+        return [
+            ThreadWorker(partial(self._edit, editor, to_store), "edit")
+            for editor in editors
+            for _ in range(editor.max_concurrency)
+        ]
+
+    def _edit(self, editor: BaseDiffusionModel, to_store: Channel[WorkItem], items: list[WorkItem]) -> None:
+        for item, failure in zip(items, edit_within(self._pixels, editor, items), strict=True):
+            if failure is not None:
+                self._record.add_failed_edit(item.edit_key, failure.reason, item.edit_seconds)
+            self._observer.edit_tried(item, failure)
+            if failure is None:
+                to_store.put(item)
+
+    def _store(self, judge: Callable[[WorkItem], object], items: list[WorkItem]) -> None:
+        for item in items:
+            png = item.take_png()
+            if item.lost not in (None, content_hash(png)):
+                logger.warning("the lost edit of %s came out differently; it is judged anew", item.sample_id)
+                self._record.forget_verdicts(item.edit_key)
+                item.judged = False
+            self._record.add_edit(item.edit_key, png, item.edit_seconds, item.sizes)
+            self._observer.stored(item)
+            judge(item)
+
+    def _send(self, to_judge: Channel[Asked], item: WorkItem) -> None:
+        """Hands an edited item to the scorer, unless nothing is to be asked about it."""
+        is_through = item.judged or not item.pending_verdicts
+        if is_through or not self._hold_back:
+            self._finish(item)
+        if not is_through:
+            calls = [item.pending_verdicts] if item.in_one_call else [[one] for one in item.pending_verdicts]
+            for call in calls:
+                to_judge.put((item, call))
+
+    def _finish(self, item: WorkItem) -> None:
+        item.leave(self._pixels)
+
+    def _judge_workers(self) -> list[ThreadWorker[Asked]]:
+        self._load_scorer()
+        return [ThreadWorker(self._judge, "judge") for _ in range(self._scorer.max_concurrency)]
+
+    def _judge(self, waiting: list[Asked]) -> None:
+        for portion, amount in self._pixels.portions(waiting, lambda asked: asked[0].judging_bytes):
+            items = [item for item, _ in portion]
+            pairs = [(item, pending) for item, call in portion for pending in call]
+            with self._pixels.use(amount, items):
+                started = time.perf_counter()
+                verdicts = self._verdicts(pairs)
+                seconds = (time.perf_counter() - started) / len(pairs)
+                for item in items:
+                    self._finish(item)
+            for (item, pending), verdict in zip(pairs, verdicts, strict=True):
+                self._record.add_verdict(pending.verdict_key, verdict)
+                self._observer.judged(item, pending, verdict, seconds)
+
+    def _verdicts(self, pairs: Sequence[tuple[WorkItem, PendingVerdict]]) -> list[Verdict]:
+        """The one place where a scorer that fails becomes the status of its samples."""
+        try:
+            return self._scorer.score([self._edited_sample(item, pending) for item, pending in pairs])
+        except EditLoopError:
+            raise
+        except Exception as error:  # a scorer may fail in any way; its samples are counted, the work goes on
+            logger.exception("the scorer failed on %s", ", ".join(pending.sample.sample_id for _, pending in pairs))
+            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(pairs)
+
+    def _edited_sample(self, item: WorkItem, pending: PendingVerdict) -> EditedSample:
+        """What the scorer looks at; pixels that are not held are read here."""
+        edited = item.edited_pixels or open_rgb(self._record.edit_path(item.edit_key))
+        return EditedSample(pending.sample, item.source_of(pending), edited, pending.completion, pending.question)
