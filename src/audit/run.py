@@ -133,6 +133,7 @@ class _Probing(Observer):
         self._stages = Stages(record, plan.scorer, self, pixels, load_scorer=self._load_scorer)
 
     def run(self, tick: Callable[[], None]) -> None:
+        """Judges all probes; `tick` is called about ten times a second."""
         self._stages.run(self._read, tick, edits=False)
 
     def _read(self, stopping: threading.Event) -> Iterator[WorkItem]:
@@ -147,8 +148,8 @@ class _Probing(Observer):
                     yield _item(group[0], keys[0], pending)
 
     def _samples(self) -> Iterator[EditSample]:
-        benchmark = self._benchmark
-        for item in load_samples(benchmark.data_path, Selection.of(benchmark), self._tally.reading):
+        selection = Selection.of(self._benchmark)
+        for item in load_samples(self._benchmark.data_path, selection, self._tally.reading):
             self._tally.add(read=1)
             if isinstance(item, BadSample):
                 self._refuse(item)

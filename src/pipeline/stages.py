@@ -81,7 +81,7 @@ class Stages:
         self._load_editors = load_editors
         self._load_scorer = load_scorer
         self._hold_back = hold_back
-        self._batch_size = 1
+        self._editors: Sequence[BaseDiffusionModel] = ()
 
     def run(
         self,
@@ -121,7 +121,7 @@ class Stages:
             to_edit,
             lambda: self._edit_workers(to_store),
             name="edit",
-            batch_size=lambda: self._batch_size,
+            batch_size=lambda: self._editors[0].batch_size,
             full_batches=True,
             outbox=to_store,
         )
@@ -137,11 +137,10 @@ class Stages:
         flow.run(tick)
 
     def _edit_workers(self, to_store: Channel[WorkItem]) -> list[ThreadWorker[WorkItem]]:
-        editors = self._load_editors()
-        self._batch_size = editors[0].batch_size
+        self._editors = self._load_editors()
         return [
             ThreadWorker(partial(self._edit, editor, to_store), "edit")
-            for editor in editors
+            for editor in self._editors
             for _ in range(editor.max_concurrency)
         ]
 
