@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -61,23 +61,11 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     plan.check_devices()
     tally = Tally(limit=config.benchmark.limit)
     samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
-    output_dir = config.evaluation.output_dir
-    view = PictureView(config.evaluation.images, output_dir)
-    with exclusive(output_dir):
-        if config.evaluation.save_generated_images:
-            view.refuse_others()
-        fresh = not config.evaluation.resume_from_checkpoint
-        if fresh and (old := set_aside(output_dir, config.evaluation.images, view)):
-            logger.warning("%s held an earlier run; its record and pictures are now in %s", output_dir, old)
-        record = Record(output_dir)
-        try:
-            for sentence in redone(record, plan.info()):
-                logger.warning("%s", sentence)
-            with _attempt(record, plan, tally):
-                Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally))
-            return report_run(record, config)
-        finally:
-            record.close()
+    view = PictureView(config.evaluation.images, config.evaluation.output_dir)
+    with _opened(plan, view) as record:
+        with _attempt(record, plan, tally):
+            Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally))
+        return report_run(record, config)
 
 
 def report_run(record: Record, config: Config) -> FinishedRun:
@@ -95,6 +83,22 @@ def latest_report(record: Record, config: Config) -> dict[str, Any]:
 def _peek(samples: Iterator[EditSample | BadSample]) -> Samples:
     """Fetches the first sample now, so that an unusable benchmark is found before the output directory is touched."""
     return chain([next(samples)], samples)
+
+
+@contextmanager
+def _opened(plan: RunPlan, view: PictureView) -> Iterator[Record]:
+    """The record of the output directory, which is ours alone; without `--resume`, one that was there is set aside."""
+    settings = plan.config.evaluation
+    with exclusive(settings.output_dir):
+        if settings.save_generated_images:
+            view.refuse_others()
+        fresh = not settings.resume_from_checkpoint
+        if fresh and (old := set_aside(settings.output_dir, settings.images, view)):
+            logger.warning("%s held an earlier run; its record and pictures are now in %s", settings.output_dir, old)
+        with closing(Record(settings.output_dir)) as record:
+            for sentence in redone(record, plan.info()):
+                logger.warning("%s", sentence)
+            yield record
 
 
 @contextmanager
