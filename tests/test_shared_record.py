@@ -27,7 +27,7 @@ from src.training.grpo.edit_rewards import CritiqueRewards
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardSetting
 from src.training.record import CompletionRow, TrainingRecord
-from src.training.shared_record import open_shared
+from src.training.shared_record import prepare_shared_record
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask
 from tests.conftest import item, png
@@ -35,7 +35,7 @@ from tests.conftest import item, png
 
 def launched(folder: Path, what: str, count: int = 1) -> list[str]:
     """What each process printed."""
-    open_shared(folder, Processes())
+    prepare_shared_record(folder, Processes())
     command = [sys.executable, "-m", "tests.bench_process", str(folder), what]
     running = [
         subprocess.Popen([*command, str(name), str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -107,7 +107,7 @@ def test_two_processes_make_each_first_attempt_once_and_both_have_all(
     task = CritiqueTask()
     found = task.examples(config.data.files[0].path, Selection(), ImageStore(tmp_path / "images").keep)
     examples = [one for one in found if isinstance(one, Example)]
-    open_shared(tmp_path, Processes())
+    prepare_shared_record(tmp_path, Processes())
     heard: list[Any] = []
     together = threading.Barrier(2, timeout=30)
     prepared: dict[int, list[Example]] = {}
@@ -182,7 +182,7 @@ def test_records_of_single_processes_become_one(tmp_path: Path) -> None:
         record.add_verdict("verdict of both", Verdict(Status.SCORED, 5.0))
         assert record.claim("x", "a process that was killed", now=1e12, stale=0)
     for _ in range(2):
-        open_shared(tmp_path, Processes(0, 2, ("here", "here")))
+        prepare_shared_record(tmp_path, Processes(0, 2, ("here", "here")))
         with closing(TrainingRecord(tmp_path / "record")) as record:
             assert all(record.has_edit(key) for key in ("x", "y", "both"))
             scores = [record.verdict(f"verdict of {key}") for key in ("x", "y", "both")]
@@ -203,7 +203,7 @@ def test_each_machine_has_a_record_and_takes_over_those_of_its_own_processes_and
         left_by(tmp_path / "record" / name, f"of {name}", [])
     for process in all_four:
         if process.is_first_here:
-            open_shared(tmp_path, process)
+            prepare_shared_record(tmp_path, process)
     with closing(TrainingRecord(tmp_path / "record")) as first:
         assert [first.has_edit(f"of {name}") for name in ("rank1", "rank3", "rank7", "machine2")] == [1, 0, 1, 1]
     with closing(TrainingRecord(tmp_path / "record" / "machine1")) as second:

@@ -19,9 +19,9 @@ from src.training.grpo import reward_function as rewards_module
 from src.training.grpo.edit_rewards import FirstAttempt
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
-from src.training.grpo.step_summary import LONGEST_DROUGHT, StepSummary, TrainingStopped
+from src.training.grpo.step_summary import MAX_UNSCORED_STEPS, StepSummary, TrainingStopped
 from src.training.tasks.base import Example, UnparsableCompletion
-from src.training.tracking.show import Page
+from src.training.tracking.show import StepPageWriter
 from src.training.tracking.trackers import Tensorboard
 from src.training.validate import build_task
 from tests.conftest import item
@@ -44,10 +44,15 @@ class Bench:
     """A reward function over three samples, called as TRL calls it."""
 
     def __init__(
-        self, config: TrainingConfig, data: Path, folder: Path, pages: Page | None = None, elsewhere: Any = ()
+        self,
+        config: TrainingConfig,
+        data: Path,
+        folder: Path,
+        page_writer: StepPageWriter | None = None,
+        elsewhere: Any = (),
     ) -> None:
         self.task = build_task(config)
-        setting = RewardSetting(config, Together(elsewhere), pages)
+        setting = RewardSetting(config, Together(elsewhere), page_writer)
         self.rewards: RewardFunction = self.task.rewards(setting)
         store = ImageStore(folder / "images")
         found = list(self.task.examples(str(data), Selection(), store.keep))
@@ -60,7 +65,7 @@ class Bench:
             self.rewards.close()
             raise
         self.examples = self.rewards.prepare(self.examples)
-        self.rewards.know(self.examples)
+        self.rewards.add_examples(self.examples)
 
     def __call__(self, texts: list[str], samples: list[int] | None = None, step: int = 0) -> list[float | None]:
         samples = samples or [0] * len(texts)
@@ -94,7 +99,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
         judge: str = "DelayedJudge",
         judge_params: dict[str, Any] | None = None,
         task: str = "src.training.tasks.rewrite.RewriteTask",
-        pages: Page | None = None,
+        page_writer: StepPageWriter | None = None,
         data: Path = data,
         elsewhere: Any = (),
         scorer: str = "src.rewards.scorers.category.CategoryScorer",
@@ -114,7 +119,7 @@ def make_bench(tmp_path: Path, write_benchmark: Callable[..., Path]) -> Iterator
             },
             "test",
         )
-        made.append(Bench(config, data, tmp_path, pages, elsewhere))
+        made.append(Bench(config, data, tmp_path, page_writer, elsewhere))
         return made[-1]
 
     yield make
@@ -204,8 +209,8 @@ def test_verdicts_that_are_final_are_masked_counted_and_warned_of_at_once(
     assert bench([GOOD.format(2), GOOD.format(6), "nonsense"]) == [None, pytest.approx(6, abs=0.02), 0.0]
     assert bench.metrics["statuses/not_applicable"] == 1 / 3
     assert "step 1: 1 of 2 completions have no score and are masked; 1 of them: not_applicable: too dark" in caplog.text
-    for step in range(1, 2 * LONGEST_DROUGHT):
-        assert bench([GOOD.format(2), GOOD.format(6 if step % LONGEST_DROUGHT == 5 else 1)], step=step)[0] is None
+    for step in range(1, 2 * MAX_UNSCORED_STEPS):
+        assert bench([GOOD.format(2), GOOD.format(6 if step % MAX_UNSCORED_STEPS == 5 else 1)], step=step)[0] is None
 
 
 def test_final_verdicts_do_not_hide_an_outage_and_only_what_failed_is_tried_again(
@@ -223,16 +228,16 @@ def test_final_verdicts_do_not_hide_an_outage_and_only_what_failed_is_tried_agai
 
 def test_a_run_in_which_nothing_is_scored_for_many_steps_stops_and_says_why(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(judge="SilentJudge")
-    for step in range(LONGEST_DROUGHT - 1):
+    for step in range(MAX_UNSCORED_STEPS - 1):
         assert bench([GOOD.format(2), "nonsense"], step=step) == [None, 0.0]
         assert bench(["nonsense"], step=step) == [0.0]  # the policy's own fault: neither here nor there
     with pytest.raises(TrainingStopped, match=r"10 steps in a row .* of the last 1: .*not_applicable: too dark"):
-        bench([GOOD.format(1)], step=LONGEST_DROUGHT)
+        bench([GOOD.format(1)], step=MAX_UNSCORED_STEPS)
 
 
 def test_a_process_without_scores_goes_on_while_another_has_some(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(judge="SilentJudge", elsewhere=[StepSummary(readable=4, scored=1)])
-    for step in range(2 * LONGEST_DROUGHT):
+    for step in range(2 * MAX_UNSCORED_STEPS):
         assert bench([GOOD.format(2)], step=step) == [None]
 
 
@@ -348,7 +353,7 @@ def test_every_completion_is_recorded_and_a_step_done_again_replaces_its_own(mak
 def test_the_page_of_a_step_shows_pictures_and_escapes_what_users_and_policies_write(
     make_bench: Callable[..., Bench], tmp_path: Path
 ) -> None:
-    bench = make_bench(pages=Page(tmp_path / "shown", [Tensorboard(tmp_path / "tensorboard")]))
+    bench = make_bench(page_writer=StepPageWriter(tmp_path / "shown", [Tensorboard(tmp_path / "tensorboard")]))
     bench(["<script>alert(1)</script>", GOOD.format(1)], step=0)
     page = (tmp_path / "shown" / "step_000001.html").read_text(encoding="utf-8")
     assert "<script>" not in page
@@ -368,7 +373,7 @@ def test_a_resume_without_the_recorded_edits_says_once_that_their_pictures_are_m
     assert "missing" not in caplog.text
     for picture in (tmp_path / "record" / "edits").glob("*.png"):
         picture.unlink()
-    again = make_bench(pages=Page(tmp_path / "shown"))
+    again = make_bench(page_writer=StepPageWriter(tmp_path / "shown"))
     assert [again(texts, step=step) for step in range(2)] == [rewards, rewards], "rewards stay as recorded"
     assert caplog.text.count("2 edits of this step are missing") == 1
     assert len(edits(tmp_path)) == 2, "nothing is edited again"

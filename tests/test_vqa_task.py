@@ -112,7 +112,7 @@ def test_right_answers_are_rewarded_and_each_completion_gets_its_own_reward(tmp_
     asked = examples(task, tmp_path)
     function = rewards(tmp_path, task)
     function.load()
-    function.know(asked)
+    function.add_examples(asked)
     metrics: dict[str, float] = {}
     texts = [reply(one.subject.answer if place % 2 else "nonsense") for place, one in enumerate(asked)]
     texts[0] = "no form"
@@ -127,7 +127,7 @@ def test_a_scorer_that_fails_masks_and_then_stops_the_run(tmp_path: Path) -> Non
     asked = examples(task, tmp_path, 2)
     function = rewards(tmp_path, task, scorer={"class_path": "tests.test_vqa_task.BrokenScorer"})
     function.load()
-    function.know(asked)
+    function.add_examples(asked)
     with pytest.raises(TrainingStopped, match="no dictionary"):
         call(function, asked, [reply("a"), reply("b")], {})
     function.close()

@@ -21,14 +21,14 @@ def check_policy(settings: PolicySettings) -> None:
         ModelError: it is missing, or not a vision-language model; there is no vision tower to freeze.
     """
     resolve_revision(settings.model, settings.revision)
-    model = hollow_policy(settings)
+    model = meta_policy(settings)
     if settings.freeze_vision_tower:
         vision_towers(model, settings.model)
     if settings.lora is not None:
         _check_targets(model, settings.lora)
 
 
-def hollow_policy(settings: PolicySettings) -> PreTrainedModel:
+def meta_policy(settings: PolicySettings) -> PreTrainedModel:
     """The policy's modules with their shapes, on torch's `meta` device, which holds no numbers.
 
     Raises:

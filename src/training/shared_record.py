@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(r"(rank|machine)(\d+)")
 
 
-def open_shared(output_dir: Path, processes: Processes) -> None:
+def prepare_shared_record(output_dir: Path, processes: Processes) -> None:
     """Makes this machine's record ready; called by its first process alone, while nobody else has it open.
 
     Records of single processes (`record/rank0`, as runs once left them) and of machines that have no part in this run

@@ -1,55 +1,27 @@
-"""`train`: one training run — check, read, train or go on, save, and compare before with after."""
+"""`train`: the story of a training — check the config, read the data, train, save, and compare before with after."""
 
 from __future__ import annotations
 
 import gc
-import json
-import logging
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from src.errors import ConfigError, ModelError, OutputError
-from src.models.plain_text import PlainText
-from src.models.vlm.adapter import load_adapter_weights
-from src.pipeline.output import exclusive
-from src.training.config import POLICY, TrainingConfig
+from src.training.config import TrainingConfig
 from src.training.dataset import ImageStore, Split, read_split
-from src.training.grpo.checkpoints import StepStart, latest_checkpoint, unfounded_warnings_hidden, whole_model
-from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
-from src.training.grpo.precision import policy_precision
-from src.training.grpo.processes import Processes, weights_whole_on_each_process
-from src.training.grpo.reward_function import RewardFunction
-from src.training.grpo.rollouts import show_each_picture_once
-from src.training.grpo.settings import CHECKPOINTS, prompts_drawn
-from src.training.grpo.step_summary import TrainingStopped
+from src.training.grpo.checkpoints import StepRandomState, latest_checkpoint
+from src.training.grpo.processes import without_zero3_sharding
+from src.training.grpo.trainer import build_trainer, run_trainer
 from src.training.held_out.gain import Gain
+from src.training.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.policy_check import check_policy
-from src.training.prompts import prompt_rows, run_order
-from src.training.shared_record import open_shared
-from src.training.tasks.base import Example
 from src.training.tracking.curve import draw_curve
-from src.training.validate import check_data, check_devices, validate
+from src.training.validate import Validated, check_data, check_devices, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
-
-logger = logging.getLogger(__name__)
-
-HISTORY = "history.json"
-GAINS = "gains.json"
-_FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
-_FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
-MEMORY_SETTINGS = (
-    "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
-    "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
-    "or give the editor another device or a server of its own"
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +33,7 @@ class TrainingOutcome:
     history: Path
     """JSON list of the metrics of each logged step."""
     gains: list[Gain]
-    """Before against after on held-out samples, one entry a scorer; empty when nothing was evaluated."""
+    """Before against after on held-out samples, one entry for each scorer; empty when nothing was evaluated."""
 
 
 def train(
@@ -70,9 +42,9 @@ def train(
     """Trains a policy and, where there is held-out data, measures what that changed.
 
     Args:
-        config: What to train.
+        config: The config of the training.
         resume: Go on from the newest checkpoint of `training.output_dir`; nothing that is recorded is paid for twice.
-        callbacks: Of the trainer, for a display.
+        callbacks: Further callbacks of the trainer, such as a display.
 
     Returns:
         What came of it; None in all processes of a distributed run but the first.
@@ -83,107 +55,51 @@ def train(
     """
     checked = validate(config)
     check_devices(config)
-    arguments, processes, task = checked.arguments, checked.processes, checked.task
-    output_dir = config.training.output_dir
-    with _place(config, processes, resume=resume):
-        with processes.first_here_first():
-            split = read_split(task, config.data, config.training.seed, ImageStore(output_dir / "images"))
-        split = check_data(config, checked, split)
-        with weights_whole_on_each_process(arguments):
+    processes = checked.processes
+    with output_directory(config, processes, resume=resume):
+        split = _read_data(config, checked)
+        with without_zero3_sharding(checked.arguments):
             check_policy(config.policy)
-        _train(config, arguments, checked.rewards, split, callbacks, resume=resume)
+        _train_policy(config, checked, split, callbacks, resume=resume)
         if not processes.end_and_is_first():
             return None
         _free_memory()
-        gains: list[Gain] = []
-        if config.is_evaluated and split.held_out:
-            with weights_whole_on_each_process(arguments):
-                gains = task.gains(config, split.held_out, checked.longest_completion)
-        _write_json(output_dir / GAINS, [asdict(gain) for gain in gains])
-        return TrainingOutcome(config.training.policy_folder, output_dir / HISTORY, gains)
+        gains = _compare_on_held_out(config, checked, split)
+        return TrainingOutcome(config.training.policy_folder, config.training.output_dir / HISTORY, gains)
 
 
-def _train(
-    config: TrainingConfig,
-    arguments: GRPOConfig,
-    rewards: RewardFunction,
-    split: Split,
-    callbacks: Sequence[TrainerCallback],
-    *,
-    resume: bool,
+def _read_data(config: TrainingConfig, checked: Validated) -> Split:
+    """Reads the data, on each machine once, and leaves out examples that can never be rewarded."""
+    with checked.processes.first_here_first():
+        store = ImageStore(config.training.output_dir / "images")
+        split = read_split(checked.task, config.data, config.training.seed, store)
+    return check_data(config, checked, split)
+
+
+def _train_policy(
+    config: TrainingConfig, checked: Validated, split: Split, callbacks: Sequence[TrainerCallback], *, resume: bool
 ) -> None:
-    output_dir = config.training.output_dir
+    """Trains the policy, and saves its weights and the metrics of its steps."""
+    arguments, rewards, output_dir = checked.arguments, checked.rewards, config.training.output_dir
     with closing(rewards):
-        with weights_whole_on_each_process(arguments):
+        with without_zero3_sharding(arguments):
             rewards.load()
-        start = StepStart()
-        own = [rewards.setting.clock.callback(), start.callback()]
+        random_state = StepRandomState()
+        own = [rewards.setting.clock.callback(), random_state.callback()]
         checkpoint = latest_checkpoint(Path(arguments.output_dir)) if resume else None
         examples = rewards.prepare(split.train)
-        trainer = _trainer(config, arguments, rewards, examples, [*own, *callbacks], checkpoint)
+        trainer = build_trainer(config, arguments, rewards, examples, [*own, *callbacks], checkpoint)
         try:
-            _run(trainer, start, checkpoint)
+            run_trainer(trainer, random_state, checkpoint)
         finally:
             if trainer.is_world_process_zero():
-                _write_json(output_dir / HISTORY, trainer.state.log_history)
+                write_json(output_dir / HISTORY, trainer.state.log_history)
                 draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
         trainer.save_model(str(config.training.policy_folder))
 
 
-def _run(trainer: GRPOTrainer, start: StepStart, checkpoint: Path | None) -> None:
-    """Trains to the end, or until it has to stop; then with a checkpoint."""
-    try:
-        with unfounded_warnings_hidden():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except TrainingStopped as error:
-        saved = start.save(trainer)
-        raise TrainingStopped(f"{error}{f' (checkpoint: {saved})' if saved else ''}") from error
-    except RuntimeError as error:  # torch's own class for it exists on CUDA only
-        if "out of memory" not in str(error).lower():
-            raise
-        raise ModelError(f"out of memory in training; change {MEMORY_SETTINGS} ({error})") from error
-
-
-def _trainer(
-    config: TrainingConfig,
-    arguments: GRPOConfig,
-    rewards: RewardFunction,
-    examples: list[Example],
-    callbacks: Sequence[TrainerCallback],
-    checkpoint: Path | None,
-) -> GRPOTrainer:
-    from transformers import PrinterCallback
-    from trl import GRPOTrainer
-
-    model, processor = load_policy(config, whole_model(checkpoint))
-    arguments.generation_kwargs = suppressed_vision_tokens(
-        processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
-    )
-    order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)
-    arguments.num_train_epochs = 1
-    rewards.know(examples)
-    trainer = GRPOTrainer(
-        model=model,
-        reward_funcs=[rewards],
-        args=arguments,
-        train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
-        processing_class=processor,
-        peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
-        callbacks=list(callbacks),
-    )
-    trainer.remove_callback(PrinterCallback)
-    if arguments.use_vllm and arguments.vllm_mode == "colocate":
-        show_each_picture_once(trainer)
-    if config.policy.lora is not None:
-        if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
-            keep_trained_in_float32(trainer.model)
-        if checkpoint is not None:
-            load_adapter_weights(trainer.model, checkpoint)
-    return trainer
-
-
 def _free_memory() -> None:
-    """The trainer and its model refer to each other in circles."""
+    """Frees the trainer and its model, which refer to each other in circles."""
     import torch
 
     gc.collect()
@@ -191,65 +107,11 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-@contextmanager
-def _place(config: TrainingConfig, processes: Processes, *, resume: bool) -> Iterator[None]:
-    """The output directory, ours alone; the first process prepares it for all."""
-    output_dir = config.training.output_dir
-    with exclusive(output_dir) if processes.is_first else nullcontext():
-        if processes.is_first:
-            _prepare(config, resume=resume)
-        processes.wait()
-        if processes.is_first_here:
-            open_shared(output_dir, processes)
-        processes.wait()
-        yield
-
-
-def _prepare(config: TrainingConfig, *, resume: bool) -> None:
-    output_dir = config.training.output_dir
-    stored = output_dir / "config.json"
-    if resume:
-        _check_same_run(config, stored)
-    elif moved := _set_aside(output_dir):
-        logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
-    _write_json(stored, _as_run(config))
-
-
-def _check_same_run(config: TrainingConfig, stored: Path) -> None:
-    """A checkpoint goes on exactly only with the same policy, task, data and seed."""
-    if not stored.is_file():
-        return
-    earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
-    earlier["task"].pop("type", None)  # which trainings begun before have stored, without effect
-    fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
-    if earlier["training"]["seed"] != now["training"]["seed"]:
-        fixed.append("training.seed")
-    if fixed:
-        raise ConfigError(
-            f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
-            "set them back, or start anew in another training.output_dir"
-        )
-
-
-def _as_run(config: TrainingConfig) -> dict[str, Any]:
-    """As it is stored with the run: with the number types that its settings come to on this machine."""
-    return config.redacted() | {"precision": asdict(policy_precision(config))}
-
-
-def _set_aside(output_dir: Path) -> Path | None:
-    """Moves an earlier run into `previous/<time>/`, so that a fresh one loses nothing."""
-    found = [output_dir / name for name in (*_FOLDERS, *_FILES) if (output_dir / name).exists()]
-    if not found:
-        return None
-    target = output_dir / "previous" / datetime.now().strftime("%Y%m%d_%H%M%S_%f")
-    target.mkdir(parents=True)
-    for path in found:
-        shutil.move(path, target / path.name)
-    return target
-
-
-def _write_json(path: Path, data: Any) -> None:
-    try:
-        path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}; free space, then --resume") from error
+def _compare_on_held_out(config: TrainingConfig, checked: Validated, split: Split) -> list[Gain]:
+    """Measures by each scorer what training changed, and writes it down."""
+    gains: list[Gain] = []
+    if config.is_evaluated and split.held_out:
+        with without_zero3_sharding(checked.arguments):
+            gains = checked.task.gains(config, split.held_out, checked.longest_completion)
+    write_json(config.training.output_dir / GAINS, [asdict(gain) for gain in gains])
+    return gains

@@ -22,7 +22,7 @@ from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
 from src.training.grpo.settings import CHECKPOINTS, grpo_config, prompts_drawn
 from src.training.tasks.base import Task
-from src.training.tracking.show import Page
+from src.training.tracking.show import StepPageWriter
 from src.training.tracking.trackers import open_trackers
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def validate(config: TrainingConfig) -> Validated:
     setting = RewardSetting(
         config=config,
         processes=processes,
-        pages=_pages(arguments, output_dir) if processes.is_first else None,
+        page_writer=_page_writer(arguments, output_dir) if processes.is_first else None,
     )
     rewards = task.rewards(setting)
     check_settings(config)
@@ -173,9 +173,9 @@ def _check_judge_has_scorer(config: TrainingConfig) -> None:
         )
 
 
-def _pages(arguments: GRPOConfig, output_dir: Path) -> Page:
+def _page_writer(arguments: GRPOConfig, output_dir: Path) -> StepPageWriter:
     pictures = output_dir / CHECKPOINTS / "runs" / "pictures"
-    return Page(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
+    return StepPageWriter(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
 
 
 def _check_writable(output_dir: Path) -> None:

@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; the trainer writes its state last, so that a torn one has none."""
+    """Returns the newest whole checkpoint; the trainer writes its state last, so that a torn one has none."""
     whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
     return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
 def whole_model(checkpoint: Path | None) -> Path | None:
-    """The checkpoint, if it holds a whole model as `save_pretrained` writes it, rather than an adapter or shards."""
+    """Returns the checkpoint if it holds a whole model as `save_pretrained` writes it, not an adapter or shards."""
     holds_model = checkpoint is not None and any(
         (checkpoint / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")
     )
@@ -32,7 +32,7 @@ def whole_model(checkpoint: Path | None) -> Path | None:
 
 @contextmanager
 def unfounded_warnings_hidden() -> Iterator[None]:
-    """Hides what the trainer says of a whole model's weights, which `load_policy` has loaded; see there."""
+    """Hides the trainer's warning about a whole model's weights, which `load_policy` has loaded; see there."""
 
     def is_founded(record: logging.LogRecord) -> bool:
         return "keys in the checkpoint model loaded" not in record.getMessage()
@@ -45,14 +45,14 @@ def unfounded_warnings_hidden() -> Iterator[None]:
         trainer_log.removeFilter(is_founded)
 
 
-class StepStart:
+class StepRandomState:
     """Remembers all random states at the start of each step, from which its completions follow."""
 
     def __init__(self) -> None:
         self._states: dict[str, Any] = {}
 
     def remember(self) -> None:
-        """Takes the states as they are now."""
+        """Stores the states as they are now."""
         import numpy as np
         import torch
 
@@ -64,7 +64,7 @@ class StepStart:
         }
 
     def restore(self) -> None:
-        """Puts them back."""
+        """Restores the states that were stored last."""
         import numpy as np
         import torch
 
@@ -74,7 +74,7 @@ class StepStart:
         torch.cuda.set_rng_state_all(self._states["cuda"])
 
     def callback(self) -> TrainerCallback:
-        """Remembers at each step of a trainer."""
+        """Returns a callback of the trainer that stores the states at the start of each step."""
         from transformers import TrainerCallback
 
         start = self
@@ -86,7 +86,7 @@ class StepStart:
         return Remember()
 
     def save(self, trainer: GRPOTrainer) -> Path | None:
-        """A checkpoint of a step that was begun and got no rewards, as if it had not begun.
+        """Saves a checkpoint as of the start of a step that was begun and got no rewards, and returns its folder.
 
         Nothing is written before the first finished step: there is nothing to go on from yet.
         """

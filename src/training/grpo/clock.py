@@ -24,29 +24,29 @@ class StepClock:
         self._update: float | None = None
 
     def step_began(self) -> None:
-        """The trainer begins an optimizer step."""
+        """Marks that the trainer begins an optimizer step."""
         self._step_began = time.perf_counter()
 
     def rollout_ended(self) -> None:
-        """The completions are there."""
+        """Marks that the completions are there."""
         self._rollout = None if self._step_began is None else time.perf_counter() - self._step_began
 
     def rewards_ended(self) -> None:
-        """The rewards are there."""
+        """Marks that the rewards are there."""
         self._rewards_ended = time.perf_counter()
 
     def step_ended(self) -> None:
-        """The weights are updated."""
+        """Marks that the weights are updated."""
         if self._rewards_ended is not None:
             self._update = time.perf_counter() - self._rewards_ended
 
     def metrics(self) -> dict[str, float]:
-        """What is known by now."""
+        """Returns the seconds that are known by now, by the names of the metrics."""
         found = {"seconds/rollout": self._rollout, "seconds/update": self._update}
         return {name: seconds for name, seconds in found.items() if seconds is not None}
 
     def callback(self) -> TrainerCallback:
-        """Sets the clock by the trainer's steps."""
+        """Returns a callback of the trainer that marks the beginning and the end of each step."""
         from transformers import TrainerCallback
 
         clock = self

@@ -1,4 +1,4 @@
-"""The policy: a vision-language model with its processor, what of it is trained, and what it must never say."""
+"""The policy: a vision-language model with its processor; which weights are trained, which tokens never sampled."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _VISION_WORDS = re.compile("image|video|vision", re.IGNORECASE)
 
 
 def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """The model, its vision tower frozen where that is asked for, and its processor.
+    """Loads the model, its vision tower frozen where that is asked for, and its processor.
 
     A resumed run without an adapter needs the weights of its checkpoint from here: the trainer itself (transformers
     5.23) looks for them under the names that modules have in memory, finds none under the names that
     `save_pretrained` gave them, warns, and goes on with the weights that it was given.
 
     Args:
-        config: Of the run: its section `policy`, in its precision.
+        config: The config of the run; its section `policy` names the model.
         checkpoint: Folder with a whole model to take the weights from.
 
     Raises:
@@ -67,7 +67,7 @@ def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple
 
 
 def vision_towers(model: PreTrainedModel, name: str) -> list[Any]:
-    """The modules that see.
+    """Returns the modules of the vision tower.
 
     Raises:
         ModelError: there is none by any known name.
@@ -82,7 +82,7 @@ def vision_towers(model: PreTrainedModel, name: str) -> list[Any]:
 
 
 def lora_config(settings: LoraSettings) -> LoraConfig:
-    """The adapter of `policy.lora`.
+    """Returns the settings of the adapter of `policy.lora`.
 
     Raises:
         ConfigError: a field that `peft.LoraConfig` does not have, or that it refuses.
@@ -118,13 +118,13 @@ def keep_trained_in_float32(model: PreTrainedModel) -> None:
 
 
 def suppressed_vision_tokens(processor: ProcessorMixin, generation: Mapping[str, Any], *, vllm: bool) -> dict[str, Any]:
-    """TRL's `generation_kwargs`, so that no placeholder of an image or video is ever sampled.
+    """Returns TRL's `generation_kwargs`, extended so that no placeholder of an image or video is ever sampled.
 
     A sampled one has no features, and breaks the forward pass of the update. TRL suppresses the image token alone, and
     with vLLM none.
 
     Args:
-        processor: Knows its special tokens.
+        processor: The processor, whose tokenizer lists its special tokens.
         generation: What the YAML asks for; its own suppressions stay.
         vllm: Whether vLLM samples, which takes words rather than numbers.
     """

@@ -1,4 +1,4 @@
-"""In which number types a policy is trained — and asked afterwards, so that "after" is the policy that was trained."""
+"""The number types in which a policy is trained, and in which it is asked afterwards for the comparison."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SWITCH = pydantic.TypeAdapter(bool | None)
 
 @dataclass(frozen=True)
 class Precision:
-    """Names of number types of torch."""
+    """The number types of a policy, by their names in torch."""
 
     weights: str
-    """Of all weights but those of an adapter, which are in float32."""
+    """Type of all weights but those of an adapter, which are in float32."""
     autocast: str | None
-    """In which the forward pass computes, where it is not that of the weights."""
+    """Type in which the forward pass computes; None where it is that of the weights."""
 
 
 def policy_precision(config: TrainingConfig) -> Precision:
-    """What `policy.dtype`, the trainer's switches and the launcher come to on this machine.
+    """Returns what `policy.dtype`, the trainer's switches and the launcher come to on this machine.
 
     All weights that are trained are in float32: in bfloat16 an update smaller than 1/256 of a weight is lost, which at
     usual learning rates is nearly every one. DeepSpeed keeps such a copy in its optimizer, and computes with weights in
@@ -42,7 +42,7 @@ def policy_precision(config: TrainingConfig) -> Precision:
 
 
 def mixed_precision(grpo: Mapping[str, Any]) -> str:
-    """`bf16`, `fp16` or `no`: as asked for, else bf16 on an accelerator, else as the launcher says."""
+    """Returns `bf16`, `fp16` or `no`: as asked for, else bf16 on an accelerator, else as the launcher says."""
     if _SWITCH.validate_python(grpo.get("fp16")):
         return "fp16"
     bf16 = _SWITCH.validate_python(grpo.get("bf16"))

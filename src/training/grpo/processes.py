@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def machine_name() -> str:
-    """The same for all processes of one running kernel, whatever container they are in, and for no others."""
+    """Returns a name that all processes of one running kernel share, whatever container they are in, and no others."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -24,7 +24,7 @@ def machine_name() -> str:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among its fellows."""
+    """This process among all processes of the run."""
 
     rank: int = 0
     count: int = 1
@@ -33,13 +33,13 @@ class Processes:
 
     @classmethod
     def of(cls, arguments: GRPOConfig) -> Processes:
-        """As the trainer's arguments, which set up the process group, know them. All processes must call it."""
+        """Reads rank and number from the trainer's arguments, which set up the process group; all processes call it."""
         rank, count = arguments.process_index, arguments.world_size
         return cls(rank, count, tuple(cls(rank, count).gathered([machine_name()])))
 
     @property
     def is_first(self) -> bool:
-        """The one that writes what exists once."""
+        """Whether this is the process that writes what exists once for the whole run."""
         return self.rank == 0
 
     @property
@@ -49,17 +49,17 @@ class Processes:
 
     @property
     def here(self) -> list[int]:
-        """The ranks on this machine."""
+        """The ranks of the processes on this machine, in order."""
         return [rank for rank, machine in enumerate(self.machines) if machine == self.machines[self.rank]]
 
     @property
     def is_first_here(self) -> bool:
-        """The one that does what a machine needs once."""
+        """Whether this is the process that does what a machine needs once."""
         return self.here[0] == self.rank
 
     @property
     def folder(self) -> Path:
-        """Of the record within the run's directory: one a machine, as SQLite's log is shared through memory."""
+        """The record's folder within the run's: one for each machine, as SQLite shares its log through memory."""
         return Path("record", f"machine{self.machine}") if self.machine else Path("record")
 
     @contextmanager
@@ -74,14 +74,14 @@ class Processes:
                 self.wait()
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Waits until all processes have come here."""
         if self.count > 1:
             from accelerate.utils import wait_for_everyone  # type: ignore[import-untyped]
 
             wait_for_everyone()
 
     def gathered(self, found: list[Any]) -> list[Any]:
-        """What all processes have found, for all: one that decided alone would leave the others waiting."""
+        """Joins the lists of all processes, in each of them: one that decided alone would leave the others waiting."""
         if self.count == 1:
             return found
         from accelerate.utils import gather_object
@@ -90,7 +90,7 @@ class Processes:
         return everything
 
     def end_and_is_first(self) -> bool:
-        """Parts the processes; what follows is done by the first alone, however long it takes."""
+        """Ends the process group and tells the first process, which alone does what follows, however long it takes."""
         if self.count > 1:
             import torch.distributed
 
@@ -103,8 +103,8 @@ ALONE = Processes()
 
 
 @contextmanager
-def weights_whole_on_each_process(arguments: GRPOConfig) -> Iterator[None]:
-    """Models that are loaded meanwhile are whole in every process, even if ZeRO-3 shards the policy.
+def without_zero3_sharding(arguments: GRPOConfig) -> Iterator[None]:
+    """Lets every process load whole models within the block, even if ZeRO-3 shards the policy.
 
     By a setting of the process as a whole, transformers (5.23) partitions every model that is loaded beside it, and an
     editor or judge without the trainer around it cannot use its parts.

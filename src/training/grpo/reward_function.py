@@ -20,13 +20,14 @@ from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.step_summary import UnscoredSteps, commonest_failure, outage_reason, step_summary
 from src.training.record import PLACES, CompletionRow, TrainingRecord
 from src.training.tasks.example import CompletionReader, Example, UnparsableCompletion
-from src.training.tracking.show import Page
+from src.training.tracking.show import StepPageWriter
 
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 1.0
 """Seconds before a step with too many failures is tried again; each further pause is twice as long."""
 LONGEST_PAUSE = 60.0
+"""Seconds of the longest pause."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +36,30 @@ class RewardSetting:
 
     config: TrainingConfig
     processes: Processes = ALONE
-    """Of the run: they share a record, take work out of each other's way, and decide alike."""
-    pages: Page | None = None
-    """Shows chosen steps; None in all processes but the first."""
+    """The processes of the run: they share a record, take work out of each other's way, and decide alike."""
+    page_writer: StepPageWriter | None = None
+    """Writes an HTML page of every `training.show_every`-th step; None in all processes but the first."""
     clock: StepClock = field(default_factory=StepClock)
 
     @property
     def folder(self) -> Path:
-        """Of the record of this machine's processes."""
+        """The folder of the record that the processes of this machine share."""
         return self.config.training.output_dir / self.processes.folder
 
 
 @dataclass(frozen=True)
 class ParsedCompletion:
-    """A completion from which something could be read."""
+    """A completion from which an instruction or an answer could be read."""
 
     example: Example
     completion: str
     said: str
-    """The instruction or answer."""
+    """The instruction or answer that was read."""
 
 
 @dataclass(frozen=True)
 class CompletionOutcome:
-    """What became of a reading."""
+    """What became of a parsed completion: its verdict, and the keys of edit and verdict in the record."""
 
     verdict: Verdict
     edit_key: str | None = None
@@ -80,14 +81,14 @@ class RewardFunction(ABC):
         self._record: TrainingRecord | None = None
         self._metrics: dict[str, float] = {}
         self._step = self._position = 0
-        self._drought = UnscoredSteps()
+        self._unscored_steps = UnscoredSteps()
 
     @abstractmethod
     def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
-        """One outcome a reading, in order. Never raises for a single one."""
+        """Returns one outcome for each parsed completion, in order; a single failure is a verdict, not an error."""
 
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples without those that can never be rewarded, which are warned of; nothing is loaded for it.
+        """Returns the examples without those that can never be rewarded, and warns of these; nothing is loaded for it.
 
         Raises:
             EditLoopError: when none is left.
@@ -99,11 +100,11 @@ class RewardFunction(ABC):
         self._record = TrainingRecord(self.setting.folder)
 
     def prepare(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples as the policy will see them; those that cannot be used are left out."""
+        """Returns the examples as the policy will see them; those that cannot be used are left out."""
         return list(examples)
 
-    def know(self, examples: Sequence[Example]) -> None:
-        """Names the examples whose completions will come."""
+    def add_examples(self, examples: Sequence[Example]) -> None:
+        """Takes note of the examples whose completions are going to be rewarded."""
         self._examples = {example.example_id: example for example in examples}
 
     def close(self) -> None:
@@ -126,13 +127,13 @@ class RewardFunction(ABC):
         log_extra: Callable[[str, list[Any]], None],
         **columns: Any,
     ) -> list[float | None]:
-        """One reward a completion, in order, on TRL's terms (`GRPOTrainer`, version 1.16).
+        """Returns one reward, 0–10 or None, for each completion, as TRL wants it (`GRPOTrainer`, version 1.16).
 
         Args:
             completions: Conversations of one assistant message.
             example_id: Which example each completion answers.
             trainer_state: For the number of the step.
-            log_metric: Logs a number with the step's own.
+            log_metric: Logs a number beside the metrics of the step.
             log_extra: Adds a column to TRL's table of completions.
             columns: All else that TRL offers; not needed.
 
@@ -144,9 +145,9 @@ class RewardFunction(ABC):
         texts = [completion[-1]["content"] for completion in completions]
         readings, problems = self._read(texts, example_id)
         self._metrics = {"seconds/parse": time.perf_counter() - started}
-        outcomes, problem = self._settle(readings)
+        outcomes, problem = self._outcomes_with_retries(readings)
         step, verdicts = trainer_state.global_step + 1, [one.verdict for one in outcomes.values()]
-        self._drought.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))
+        self._unscored_steps.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))
         self._warn(verdicts, step)
         rows = self._rows(texts, example_id, readings, outcomes, problems, step)
         self.record.add_completions(rows)
@@ -171,8 +172,14 @@ class RewardFunction(ABC):
                 problems[position] = str(error)
         return readings, problems
 
-    def _settle(self, readings: Mapping[int, ParsedCompletion]) -> tuple[dict[int, CompletionOutcome], str | None]:
-        """The outcomes, tried again while too many fail and patience lasts; and what makes going on impossible."""
+    def _outcomes_with_retries(
+        self, readings: Mapping[int, ParsedCompletion]
+    ) -> tuple[dict[int, CompletionOutcome], str | None]:
+        """Has completions rewarded, and failed ones again while too many fail and `training.patience` lasts.
+
+        Returns:
+            The outcomes by position, and the reason why training cannot go on, if there is one.
+        """
         outcomes: dict[int, CompletionOutcome] = {}
         deadline = time.monotonic() + self._settings.patience
         pause = FIRST_PAUSE
@@ -192,7 +199,7 @@ class RewardFunction(ABC):
             open_positions = [position for position, one in outcomes.items() if one.verdict.status not in DONE]
 
     def _warn(self, verdicts: Sequence[Verdict], step: int) -> None:
-        """Of a step that can teach little, although nothing is broken."""
+        """Warns of a step that can teach little, although nothing is broken."""
         unscored = [verdict for verdict in verdicts if verdict.status is not Status.SCORED]
         if len(unscored) > self._settings.most_failures * len(verdicts):
             logger.warning(
@@ -238,7 +245,7 @@ class RewardFunction(ABC):
         return rows
 
     def _forget(self, step: int) -> None:
-        """What this process wrote when the step was done before, and what processes wrote that are no more."""
+        """Removes what this process wrote when the step was done before, and what processes wrote that are no more."""
         processes = self.setting.processes
         self.record.forget_completions(step, self._position, self._position + PLACES)
         if processes.is_first:
@@ -269,5 +276,5 @@ class RewardFunction(ABC):
 
     def _show(self, rows: Sequence[CompletionRow]) -> None:
         every = self._settings.show_every
-        if self.setting.pages is not None and every and (self._step == 1 or self._step % every == 0):
-            self.setting.pages.write(rows, self._examples, self.record)
+        if self.setting.page_writer is not None and every and (self._step == 1 or self._step % every == 0):
+            self.setting.page_writer.write(rows, self._examples, self.record)

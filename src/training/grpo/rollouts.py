@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from trl import GRPOTrainer
 
 
-def show_each_picture_once(trainer: GRPOTrainer) -> None:
-    """Lets vLLM beside the trainer see the prompts that the trainer sees.
+def collapse_image_tokens(trainer: GRPOTrainer) -> None:
+    """Hands prompts to vLLM beside the trainer with one token for each picture, so that both see the same prompt.
 
     A prompt has as many tokens for a picture as that has features, and TRL (1.16) hands these over as they are. vLLM
     takes the first of them for the whole picture, puts all in its place, and leaves the others behind it: completions
@@ -27,7 +27,7 @@ def show_each_picture_once(trainer: GRPOTrainer) -> None:
 
 
 def single_tokens(prompt: Sequence[int], token: int) -> list[int]:
-    """The prompt with one `token` for each run of them."""
+    """Returns the prompt with a single `token` in place of each run of them."""
     return [
         number for place, number in enumerate(prompt) if number != token or place == 0 or prompt[place - 1] != token
     ]

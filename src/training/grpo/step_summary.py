@@ -10,7 +10,7 @@ from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
 from src.pipeline.record import DONE
 
-LONGEST_DROUGHT = 10
+MAX_UNSCORED_STEPS = 10
 """Steps in a row without a single scored completion, after which a run stops."""
 
 
@@ -23,22 +23,23 @@ class StepSummary:
     """What one process says of a step to all others, so that they go on or stop alike."""
 
     readable: int = 0
-    """Completions that something could be read from."""
+    """Number of completions from which an instruction or answer could be read."""
     scored: int = 0
+    """Number of completions with a score."""
     reason: str | None = None
-    """The commonest_failure of those why a completion has no score."""
+    """The commonest reason why a completion has no score, with its number."""
     problem: str | None = None
     """Why this process cannot go on."""
 
 
 def step_summary(verdicts: Collection[Verdict], problem: str | None) -> StepSummary:
-    """Sums up a step of this process."""
+    """Sums up the verdicts of this process in one step, and why it cannot go on, if so."""
     unscored = [one for one in verdicts if one.status is not Status.SCORED]
     return StepSummary(len(verdicts), len(verdicts) - len(unscored), commonest_failure(unscored), problem)
 
 
 def commonest_failure(verdicts: Collection[Verdict]) -> str | None:
-    """The commonest_failure status and reason, with their number."""
+    """Returns the commonest status and reason with their number, as a sentence part; None if there are no verdicts."""
     if not verdicts:
         return None
     (status, reason), count = Counter((one.status.value, one.reason) for one in verdicts).most_common(1)[0]
@@ -46,7 +47,7 @@ def commonest_failure(verdicts: Collection[Verdict]) -> str | None:
 
 
 def outage_reason(verdicts: Collection[Verdict], most_failures: float) -> str | None:
-    """Why these verdicts look as if editor or judge were away; None where they do not.
+    """Returns why these verdicts look as if editor or judge were away; None where they do not.
 
     A refusal, and a verdict that does not apply, is an answer: asking again brings the same.
     """
@@ -61,7 +62,7 @@ def outage_reason(verdicts: Collection[Verdict], most_failures: float) -> str | 
 
 
 class UnscoredSteps:
-    """Counts the steps in a row that teach nothing, as none of their completions is scored."""
+    """Counts the steps in a row of which no completion is scored, so that they teach nothing."""
 
     def __init__(self) -> None:
         self._steps = 0
@@ -70,7 +71,7 @@ class UnscoredSteps:
         """Takes note of a step, as all processes found it.
 
         Raises:
-            TrainingStopped: a process cannot go on, or nothing was scored for `LONGEST_DROUGHT` steps.
+            TrainingStopped: a process cannot go on, or nothing was scored for `MAX_UNSCORED_STEPS` steps.
         """
         for one in step:
             if one.problem is not None:
@@ -80,7 +81,7 @@ class UnscoredSteps:
             self._steps = 0
         elif readable:
             self._steps += 1
-        if self._steps >= LONGEST_DROUGHT:
+        if self._steps >= MAX_UNSCORED_STEPS:
             reason = next(one.reason for one in step if one.reason)
             raise TrainingStopped(
                 f"for {self._steps} steps in a row no completion has got a reward, so that nothing is learned; "

@@ -1,4 +1,4 @@
-"""`Page`: chosen steps of a training run as HTML — source, instruction, rewrite, edit, reward, the judge's replies."""
+"""`StepPageWriter`: chosen steps of a training as HTML, from the source to the judge's replies."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ pre { white-space: pre-wrap; margin: .2rem 0; color: #555 }
 
 
 @dataclass(frozen=True)
-class Page:
+class StepPageWriter:
     """Writes `step_000010.html` into a folder, whose pictures are links to the files of the run, and tells trackers."""
 
     folder: Path
     trackers: Sequence[Tracker] = ()
 
     def write(self, rows: Sequence[CompletionRow], examples: Mapping[str, Example], record: TrainingRecord) -> Path:
-        """One page of the given rows, which belong to one step."""
+        """Writes one page of the given rows, which belong to one step, and returns its path."""
         from jinja2 import Environment
 
         step = rows[0].step

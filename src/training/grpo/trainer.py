@@ -1,0 +1,106 @@
+"""TRL's trainer for a run: built from the config, and run until the end or until training has to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.errors import ModelError
+from src.models.plain_text import PlainText
+from src.models.vlm.adapter import load_adapter_weights
+from src.training.config import TrainingConfig
+from src.training.grpo.checkpoints import StepRandomState, unfounded_warnings_hidden, whole_model
+from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
+from src.training.grpo.reward_function import RewardFunction
+from src.training.grpo.rollouts import collapse_image_tokens
+from src.training.grpo.settings import prompts_drawn
+from src.training.grpo.step_summary import TrainingStopped
+from src.training.prompts import prompt_rows, run_order
+from src.training.tasks.example import Example
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+MEMORY_SETTINGS = (
+    "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
+    "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
+    "or give the editor another device or a server of its own"
+)
+
+
+def build_trainer(
+    config: TrainingConfig,
+    arguments: GRPOConfig,
+    rewards: RewardFunction,
+    examples: Sequence[Example],
+    callbacks: Sequence[TrainerCallback],
+    checkpoint: Path | None,
+) -> GRPOTrainer:
+    """Loads the policy and joins it with the prompts and the reward function.
+
+    Args:
+        config: The config of the run.
+        arguments: The trainer's arguments; the order of the data is laid out here as one long epoch.
+        rewards: The loaded reward function.
+        examples: The training examples of one epoch, as the policy sees them.
+        callbacks: Callbacks of the trainer.
+        checkpoint: The checkpoint from which the run goes on; None for a new run.
+
+    Raises:
+        ConfigError: there are too few examples for one generation.
+        ModelError: the policy cannot be loaded.
+    """
+    from transformers import PrinterCallback
+    from trl import GRPOTrainer
+
+    model, processor = load_policy(config, whole_model(checkpoint))
+    arguments.generation_kwargs = suppressed_vision_tokens(
+        processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
+    )
+    order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)
+    arguments.num_train_epochs = 1
+    rewards.add_examples(examples)
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=[rewards],
+        args=arguments,
+        train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
+        processing_class=processor,
+        peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    if arguments.use_vllm and arguments.vllm_mode == "colocate":
+        collapse_image_tokens(trainer)
+    if config.policy.lora is not None:
+        if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
+            keep_trained_in_float32(trainer.model)
+        if checkpoint is not None:
+            load_adapter_weights(trainer.model, checkpoint)
+    return trainer
+
+
+def run_trainer(trainer: GRPOTrainer, random_state: StepRandomState, checkpoint: Path | None) -> None:
+    """Trains to the end, or until training has to stop; in that case it saves a checkpoint first.
+
+    Args:
+        trainer: The trainer, with the callback of `random_state`.
+        random_state: The random states at the start of the current step.
+        checkpoint: The checkpoint from which the run goes on; None for a new run.
+
+    Raises:
+        TrainingStopped: with the place of the checkpoint.
+        ModelError: the accelerator's memory does not suffice.
+    """
+    try:
+        with unfounded_warnings_hidden():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except TrainingStopped as error:
+        saved = random_state.save(trainer)
+        raise TrainingStopped(f"{error}{f' (checkpoint: {saved})' if saved else ''}") from error
+    except RuntimeError as error:  # torch's own class for it exists on CUDA only
+        if "out of memory" not in str(error).lower():
+            raise
+        raise ModelError(f"out of memory in training; change {MEMORY_SETTINGS} ({error})") from error

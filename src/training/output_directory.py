@@ -1,0 +1,104 @@
+"""The output directory of a training: kept for one run, set aside for a new one, checked before one goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from src.errors import ConfigError, OutputError
+from src.pipeline.output import exclusive
+from src.training.config import POLICY, TrainingConfig
+from src.training.grpo.precision import policy_precision
+from src.training.grpo.processes import Processes
+from src.training.grpo.settings import CHECKPOINTS
+from src.training.shared_record import prepare_shared_record
+
+logger = logging.getLogger(__name__)
+
+HISTORY = "history.json"
+"""JSON list of the metrics of each logged step."""
+GAINS = "gains.json"
+"""JSON list of the differences on held-out samples, one entry for each scorer."""
+_FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
+_FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
+
+
+@contextmanager
+def output_directory(config: TrainingConfig, processes: Processes, *, resume: bool) -> Iterator[None]:
+    """Holds `training.output_dir` for this run alone; the first process prepares it for all.
+
+    Raises:
+        ConfigError: the run that is to go on had another policy, task, data, precision or seed.
+        OutputError: another run has the directory, or it cannot be written.
+    """
+    output_dir = config.training.output_dir
+    with exclusive(output_dir) if processes.is_first else nullcontext():
+        if processes.is_first:
+            _prepare(config, resume=resume)
+        processes.wait()
+        if processes.is_first_here:
+            prepare_shared_record(output_dir, processes)
+        processes.wait()
+        yield
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes indented JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; free space, then --resume") from error
+
+
+def _prepare(config: TrainingConfig, *, resume: bool) -> None:
+    output_dir = config.training.output_dir
+    stored = output_dir / "config.json"
+    if resume:
+        _check_same_run(config, stored)
+    elif moved := _set_aside(output_dir):
+        logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
+    write_json(stored, _as_run(config))
+
+
+def _check_same_run(config: TrainingConfig, stored: Path) -> None:
+    """Refuses another policy, task, data or seed: a checkpoint goes on exactly only with the same ones."""
+    if not stored.is_file():
+        return
+    earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
+    earlier["task"].pop("type", None)  # which trainings begun before have stored, without effect
+    fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
+    if earlier["training"]["seed"] != now["training"]["seed"]:
+        fixed.append("training.seed")
+    if fixed:
+        raise ConfigError(
+            f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
+            "set them back, or start anew in another training.output_dir"
+        )
+
+
+def _as_run(config: TrainingConfig) -> dict[str, Any]:
+    """Returns the config as it is stored with the run: with the number types that it comes to on this machine."""
+    return config.redacted() | {"precision": asdict(policy_precision(config))}
+
+
+def _set_aside(output_dir: Path) -> Path | None:
+    """Moves an earlier run into `previous/<time>/`, so that a fresh one loses nothing."""
+    found = [output_dir / name for name in (*_FOLDERS, *_FILES) if (output_dir / name).exists()]
+    if not found:
+        return None
+    target = output_dir / "previous" / datetime.now().strftime("%Y%m%d_%H%M%S_%f")
+    target.mkdir(parents=True)
+    for path in found:
+        shutil.move(path, target / path.name)
+    return target
