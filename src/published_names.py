@@ -18,37 +18,52 @@ MODULES = {
     "src.models.reward.dialogue": "src.models.reward.vision_language_judge",
     "src.models.trained_policy": "src.models.vlm.trained_policy",
     "src.rewards.alignment_quality_reward": "src.rewards.scorers.alignment_quality",
+    "src.rewards.asking": "src.models.vlm.asking",
     "src.rewards.base": "src.rewards.core.scorer",
     "src.rewards.category_scorer": "src.rewards.scorers.category",
     "src.rewards.combined_scorer": "src.rewards.scorers.combined",
     "src.rewards.format_reward": "src.rewards.scorers.format",
     "src.rewards.ground_truth_score": "src.rewards.scorers.ground_truth",
+    "src.rewards.judge_handle": "src.rewards.core.judge_handle",
     "src.rewards.judged_scorer": "src.rewards.core.judged_scorer",
     "src.rewards.knowledge_graph_reward": "src.rewards.scorers.knowledge_graph",
+    "src.rewards.means": "src.rewards.core.means",
     "src.rewards.oracle_score": "src.miniature.oracle_scorer",
+    "src.rewards.prompts": "src.models.vlm.prompts",
     "src.rewards.readability": "src.rewards.scorers.readability",
     "src.rewards.reference_score": "src.rewards.scorers.reference",
     "src.rewards.region_count": "src.rewards.scorers.region_count",
     "src.rewards.six_dimension_reward": "src.rewards.scorers.six_dimension",
+    "src.rewards.tags": "src.models.vlm.tags",
     "src.rewards.verdict": "src.data.verdict",
     "src.rewards.vie_score": "src.rewards.scorers.vie",
     "src.rewards.vqa_reward": "src.rewards.scorers.vqa",
+    "src.training.answer_rewards": "src.training.grpo.answer_rewards",
+    "src.training.edit_rewards": "src.training.grpo.edit_rewards",
+    "src.training.rewards": "src.training.grpo.reward_function",
 }
 """Where a module of before is now."""
 
 CLASSES = {
     "AlignmentQualityReward": "AlignmentQualityScorer",
+    "Enquiry": "ScoreRequest",
     "FormatReward": "FormatScorer",
     "GroundTruthScore": "GroundTruthScorer",
     "Inquiry": "JudgePrompt",
     "KnowledgeGraphReward": "KnowledgeGraphScorer",
     "OracleScore": "OracleScorer",
+    "Outcome": "CompletionOutcome",
+    "Part": "WeightedScorer",
+    "Prompt": "PromptTemplate",
+    "Reading": "ParsedCompletion",
     "ReferenceScore": "ReferenceScorer",
     "SixDimensionReward": "SixDimensionScorer",
     "VIEScore": "VIEScorer",
     "VQAReward": "VQAScorer",
+    "inquiry": "judge_prompt",
+    "score_enquiry": "score_request",
 }
-"""What a class of those modules is called now."""
+"""What a class (or a function) of those modules is called now."""
 
 _OLD_MODULES = {new: old for old, new in MODULES.items()}
 _OLD_CLASSES = {new: old for old, new in CLASSES.items()}
@@ -76,6 +91,10 @@ class _Moved(MetaPathFinder, Loader):
             return getattr(today, CLASSES.get(name, name))
 
         module.__dict__["__getattr__"] = attribute
+        module.__dict__["__dir__"] = lambda: [
+            *vars(today),
+            *(old for old, new in CLASSES.items() if new in vars(today)),
+        ]
 
 
 def answer_to_old_names() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import pydantic
 
 from src.errors import ConfigError, EditLoopError, ModelError, did_you_mean
+from src.published_names import MODULES
 from src.validation import config_error
 
 Named = TypeVar("Named")
@@ -61,7 +62,8 @@ def load_class(class_path: str, base: type[Named]) -> type[Named]:
     found = getattr(_import_module(module_name, class_path), class_name, None)
     if found is None:
         module = sys.modules[module_name]
-        names = [name for name, item in vars(module).items() if inspect.isclass(item) and issubclass(item, base)]
+        items = {name: getattr(module, name, None) for name in dir(module)}
+        names = [name for name, item in items.items() if inspect.isclass(item) and issubclass(item, base)]
         raise ConfigError(
             f"class_path {class_path!r}: module {module_name} has no class {class_name!r}."
             f"{did_you_mean(class_name, names)} It offers: {', '.join(names) or f'no {base.__name__}'}."
@@ -100,7 +102,8 @@ def _sibling_modules(module_name: str) -> list[str]:
     except (ImportError, ValueError):
         return []
     locations = (spec.submodule_search_locations if spec else None) or []
-    return [f"{parent}.{module.name}" for module in pkgutil.iter_modules(locations)]
+    moved = [name for name in MODULES if name.rpartition(".")[0] == parent]
+    return [*(f"{parent}.{module.name}" for module in pkgutil.iter_modules(locations)), *moved]
 
 
 def check_params(named: type, params: Mapping[str, Any], where: str) -> None:

@@ -123,6 +123,12 @@ class JudgedScorer(Scorer):
         self._handle.check_repeats(self.params.repeats)
         self._latest: tuple[EditSample, JudgedQuestion] | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Takes plug-ins of before, which say what to ask in `inquiries` and render it by `edit_inquiry`."""
+        super().__init_subclass__(**kwargs)
+        if "inquiries" in vars(cls) and "judge_prompts" not in vars(cls):
+            cls.judge_prompts = vars(cls)["inquiries"]  # type: ignore[method-assign]
+
     def check_judge(self) -> None:
         """Refuses a judge that only scores.
 
@@ -232,6 +238,9 @@ class JudgedScorer(Scorer):
         }
         schema = scores_schema(dimensions) if len(dimensions) > 1 else None
         return judge_prompt(self.prompt(name), dimensions, values, shows=shows, schema=schema)
+
+    edit_inquiry = edit_prompt
+    """The name of before."""
 
     def load(self) -> None:
         """Builds the judge."""

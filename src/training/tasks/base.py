@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from src.training.grpo.reward_function import RewardFunction, RewardSetting
     from src.training.held_out.gain import Gain
 
-__all__ = ["Example", "Keep", "Task", "UnparsableCompletion"]  # the names that a task of a plug-in imports from here
+__all__ = ["Example", "Keep", "Task", "UnparsableCompletion", "Unreadable"]  # what a task of a plug-in imports
+
+Unreadable = UnparsableCompletion
+"""The name of before."""
 
 
 class Task(ABC, Generic[Subject]):
