@@ -1,6 +1,6 @@
 """What users have from before the house was rebuilt — YAMLs, keys, records, reports — means the very same today.
 
-`tests/stored` was written by the code of commit 9af9f07: `keys.json` holds configs with the class paths of then and
+`tests/stored` was written by the code of commit 4db60dd: `keys.json` holds configs with the class paths of then and
 every key that they led to; the two folders are output directories of finished runs, with the report as it was.
 """
 

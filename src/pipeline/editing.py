@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from src.data.image import ImageError, LazyImage, decode_image, encode_png
+from src.data.image import ImageError, LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.pipeline.pixels import PixelBudget, decoded_bytes
@@ -47,25 +47,25 @@ class PendingEdit:
         """Bytes of the source, of the editor's own copy of it, and of an edit of the same size."""
         return 3 * decoded_bytes(self.source_size)
 
-    def decode(self, data: bytes | None = None) -> Image.Image:
-        """The pixels of the source, from `data` where its bytes have been read already.
+    def decode(self, opened: OpenedImage | None = None) -> Image.Image:
+        """The pixels of the source, from `opened` where its header has been read already.
 
         Raises:
             ImageError: the source is no usable picture.
         """
         if self.source_pixels is None:
-            self.source_pixels = decode_image(self.source.read_bytes() if data is None else data)
+            self.source_pixels = opened.decode() if opened else self.source.decode()
             self.source_size = self.source_pixels.size
         return self.source_pixels
 
-    def decode_within(self, pixels: PixelBudget, data: bytes | None = None) -> None:
+    def decode_within(self, pixels: PixelBudget, opened: OpenedImage | None = None) -> None:
         """Decodes the source as soon as there is room for it, and keeps its pixels if they may wait.
 
         Raises:
             ImageError: the source is no usable picture.
         """
         with pixels.use(decoded_bytes(self.source_size)):
-            self.decode(data)
+            self.decode(opened)
             self.rest(pixels)
 
     def rest(self, pixels: PixelBudget) -> None:

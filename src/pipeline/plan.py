@@ -61,6 +61,10 @@ class RunPlan:
         )
         return item, SampleKeys(seed, source_sha256, edit_key, pending.verdict_key)
 
+    def left_out(self, sample: EditSample) -> list[str]:
+        """What the scorer leaves out of the score of the sample's edit, each with the reason."""
+        return [f"{name}: {reason}" for name, reason in self.scoring.scorer.left_out(sample).items()]
+
     def info(self) -> RunInfo:
         """The run as the record stores it."""
         return run_info(self.config, self.scoring, self.run_key, redact(self.editor.identity))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png, image_size, shrunk
+from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, failed
 from src.pipeline.picture_view import PictureView
@@ -43,6 +43,7 @@ class Reader:
         self._counts = counts
         self._run_key = plan.run_key
         self._keeps_pictures = plan.config.evaluation.save_generated_images
+        self._left_out: set[str] = set()
 
     def items(self, samples: Iterable[EditSample | BadSample], stopping: threading.Event) -> Iterator[WorkItem]:
         """The samples with which there is anything left to do, until they end or `stopping` is set."""
@@ -73,6 +74,13 @@ class Reader:
         if not self._record.has_verdict(keys.verdict_key):
             self._record.add_verdict(keys.verdict_key, failed(Status.NOT_APPLICABLE, reason))
 
+    def _say_what_is_left_out(self, sample: EditSample) -> None:
+        """Once for all samples alike: a mean without a part of the score is another quantity than with it."""
+        for omitted in self._plan.left_out(sample):
+            if omitted not in self._left_out:
+                self._left_out.add(omitted)
+                logger.warning("left out of the score of %s, and of others alike: %s", sample.sample_id, omitted)
+
     def _item(self, sample: EditSample) -> WorkItem | None:
         """The work that is left with the sample; None when there is none."""
         try:
@@ -81,12 +89,14 @@ class Reader:
             if reason := item.pending_verdicts[0].inapplicable:
                 self._pass_over(sample, keys, reason)
                 return None
+            self._say_what_is_left_out(sample)
             left = self._record.work_left(keys, keep_pictures=self._keeps_pictures)
-            item.source_size = image_size(data)
+            picture = OpenedImage(data)
+            item.source_size = picture.size
             item.to_edit = left.edit
             if left.edit:
                 item.judged, item.lost = not left.verdict, left.lost if self._keeps_pictures else None
-                item.decode_within(self._pixels, data)
+                item.decode_within(self._pixels, picture)
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return None
@@ -100,7 +110,8 @@ class Reader:
         benchmark = self._plan.config.benchmark
         if benchmark.max_source_pixels is None:
             return sample, data
-        width, height = image_size(data)
+        picture = OpenedImage(data)
+        width, height = picture.size
         if width * height <= benchmark.max_source_pixels:
             return sample, data
         if benchmark.larger_sources == "refuse":
@@ -109,7 +120,7 @@ class Reader:
                 "(larger_sources: scale would shrink it)"
             )
         with self._pixels.use(2 * decoded_bytes((width, height))):
-            data = encode_png(shrunk(decode_image(data), benchmark.max_source_pixels))
+            data = encode_png(shrunk(picture.decode(), benchmark.max_source_pixels))
         return replace(sample, source=LazyImage.from_bytes(data)), data
 
     def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:

@@ -128,7 +128,7 @@ class Stages:
         store = partial(self._store, judge)
         flow.stage(
             to_store,
-            lambda: [ThreadWorker(store, "store") for _ in range(STORE_WORKERS)],
+            lambda: [ThreadWorker(store) for _ in range(STORE_WORKERS)],
             name="store",
             outbox=to_judge,
             drains=True,
@@ -139,7 +139,7 @@ class Stages:
     def _edit_workers(self, to_store: Channel[WorkItem]) -> list[ThreadWorker[WorkItem]]:
         self._editors = self._load_editors()
         return [
-            ThreadWorker(partial(self._edit, editor, to_store), "edit")
+            ThreadWorker(partial(self._edit, editor, to_store))
             for editor in self._editors
             for _ in range(editor.max_concurrency)
         ]
@@ -155,7 +155,7 @@ class Stages:
     def _store(self, judge: Callable[[WorkItem], object], items: list[WorkItem]) -> None:
         for item in items:
             png = item.take_png()
-            if item.lost not in (None, content_hash(png)):
+            if item.lost is not None and item.lost != content_hash(png):
                 logger.warning("the lost edit of %s came out differently; it is judged anew", item.sample_id)
                 self._record.forget_verdicts(item.edit_key)
                 item.judged = False
@@ -178,7 +178,7 @@ class Stages:
 
     def _judge_workers(self) -> list[ThreadWorker[Asked]]:
         self._load_scorer()
-        return [ThreadWorker(self._judge, "judge") for _ in range(self._scorer.max_concurrency)]
+        return [ThreadWorker(self._judge) for _ in range(self._scorer.max_concurrency)]
 
     def _judge(self, waiting: list[Asked]) -> None:
         for portion, amount in self._pixels.portions(waiting, lambda asked: asked[0].judging_bytes):

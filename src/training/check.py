@@ -19,9 +19,9 @@ from src.rewards.core.scorer import CompletionScorer, Scorer
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
 from src.training.grpo.reward_function import RewardSetting
-from src.training.grpo.settings import generations, grpo_config, prompts_per_generation
+from src.training.grpo.settings import generations, grpo_config, optimizer_steps, prompts_per_generation
 from src.training.memory.architectures import UnknownShape
-from src.training.memory.parts import GIB
+from src.training.memory.parts import GIB, MemoryPart
 from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
 from src.training.policy_check import check_policy
@@ -187,8 +187,7 @@ def _work(
         return
     prompts, group = prompts_per_generation(arguments), int(arguments.num_generations or 1)
     rounds = generations(arguments, data.examples if data else 0)
-    passes = int(arguments.steps_per_generation or 1) * arguments.num_iterations
-    steps = rounds * passes // arguments.gradient_accumulation_steps
+    steps = optimizer_steps(arguments, data.examples if data else 0)
     yield f"steps     {steps:,} on {processes} process(es), each generation {prompts} prompts × {group} completions"
     completions = rounds * prompts * group
     if config.diffusion_model is None:
@@ -220,13 +219,16 @@ def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: SequenceLength
             left = room - gpu.peak / GIB
             verdict = f" of {room:g}: {left:.1f} left" if left >= 0 else f" of {room:g}: does NOT fit"
         yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
-        yield f"          {_parts(gpu)}"
+        yield f"          {_parts([*gpu.served, *gpu.parts])}"
+        if gpu.compared:
+            fullest = max(gpu.compared, key=gpu.peak_of)
+            yield f"          comparison after training: {gpu.peak_of(fullest) / GIB:.1f} GiB: {_parts(fullest)}"
         for reason in gpu.cramped:
             yield f"          {reason}"
         for reason in gpu.unknown:
             yield f"          more: {reason}"
     if config.hardware:
-        for command in launches(path, hardware):
+        for command in launches(config, path, hardware):
             yield f"start     {command}"
 
 
@@ -241,8 +243,8 @@ def _alike(gpus: dict[int, Gpu]) -> list[tuple[str, Gpu]]:
     return [("–".join(map(str, sorted({numbers[0], numbers[-1]}))), gpu) for numbers, gpu in groups]
 
 
-def _parts(gpu: Gpu) -> str:
-    parts = sorted((part for part in gpu.parts if part.size >= 0.05 * GIB), key=lambda part: -part.size)
+def _parts(held: list[MemoryPart]) -> str:
+    parts = sorted((part for part in held if part.size >= 0.05 * GIB), key=lambda part: -part.size)
     return ", ".join(
         f"{part.name} {part.size / GIB:.1f}{'' if part.phase == 'always' else f' ({part.phase})'}" for part in parts
     )

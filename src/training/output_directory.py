@@ -7,18 +7,17 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from src.errors import ConfigError, OutputError
+from src.errors import OutputError
 from src.pipeline.output import exclusive
 from src.training.config import POLICY, TrainingConfig
-from src.training.grpo.precision import policy_precision
 from src.training.grpo.processes import Processes
 from src.training.grpo.settings import CHECKPOINTS
 from src.training.shared_record import prepare_shared_record
+from src.training.stored_run import STORED_RUN, as_run, check_same_run
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ HISTORY = "history.json"
 GAINS = "gains.json"
 """JSON list of the differences on held-out samples, one entry for each scorer."""
 _FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
-_FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
+_FILES = (STORED_RUN, "held_out.jsonl", HISTORY, GAINS)
 
 
 @contextmanager
@@ -63,33 +62,11 @@ def write_json(path: Path, data: Any) -> None:
 
 def _prepare(config: TrainingConfig, *, resume: bool) -> None:
     output_dir = config.training.output_dir
-    stored = output_dir / "config.json"
     if resume:
-        _check_same_run(config, stored)
+        check_same_run(config)
     elif moved := _set_aside(output_dir):
         logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
-    write_json(stored, _as_run(config))
-
-
-def _check_same_run(config: TrainingConfig, stored: Path) -> None:
-    """Refuses another policy, task, data or seed: a checkpoint goes on exactly only with the same ones."""
-    if not stored.is_file():
-        return
-    earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
-    earlier["task"].pop("type", None)  # which trainings begun before have stored, without effect
-    fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
-    if earlier["training"]["seed"] != now["training"]["seed"]:
-        fixed.append("training.seed")
-    if fixed:
-        raise ConfigError(
-            f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
-            "set them back, or start anew in another training.output_dir"
-        )
-
-
-def _as_run(config: TrainingConfig) -> dict[str, Any]:
-    """Returns the config as it is stored with the run: with the number types that it comes to on this machine."""
-    return config.redacted() | {"precision": asdict(policy_precision(config))}
+    write_json(output_dir / STORED_RUN, as_run(config))
 
 
 def _set_aside(output_dir: Path) -> Path | None:

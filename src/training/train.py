@@ -18,7 +18,7 @@ from src.training.held_out.gain import Gain
 from src.training.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.policy_check import check_policy
 from src.training.tracking.curve import draw_curve
-from src.training.validate import Validated, check_data, check_devices, validate
+from src.training.validate import Validated, check_data, check_devices, check_processes, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -54,6 +54,7 @@ def train(
             is there.
     """
     checked = validate(config)
+    check_processes(config, checked.arguments)
     check_devices(config)
     processes = checked.processes
     with output_directory(config, processes, resume=resume):

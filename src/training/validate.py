@@ -14,6 +14,7 @@ from src.errors import ConfigError, ModelError, OutputError
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
+from src.models.vlm.attention import require_attention
 from src.registry import load_class, resolve
 from src.training.config import TrainingConfig
 from src.training.dataset import Split
@@ -85,7 +86,8 @@ def check_settings(config: TrainingConfig) -> None:
     """
     if config.policy.lora is not None:
         lora_config(config.policy.lora)
-    _check_attention(config.policy.attn_implementation)
+    if config.policy.attn_implementation is not None:
+        require_attention(config.policy.attn_implementation, "policy.attn_implementation")
     if config.is_evaluated:
         _check_judge_has_scorer(config)
     _check_writable(config.training.output_dir)
@@ -118,6 +120,26 @@ def check_devices(config: TrainingConfig) -> None:
             load_class(model.class_path, base).check_devices(model.params)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
+
+
+def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
+    """Compares how a training was started with what it is meant for; `check` may run elsewhere.
+
+    Raises:
+        ConfigError: it has another number of processes than section `hardware` says, or one that sees several GPUs.
+    """
+    count = arguments.world_size
+    if config.hardware is not None and count != len(config.hardware.training):
+        raise ConfigError(
+            f"hardware.training: {config.hardware.training} is {len(config.hardware.training)} process(es), one for "
+            f"each GPU, but {count} run(s): batches and memory would be others. Start the training by the command that "
+            "`python main.py check` prints, or correct the section (--set hardware=null leaves it out)"
+        )
+    if arguments.n_gpu > 1:
+        raise ConfigError(
+            f"a single process sees {arguments.n_gpu} GPUs, over which TRL does not train: set CUDA_VISIBLE_DEVICES=0, "
+            "or start one process for each GPU with `accelerate launch` (see configs/accelerate)"
+        )
 
 
 def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Split:
@@ -154,16 +176,6 @@ def build_task(config: TrainingConfig) -> Task:
     """
     task_class = resolve(config.task, Task, "task")  # type: ignore[type-abstract]
     return task_class(config.task.params, config.data.language)
-
-
-def _check_attention(name: str | None) -> None:
-    """Looks for the package of a kernel by name; of others (from the hub, of a plug-in) only loading can tell."""
-    package = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}.get(name or "")
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise ConfigError(
-            f"policy.attn_implementation: {name} needs the package {package}, which is not installed; install it, or "
-            "leave the setting out"
-        )
 
 
 def _check_judge_has_scorer(config: TrainingConfig) -> None:

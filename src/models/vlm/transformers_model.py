@@ -16,7 +16,8 @@ from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, resolved_device
 from src.models.plain_text import PlainText
-from src.models.vlm.exact_expected_score import NumberTokens, expected_score, next_tokens_after
+from src.models.vlm.attention import require_attention
+from src.models.vlm.exact_expected_score import EXPECTATION, NumberTokens, expected_score, next_tokens_after
 from src.models.vlm.question import Question, Reply
 from src.models.vlm.seeded_sampling import SeededSampler, question_seed
 from src.models.vlm.stored_architecture import require_vision_language
@@ -90,6 +91,18 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         self.processor, self.model = load_checkpoint(self.params, devices)
         self._is_spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
         self.load_to_gpu()
+
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ConfigError` when the package of `use_flash_attention` is missing."""
+        if cls.Params(**params).use_flash_attention:
+            require_attention("flash_attention_2", "reward_model.params.use_flash_attention")
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """With the version of the expectation where it decides the scores."""
+        expected = cls.Params(**params).score_mode == "expected"
+        return super().identity(params) | ({"expectation": EXPECTATION} if expected else {})
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:

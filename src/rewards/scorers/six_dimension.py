@@ -13,7 +13,7 @@ from src.models.vlm.prompts import Language
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt
 from src.rewards.core.means import Weight, weighted_geometric_mean, weighted_mean
 from src.rewards.core.scorer import Completion, EditedSample, ScorerSetting
-from src.rewards.scorers.format import FormatScorer
+from src.rewards.scorers.format import NO_COMPLETION, FormatScorer
 
 JUDGED = ("physical_geometric", "environment_context", "cultural_social", "logical_causal", "target_attribution")
 """Dimensions that the judge scores, one for each of the benchmark's categories."""
@@ -89,6 +89,21 @@ class SixDimensionScorer(JudgedScorer):
     def identity(self) -> dict[str, Any]:
         """With the version of the format's rules."""
         return super().identity() | {"format": self._format.identity()}
+
+    def left_out(self, sample: EditSample) -> dict[str, str]:
+        """The format, in a run in which no policy's text is scored."""
+        return {} if self.setting.has_completions or not self._counts_format else {"format": NO_COMPLETION}
+
+    @property
+    def _counts_format(self) -> bool:
+        """Whether the format would move the score."""
+        match self.params.strategy:
+            case "gated":
+                return bool(self.params.gate > 0)
+            case "max_deviation":
+                return bool(self.params.judged_share < 1)
+            case _:
+                return self._weights["format"] > 0
 
     def policy_rules(self, language: Language) -> str:
         """The format's."""
