@@ -165,7 +165,7 @@ def test_every_field_of_an_inquiry_is_part_of_its_key(change: dict[str, Any]) ->
 def test_another_grammar_makes_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     one = JudgePrompt("You judge.", "wet?", "toy v1", ("wet",))
     before = one.key()
-    monkeypatch.setattr("src.rewards.core.judged_scorer.GRAMMAR", "of tomorrow")
+    monkeypatch.setattr("src.rewards.core.judge_prompt.GRAMMAR", "of tomorrow")
     assert one.key() != before
 
 

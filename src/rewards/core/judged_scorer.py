@@ -1,13 +1,12 @@
-"""`JudgedScorer`: what scorers share that put one or more questions about an edit to a vision-language judge."""
+"""`JudgedScorer`: the base of scorers that put one or more questions about an edit to a vision-language judge."""
 
 from __future__ import annotations
 
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pydantic
 from PIL import Image
@@ -18,82 +17,22 @@ from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError
 from src.models.base import ModelParams
 from src.models.reward.vision_language_judge import VisionLanguageJudge
-from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, score_request, total_usage
-from src.models.vlm.grammar.parsing import GRAMMAR
-from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no, scores_schema
+from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, total_usage
+from src.models.vlm.grammar.parsing_several import scores_schema
 from src.models.vlm.prompts import PromptTemplate, load_prompt
-from src.models.vlm.question import LABELS, LabelledImage, Picture, Question
+from src.models.vlm.question import LABELS, LabelledImage, Picture
 from src.published_names import published_name
-from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting, reference_key
+from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt
+from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting
 
-
-@dataclass(frozen=True)
-class JudgePrompt:
-    """One prompt of a protocol about one sample, before there is an edit to look at."""
-
-    system: str
-    text: str
-    template: str | None
-    """Version and hash of the prompt file; None for a prompt that the config holds."""
-    dimensions: tuple[str, ...]
-    """What its reply gives a value for."""
-    shows: tuple[Picture, ...] = ("source", "edited")
-    """In this order; the source is left out for a judge with `compare_with_original: false`."""
-    form: Literal["scores", "yes_no"] = "scores"
-    """`yes_no` gives 1.0 for yes and 0.0 for no, to a single dimension."""
-    score_range: tuple[float, float] = (0.0, 10.0)
-    schema: Mapping[str, Any] | None = None
-    """JSON schema of the reply, for judges that can enforce one."""
-
-    def key(self) -> list[Any]:
-        """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
-        asked = [self.system, self.text, self.template, self.shows, self.schema]
-        return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
-
-    def request(self, images: tuple[LabelledImage, ...]) -> ScoreRequest:
-        """The question about these images, with the way to read its reply."""
-        question = Question(self.system, images, self.text, self.schema, self.score_range)
-        if self.form == "yes_no":
-            (name,) = self.dimensions
-            return ScoreRequest(question, self.dimensions, lambda reply: {name: float(parse_yes_no(reply))})
-        if len(self.dimensions) == 1:
-            return score_request(question, self.dimensions[0])
-        low, high = self.score_range
-        return ScoreRequest(question, self.dimensions, lambda reply: parse_scores(reply, self.dimensions, low, high))
-
-
-def judge_prompt(
-    prompt: PromptTemplate, dimensions: tuple[str, ...], values: Mapping[str, Any], **changes: Any
-) -> JudgePrompt:
-    """Renders a shipped prompt with `values`; `changes` are further fields of the `JudgePrompt`."""
-    system, text = prompt.render(**values)
-    return JudgePrompt(system, text, f"{prompt.version} {prompt.sha256}", dimensions, **changes)
-
-
-@dataclass(frozen=True)
-class JudgedQuestion:
-    """All that a scorer asks about one sample: rendered once, hashed into the verdict's key, sent to the judge."""
-
-    prompts: tuple[JudgePrompt, ...]
-    reference: str | None = None
-    """What tells the sample's reference image from others (`reference_key`)."""
-
-    @property
-    def shows_reference(self) -> bool:
-        """Whether any prompt shows the reference image."""
-        return any("reference" in one.shows for one in self.prompts)
-
-    def key(self) -> Any:
-        """The prompts; with the reference where one is shown. JSON-able."""
-        key: list[Any] = [one.key() for one in self.prompts]
-        return [*key, self.reference] if self.shows_reference else key
+__all__ = ["JudgePrompt", "JudgedParams", "JudgedScorer", "judge_prompt"]  # what a scorer of a plug-in imports
 
 
 class JudgedParams(ModelParams):
-    """What every judged scorer can be told."""
+    """The settings that every judged scorer has."""
 
     repeats: int = pydantic.Field(1, ge=1)
-    """Independent replies to each question, of which the mean is taken; needs a judge that samples."""
+    """The number of independent replies to each question, of which the mean is taken; needs a judge that samples."""
 
 
 class JudgedScorer(Scorer):
@@ -151,16 +90,16 @@ class JudgedScorer(Scorer):
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
-        """The judge's own, once loaded."""
+        """How many edits the judge, once it is loaded, wants at once."""
         return self._handle.model.batch_size
 
     @property
     def max_concurrency(self) -> int:  # type: ignore[override]
-        """The judge's own, once loaded."""
+        """How many calls the judge, once it is loaded, bears at the same time."""
         return self._handle.model.max_concurrency
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Why there is nothing to ask, or no reference to show."""
+        """Says so where there is nothing to ask, or no reference image to show."""
         question = self.question(sample)
         if not question.prompts:
             return self._nothing_to_ask
@@ -176,11 +115,11 @@ class JudgedScorer(Scorer):
         return len(self.question(sample).prompts) * int(self.params.repeats)
 
     def identity(self) -> dict[str, Any]:
-        """With the judge's."""
+        """What decides the verdicts, the judge's identity included."""
         return super().identity() | {"judge": self._handle.identity()}
 
     def question(self, sample: EditSample) -> JudgedQuestion:
-        """The rendered prompts, with the hash of the reference where one is shown.
+        """The rendered prompts.
 
         A run wants to know of each sample whether it is applicable and at once what is asked: the latest sample's
         question is kept, so that both take one rendering.
@@ -192,8 +131,7 @@ class JudgedScorer(Scorer):
 
     def make_question(self, sample: EditSample) -> JudgedQuestion:
         """Renders the prompts; `question` is the way to ask for them."""
-        question = JudgedQuestion(tuple(self.judge_prompts(sample)))
-        return replace(question, reference=reference_key(sample)) if question.shows_reference else question
+        return JudgedQuestion(tuple(self.judge_prompts(sample)), sample)
 
     def prompt_versions(self) -> dict[str, str]:
         """Version and hash of each of `PROMPTS`, in the run's language."""
@@ -226,9 +164,9 @@ class JudgedScorer(Scorer):
         Args:
             name: One of `PROMPTS`.
             dimensions: What the judge is to give a value for; the prompt chooses its criteria by it.
-            sample: Its description, instruction and rationale are told.
-            shows: The pictures.
-            values: What the prompt names besides.
+            sample: The sample, of which the judge is told description, instruction and rationale.
+            shows: The pictures that are shown, in this order.
+            values: Further values that the prompt names.
         """
         values |= {
             "original_description": sample.description,
@@ -270,7 +208,7 @@ class JudgedScorer(Scorer):
         ]
 
     def question_about(self, edit: EditedSample) -> JudgedQuestion:
-        """What the edit came with, which its key was made of; else what is asked about its sample."""
+        """The question that the edit came with, of which its key was made, or else the question about its sample."""
         question = self.question(edit.sample) if edit.question is None else edit.question
         assert isinstance(question, JudgedQuestion), f"not a question of {type(self).__name__}: {question!r}"
         return question

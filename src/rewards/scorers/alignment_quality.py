@@ -8,7 +8,8 @@ import pydantic
 
 from src.data.sample import EditSample
 from src.models.base import ModelParams
-from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt
+from src.rewards.core.judge_prompt import JudgePrompt
+from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
 from src.rewards.core.means import Weight, weighted_mean
 from src.rewards.core.scorer import EditedSample
 

@@ -17,7 +17,9 @@ from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.prompts import Language
-from src.rewards.core.judged_scorer import JudgedQuestion, JudgedScorer, JudgePrompt, Picture, unusable_reference
+from src.models.vlm.question import Picture
+from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt
+from src.rewards.core.judged_scorer import JudgedScorer, unusable_reference
 from src.rewards.core.plain_judging import judge_all
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, reference_key
 
@@ -30,16 +32,17 @@ class CategoryQuestion(JudgedQuestion):
     """The one prompt of a sample's category."""
 
     language: Language | None = None
-    """In which the images are labelled; None for a judge that only scores, which gets the prompt as it is."""
+    """The language of the images' labels; None for a judge that only scores: it gets no labels, and the reference image
+    whatever the prompt shows."""
 
     def key(self) -> Any:
         """The prompt; with the grammar of the reply, and with the reference image where it is sent. JSON-able."""
         (asked,) = self.prompts
         if self.language is None:
-            return [asked.system, asked.text, self.reference]
+            return [asked.system, asked.text, reference_key(self.sample)]
         keys = {"system": asked.system, "text": asked.text, "template": asked.template}
         keys |= {"language": self.language, "grammar": GRAMMAR}
-        return keys | ({"reference": self.reference} if self.shows_reference else {})
+        return keys | ({"reference": reference_key(self.sample)} if self.shows_reference else {})
 
 
 class CategoryScorer(JudgedScorer):
@@ -108,11 +111,9 @@ class CategoryScorer(JudgedScorer):
         return super().score(batch) if self._converses else self._score_plainly(batch)
 
     def make_question(self, sample: EditSample) -> CategoryQuestion:
-        """The prompt; a judge that only scores may look at the reference whatever its prompt shows."""
-        question = super().make_question(sample)
-        if self._converses:
-            return CategoryQuestion(question.prompts, question.reference, self.setting.language)
-        return CategoryQuestion(question.prompts, reference_key(sample))
+        """Renders the prompt; `question` is the way to ask for it."""
+        language = self.setting.language if self._converses else None
+        return CategoryQuestion(tuple(self.judge_prompts(sample)), sample, language)
 
     def _score_plainly(self, batch: list[EditedSample]) -> list[Verdict]:
         requests: list[JudgeRequest] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from src.data.sample import EditSample
-from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.judge_prompt import JudgePrompt
+from src.rewards.core.judged_scorer import JudgedScorer
 from src.rewards.core.scorer import EditedSample
 
 _AGREEMENT = "agreement"

@@ -10,7 +10,8 @@ from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE
 from src.registry import resolve
-from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt, judge_prompt
+from src.rewards.core.judge_prompt import JudgePrompt, judge_prompt
+from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.readability import Readability
 

@@ -10,7 +10,8 @@ import pydantic
 from src.data.sample import EditSample
 from src.models.base import ModelParams
 from src.models.vlm.prompts import Language
-from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt
+from src.rewards.core.judge_prompt import JudgePrompt
+from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
 from src.rewards.core.means import Weight, weighted_geometric_mean, weighted_mean
 from src.rewards.core.scorer import Completion, EditedSample, ScorerSetting
 from src.rewards.scorers.format import NO_COMPLETION, FormatScorer

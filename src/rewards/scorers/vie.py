@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from src.data.sample import EditSample
-from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
+from src.rewards.core.judge_prompt import JudgePrompt
+from src.rewards.core.judged_scorer import JudgedScorer
 from src.rewards.core.scorer import EditedSample
 
 CONSISTENCY = ("edit_success", "no_overediting")
