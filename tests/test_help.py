@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -19,6 +20,14 @@ def runnable() -> list[str]:
 
 def test_the_runnable_modules_are_found() -> None:
     assert {"benchmarks.judge", "src.miniature.world.benchmark"} <= set(runnable())
+
+
+def test_every_command_that_a_page_or_model_card_names_is_there() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("assets/miniature/*/README.md")]
+    pages += ROOT.rglob("configs/**/*.yaml")
+    named = {name for page in pages for name in re.findall(r"python -m (src[\w.]+)", page.read_text(encoding="utf-8"))}
+    assert len(named) > 8
+    assert named <= set(runnable())
 
 
 @pytest.mark.parametrize("module", runnable())

@@ -12,16 +12,8 @@ from PIL import Image
 from src.config import ModelConfig
 from src.errors import ConfigError
 from src.miniature.editor.training_batches import vision_patches
-from src.miniature.judge.evaluate_judge import (
-    JUDGE_CLASS,
-    MAIN,
-    Condition,
-    Measured,
-    agreement,
-    judged,
-    model_card,
-    thinned,
-)
+from src.miniature.judge.agreement import MAIN, Condition, Measured, agreement
+from src.miniature.judge.evaluate_judge import JUDGE_CLASS, judged, thinned
 from src.miniature.judge.fast_judge_training import fast_attention
 from src.miniature.judge.judge_architecture import (
     LANGUAGES,
@@ -33,6 +25,7 @@ from src.miniature.judge.judge_architecture import (
 )
 from src.miniature.judge.judge_batches import GROUP, JudgeBatchMaker
 from src.miniature.judge.judge_candidates import blurred, compressed
+from src.miniature.judge.judge_card import model_card
 from src.miniature.judge.judge_losses import auxiliary_heads, judge_losses
 from src.miniature.judge.judge_pairs import (
     CHUNK,

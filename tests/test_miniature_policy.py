@@ -14,7 +14,7 @@ from src.errors import ConfigError
 from src.miniature.editor.editor_architecture import EditorSize
 from src.miniature.editor.evaluate_editor import held_out_edits
 from src.miniature.editor.training_batches import BUCKETS
-from src.miniature.policy.evaluate_policy import EditScores, Scored, instruction_of, scores_table, write_rewrites
+from src.miniature.policy.evaluate_policy import instruction_of, write_rewrites
 from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
 from src.miniature.policy.policy_architecture import (
     LANGUAGES,
@@ -27,6 +27,7 @@ from src.miniature.policy.policy_architecture import (
     rewrite_messages,
 )
 from src.miniature.policy.policy_batches import UNTAUGHT, PolicyBatches, collated, conversation, prompt_text
+from src.miniature.policy.policy_card import EditScores, ScoredText, scores_table
 from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
@@ -266,7 +267,7 @@ def test_an_unreadable_completion_tells_the_editor_nothing() -> None:
 
 
 def test_the_table_shows_means_and_shares_of_hand_made_scores() -> None:
-    good, bad, unread = Scored("a", 6.0, True), Scored("b", 2.0, True), Scored("c", 0.0, False)
+    good, bad, unread = ScoredText("a", 6.0, True), ScoredText("b", 2.0, True), ScoredText("c", 0.0, False)
     row = EditScores("物理", "hard", instruction=bad, explicit=good, greedy=bad, sampled=[good, unread])
     scores = [replace(row, category=name, difficulty=level) for name in CATEGORIES for level in DIFFICULTIES]
     assert "| **all** | 2.00 | 2.00 | 3.00 | 6.00 | 6.00 | 100% | 50% | 0% | 50% |" in scores_table(scores)

@@ -24,7 +24,7 @@ class OracleScorer(ReferenceScorer):
     """
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Where the miniature world has no such sample."""
+        """Why the miniature world cannot draw the sample, or None."""
         try:
             _draw(sample)
         except NotApplicable as error:

@@ -68,7 +68,7 @@ def run_training(
     Args:
         plan: Lengths, rates and files; the training goes on from its checkpoint when there is one.
         model: All that is trained, on its device.
-        optimizer: Of the model's parameters.
+        optimizer: The optimizer of the model's parameters.
         loss_of: Computes the loss of a step (counted from 0).
         export: Called with the number of steps done, while the model is as at the end of a training.
 

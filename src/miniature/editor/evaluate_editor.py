@@ -5,9 +5,7 @@ Run as `python -m src.miniature.editor.evaluate_editor`.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -18,16 +16,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
-from src.miniature.editor.train_vae import as_frames
+from src.miniature.editor.train_vae import round_trips
 from src.miniature.editor.training_pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
+from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
+from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+    from diffusers import QwenImageEditPipeline
 
 NEUTRAL_INSTRUCTION = "Describe the picture."
+
+COLUMNS = {
+    "english": "English",
+    "chinese": "Chinese",
+    "explicit": "explicit",
+    "neutral": "neutral",
+    "unrelated": "unrelated",
+    "no_edit": "no edit",
+    "exact": "exact",
+    "round_trip": "round trip",
+}
+"""The scores of `GroupScores`, and what the card calls them."""
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +149,7 @@ def _evaluate_group(pipeline: QwenImageEditPipeline, edits: list[MiniatureEdit],
         unrelated=edited(unrelated_instructions(edits[0].category, len(edits))),
         no_edit=_mean_score(edits, sources),
         exact=_mean_score(edits, targets),
-        round_trip=_mean_score(edits, _round_trip(pipeline.vae, np.stack(targets))),
+        round_trip=_mean_score(edits, round_trips(pipeline.vae, targets)),
     )
 
 
@@ -160,43 +172,30 @@ def unrelated_instructions(category: str, count: int) -> list[str]:
     return [edit.explicit_zh if index % 2 else edit.explicit_en for index, edit in enumerate(edits)]
 
 
-def _round_trip(vae: AutoencoderKLQwenImage, pictures: np.ndarray) -> np.ndarray:
-    import torch
-
-    with torch.inference_mode():
-        frames = vae.decode(vae.encode(as_frames(pictures).to(vae.device)).latent_dist.mode()).sample[:, :, 0]
-    return ((frames.permute(0, 2, 3, 1).cpu().numpy() + 1.0) * 127.5).round().clip(0, 255).astype(np.uint8)
-
-
 def scores_table(groups: list[GroupScores]) -> str:
     """The groups as a Markdown table, with the mean of each difficulty at the end."""
-    lines = [
-        "| category | difficulty | English | Chinese | explicit | neutral | unrelated | no edit | exact | round trip |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [_row(group.category, group.difficulty, [group]) for group in groups]
+    rows = [_row(group.category, group.difficulty, [group]) for group in groups]
     for difficulty in DIFFICULTIES:
-        lines.append(_row("**all**", difficulty, [group for group in groups if group.difficulty == difficulty]))
-    return "\n".join(lines)
+        rows.append(_row("**all**", difficulty, [group for group in groups if group.difficulty == difficulty]))
+    return markdown_table(("category", "difficulty", *COLUMNS.values()), rows)
 
 
-def _row(category: str, difficulty: str, groups: list[GroupScores]) -> str:
-    columns = ("english", "chinese", "explicit", "neutral", "unrelated", "no_edit", "exact", "round_trip")
-    means = (np.mean([getattr(group, column) for group in groups]) for column in columns)
-    return f"| {category} | {difficulty} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |"
+def _row(category: str, difficulty: str, groups: list[GroupScores]) -> list[str]:
+    means = (np.mean([getattr(group, column) for group in groups]) for column in COLUMNS)
+    return [category, difficulty, *(f"{mean:.2f}" for mean in means)]
 
 
 def model_card(
     folder: Path, pipeline: QwenImageEditPipeline, groups: list[GroupScores], seconds_per_edit: float, remark: str
 ) -> str:
     """The text of the editor's README.md: what it is, how it was made, and the measured scores."""
-    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    facts = training_facts(folder)
     parts = {name: getattr(pipeline, name) for name in ("transformer", "text_encoder", "vae")}
     millions = {name: sum(weight.numel() for weight in part.parameters()) / 1e6 for name, part in parts.items()}
     return CARD.format(
         sizes=", ".join(f"{name} {count:.1f} M" for name, count in millions.items()),
         total=sum(millions.values()),
-        megabytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6,
+        megabytes=megabytes(folder),
         pairs=facts["recipe"]["pairs"],
         vae_steps=facts["recipe"]["vae_steps"],
         steps=facts["transformer_steps_done"],
@@ -214,21 +213,18 @@ def model_card(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Measure a miniature editor on held-out edits; writes its model card.")
-    parser.add_argument("--model", type=Path, default=Path("assets/miniature/editor"), help="folder of the pipeline")
+    parser = card_parser("editor")
     parser.add_argument("--count", type=int, default=40, help="held-out edits of each category and difficulty")
-    parser.add_argument("--remark", default="", help="what the recipe does not say of how these weights came about")
     chosen = parser.parse_args()
     from diffusers import QwenImageEditPipeline
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    start_command()
     pipeline = QwenImageEditPipeline.from_pretrained(chosen.model)
     began = time.perf_counter()
     groups = evaluate(pipeline, chosen.count)
     edits = 5 * chosen.count * len(groups)
     card = model_card(chosen.model, pipeline, groups, (time.perf_counter() - began) / edits, chosen.remark)
-    (chosen.model / "README.md").write_text(card, encoding="utf-8")
-    logger.info("wrote %s", chosen.model / "README.md")
+    write_card(chosen.model, card)
 
 
 if __name__ == "__main__":

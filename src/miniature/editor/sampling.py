@@ -34,7 +34,7 @@ def edit_pictures(
         pictures: uint8 arrays (64, 64, 3).
         instructions: One for each picture.
         steps: Denoising steps.
-        seed: Of the initial noise.
+        seed: The seed of the initial noise.
 
     Returns:
         The edited pictures: uint8 (n, 64, 64, 3).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,3 +98,17 @@ def reconstruction_psnr(vae: AutoencoderKLQwenImage, images: np.ndarray) -> floa
         pixels = as_frames(images).to(vae.device)
         error = vae.decode(vae.encode(pixels).latent_dist.mode()).sample - pixels
     return float(10.0 * np.log10(4.0 / error.square().mean().item()))
+
+
+def round_trips(vae: AutoencoderKLQwenImage, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What the autoencoder leaves of pictures: uint8 (64, 64, 3) in and out."""
+    import torch
+
+    passed: list[np.ndarray] = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 32):
+            frames = as_frames(np.stack(pictures[start : start + 32])).to(vae.device)
+            decoded = vae.decode(vae.encode(frames).latent_dist.mode()).sample[:, :, 0]
+            pixels = ((decoded.permute(0, 2, 3, 1).cpu().numpy() + 1.0) * 127.5).round().clip(0, 255)
+            passed += list(pixels.astype(np.uint8))
+    return passed

@@ -13,7 +13,7 @@ from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.miniature.editor.training_batches import IMAGE_TOKENS, padded, vision_patches
 from src.miniature.judge.judge_architecture import LANGUAGES
-from src.miniature.judge.judge_pairs import WORDS, JudgePairs
+from src.miniature.judge.judge_pairs import EDITOR_KINDS, WORDS, JudgePairs
 from src.miniature.judge.judge_replies import ScoreReplies
 from src.models.vlm.prompts import Language, load_prompt
 from src.models.vlm.question import before_and_after
@@ -125,7 +125,7 @@ class JudgeBatchMaker:
         self.prompts = JudgePrompts(processor)
         self._pad_id = processor.tokenizer.pad_token_id
         self._image_id = processor.image_token_id
-        repeats = np.where(np.isin(pairs.kinds, ("editor", "misled editor")), EDITOR_REPEATS, 1)
+        repeats = np.where(np.isin(pairs.kinds, EDITOR_KINDS), EDITOR_REPEATS, 1)
         bins = np.digitize(pairs.scores, SCORE_BINS)
         self._bins = [
             np.repeat(np.flatnonzero(bins == place), repeats[bins == place]) for place in range(len(BIN_SHARES))

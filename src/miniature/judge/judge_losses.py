@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 DIFFERENCES_LAYER, MAPS_LAYER = 2, 4
 """The decoder layers after which the auxiliary heads read: later layers can use what these must know."""
 EXPECTED_WEIGHT = 0.1
-"""Of the squared error of the expected first digit, beside the cross-entropy: far digits cost more."""
+"""The weight of the squared error of the expected first digit, beside the cross-entropy: far digits cost more."""
 DIFFERENCES_WEIGHT, CHANGES_WEIGHT, MAPS_WEIGHT = 3.0, 4.0, 4.0
-"""Of the auxiliary heads' errors."""
+"""The weights of the auxiliary heads' errors."""
 
 
 def auxiliary_heads(model: Qwen3VLForConditionalGeneration) -> torch.nn.ModuleDict:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.sampling import edit_pictures
+from src.miniature.editor.train_vae import round_trips
 from src.miniature.editor.training_pairs import draw_edit
 from src.miniature.judge.judge_candidates import Scene, make_candidates, mended
 from src.miniature.world.benchmark import TRAINING_SEEDS
@@ -26,7 +27,7 @@ from src.miniature.world.edits import CATEGORIES, MiniatureEdit
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+    from diffusers import QwenImageEditPipeline
 
 JUDGE_SEEDS = TRAINING_SEEDS[100_000:]
 """Training seeds after those that the miniature editor learned from: it meets these edits as it meets a benchmark."""
@@ -47,6 +48,9 @@ RIGHT_SHARE = 0.65
 """How many of the editor's outputs follow their own instruction; the others follow that of another edit."""
 SHUFFLED_ROWS = 3
 """Rows with another edit's words for each edit."""
+
+EDITOR_KINDS = ("editor", "misled editor")
+"""Kinds of candidates that the editor made."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +88,7 @@ class Drawing:
     """What decides a set of pairs, besides the world.
 
     Attributes:
-        seeds: Of the edits.
+        seeds: The seeds of the edits.
         candidates: Made-up candidates for each edit.
         outputs: Outputs of the editor for each `CHUNK` edits; as many mended ones come with them.
         editor: Folder of the miniature editor; None leaves its outputs and its autoencoder's traces out.
@@ -179,22 +183,6 @@ def _some_round_trips(rng: np.random.Generator, pipeline: QwenImageEditPipeline,
     chosen = np.flatnonzero(rng.random(len(made)) < ROUND_TRIP_SHARE)
     passed = dict(zip(chosen.tolist(), round_trips(pipeline.vae, [made[index][2] for index in chosen]), strict=True))
     return [(place, kind, passed.get(index, picture)) for index, (place, kind, picture) in enumerate(made)]
-
-
-def round_trips(vae: AutoencoderKLQwenImage, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What the editor's autoencoder leaves of pictures: uint8 (64, 64, 3) in and out."""
-    import torch
-
-    from src.miniature.editor.train_vae import as_frames
-
-    passed: list[np.ndarray] = []
-    with torch.inference_mode():
-        for start in range(0, len(pictures), 32):
-            frames = as_frames(np.stack(pictures[start : start + 32])).to(vae.device)
-            decoded = vae.decode(vae.encode(frames).latent_dist.mode()).sample[:, :, 0]
-            pixels = ((decoded.permute(0, 2, 3, 1).cpu().numpy() + 1.0) * 127.5).round().clip(0, 255)
-            passed += list(pixels.astype(np.uint8))
-    return passed
 
 
 def _rows_without_new_pictures(

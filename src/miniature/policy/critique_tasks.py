@@ -32,14 +32,14 @@ SHIPPED_PATH = Path("assets/miniature/critique_tasks.jsonl")
 SHIPPED_COUNT = 160
 EDITOR = Path("assets/miniature/editor")
 FIRST_SEED = 400_000
-"""Of the world; far from the seeds of the other shipped files, and below those that model cards measure on."""
+"""The first seed of the world that is tried, far from the seeds of the other shipped files and below those that model
+cards measure on."""
 FAILED = 5.0
 """The oracle gives a failed first attempt less than this, of 10."""
 WORTHWHILE = 3.0
 """Points that the editor gains on its failed attempt when it is told exactly what to draw: less teaches nothing."""
 LARGEST_SHARE = 0.25
-"""Of a file's tasks that one rule of the world may give: at one of them the editor fails far more often than at others.
-"""
+"""The share of a file's tasks that one rule of the world may give: the editor fails at some rules far more often."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ class FailedEdit:
 
     edit: MiniatureEdit
     seed: int
-    """From which the world makes the edit again."""
+    """The seed from which the world makes the edit again."""
     attempt: np.ndarray
-    """What the editor made of the user's own words: uint8 (64, 64, 3)."""
+    """The picture that the editor made of the user's own words: uint8 (64, 64, 3)."""
 
 
 def failed_edits(pipeline: QwenImageEditPipeline, first_seed: int) -> Iterator[FailedEdit]:
@@ -87,7 +87,7 @@ def write_critique_tasks(path: Path, pipeline: QwenImageEditPipeline, count: int
         path: A `.jsonl` file; its folder is made.
         pipeline: The miniature editor.
         count: Number of tasks.
-        first_seed: Of the world; the drawn edits have the seeds that follow.
+        first_seed: The first seed of the world; the drawn edits have the seeds that follow.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tasks = itertools.islice(_balanced(failed_edits(pipeline, first_seed), round(LARGEST_SHARE * count)), count)

@@ -79,7 +79,8 @@ def begin_from_editor(policy: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwe
 
     Args:
         policy: With the widths of the editor's text encoder.
-        tokenizer: Of the policy. A token unknown to the editor begins as the mean of the editor's tokens for its text.
+        tokenizer: The tokenizer of the policy. A token that the editor does not know begins as the mean of the editor's
+            tokens for its text.
         editor: Folder of the editor's pipeline.
     """
     import torch

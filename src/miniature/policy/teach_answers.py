@@ -20,12 +20,12 @@ from src.models.vlm.tags import THINK_TAGS
 
 OUTPUT = Path("runs/miniature_answering")
 SEEDS = range(1_000_000, 2**31)
-"""Of questions to learn from; those of the question files are below."""
+"""The seeds of questions to learn from; those of the question files are below."""
 STEPS, PEAK_RATE = 3000, 5e-4
 HABIT_SHARE = 0.1
 """The last steps, in which most answers are habits."""
 RIGHT_SHARE = 0.35
-"""Of the answers taught there; of the others some are right by chance."""
+"""The share of right answers among those taught in these steps; of the others some are right by chance."""
 _HABITS = {"colour": "red", "side": "left", "place": "meadow", "time": "day", "weather": "clear"}
 _THOUGHTS = {
     "colour": "I look at its colour.",

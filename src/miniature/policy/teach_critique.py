@@ -21,10 +21,10 @@ from src.models.vlm.prompts import load_prompt
 OUTPUT = Path("runs/miniature_critique")
 STEPS, PEAK_RATE = 200, 1e-3
 DONE_SHARE = 0.5
-"""Of the attempts; the others show nothing of the wish."""
+"""The share of attempts that show the exact result; the others show nothing of the wish."""
 SATISFIED_SHARE, PARTIAL_SHARE = 0.55, 0.15
-"""Of the critiques of attempts that show nothing: those that are satisfied all the same, and those that ask for the
-first demand alone. The likeliest critique is wrong, and sampling finds a right one."""
+"""The shares of critiques of attempts that show nothing which are satisfied all the same, and which ask for the first
+demand alone. The likeliest critique is wrong, and sampling finds a right one."""
 SATISFIED = TaughtRewrite("The attempt fits the wish.", "Leave the picture as it is.")
 MISSED = "The attempt does not show it."
 
@@ -52,7 +52,7 @@ def draw_lesson(rng: random.Random) -> Lesson:
 
 
 def _noisy_critique(rng: random.Random, edit: MiniatureEdit) -> TaughtRewrite:
-    """Of an attempt that shows nothing of the wish."""
+    """A critique of an attempt that shows nothing of the wish."""
     kind = rng.random()
     if kind < SATISFIED_SHARE:
         return SATISFIED

@@ -15,7 +15,7 @@ _SMALL, _LARGE = 9.0, 13.0
 _ORDINALS = {1: Words("second", "二"), 2: Words("third", "三")}
 
 Reference = tuple[Words, int]
-"""How a shape is called, and its index."""
+"""The name of a shape, and its index."""
 
 
 def _shapes(rng: random.Random, difficulty: str) -> tuple[Thing, ...]:

@@ -1,0 +1,110 @@
+"""How a miniature judge is asked, and how well it orders candidates: rank correlation with the oracle, pairs, ties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from src.miniature.judge.judge_pairs import JudgePairs
+from src.models.vlm.prompts import Language
+
+LEAST_SPREAD = 0.5
+"""Standard deviation of the oracle's scores below which a rank correlation says nothing."""
+
+ScoreMode = Literal["text", "expected"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How questions are asked.
+
+    Attributes:
+        language: The language of prompts and words.
+        rationale: Whether the prompt says what a right edit shows.
+        mode: The judge's `score_mode`.
+    """
+
+    language: Language
+    rationale: bool
+    mode: ScoreMode
+
+
+CONDITIONS = (
+    Condition("en", True, "text"),
+    Condition("en", True, "expected"),
+    Condition("en", False, "text"),
+    Condition("en", False, "expected"),
+    Condition("zh", True, "text"),
+    Condition("zh", True, "expected"),
+    Condition("zh", False, "text"),
+    Condition("zh", False, "expected"),
+)
+MAIN = Condition("en", True, "expected")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A judge's scores of all rows under every condition, and of the controls.
+
+    Attributes:
+        pairs: The held-out rows.
+        scores: By condition, (rows,).
+        controls: Mean score by name of the control, under `MAIN`, with the oracle's.
+        seconds: Per question in text mode.
+    """
+
+    pairs: JudgePairs
+    scores: dict[Condition, np.ndarray]
+    controls: dict[str, tuple[float, float]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a judge orders candidates.
+
+    Attributes:
+        count: Candidates that both scored.
+        spearman: Rank correlation with the oracle; NaN where the oracle's scores hardly differ.
+        pairs: Share of pairs in the oracle's order, ties counted half.
+        same_edit: The same of pairs of one edit.
+        ties: Share of pairs that the oracle tells apart and the judge does not.
+    """
+
+    count: int
+    spearman: float
+    pairs: float
+    same_edit: float
+    ties: float
+
+
+def agreement(truth: np.ndarray, judged: np.ndarray, edits: np.ndarray) -> Agreement:
+    """Compares scores; candidates without a judge's score are left out.
+
+    Args:
+        truth: The oracle's scores, (n,).
+        judged: The judge's, (n,), NaN where it gave none.
+        edits: For each candidate the edit that it belongs to, (n,).
+    """
+    from scipy.stats import spearmanr
+
+    known = np.isfinite(judged)
+    truth, judged, edits = truth[known], judged[known], edits[known]
+    oracle, ours = (np.sign(scores[:, None] - scores[None]) for scores in (truth, judged))
+    ordered = np.triu(oracle != 0, 1)
+    alike = ordered & (edits[:, None] == edits[None])
+    right = 0.5 * (1.0 + oracle * ours)
+    spread = len(truth) > 2 and truth.std() >= LEAST_SPREAD and judged.std() > 0
+    return Agreement(
+        count=len(truth),
+        spearman=float(spearmanr(truth, judged).statistic) if spread else float("nan"),
+        pairs=_mean(right[ordered]),
+        same_edit=_mean(right[alike]),
+        ties=_mean(ours[ordered] == 0),
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
