@@ -165,7 +165,7 @@ def test_conversations_lose_their_labels_and_keep_all_their_images(jsonl: Write,
     pictures.mkdir()
     (pictures / "a.png").write_bytes(RED)
     (pictures / "b.png").write_bytes(BLUE)
-    source = jsonl([conversation("VQAQuestion: which is red?", "Answer: the first", "a.png", "b.png")])
+    source = jsonl([conversation("Question: which is red?", "Answer: the first", "a.png", "b.png")])
     converted("conversations", source, tmp_path / "questions.jsonl", image_dir=pictures)
     (found,) = questions(tmp_path / "questions.jsonl")
     assert (found.text, found.answer) == ("which is red?", "the first")
@@ -203,7 +203,7 @@ BAD_ROWS = {
         (conversation("q", "a", "../secret.png"), "leads out of"),
         (conversation("q", "a", "/etc/passwd"), "leads out of"),
         (conversation("q", "a", "absent.png"), "cannot be read"),
-        (conversation("VQAQuestion: ", "a", "fine.png"), "no text of the question"),
+        (conversation("Question: ", "a", "fine.png"), "no text of the question"),
     ],
 }
 GOOD = {

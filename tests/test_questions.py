@@ -1,4 +1,4 @@
-"""VQAQuestion files, and the miniature questions."""
+"""Question files, and the miniature questions."""
 
 from __future__ import annotations
 
@@ -78,6 +78,16 @@ def test_a_malformed_item_is_a_bad_one_with_its_reason(tmp_path: Path, changes: 
     assert isinstance(bad, BadSample)
     assert reason in bad.reason
     assert bad.sample_id == "question_00001"
+
+
+def test_a_question_is_read_as_a_sample_is(tmp_path: Path) -> None:
+    """Numbers as difficulties, and an id that only looks like the one of another item."""
+    found = load(write(tmp_path, item(id="question_00001", difficulty=3.0), item(), item(difficulty=[1])))
+    assert [one.question_id for one in found if isinstance(one, VQAQuestion)] == ["question_00001", "question_00001-2"]
+    assert isinstance(found[0], VQAQuestion)
+    assert found[0].difficulty == "3"
+    assert isinstance(found[2], BadSample)
+    assert "`difficulty`" in found[2].reason
 
 
 def test_an_id_that_comes_twice_is_bad(tmp_path: Path) -> None:

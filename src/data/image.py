@@ -21,7 +21,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decompressed (a decompression bomb costs gigabytes)."""
 MAX_FILE_BYTES = 64 * 2**20
-"""Of a picture as it is stored."""
+"""The largest file of a picture that is read."""
 _BLANKS = " \t\r\n\f\v"
 _WITHOUT_BLANKS = dict.fromkeys(map(ord, _BLANKS))
 STRIP_ROWS = 256

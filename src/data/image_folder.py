@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from src.data.image import LazyImage
+from src.data.sample import Unusable
 
 
-class OutsideFolder(ValueError):
+class OutsideFolder(Unusable):
     """An image path that is not read: a foreign file must not choose what is read here and sent to a judge."""
 
 
@@ -22,7 +23,7 @@ class ImageFolder:
 
     @classmethod
     def of(cls, data_path: str, *, follow_links: bool) -> ImageFolder:
-        """That of a data file, or the data folder itself."""
+        """The folder of a data file, or the data folder itself."""
         path = Path(data_path)
         return cls(path if path.is_dir() else path.parent, follow_links)
 

@@ -69,7 +69,7 @@ def inspect_benchmark(
 
     Args:
         data_path: See `read_items`.
-        language: Of the instructions.
+        language: The language of the instructions.
         follow_links: Whether images behind links out of the file's folder are read.
 
     Raises:

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MAX_DEPTH = 64
 """Brackets within brackets of an item; an item of the benchmark's format needs three."""
 MAX_ITEM_BYTES = 256 * 2**20
-"""Of an item's JSON: three pictures of 60 MiB in base64."""
+"""The longest JSON of an item that is read: three pictures of 60 MiB in base64."""
 MAX_PARTS = 500_000
 """Commas and opening brackets of an item, those in texts too: each may become an object of some fifty bytes."""
 _TOO_MANY_PARTS = f"more than {MAX_PARTS:,} commas and brackets"
@@ -51,7 +51,7 @@ class Piece:
     """One value of the document as it stands there."""
 
     offset: int
-    """Of its first byte in the file."""
+    """The place of its first byte in the file."""
     text: bytes
     problem: str | None = None
     """Why it is not kept (`text` is empty then)."""
@@ -82,7 +82,7 @@ def listed_pieces(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[
 
     Args:
         read: Gives the next bytes of the file, none at its end.
-        offset: Of the first byte, for messages.
+        offset: The place of the first byte, for messages.
 
     Raises:
         BrokenOff: the file ends too early, or its outermost brackets do not match. Items before that were given out.
@@ -111,12 +111,12 @@ class _Cutter:
         self._read = read
         self._buffer = b""
         self._start = offset
-        """Of the buffer, in the file."""
+        """The place of the buffer in the file."""
         self._at = 0
 
     @property
     def offset(self) -> int:
-        """Where in the file this stands."""
+        """The place in the file at which the reader stands."""
         return self._start + self._at
 
     def peek(self) -> bytes:
@@ -286,5 +286,5 @@ class _Cut:
         self._kept.clear()
 
     def piece(self) -> Piece:
-        """What was cut out."""
+        """The text that was cut out."""
         return Piece(self.offset, b"".join(self._kept).rstrip(), self._problem)

@@ -25,7 +25,7 @@ class KnowledgeGraph:
     """The reference graph of a sample, after MMMG (arXiv 2506.10963)."""
 
     elements: tuple[str, ...]
-    """At least one, all different."""
+    """At least one element; all are different."""
     dependencies: tuple[Dependency, ...]
     """All different, each between two elements."""
 

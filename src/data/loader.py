@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from src.data.image import LazyImage
-from src.data.image_folder import ImageFolder, OutsideFolder
+from src.data.image_folder import ImageFolder
+from src.data.items import (
+    ItemIds,
+    difficulty_field,
+    is_safe_file_name,
+    selected_items,
+    stated_difficulty,
+    text_field,
+)
 from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
-from src.data.names import CONTROL, MAX_NAME_BYTES, category_problem, storable
-from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample
+from src.data.names import category_problem, storable
+from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, Unusable
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
-from src.errors import DataError
-
-logger = logging.getLogger(__name__)
-
-LARGEST_DIFFICULTY = 10**9
-_UNSAFE_ID = re.compile(rf"[/\\{CONTROL}]|\.\.|^\.|^\s*$")
 
 Language = Literal["en", "zh"]
-
-
-class _Unusable(ValueError):
-    """Why an item is not a sample."""
 
 
 def load_samples(
@@ -50,71 +46,36 @@ def load_samples(
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
     """
     folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
-    ids = _Ids()
-    seen: Counter[tuple[str, str]] = Counter()
-    selected: Counter[str] = Counter()
-    for raw in read_items(data_path, progress):
-        item = _sample(raw, folder, selection.language, ids)
-        category = item.category or "(none)"
-        difficulty = _stated_difficulty(raw.fields or {})
-        seen[category, difficulty or "(none)"] += 1
-        if not _is_selected(item, difficulty, selection):
-            if left_out is not None:
-                left_out[category] += 1
-            continue
-        selected[category] += 1
-        yield item
-        if selected.total() == selection.limit:
-            return
-    if not selected:
-        raise _nothing_selected(data_path, selection, seen)
-    for problem in selection.unknown(seen):
-        logger.warning("%s: %s", data_path, problem)
+    ids = ItemIds("item")
+    samples = (
+        (_sample(raw, folder, selection.language, ids), stated_difficulty(raw.fields))
+        for raw in read_items(data_path, progress)
+    )
+    return selected_items(samples, data_path, selection, left_out)
 
 
-def _stated_difficulty(fields: Mapping[str, Any]) -> str | None:
-    """The difficulty that a filter sees; None where the item states none that can be used."""
-    try:
-        return _difficulty(fields)
-    except _Unusable:
-        return None
-
-
-def _is_selected(item: EditSample | BadSample, difficulty: str | None, selection: Selection) -> bool:
-    """A bad item that does not say its category or difficulty is shown rather than silently dropped."""
-    if item.category is not None and not selection.takes_category(item.category):
-        return False
-    return selection.takes_difficulty(difficulty) or (isinstance(item, BadSample) and difficulty is None)
-
-
-def _nothing_selected(data_path: str, selection: Selection, seen: Counter[tuple[str, str]]) -> DataError:
-    present = ", ".join(f"{category} {difficulty}: {count}" for (category, difficulty), count in seen.items())
-    problems = "".join(f" {problem}" for problem in selection.unknown(seen))
-    return DataError(f"nothing in {data_path} matches {selection.describe()}.{problems} The file holds {present}.")
-
-
-def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: _Ids) -> EditSample | BadSample:
+def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds) -> EditSample | BadSample:
     fields = raw.fields or {}
     sample_id = category = None
     try:
         if raw.problem:
-            raise _Unusable(raw.problem)
-        stated = _text(fields, "subset") or _text(fields, "category")
+            raise Unusable(raw.problem)
+        stated = text_field(fields, "subset") or text_field(fields, "category")
         problem = category_problem(stated)
         category = None if problem else stated
-        sample_id = ids.name(fields, raw.index)
+        sample_id = _id(fields, raw.index, ids)
         if category is None:
-            raise _Unusable(f"the category (field `subset`) {problem}")
+            raise Unusable(f"the category (field `subset`) {problem}")
         instruction = _translated(fields, "edit_instruction", language)
         if not instruction:
-            raise _Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
+            raise Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
         if len(instruction) > MAX_INSTRUCTION:
-            raise _Unusable(
+            raise Unusable(
                 f"the instruction has {len(instruction):,} characters, above the limit of {MAX_INSTRUCTION:,}"
             )
         source = _image(fields, "src_img", folder)
         if source is None:
-            raise _Unusable("the source image (field `src_img_b64`) is absent")
+            raise Unusable("the source image (field `src_img_b64`) is absent")
         return EditSample(
             sample_id=sample_id,
             index=raw.index,
@@ -122,7 +83,7 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: _Ids) ->
             instruction=instruction,
             description=_translated(fields, "original_description", language),
             source=source,
-            difficulty=_difficulty(fields),
+            difficulty=difficulty_field(fields),
             tags=_tags(fields),
             rationale=_translated(fields, "rationale_short", language) or None,
             reference=_image(fields, "reference_img", folder),
@@ -131,83 +92,34 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: _Ids) ->
             family=_family(fields),
             seed=_seed(fields),
         )
-    except (_Unusable, OutsideFolder) as error:
-        return BadSample(sample_id or ids.free(f"item_{raw.index:05d}"), raw.index, category, str(error))
+    except Unusable as error:
+        return BadSample(sample_id or ids.by_index(raw.index), raw.index, category, str(error))
 
 
-class _Ids:
-    """Gives each item of a file its id, safe as a file name and unique."""
-
-    def __init__(self) -> None:
-        self._uses: dict[str, int] = {}
-        self._origins: dict[tuple[bool, str], int] = {}
-
-    def name(self, fields: Mapping[str, Any], index: int) -> str:
-        """The explicit `id`, else the stem of `original_image_path`, else `item_<index>`.
-
-        Raises:
-            _Unusable: when the id is unsafe, or the same id or path came before.
-        """
-        explicit, path = fields.get("id"), _text(fields, "original_image_path")
-        if explicit is not None:
-            origin = wanted = storable(str(explicit))
-        elif path:
-            origin, wanted = path, PurePosixPath(path.replace("\\", "/")).stem
-        else:
-            return self.free(f"item_{index:05d}")
-        parts = origin.replace("\\", "/").split("/")
-        if not wanted or _UNSAFE_ID.search(wanted) or ".." in parts or len(wanted.encode()) > MAX_NAME_BYTES:
-            raise _Unusable(f"the id {origin!r:.80} is not safe as a file name")
-        key = (explicit is None, origin)
-        if key in self._origins:
-            raise _Unusable(f"the id {origin!r:.80} is a duplicate of item {self._origins[key]}")
-        self._origins[key] = index
-        return self.free(wanted)
-
-    def free(self, wanted: str) -> str:
-        """`wanted`, or the first of `wanted-2`, `wanted-3` … that is not in use."""
-        candidate = wanted
-        while candidate in self._uses:
-            self._uses[wanted] += 1
-            candidate = f"{wanted}-{self._uses[wanted]}"
-        self._uses[candidate] = 1
-        return candidate
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    """A text field without outer blanks; empty when absent.
+def _id(fields: Mapping[str, Any], index: int, ids: ItemIds) -> str:
+    """The explicit `id`, else the stem of `original_image_path`, else `item_<index>`.
 
     Raises:
-        _Unusable: when it is something else than text.
+        Unusable: the id is no safe name of a file, or the same id or path came before.
     """
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _Unusable(f"field `{name}` is {type(value).__name__}, not text")
-    return storable(value).strip()
-
-
-def _difficulty(fields: Mapping[str, Any]) -> str | None:
-    """Text as it stands, and a number as text: 3 and 3.0 are both `3`.
-
-    Raises:
-        _Unusable: when it is neither.
-    """
-    value = fields.get("difficulty")
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return _text(fields, "difficulty") or None
-    if value != value:  # NaN is how tables of numbers leave a cell empty
-        return None
-    if abs(value) > LARGEST_DIFFICULTY:
-        raise _Unusable(f"field `difficulty` is a number above {LARGEST_DIFFICULTY}")
-    return repr(value).removesuffix(".0")
+    explicit, path = fields.get("id"), text_field(fields, "original_image_path")
+    if explicit is not None:
+        field, origin = "id", storable(str(explicit))
+        wanted = origin
+    elif path:
+        field, origin = "original_image_path", path
+        wanted = PurePosixPath(path.replace("\\", "/")).stem
+    else:
+        return ids.by_index(index)
+    if not is_safe_file_name(wanted) or ".." in origin.replace("\\", "/").split("/"):
+        raise Unusable(f"the id {origin!r:.80} is not safe as a file name")
+    return ids.stated(field, origin, wanted, index)
 
 
 def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str:
     """The field in the language of the run, or in the other one when only that is there; blank is there."""
     wanted, other = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
-    return _text(fields, other if fields.get(wanted) is None else wanted)
+    return text_field(fields, other if fields.get(wanted) is None else wanted)
 
 
 def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -218,7 +130,7 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:
         return (storable(tags),)
     if isinstance(tags, list | tuple):
         return tuple(storable(str(tag)) for tag in tags)
-    raise _Unusable(f"field `tags` is {type(tags).__name__}, not a list of texts")
+    raise Unusable(f"field `tags` is {type(tags).__name__}, not a list of texts")
 
 
 def _graph(fields: Mapping[str, Any]) -> KnowledgeGraph | None:
@@ -227,7 +139,7 @@ def _graph(fields: Mapping[str, Any]) -> KnowledgeGraph | None:
     try:
         return read_knowledge_graph(fields["knowledge_graph"])
     except ValueError as error:
-        raise _Unusable(f"field `knowledge_graph` {error}") from error
+        raise Unusable(f"field `knowledge_graph` {error}") from error
 
 
 def _family(fields: Mapping[str, Any]) -> str | None:
@@ -253,7 +165,7 @@ def _image(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyIma
     if isinstance(value, bytes):
         return LazyImage.from_bytes(value)
     if not isinstance(value, str):
-        raise _Unusable(f"the image (field `{name}_b64`) is {type(value).__name__}, not base64 text")
+        raise Unusable(f"the image (field `{name}_b64`) is {type(value).__name__}, not base64 text")
     if fields.get(f"{name}_b64") is None:
         return folder.image(value)
     return LazyImage(base64_text=value)

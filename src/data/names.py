@@ -1,4 +1,4 @@
-"""What texts of others may be called by: categories that name groups and folders, and texts that can be stored."""
+"""Rules for texts of others that become names: categories name groups and folders, and every text must be storable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 MAX_NAME_BYTES = 150
 """Longer ids and categories do not fit into file names with a suffix on every file system."""
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-"""Of a character class: control characters, line ends, and what turns the direction of writing."""
+"""A part of a character class: control characters, line ends, and what turns the direction of writing."""
 _UNSAFE_CATEGORY = re.compile(f"[{CONTROL}]")
 
 

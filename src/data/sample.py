@@ -38,7 +38,7 @@ class EditSample:
     family: str | None = None
     """The rule of the miniature world that made the sample."""
     seed: int | None = None
-    """With which it was made; category, difficulty, family and seed make it again."""
+    """The seed of the miniature world that made the sample; with category, difficulty and family it makes it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,7 @@ class BadSample:
     category: str | None
     reason: str
     """One sentence: what is wrong with the item and where (field name), for the report."""
+
+
+class Unusable(ValueError):
+    """An item of a data file cannot be used; the text says why and becomes the reason of its `BadSample`."""

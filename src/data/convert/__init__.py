@@ -1,1 +1,1 @@
-"""From public formats to ours, row by row. Reading our own formats is the loader's, one floor up."""
+"""Converters from public formats to the formats of EditLoop, row by row; `src/data/loader.py` reads the latter."""

@@ -31,9 +31,9 @@ class Converter(ABC):
 
     Params: ClassVar[type[ConverterParams]] = ConverterParams
     SOURCE: ClassVar[str]
-    """Where the format comes from."""
+    """The source of the format."""
     RESULT: ClassVar[str]
-    """What an item of the output is: an edit task, or a question."""
+    """The kind of the items of the output: an edit task, or a question."""
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
         self.params: Any = self.Params(**(params or {}))

@@ -20,7 +20,7 @@ class ComplexEdit(Converter):
     """
 
     class Params(ConverterParams):
-        """Which levels are taken."""
+        """The levels of complexity that are taken."""
 
         levels: list[int] = pydantic.Field(list(range(1, LEVELS + 1)), min_length=1)
 

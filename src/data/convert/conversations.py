@@ -19,7 +19,7 @@ class Conversations(Converter):
     """
 
     class Params(ConverterParams):
-        """Where the images are."""
+        """The folder of the images."""
 
         image_dir: Path
         """Image paths lead from here, and may not lead out."""
@@ -30,7 +30,7 @@ class Conversations(Converter):
     RESULT: ClassVar[str] = "question"
 
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """A single item."""
+        """Yields the single item of the row."""
         turns = row.get("conversations")
         if not isinstance(turns, list) or len(turns) < 2:
             raise BadRow("field `conversations` does not hold a question and an answer")

@@ -17,7 +17,7 @@ class EditParquet(Converter):
     """
 
     class Params(ConverterParams):
-        """Which of the two instructions is taken."""
+        """The one of the two instructions that is taken."""
 
         wording: Literal["short", "detailed"] = "detailed"
 
@@ -25,7 +25,7 @@ class EditParquet(Converter):
     RESULT: ClassVar[str] = "edit task"
 
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """A single item."""
+        """Yields the single item of the row."""
         item: dict[str, Any] = {"subset": text_of(row, "task"), "edit_instruction_en": self._instruction(row)}
         if row.get("omni_edit_id") is not None:
             item["id"] = str(row["omni_edit_id"])

@@ -23,16 +23,16 @@ class Plain(Converter):
     """
 
     class Params(ConverterParams):
-        """What the rows do not say themselves."""
+        """The settings that the rows do not bring themselves."""
 
         category: str | None = None
-        """Of rows without a field `category`."""
+        """The category of rows without a field `category`."""
         image: str = "image"
         """Name of the field with the image; rows without it are looked at for `file_name`."""
         instruction: str = "instruction"
         """Name of the field with the instruction."""
         language: Literal["en", "zh"] = "en"
-        """Of instructions, descriptions and rationales."""
+        """The language of instructions, descriptions and rationales."""
         follow_links: bool = False
         """Read images behind links out of the file's folder."""
 
@@ -49,7 +49,7 @@ class Plain(Converter):
         return plain_rows(source)
 
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """A single item."""
+        """Yields the single item of the row."""
         category = row.get("category") or self.params.category
         if not category:
             raise BadRow("there is no field `category`, and none for all rows: --set category=NAME")

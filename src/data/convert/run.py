@@ -34,7 +34,7 @@ _NAMED = 5
 
 @dataclass
 class Conversion:
-    """What became of a file."""
+    """The outcome of a conversion."""
 
     rows: int = 0
     items: int = 0
@@ -68,7 +68,7 @@ def convert(converter: Converter, source: str, output: Path) -> Conversion:
     """Converts row by row; `output` appears when the last row is done. Bad rows are named, never fatal.
 
     Args:
-        converter: Of the source's format.
+        converter: The converter of the source's format.
         source: JSON, JSONL, parquet, a folder or pattern of parquet files, a saved dataset, or `hf://name@split`.
         output: A `.jsonl` file; its images go to a folder of its name with `_images` behind, each stored once.
 

@@ -16,7 +16,7 @@ class VqaRad(Converter):
     RESULT: ClassVar[str] = "question"
 
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """A single item."""
+        """Yields the single item of the row."""
         question, answer = text_of(row, "question"), text_of(row, "answer")
         image = kept(keep, image_of(row.get("image"), "image"), "image")
         yield {"prompt": f"{IMAGE_MARK} {question}", "answer": answer, "images": [image]}
