@@ -13,7 +13,8 @@ from PIL import Image
 
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
-from tests.tiny_pipelines import gradient, pix2pix_folder  # noqa: F401 (fixtures)
+from tests.tiny_parts import gradient
+from tests.tiny_pipelines import pix2pix_folder  # noqa: F401 (fixtures)
 
 
 def editor(folder: Path, **changes: Any) -> DiffusersEditModel:

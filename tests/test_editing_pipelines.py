@@ -23,7 +23,7 @@ from PIL import Image
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
 from src.models.diffusion.pipeline_table import PIPELINES
 from tests.tiny_editing_pipelines import BUILDERS, editing_checkpoint  # noqa: F401 (fixtures)
-from tests.tiny_pipelines import gradient
+from tests.tiny_parts import gradient
 
 RUN = sorted(BUILDERS)
 BATCHABLE = [name for name in RUN if PIPELINES[name].shares_calls]

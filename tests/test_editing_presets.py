@@ -18,7 +18,7 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.implementations.diffusers_edit import DiffusersEditModel
 from src.registry import check_params, load_class
 from tests.tiny_editing_pipelines import editing_checkpoint  # noqa: F401 (fixture)
-from tests.tiny_pipelines import gradient
+from tests.tiny_parts import gradient
 
 ROOT = Path(__file__).parent.parent
 GUIDANCE = ("guidance_scale", "true_cfg_scale", "image_guidance_scale")

@@ -14,7 +14,8 @@ from src.models.diffusion.implementations.diffusers_edit import DiffusersEditMod
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.plain_text import WORD_JOINER, PlainText
 from src.pipeline.keys import edit_key
-from tests.tiny_pipelines import gradient, pix2pix_folder, plus_folder, qwen_folder
+from tests.tiny_parts import gradient
+from tests.tiny_pipelines import pix2pix_folder, plus_folder, qwen_folder
 from tests.tiny_policies import policy_folder
 
 __all__ = ["pix2pix_folder", "plus_folder", "policy_folder", "qwen_folder"]

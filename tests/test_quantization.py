@@ -14,7 +14,8 @@ from src.models.diffusion.implementations.diffusers_edit import DiffusersEditMod
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.pipeline_editor import PipelineEditor
 from src.registry import check_params
-from tests.tiny_pipelines import gradient, pix2pix_folder, qwen_folder
+from tests.tiny_parts import gradient
+from tests.tiny_pipelines import pix2pix_folder, qwen_folder
 
 __all__ = ["pix2pix_folder", "qwen_folder"]
 

@@ -15,7 +15,7 @@ from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.vlm.question import LabelledImage, Question
 from tests.tiny_judges import SAMPLED, dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
-from tests.tiny_pipelines import gradient
+from tests.tiny_parts import gradient
 
 
 @pytest.mark.parametrize("mode", [{}, SAMPLED])

@@ -12,7 +12,8 @@ from PIL import Image
 
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from tests.test_qwen_image_edit import INSTRUCTIONS, difference, pixels
-from tests.tiny_pipelines import gradient, seen_by
+from tests.tiny_parts import gradient
+from tests.tiny_pipelines import seen_by
 from tests.tiny_qwen21 import distilled_folder, qwen21_folder  # noqa: F401 (fixtures)
 
 SMALL = {"num_inference_steps": 2, "output_resolution": 64, "condition_resolution": 64, "batch_size": 4}

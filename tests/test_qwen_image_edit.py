@@ -21,7 +21,8 @@ from src.models.diffusion.condition_size import STOCK_AREA, condition_sizes, fit
 from src.models.diffusion.implementations.multi_gpu_qwen_edit import MultiGPUQwenImageEditModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.registry import check_params
-from tests.tiny_pipelines import gradient, pix2pix_folder, plus_folder, qwen_folder, seen_by  # noqa: F401 (fixtures)
+from tests.tiny_parts import gradient
+from tests.tiny_pipelines import pix2pix_folder, plus_folder, qwen_folder, seen_by  # noqa: F401 (fixtures)
 
 SMALL = {"num_inference_steps": 2, "output_resolution": 64, "condition_resolution": 64, "batch_size": 4}
 INSTRUCTIONS = ["make the sky red", "remove the tree, then paint the house behind it blue", "x"]

@@ -8,77 +8,17 @@ from unittest import mock
 
 import pytest
 
-from src.miniature.editor.editor_architecture import (
-    PATCH_SIDE,
-    SPECIAL_TOKENS,
-    EditorSize,
-    build_processor,
-    build_text_encoder,
-    build_tokenizer,
-)
+from src.miniature.editor.editor_architecture import EditorSize, build_text_encoder
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.vlm.question import LabelledImage, Question, Reply
-from tests.tiny_pipelines import gradient
+from tests.tiny_parts import VOCABULARY, fill, gradient, qwen2_processor, qwen3_processor, qwen3_vl, qwen_tokenizer
 
 TEXTS = ["Score: 8.5", "How well was the sky painted red?", "评分：7"]
-SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=2, vision_width=64, vision_layers=2)
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
-    "{% for part in message.content %}"
-    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+SIZE = EditorSize(vocabulary=VOCABULARY, text_width=64, text_layers=2, vision_width=64, vision_layers=2)
 IMAGE_PIXELS = {"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
 SAMPLED = {"temperature": 1.0, "top_p": 0.9, "seed": 3}
 LEAKY = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.5, "max_length": 3}
 """Generation settings as checkpoints bring them along; none may reach the judge."""
-
-
-def qwen3_model(tokenizer: Any, patch_side: int = PATCH_SIDE) -> Any:
-    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
-
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 1,
-            "num_key_value_heads": 1,
-            "head_dim": 64,
-            "max_position_embeddings": 1024,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "mrope_section": [12, 10, 10],
-                "mrope_interleaved": True,
-            },
-        },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_heads": 1,
-            "patch_size": patch_side,
-            "out_hidden_size": 64,
-            "num_position_embeddings": 64,
-            "deepstack_visual_indexes": [0],
-        },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-    )
-    return Qwen3VLForConditionalGeneration(config)
-
-
-def qwen3_processor(tokenizer: Any, image_processor: Any) -> Any:
-    from transformers import Qwen3VLProcessor, Qwen3VLVideoProcessor
-
-    video = Qwen3VLVideoProcessor(patch_size=image_processor.patch_size, merge_size=2, temporal_patch_size=2)
-    return Qwen3VLProcessor(image_processor=image_processor, tokenizer=tokenizer, video_processor=video)
 
 
 def save_judge(folder: Path, family: str) -> Path:
@@ -86,18 +26,12 @@ def save_judge(folder: Path, family: str) -> Path:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        tokenizer = build_tokenizer(TEXTS, SIZE.vocabulary)
-        tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
-        processor = build_processor(tokenizer)
+        tokenizer = qwen_tokenizer(TEXTS)
         if family == "qwen3":
-            model, processor = qwen3_model(tokenizer), qwen3_processor(tokenizer, processor.image_processor)
+            model, processor = qwen3_vl(tokenizer), qwen3_processor(tokenizer, IMAGE_PIXELS)
         else:
-            model = build_text_encoder(SIZE, tokenizer)
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                torch.nn.init.normal_(parameter, std=0.15)  # wide enough that words and pixels change the reply
-    processor.image_processor.size = IMAGE_PIXELS
-    processor.chat_template = CHAT_TEMPLATE
+            model, processor = build_text_encoder(SIZE, tokenizer), qwen2_processor(tokenizer, IMAGE_PIXELS)
+        fill(model, 0.15)  # wide enough that words and pixels change the reply
     for name, value in LEAKY.items():
         setattr(model.generation_config, name, value)
     model.save_pretrained(folder)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from src.miniature.editor.editor_architecture import (
     EditorSize,
@@ -19,10 +18,10 @@ from src.miniature.editor.editor_architecture import (
     build_transformer,
     build_vae,
 )
+from tests.tiny_parts import TEXTS, VOCABULARY, autoencoder, clip_text_encoder, clip_tokenizer, fill, pix2pix_unet
 
-TEXTS = ["make the sky red", "remove the tree", "把天空变成红色"]
 SIZE = EditorSize(
-    vocabulary=300,
+    vocabulary=VOCABULARY,
     text_width=64,
     text_layers=2,
     vision_width=64,
@@ -34,23 +33,8 @@ SIZE = EditorSize(
 )
 
 
-def gradient(size: tuple[int, int] = (64, 64), turn: int = 0) -> Image.Image:
-    """A smooth colourful picture, another one for each `turn`."""
-    ramp = Image.linear_gradient("L").resize(size)
-    bands = [ramp, ramp.transpose(Image.Transpose.ROTATE_180), Image.new("L", size, (40 * turn) % 256)]
-    return Image.merge("RGB", bands)
-
-
-def fill(model: Any, spread: float) -> None:
-    """Random weights wide enough that the instruction changes the pixels."""
-    import torch
-
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=spread)
-
-
-def _qwen_pipeline() -> Any:
+def qwen_pipeline() -> Any:
+    """The pipeline of `qwen_folder`."""
     import torch
 
     with torch.random.fork_rng():
@@ -65,7 +49,7 @@ def _qwen_pipeline() -> Any:
 def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `QwenImageEditPipeline`: 4× autoencoder, 64×64 pictures for the vision-language encoder."""
     folder = tmp_path_factory.mktemp("qwen")
-    _qwen_pipeline().save_pretrained(folder)
+    qwen_pipeline().save_pretrained(folder)
     return folder
 
 
@@ -75,7 +59,7 @@ def plus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from diffusers import QwenImageEditPlusPipeline
 
     folder = tmp_path_factory.mktemp("plus")
-    QwenImageEditPlusPipeline(**_qwen_pipeline().components).save_pretrained(folder)
+    QwenImageEditPlusPipeline(**qwen_pipeline().components).save_pretrained(folder)
     return folder
 
 
@@ -83,69 +67,28 @@ def plus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pix2pix_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `StableDiffusionInstructPix2PixPipeline`."""
     folder = tmp_path_factory.mktemp("pix2pix")
-    _pix2pix_pipeline().save_pretrained(folder)
+    pix2pix_pipeline().save_pretrained(folder)
     return folder
 
 
-def _pix2pix_pipeline() -> Any:
+def pix2pix_pipeline() -> Any:
+    """The pipeline of `pix2pix_folder`."""
     import torch
-    from diffusers import (
-        AutoencoderKL,
-        EulerDiscreteScheduler,
-        StableDiffusionInstructPix2PixPipeline,
-        UNet2DConditionModel,
-    )
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from diffusers import EulerDiscreteScheduler, StableDiffusionInstructPix2PixPipeline
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        tokenizer = _clip_tokenizer()
-        unet = UNet2DConditionModel(
-            sample_size=8,
-            in_channels=8,
-            out_channels=4,
-            layers_per_block=1,
-            block_out_channels=(16, 32),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            cross_attention_dim=16,
-            attention_head_dim=8,
-            norm_num_groups=8,
-        )
-        vae = AutoencoderKL(
-            block_out_channels=(8, 8, 8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            latent_channels=4,
-            norm_num_groups=4,
-        )
-        text_config = CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=77,
-        )
+        unet, vae = pix2pix_unet(), autoencoder()
         return StableDiffusionInstructPix2PixPipeline(
             vae=vae,
-            text_encoder=CLIPTextModel(text_config),
-            tokenizer=tokenizer,
+            text_encoder=clip_text_encoder(),
+            tokenizer=clip_tokenizer(),
             unet=unet,
             scheduler=EulerDiscreteScheduler(steps_offset=1),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
         )
-
-
-def _clip_tokenizer() -> Any:
-    from transformers import CLIPTokenizer
-
-    letters = [*"abcdefghijklmnopqrstuvwxyz", "<|startoftext|>", "<|endoftext|>"]
-    words = [f"{letter}</w>" for letter in letters[:26]]
-    vocab = {token: index for index, token in enumerate([*letters[:26], *words, *letters[26:]])}
-    return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
 
 
 def seen_by(pipe: Any, part: str) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.miniature.editor.editor_architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
+from src.miniature.editor.editor_architecture import EditorSize, build_text_encoder
 from src.models.vlm.prompts import load_prompt
-from tests.tiny_judges import CHAT_TEMPLATE
+from tests.tiny_parts import VOCABULARY, qwen2_processor, qwen_tokenizer
 
-SIZE = EditorSize(vocabulary=300, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
+SIZE = EditorSize(vocabulary=VOCABULARY, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
 PROMPTS = ("first_pass", "second_pass", "think_answer")
 PARROT = "<CoT>ab</CoT><Re_edit>paint 7</Re_edit>"
 """One token of the tiny vocabulary, as are the long system prompts."""
@@ -31,10 +31,8 @@ def _build() -> tuple[Any, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         whole = [*(_prompt(name)[0] for name in PROMPTS), PARROT]
-        tokenizer = build_tokenizer(["aaaa bbbb", "change to 3"], SIZE.vocabulary, whole)
-        tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
-        processor = build_processor(tokenizer)
-        processor.chat_template = CHAT_TEMPLATE
+        tokenizer = qwen_tokenizer(["aaaa bbbb", "change to 3"], whole=whole)
+        processor = qwen2_processor(tokenizer)
         model = build_text_encoder(SIZE, tokenizer)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model, processor

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from src.miniature.editor.editor_architecture import build_tokenizer
-from tests.tiny_judges import CHAT_TEMPLATE, qwen3_model, qwen3_processor
-from tests.tiny_pipelines import TEXTS, fill
+from tests.tiny_parts import TEXTS, VOCABULARY, fill, qwen3_processor, qwen3_vl
 
 PATCH_SIDE = 16
 REAL_PIXELS = {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096}
@@ -58,18 +57,13 @@ def qwen21_pipeline(sample_sigmas: list[float] | None = None) -> Any:
     """The pipeline; with `sample_sigmas` like the distilled checkpoints."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, QwenImage21Pipeline
-    from transformers import Qwen2VLImageProcessor
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        tokenizer = build_tokenizer(TEXTS, vocabulary=300)
-        text_encoder = qwen3_model(tokenizer, PATCH_SIDE)
+        tokenizer = build_tokenizer(TEXTS, VOCABULARY)
+        text_encoder = qwen3_vl(tokenizer, patch=PATCH_SIDE)
         fill(text_encoder, 0.15)
-        processor = qwen3_processor(
-            tokenizer,
-            Qwen2VLImageProcessor(patch_size=PATCH_SIDE, merge_size=2, temporal_patch_size=2, size=REAL_PIXELS),
-        )
-        processor.chat_template = CHAT_TEMPLATE
+        processor = qwen3_processor(tokenizer, REAL_PIXELS, PATCH_SIDE)
         return QwenImage21Pipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(),
             vae=_vae(),
