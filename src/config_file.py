@@ -64,7 +64,7 @@ def checked(schema: type[Schema], filled: Mapping[str, Any], where: str) -> Sche
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The mapping in a YAML file, with `a.b=c` overrides applied.
+    """Reads the mapping in a YAML file and applies `a.b=c` overrides.
 
     Raises:
         ConfigError: when there is no such file, or no mapping in it, or an override cannot be applied.
@@ -84,12 +84,12 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def fill_in(data: Mapping[str, Any], folder: Path, as_they_stand: Collection[str] = ()) -> dict[str, Any]:
-    """What a YAML means where it lies: with environment variables, then paths (see `src/paths.py`) filled in.
+    """Fills in environment variables, then the relative paths of the file (see `src/paths.py`).
 
     Args:
         data: The mapping in the file, or sections of it.
-        folder: Of the file.
-        as_they_stand: Keys such as `evaluation.output_dir` of which the values are meant literally.
+        folder: The folder of the file.
+        as_they_stand: Keys such as `evaluation.output_dir` whose values are meant literally.
     """
     filled: dict[str, Any] = substitute_environment(dict(data), as_they_stand={*AS_THEY_STAND, *as_they_stand})
     remember_secrets(filled)
@@ -126,7 +126,7 @@ def substitute_environment(value: Any, path: str = "", as_they_stand: Collection
 
     Args:
         value: YAML-like data.
-        path: Its place, for messages.
+        path: The place of the value in the config, for messages.
         as_they_stand: Places that are left alone.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a relative path in a YAML leads."""
+"""Resolves the relative paths of a YAML."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LIKE_A_PATH = re.compile(r"[^\n]*(/|\.\w{2,12}$)[^\n]*")
 
 
 def from_folder(value: Any, folder: Path, name: str = "") -> Any:
-    """YAML-like data in which each relative path that leads nowhere leads from `folder`, if it leads somewhere there.
+    """Returns the data with each relative path that leads nowhere led from `folder`, if something is there.
 
     What counts as a path: the name of a data file or folder, and any other text with a slash or a file's suffix.
 
     Args:
         value: The whole config, or a part of it.
-        folder: Of the YAML.
-        name: Of the setting that has the value.
+        folder: The folder of the YAML.
+        name: Name of the setting that has the value.
     """
     if name in _OUTPUTS or name == "prompts":
         return value

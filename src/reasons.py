@@ -8,11 +8,11 @@ _ADDRESS = re.compile(r"( at )?\b0x[0-9a-f]{6,}\b", re.IGNORECASE)
 
 
 def reason_of(error: BaseException) -> str:
-    """`RuntimeError: out of paint`, without what differs from one failure to the next: see `without_addresses`."""
+    """Returns `RuntimeError: out of paint`, without what differs between failures: see `without_addresses`."""
     text = without_addresses(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def without_addresses(text: str) -> str:
-    """The text without memory addresses: `<Image size=4x4 at 0x7F03A4>` reads `<Image size=4x4>`."""
+    """Returns the text without memory addresses: `<Image size=4x4 at 0x7F03A4>` reads `<Image size=4x4>`."""
     return _ADDRESS.sub(lambda match: "" if match[1] else "0x…", text)

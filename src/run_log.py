@@ -45,7 +45,7 @@ def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
 
 
 def console_handler(level: int, console: Console) -> logging.Handler:
-    """Shows records beside whatever else the console shows."""
+    """Returns a handler that shows records from `level` on beside whatever else the console shows."""
     from rich.logging import RichHandler
 
     shown = RichHandler(level, console=console, show_path=False, markup=False)
@@ -58,9 +58,9 @@ def log_end(level: int, text: str, *, traceback: bool = False) -> None:
     """Notes in the log's file why the command ends; the console gets it by other means.
 
     Args:
-        level: Of the record.
-        text: Of the record.
-        traceback: Whether to add that of the exception that is being handled.
+        level: Level of the record.
+        text: Text of the record.
+        traceback: Whether to add the traceback of the exception that is being handled.
     """
     if logging.getLogger().handlers:  # without a log, Python would print it
         logger.log(level, "%s", text, exc_info=traceback, extra={_ELSEWHERE: True})

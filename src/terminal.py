@@ -16,7 +16,7 @@ from src.redaction import masked
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters but tab and line feed, other line ends, and what turns the direction of writing."""
 _PICTURES = 0x2400
-"""Of control characters, in Unicode: ESC is shown as ␛."""
+"""First code point of Unicode's pictures of control characters: ESC is shown as ␛."""
 _CONTINUED = "\n    "
 
 
@@ -39,11 +39,11 @@ class SafeConsole(Console):
     """A console that cleans whatever it shows; its own colours and cursor movements stay."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """As rich's, of the clean text: here, before it is wrapped, a secret is still in one piece."""
+        """Renders the clean text: here, before it is wrapped, a secret is still in one piece."""
         return super().render_str(clean(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """As rich's, with clean texts."""
+        """Renders as rich does, with every text cleaned."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
@@ -52,7 +52,7 @@ class LineFormatter(logging.Formatter):
     """Every record begins a line of its own; what follows in the same record is indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The clean record, with its traceback if it has one."""
+        """Formats the record, with its traceback if it has one, and cleans it."""
         return clean(super().format(record)).replace("\n", _CONTINUED)
 
 
@@ -60,7 +60,7 @@ class CleanRecord(logging.LogRecord):
     """A record whose message is clean for every handler: libraries bring handlers of their own, and quote prompts."""
 
     def getMessage(self) -> str:
-        """The clean message."""
+        """Returns the clean message."""
         return clean(super().getMessage())
 
 

@@ -11,7 +11,7 @@ from src.redaction import redact
 
 
 def config_error(error: pydantic.ValidationError, model: type[pydantic.BaseModel], where: str) -> ConfigError:
-    """The readable form of `error`, which arose when `model` was filled from the part of the config called `where`."""
+    """Returns the readable form of `error`, which arose when `model` was filled from the part called `where`."""
     lines = [_line(detail, model) for detail in error.errors(include_url=False)]
     return ConfigError(f"{where} is not valid:\n" + "\n".join(f"  - {line}" for line in lines))
 

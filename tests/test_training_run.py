@@ -15,8 +15,10 @@ from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError, ModelError
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.grpo.policy import suppressed_vision_tokens
+from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
 from src.training.grpo.step_summary import TrainingStopped
+from src.training.output_directory import output_directory
 from src.training.train import train
 from tests.conftest import item
 from tests.tiny_policies import policy_folder
@@ -283,3 +285,15 @@ def test_special_tokens_in_an_instruction_are_text_and_end_no_training(
     config = make_run(grpo={"max_steps": 1}, data={"train": str(write_benchmark(items, "hostile.json"))})
     train(config)
     assert len(history(config)) == 1
+
+
+def test_a_training_that_stored_a_type_for_its_task_is_the_same_run(make_run: MakeRun) -> None:
+    config = make_run(grpo={"max_steps": 1})
+    with output_directory(config, Processes(), resume=False):
+        pass
+    stored = config.training.output_dir / "config.json"
+    earlier = json.loads(stored.read_text(encoding="utf-8"))
+    earlier["task"]["type"] = None  # as every section had it that names a class
+    stored.write_text(json.dumps(earlier), encoding="utf-8")
+    with output_directory(config, Processes(), resume=True):
+        assert "type" not in json.loads(stored.read_text(encoding="utf-8"))["task"]

@@ -1,4 +1,4 @@
-"""`Claims`: processes that share a record take work out of each other's way, so that nothing is paid for twice."""
+"""`Claims`: processes that share a record claim the edits that they work on, so that nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL = 0.2
 
 
 class Claims:
-    """What this process is working on. Claims are renewed as long as it lives, and given up at the block's end."""
+    """The edits that this process works on. Claims are renewed while it lives, and given up at the block's end."""
 
     def __init__(self, record: TrainingRecord) -> None:
         self._record = record
@@ -37,12 +37,12 @@ class Claims:
         self._record.end_claims(self._owner)
 
     def take(self, key: str) -> bool:
-        """Whether the work of this key is ours now: nobody has claimed it, or its owner is dead."""
+        """Claims a key; False if a living process has claimed it already."""
         now = time.time()
         return self._record.claim(key, self._owner, now, stale=now - LEASE)
 
     def give_up(self, key: str) -> None:
-        """The work is done, or has failed: who waits for it looks into the record."""
+        """Gives up a claim as the work is done or has failed; the result is in the record."""
         self._record.end_claims(self._owner, key)
 
     def _renew(self) -> None:

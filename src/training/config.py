@@ -45,8 +45,8 @@ class PolicySettings(Section):
     """Hub id or local folder."""
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Of the weights that an adapter leaves as they are: `auto` is bfloat16 on an accelerator and float32 on the CPU.
-    Weights that are trained are in float32."""
+    """Number type of weights that an adapter leaves as they are: `auto` is bfloat16 on an accelerator and float32 on
+    the CPU. Weights that are trained are in float32."""
     attn_implementation: str | None = None
     """As in `from_pretrained`; None lets transformers choose."""
     lora: LoraSettings | None = None
@@ -84,7 +84,7 @@ class DataFile(Section):
 
 
 class DataSettings(SelectionConfig):
-    """What the policy is trained and tested on."""
+    """The data that the policy is trained and tested on. `limit` counts in each training file."""
 
     train: str | list[DataFile]
     """One file, or several with coefficients."""
@@ -105,7 +105,7 @@ class DataSettings(SelectionConfig):
 
 
 class ComparisonSettings(Section):
-    """What training changed on held-out data: edits are made and judged by the benchmark, answers are scored."""
+    """The comparison after training on held-out data: the benchmark makes and judges edits, answers are scored."""
 
     enabled: bool = True
     """Off, or without held-out data, only training happens."""
@@ -118,23 +118,23 @@ class ComparisonSettings(Section):
     scorer: ClassConfig | None = None
     """Another scorer than the one that trains, by which the difference is judged as well."""
     max_new_tokens: int | None = pydantic.Field(None, ge=1)
-    """Of a completion; `training.grpo.max_completion_length` when absent."""
+    """The most tokens of a completion; `training.grpo.max_completion_length` when absent."""
     batch_size: int = pydantic.Field(8, ge=1)
     """How many completions the policy writes at once."""
 
 
 class ServedModel(Section):
-    """A model behind HTTP on GPUs that no process of the training uses, or uses in part."""
+    """A model behind HTTP, on GPUs of its own or beside a process of the training."""
 
     gpus: Annotated[list[int], pydantic.Field(min_length=1)]
-    """One replica on each."""
+    """GPUs of the server, with one replica on each."""
     editor: str | None = None
     """YAML for `python main.py serve-editor`."""
     judge: str | None = None
     """Model for `vllm serve`."""
     port: int = 8100
     gpu_memory_utilization: float = pydantic.Field(0.9, gt=0, le=1)
-    """Of `vllm serve`."""
+    """The share of a GPU that `vllm serve` takes."""
     max_model_length: int = pydantic.Field(8192, ge=1)
     """Tokens of a judge's prompt and reply: the whole context of Qwen3-VL, 262,144, would need 36 GiB of KV cache."""
 
@@ -146,7 +146,7 @@ class ServedModel(Section):
 
 
 class HardwareSettings(Section):
-    """What a training is meant for, and what works where. `check` computes by it; the launcher is told the same."""
+    """The GPUs that a training is meant for, and which model works where. `check` computes by it."""
 
     gpus: int = pydantic.Field(ge=1)
     gpu_memory: float = pydantic.Field(gt=0)
@@ -172,13 +172,13 @@ POLICY = "policy"
 
 
 class TrainingSettings(Section):
-    """Where the run goes and when it gives up."""
+    """Where the training writes, how it is rewarded, and when it gives up."""
 
     output_dir: Path = Path("outputs/training")
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
-    """Of the data order, of sampling, and of every group's edits."""
+    """Seed of the order of the data, of sampling, and of the edits of every group."""
     unparsable_reward: float | None = pydantic.Field(0.0, ge=0, le=10)
-    """Of a completion from which no instruction can be read: its own fault, so the lowest score. None masks it."""
+    """Reward of a completion that cannot be read: its own fault, so the lowest score. None masks it."""
     most_failures: float = pydantic.Field(0.5, ge=0, le=1)
     """When more than this share of a step's completions fails, through editor or judge, they are tried again until
     `patience` ends; then the run stops. Refusals and verdicts that do not apply are no failures."""

@@ -1,4 +1,4 @@
-"""Whether a scorer has anything to say about the data, before anybody is asked."""
+"""A check whether a scorer can score the data at all, before any model is asked."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> 
     """Warns of samples that can never get a score, or one of a part alone, and refuses data of which none can.
 
     Args:
-        scorer: Not loaded.
-        samples: At least one.
+        scorer: The scorer; it need not be loaded.
+        samples: The samples, at least one.
         where: Which scorer this is and what of the data, for messages.
 
     Returns:
@@ -33,10 +33,10 @@ def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> 
     if not reasons:
         return [True] * len(samples)
     reason, count = reasons.most_common(1)[0]
-    told = f"{where}: {type(scorer).__name__} can score {{}} of {len(samples)} samples; of {count}: {reason}"
+    message = f"{where}: {type(scorer).__name__} can score {{}} of {len(samples)} samples; of {count}: {reason}"
     if reasons.total() == len(samples):
-        raise DataError(f"{told.format('none')}. Choose a scorer that suits the data, or data that suit the scorer")
-    logger.warning(told.format(len(samples) - reasons.total()))
+        raise DataError(f"{message.format('none')}. Choose a scorer that suits the data, or data that suit the scorer")
+    logger.warning(message.format(len(samples) - reasons.total()))
     return [one is None for one in found]
 
 

@@ -1,4 +1,4 @@
-"""From data files to examples: reading, storing their images, mixing, and a split that leaks no image."""
+"""Reads data files as examples, stores their images, mixes the files, and splits them so that no image leaks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ImageStore:
     folder: Path
 
     def keep(self, image: LazyImage) -> LazyImage:
-        """The same image, from the folder.
+        """Stores an image and returns it from the folder.
 
         Raises:
             ImageError: when its bytes cannot be read, or are no image.
@@ -59,7 +59,7 @@ def _holds(path: Path, data: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Split:
-    """What is trained on, and what is tested on. No source image is in both."""
+    """The examples for training and the held-out examples. No source image is in both."""
 
     train: list[Example]
     """One epoch in file order; an example that enters twice is there twice."""
@@ -131,11 +131,11 @@ def _refuse_overlap(train: Sequence[Example], held_out: Sequence[Example], path:
 
 
 def _copies(example: Example, coefficient: float, seed: int) -> int:
-    """The whole part of the coefficient, and one more for a random share of examples as large as the rest."""
+    """Returns the whole part of the coefficient, plus one for a random share of examples as large as its fraction."""
     whole = int(coefficient)
     return whole + (_draw(seed, example.example_id) < coefficient - whole)
 
 
 def _draw(seed: int, name: str) -> float:
-    """A number from 0 to 1 that depends on seed and name alone, never on an order."""
+    """Returns a number from 0 to 1 that depends on seed and name alone, never on an order."""
     return int(digest(["draw", seed, name])[:13], 16) / 16**13

@@ -1,4 +1,4 @@
-"""What only the policy's architecture tells: that there is a vision tower to freeze, and layers for the adapter."""
+"""Checks that need the policy's architecture: a vision tower to freeze, and layers for the adapter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_policy(settings: PolicySettings) -> None:
 
 
 def meta_policy(settings: PolicySettings) -> PreTrainedModel:
-    """The policy's modules with their shapes, on torch's `meta` device, which holds no numbers.
+    """Builds the policy's modules on torch's `meta` device: with their shapes, without numbers.
 
     Raises:
         ModelError: its config is missing, or not that of a vision-language model.

@@ -20,14 +20,14 @@ DECODED = 64
 
 
 def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: PlainText) -> Dataset:
-    """One row an example: `prompt` (conversation), `example_id`, and `images` (decoded, in the order shown).
+    """Returns one row for each example: `prompt` (conversation), `example_id`, and `images` (decoded, in order).
 
     TRL passes all but the prompt on to the reward function, and shows the images before the user's text. Prompts are
     never truncated: TRL 1.16 has no setting for it, and cut image tokens would no longer fit their features.
 
     Args:
-        examples: In their order.
-        image_max_side: Of an image, in pixels.
+        examples: The examples, in the order of the rows.
+        image_max_side: The longest side of an image in pixels; larger ones are scaled down. None scales none.
         plain: Keeps what looks like a special token of the policy a text.
     """
     from datasets import Dataset
@@ -56,14 +56,14 @@ def _conversation(example: Example, plain: PlainText) -> list[dict[str, str]]:
 
 
 def _scaled(image: Image.Image, max_side: int | None) -> Image.Image:
-    """As the benchmark's `RewriteEditor` shows it to a trained policy."""
+    """Scales an image as the benchmark's `RewriteEditor` does before a trained policy sees it."""
     if max_side is not None:
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return image
 
 
 def run_order(examples: int, drawn: int, seed: int) -> list[int]:
-    """Which example each of the `drawn` prompts of a whole run is: one shuffled epoch after the other.
+    """Returns for each of the `drawn` prompts of a run the index of its example, one shuffled epoch after the other.
 
     The run is laid out as one long epoch. TRL's own sampler would start again with the order of the first epoch when a
     later one is resumed, since its generator is not part of a checkpoint.

@@ -42,16 +42,16 @@ class CompletionRow:
     reading: str | None
     """The instruction or answer that was read from the completion."""
     problem: str | None
-    """Why there is none."""
+    """Why nothing could be read from the completion."""
     edit_key: str | None
-    """Of the edit in the record's folder `edits`."""
+    """Key of the edit in the record's folder `edits`; None where nothing was edited."""
     verdict_key: str | None
     status: Status | None
-    """Of the verdict; None where the completion could not be read."""
+    """Status of the verdict; None where the completion could not be read."""
     reason: str | None
     """Why there is no score."""
     reward: float | None
-    """What the trainer was given; None is masked."""
+    """The reward that the trainer was given, 0–10; None is masked."""
 
 
 class TrainingRecord(Record):
@@ -69,7 +69,7 @@ class TrainingRecord(Record):
             self._write(table, ())
 
     def verdict(self, verdict_key: str) -> Verdict | None:
-        """A final verdict; None where there is none, or a failed one that shall be tried again."""
+        """Returns a final verdict; None where there is none, or a failed one that shall be tried again."""
         if not self.has_verdict(verdict_key):
             return None
         row = self._read("SELECT * FROM verdicts WHERE verdict_key = ?", (verdict_key,))[0]
@@ -98,7 +98,7 @@ class TrainingRecord(Record):
             self._write(f"INSERT OR REPLACE INTO completions VALUES ({places})", astuple(row))
 
     def completions(self, step: int) -> list[CompletionRow]:
-        """The completions of a step, in order."""
+        """Returns the completions of a step, in order."""
         rows = self._read("SELECT * FROM completions WHERE step = ? ORDER BY position", (step,))
         return [CompletionRow(**{**row, "status": Status(row["status"]) if row["status"] else None}) for row in rows]
 
@@ -113,7 +113,7 @@ class TrainingRecord(Record):
         return self._write(statement, (key, owner, now, stale)).rowcount > 0
 
     def renew_claims(self, owner: str, now: float) -> None:
-        """The owner is alive."""
+        """Renews all claims of an owner that is still alive."""
         self._write("UPDATE claims SET seen = ? WHERE owner = ?", (now, owner))
 
     def end_claims(self, owner: str | None = None, key: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Before a machine's processes open their record: what earlier runs left under other names becomes a part of it."""
+"""Joins the records that earlier runs left under other names, before the processes of a machine open theirs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prepare_shared_record(output_dir: Path, processes: Processes) -> None:
 
 
 def _left_behind(folder: Path, processes: Processes) -> Iterator[tuple[Path, int | None]]:
-    """Records that nobody will open any more, with the rank of those that had one: each for one machine of this run."""
+    """Yields the records that no process opens any more, with the rank of those that belonged to a single process."""
     machines = len(set(processes.machines))
     for path in sorted(folder.glob(f"*/{RECORD_NAME}")):
         if (match := _NAME.fullmatch(path.parent.name)) is None:

@@ -62,7 +62,7 @@ class EditRewards(RewardFunction):
     def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Edits and judges what is not in the record yet, both at once."""
         requests = [
-            RewardRequest(reading.example.subject, reading.example.images[-1], reading.said, reading.completion)
+            RewardRequest(reading.example.subject, reading.example.images[-1], reading.parsed, reading.completion)
             for reading in readings
         ]
         outcomes, counts = self.pipeline.edit_and_judge(requests)

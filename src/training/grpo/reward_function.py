@@ -53,7 +53,7 @@ class ParsedCompletion:
 
     example: Example
     completion: str
-    said: str
+    parsed: str
     """The instruction or answer that was read."""
 
 
@@ -232,7 +232,7 @@ class RewardFunction(ABC):
                     category=example.category,
                     request=example.request,
                     completion=text,
-                    reading=reading.said if reading else None,
+                    reading=reading.parsed if reading else None,
                     problem=problems.get(position),
                     edit_key=outcome.edit_key if outcome else None,
                     verdict_key=outcome.verdict_key if outcome else None,

@@ -1,4 +1,4 @@
-"""Before and after: held-out questions, answered greedily by the policy as it was and as it is now."""
+"""Held-out questions, answered greedily by the policy before and after training, and scored."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ def compare_answers(
     examples: Sequence[Example[VQAQuestion]],
     max_new_tokens: int,
 ) -> list[Gain]:
-    """Asks both policies all questions; `evaluation/answers.jsonl` holds what they said and what it was worth.
+    """Asks both policies all questions; `evaluation/answers.jsonl` holds the answers and the first scorer's scores.
 
     Answers are kept as they come, and are not asked for again after a break.
 
     Args:
-        config: Of a finished training.
-        scorers: What the answers are worth.
+        config: The config of a finished training.
+        scorers: The scorers of the answers, that of the training first.
         examples: The held-out questions.
-        max_new_tokens: Of an answer.
+        max_new_tokens: The most tokens of an answer.
     """
     folder = config.training.output_dir / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
-    said = {
+    completions = {
         name: _answers(policy, examples, folder / f"{name}_answers.jsonl")
         for name, policy in _policies(config, max_new_tokens).items()
     }
-    scores = [{name: _scored(scorer, examples, answers) for name, answers in said.items()} for scorer in scorers]
-    _write(folder / "answers.jsonl", examples, said, scores[0])
+    scores = [{name: _scores(scorer, examples, answers) for name, answers in completions.items()} for scorer in scorers]
+    _write(folder / "answers.jsonl", examples, completions, scores[0])
     return [paired_gain(type(scorer).__name__, **runs) for scorer, runs in zip(scorers, scores, strict=True)]
 
 
 def _keys(policy: dict[str, Any], examples: Sequence[Example[VQAQuestion]]) -> dict[str, str]:
-    """By example id, what changes with all that an answer depends on."""
+    """Returns by example id a digest of all that an answer depends on: the policy, the texts and the pictures."""
     identity = TrainedPolicy.identity(policy)
     return {one.example_id: digest([identity, one.system, one.user, _hashes(one)]) for one in examples}
 
 
 def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, dict[str, Any]]:
-    """Params of `TrainedPolicy` for both."""
+    """Returns the params of `TrainedPolicy` for the policy before and after training."""
     own, trained, precision = config.policy, str(config.training.policy_folder), policy_precision(config)
     before = {
         "model_name": own.model,
@@ -78,7 +78,7 @@ def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, dict[str
 
 
 def _answers(policy: dict[str, Any], examples: Sequence[Example[VQAQuestion]], path: Path) -> Answers:
-    """From the file, or from the policy, whose answers go there."""
+    """Returns the answers that the file has, and asks the policy for the others, which go to the file."""
     keys = _keys(policy, examples)
     known = dict(_stored(path))
     missing = [one for one in examples if keys[one.example_id] not in known]
@@ -95,7 +95,7 @@ def _answers(policy: dict[str, Any], examples: Sequence[Example[VQAQuestion]], p
 def _ask(
     policy: dict[str, Any], examples: Sequence[Example[VQAQuestion]]
 ) -> Iterator[tuple[Example[VQAQuestion], str]]:
-    """The answers as they come; a question that fails has none."""
+    """Yields each answer when it is there; a question that fails has none."""
     logger.info("asking %s %d held-out questions", policy.get("adapter") or policy["model_name"], len(examples))
     model = TrainedPolicy(policy)
     model.load_to_gpu()
@@ -129,7 +129,7 @@ def _hashes(example: Example[VQAQuestion]) -> list[str]:
     return [content_hash(image.read_bytes()) for image in example.images]
 
 
-def _scored(scorer: CompletionScorer, examples: Sequence[Example[VQAQuestion]], answers: Answers) -> list[ScoredSample]:
+def _scores(scorer: CompletionScorer, examples: Sequence[Example[VQAQuestion]], answers: Answers) -> list[ScoredSample]:
     answered = {name: text for name, text in answers.items() if text is not None}
     truths = {one.example_id: one.subject.answer for one in examples}
     verdicts = score_texts(scorer, [Completion(text, truths[name]) for name, text in answered.items()])
@@ -140,10 +140,10 @@ def _scored(scorer: CompletionScorer, examples: Sequence[Example[VQAQuestion]], 
 def _write(
     path: Path,
     examples: Sequence[Example[VQAQuestion]],
-    said: Mapping[str, Answers],
+    completions: Mapping[str, Answers],
     scored: Mapping[str, list[ScoredSample]],
 ) -> None:
-    """One line a question: what each policy said, and what it was worth."""
+    """Writes one line for each question: the answer of each policy, and its score."""
     with path.open("w", encoding="utf-8") as file:
         for place, example in enumerate(examples):
             line: dict[str, Any] = {
@@ -152,6 +152,6 @@ def _write(
                 "question": example.request,
                 "answer": example.subject.answer,
             }
-            for name, answers in said.items():
+            for name, answers in completions.items():
                 line[name] = {"completion": answers[example.example_id], "score": scored[name][place].score}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

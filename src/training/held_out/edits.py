@@ -1,4 +1,4 @@
-"""Before and after: the benchmark on held-out samples, with the policy as it was and as it is now."""
+"""The benchmark on held-out samples, with the policy before and after training in front of the editor."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _inside(image: LazyImage, folder: Path) -> str:
 
 
 def rewriting_editor(config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int) -> ModelConfig:
-    """The policy as it was before training, in front of the editor at full fidelity."""
+    """Returns the section of `RewriteEditor`: the policy before training, and the editor as the evaluation has it."""
     assert config.diffusion_model is not None, "only tasks with edits are evaluated by the benchmark"
     inner, precision = config.diffusion_model, policy_precision(config)
     params = {
@@ -100,7 +100,7 @@ def rewriting_editor(config: TrainingConfig, prompt: RewritePrompt, max_new_toke
 
 
 def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConfig:
-    """The same editor behind the trained policy."""
+    """Returns the same section with the trained policy."""
     changed = {"adapter": str(policy)} if is_adapter else {"policy": str(policy), "revision": None}
     params = {key: value for key, value in (editor.params | changed).items() if value is not None}
     return ModelConfig(class_path=editor.class_path, params=params)
@@ -114,10 +114,10 @@ def compare_edits(
     Each run goes on where it stopped, and the second scorer judges the edits of the first.
 
     Args:
-        config: Of a finished training.
+        config: The config of a finished training.
         prompt: How the policy was asked in training.
         examples: The held-out samples.
-        max_new_tokens: Of a rewrite.
+        max_new_tokens: The most tokens of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
         write_benchmark([example.subject for example in examples], _data_path(config))
@@ -167,7 +167,7 @@ def check_held_out(config: TrainingConfig, prompt: RewritePrompt, examples: Sequ
 def _runs(
     config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int
 ) -> Iterator[tuple[ClassConfig, dict[str, Config]]]:
-    """For each scorer, the benchmark's run before training and the one after."""
+    """Yields each scorer with the configs of the benchmark's run before training and of the one after."""
     before = rewriting_editor(config, prompt, max_new_tokens)
     after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     for scorer, judge in _scorers(config):
@@ -191,7 +191,7 @@ def _runs(
 
 
 def _data_path(config: TrainingConfig) -> Path:
-    """The held-out file, or where one is written of the held-out share."""
+    """Returns the held-out file, or the place to which the held-out share is written."""
     held_out = config.data.held_out
     return Path(held_out) if isinstance(held_out, str) else config.training.output_dir / "held_out.jsonl"
 

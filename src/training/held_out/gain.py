@@ -11,7 +11,7 @@ from src.reporting.statistics import DIFFERENCES, mean_interval
 
 @dataclass(frozen=True)
 class ScoredSample:
-    """One held-out sample in one run."""
+    """The score of one held-out sample in one run."""
 
     sample_id: str
     source_sha256: str
@@ -25,9 +25,11 @@ class Gain:
 
     scorer: str
     samples: int
-    """How many these are; None stands for every figure when there are none."""
+    """How many samples both runs have a score for; if none, every figure is None."""
     before: float | None
+    """Mean score before training, 0–10."""
     after: float | None
+    """Mean score after training, 0–10."""
     difference: float | None
     """Mean of the paired differences, in points of 10."""
     ci95: tuple[float, float] | None
@@ -40,9 +42,9 @@ def paired_gain(scorer: str, before: Sequence[ScoredSample], after: Sequence[Sco
     """Pairs the samples that both runs have a score for.
 
     Args:
-        scorer: Its name in tables.
+        scorer: The scorer's name in tables.
         before: Every held-out sample, at least one.
-        after: The same samples, in any order.
+        after: The same samples after training, in any order.
     """
     later = {one.sample_id: one.score for one in after}
     pairs = [

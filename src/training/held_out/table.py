@@ -1,4 +1,4 @@
-"""What a finished training shows on the console."""
+"""The table of a finished training on the console."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_gains(outcome: TrainingOutcome, console: Console) -> None:
-    """Before and after by each scorer, and on how many samples; then where the policy and the metrics are."""
+    """Prints before and after by each scorer, and on how many samples; then where the policy and the metrics are."""
     if outcome.gains:
         table = Table(title="Held-out samples, before and after training (0–10)", box=box.SIMPLE)
         for column in ("scorer", "samples", "before → after", "difference [95 %]"):

@@ -19,17 +19,17 @@ QUESTIONS = (
     "哪一边更亮？",
 )
 LONGEST_ANSWER = 24
-"""Tokens of an answer."""
+"""The most tokens of an answer."""
 _PICTURE_SIDE = 112
 
 
 @dataclass(frozen=True)
 class GreedyAnswer:
-    """A greedy answer and all that the model might have said in its place."""
+    """A greedy answer, with the logits of every token that could have stood in its place."""
 
     tokens: list[int]
     logits: torch.Tensor
-    """Of shape (number of tokens, vocabulary), on the CPU, float32."""
+    """Logits of shape (number of tokens, vocabulary), on the CPU, float32."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Agreement:
     """How alike two models answered, up to the first different token of each answer."""
 
     tokens: int
-    """Of the first model's answers."""
+    """Number of tokens in the first model's answers."""
     same_tokens: int
-    """Those that the second model said as well."""
+    """Number of these tokens that the second model gave as well."""
     largest_logit_difference: float
     closest_call: float
     """The largest lead, in logits, that a token of the first model had over the second model's other choice; 0 where
@@ -47,7 +47,7 @@ class Agreement:
 
 
 def greedy_answers(model: Any, processor: Any) -> list[GreedyAnswer]:
-    """One answer a question.
+    """Returns one answer to each question.
 
     Raises:
         ModelError: the processor has no chat template.
@@ -76,11 +76,11 @@ def _answer(model: Any, processor: Any, question: str) -> GreedyAnswer:
     model.generation_config = settings  # what a call leaves unset would come from the checkpoint's, such as penalties
     try:
         with torch.inference_mode():
-            said = model.generate(**inputs, generation_config=settings)
+            generated = model.generate(**inputs, generation_config=settings)
     finally:
         model.generation_config = stored
-    logits = torch.cat(said.logits).float().cpu()
-    return GreedyAnswer(said.sequences[0, -len(logits) :].tolist(), logits)
+    logits = torch.cat(generated.logits).float().cpu()
+    return GreedyAnswer(generated.sequences[0, -len(logits) :].tolist(), logits)
 
 
 def _picture() -> Image.Image:

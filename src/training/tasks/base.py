@@ -33,11 +33,11 @@ class Task(ABC, Generic[Subject]):
         self.params: Any = self.Params(**(params or {}))
         self.language = language
         self.rules = ""
-        """Of form, by which the scorer judges the policy's texts; told to the policy below the task's own prompt."""
+        """The scorer's rules of form; the reward function sets them; the policy reads them below the prompt."""
 
     @property
     def instructions(self) -> str:
-        """What the policy is told whatever the example, without the rules; empty where a task cannot say."""
+        """The system message that is the same for all examples, without the rules; empty where a task has none."""
         return ""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Task(ABC, Generic[Subject]):
 
     @abstractmethod
     def read(self, completion: str) -> str:
-        """The instruction or answer that a completion gives.
+        """Returns the instruction or answer that a completion gives.
 
         Raises:
             UnparsableCompletion: when it gives none.
@@ -58,7 +58,7 @@ class Task(ABC, Generic[Subject]):
 
     @abstractmethod
     def rewards(self, setting: RewardSetting) -> RewardFunction:
-        """The reward function of a run; checks its config and loads nothing yet.
+        """Builds the reward function of a run; checks its config and loads nothing yet.
 
         Raises:
             ConfigError: for whatever in the config does not suit the task.
@@ -79,11 +79,11 @@ class Task(ABC, Generic[Subject]):
         """
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[Subject]], max_new_tokens: int) -> list[Gain]:
-        """What training changed on held-out examples, by each scorer; nothing where a task cannot tell.
+        """Measures what training changed on held-out examples, by each scorer; returns nothing where a task cannot.
 
         Args:
-            config: Of a finished training, whose policy is saved.
-            examples: At least one.
-            max_new_tokens: Of a completion.
+            config: The config of a finished training, whose policy is saved.
+            examples: The held-out examples, at least one.
+            max_new_tokens: The most tokens of a completion.
         """
         return []

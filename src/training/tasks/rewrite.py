@@ -27,7 +27,7 @@ PROTOCOL = "rewrite"
 
 
 def read_instruction(completion: str) -> str:
-    """The `<Re_edit>` instructions of a completion as the editor gets them: in order, one a line.
+    """Returns the `<Re_edit>` instructions of a completion as the editor gets them: in order, one on each line.
 
     Raises:
         UnparsableCompletion: when the completion breaks any rule of `read_rewrite`.
@@ -49,7 +49,7 @@ class RewriteTask(Task[EditSample]):
 
     @property
     def instructions(self) -> str:
-        """The tags that a scorer of the form demands must be named here."""
+        """The system message; the tags that a scorer of the form demands must be named in it."""
         return self._prompt.render(edit_instruction="")[0]
 
     @property
@@ -60,7 +60,7 @@ class RewriteTask(Task[EditSample]):
         return RewritePrompt(self.PROMPT, self.instructions, self.rules)
 
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[EditSample] | BadSample]:
-        """From a benchmark file; a sample with a picture that cannot be decoded is a bad one."""
+        """Streams the samples of a benchmark file; one with a picture that cannot be decoded is a bad sample."""
         samples = load_samples(path, selection)
         return streamed_examples(samples, partial(self._example, keep), attrgetter("sample_id"))
 
@@ -84,29 +84,29 @@ class RewriteTask(Task[EditSample]):
         )
 
     def read(self, completion: str) -> str:
-        """The instructions, joined."""
+        """Returns the instructions, one on each line."""
         return read_instruction(completion)
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
-        """By the scorer of the config, on the edit of the source."""
+        """Builds rewards by the scorer of the config, on the edit of the source."""
         from src.training.grpo.edit_rewards import EditRewards
 
         return EditRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
-        """By planning the benchmark's runs."""
+        """Plans the benchmark's runs before and after training."""
         from src.training.held_out.edits import check_evaluation
 
         check_evaluation(config, self.policy_prompt, max_new_tokens)
 
     def check_held_out(self, config: TrainingConfig, examples: Sequence[Example[EditSample]]) -> None:
-        """By asking the scorers of these runs."""
+        """Asks the scorers of these runs whether they can score the examples."""
         from src.training.held_out.edits import check_held_out
 
         check_held_out(config, self.policy_prompt, examples)
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
-        """By the benchmark, with the policy in front of the editor."""
+        """Runs the benchmark with both policies in front of the editor."""
         from src.training.held_out.edits import compare_edits
 
         return compare_edits(config, self.policy_prompt, examples, max_new_tokens)
@@ -126,7 +126,7 @@ class CritiqueTask(RewriteTask):
     PROMPT: ClassVar[str] = "second_pass"
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
-        """By the scorer of the config, on the edit of the first attempt."""
+        """Builds rewards by the scorer of the config, on the edit of the first attempt."""
         from src.training.grpo.edit_rewards import CritiqueRewards
 
         return CritiqueRewards(self, setting)

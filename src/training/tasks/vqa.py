@@ -31,7 +31,7 @@ class VQATask(Task[VQAQuestion]):
     """Images and a question in, `<think>…</think><answer>…</answer>` out, as in DeepSeek-R1 (arXiv 2501.12948)."""
 
     class Params(ModelParams):
-        """How the policy is asked."""
+        """The form in which the policy is asked for an answer."""
 
         prompt: Literal["think_answer", "answer"] = "think_answer"
         """`answer` asks for the answer alone; the scorer's `style` must be `plain` then."""
@@ -44,11 +44,11 @@ class VQATask(Task[VQAQuestion]):
 
     @property
     def instructions(self) -> str:
-        """The form that is rewarded must be the one named here."""
+        """The system message; it must ask for the form that the scorer rewards."""
         return self._prompt.render(question="")[0]
 
     def examples(self, path: str, selection: Selection, keep: Keep) -> Iterator[Example[VQAQuestion] | BadSample]:
-        """From a `{prompt, answer, images}` file; a question with an image that cannot be decoded is a bad one."""
+        """Streams the questions of a `{prompt, answer, images}` file; one with an undecodable image is a bad sample."""
         questions = load_questions(path, selection)
         return streamed_examples(questions, partial(self._example, keep), attrgetter("question_id"))
 
@@ -70,7 +70,7 @@ class VQATask(Task[VQAQuestion]):
         )
 
     def read(self, completion: str) -> str:
-        """The answer."""
+        """Returns the text within `<answer>`, or the whole completion where the prompt asks for the answer alone."""
         if self.params.prompt == "answer":
             if not completion.strip():
                 raise UnparsableCompletion("it is empty")
@@ -81,7 +81,7 @@ class VQATask(Task[VQAQuestion]):
         return read.answer
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
-        """By the scorer of the config, on the completion's text."""
+        """Builds rewards by the scorer of the config, on the completion's text."""
         from src.training.grpo.answer_rewards import AnswerRewards
 
         if "scorer" not in setting.config.model_fields_set:
@@ -89,7 +89,7 @@ class VQATask(Task[VQAQuestion]):
         return AnswerRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
-        """By building the scorers; editors and judges have no part in it."""
+        """Builds the scorers; editors and judges have no part in it."""
         from src.training.text_scorers import check_text_evaluation
 
         check_text_evaluation(self, config)
@@ -97,7 +97,7 @@ class VQATask(Task[VQAQuestion]):
     def gains(
         self, config: TrainingConfig, examples: Sequence[Example[VQAQuestion]], max_new_tokens: int
     ) -> list[Gain]:
-        """By the scorers of the training and of the evaluation, on greedy answers."""
+        """Scores the greedy answers of both policies by the scorers of the training and of the evaluation."""
         from src.training.held_out.answers import compare_answers
         from src.training.text_scorers import text_scorers
 

@@ -1,4 +1,4 @@
-"""`ShownGroup`: what a chosen step shows — each prompt with the pictures and rewards of its completions."""
+"""`ShownGroup`: a prompt of a step that is shown, with the pictures and rewards of its completions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ShownCompletion:
 
     row: CompletionRow
     edit: Path | None
-    """The picture that came of it; None where there is none."""
+    """File of the edit; None where there is none."""
     replies: tuple[str, ...]
-    """What the judge said of it."""
+    """The judge's replies about the edit."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class ShownGroup:
     category: str
     request: str
     images: tuple[Path, ...]
-    """What the policy saw, in this order; encoded as in the data."""
+    """Files of the pictures that the policy saw, in this order; encoded as in the data."""
     completions: tuple[ShownCompletion, ...]
 
 
 def shown_groups(
     rows: Sequence[CompletionRow], examples: Mapping[str, Example], record: TrainingRecord
 ) -> Iterator[ShownGroup]:
-    """The rows of one step, prompt by prompt."""
+    """Groups the rows of one step by their prompts."""
     for name, neighbours in groupby(rows, key=lambda row: row.example_id):
         example = examples[name]
         yield ShownGroup(

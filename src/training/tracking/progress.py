@@ -37,7 +37,7 @@ class TrainingProgress:
             yield
 
     def callback(self) -> TrainerCallback:
-        """Moves the line by a trainer's steps."""
+        """Returns a callback that moves the line by a trainer's steps."""
         from transformers import TrainerCallback
 
         bar, task = self._bar, self._task

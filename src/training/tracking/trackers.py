@@ -19,22 +19,22 @@ from src.training.tracking.groups import ShownCompletion, ShownGroup
 logger = logging.getLogger(__name__)
 
 NAME = "edits"
-"""Of the table, and the beginning of the names of tensorboard's pictures."""
+"""Name of the table, and the beginning of the names of tensorboard's pictures."""
 STEP = "train/global_step"
 """The metric that transformers' callbacks log with all others and name as their axis (`WandbCallback`, 5.23)."""
 LARGEST_SIDE = 512
-"""Of a picture in a tracker, in pixels: a step may show a hundred. The record has them whole."""
+"""Longest side of a picture in a tracker, in pixels: a step may show a hundred. The record has them whole."""
 
 
 class Tracker(Protocol):
-    """Where pictures go."""
+    """A place where the pictures of a training are shown."""
 
     def add(self, step: int, groups: Sequence[ShownGroup]) -> None:
         """Shows the groups of an optimizer step, counted from 1. Called within the step, before its metrics are."""
 
 
 def open_trackers(report_to: Sequence[str], tensorboard_folder: Path) -> list[Tracker]:
-    """The trackers among `report_to` that can show pictures. None of them ever fails.
+    """Opens the trackers among `report_to` that can show pictures. None of them ever fails.
 
     Args:
         report_to: As transformers has resolved it: names of its integrations.
@@ -53,7 +53,7 @@ def open_trackers(report_to: Sequence[str], tensorboard_folder: Path) -> list[Tr
 
 
 def _check(report_to: Sequence[str]) -> None:
-    """What the trainer and the first step would find out only when all models are loaded."""
+    """Finds what the trainer and the first step would find only when all models are loaded."""
     from transformers.integrations import get_reporting_integration_callbacks
 
     try:
@@ -87,7 +87,7 @@ def _check_wandb() -> None:
 
 
 class FaultTolerantTracker:
-    """A tracker whose failures cost a run no more than the pictures there; the first one is told."""
+    """A tracker whose failures cost a run no more than the pictures there; only the first one is logged."""
 
     def __init__(self, name: str, tracker: Tracker) -> None:
         self._name = name
