@@ -30,7 +30,7 @@ class EvaluatesByDefault(TyperGroup):
     """`editloop --config X` means `editloop evaluate --config X`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As typer's, of the arguments with the command that is meant."""
+        """Parses the arguments, with `evaluate` in front of them where they name no command."""
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         if args and args[0].startswith("-") and args[0].partition("=")[0] not in own:
             args = ["evaluate", *args]

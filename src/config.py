@@ -33,7 +33,7 @@ class SelectionConfig(Section):
 
 
 class BenchmarkConfig(SelectionConfig):
-    """Which samples are run."""
+    """The benchmark file, and which of its samples are run."""
 
     data_path: str
     """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
@@ -80,7 +80,7 @@ Metric = Literal["mean", "std", "median", "min", "max", "count"]
 
 
 class EvaluationConfig(Section):
-    """Where results go and how the run is scheduled."""
+    """Where the results of a run go, and how it is scheduled."""
 
     output_dir: Path = Path("outputs")
     results_dir: Path | None = None
@@ -168,7 +168,7 @@ class Config(Section):
         return self.runtime.seed if own is None else int(own)
 
     def moved_to(self, output_dir: Path) -> Config:
-        """The same config with all its outputs below another directory."""
+        """Returns the same config with all its outputs below another directory."""
         places = {"output_dir": output_dir, "results_dir": None, "images_dir": None, "logs_dir": None}
         parts = {
             "evaluation": self.evaluation.model_copy(update=places),

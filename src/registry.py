@@ -29,7 +29,7 @@ class NamedClass(Protocol):
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the class is constructed with."""
+        """Keyword arguments of the class."""
 
 
 def resolve(section: NamedClass, base: type[Named], where: str) -> type[Named]:

@@ -15,7 +15,7 @@ from src.errors import ConfigError
 
 MAX_DEPTH = 50
 MAX_VALUES = 100_000
-"""With every alias written out."""
+"""Number of values that a file may have, with every alias written out."""
 MAX_BITS = 4096
 MAX_BYTES = 2**20
 
@@ -72,7 +72,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _count(value: Any, where: str, sizes: dict[int, int], above: tuple[int, ...]) -> int:
-    """How many values there are with every alias written out; each distinct list or mapping is looked at once."""
+    """Counts the values with every alias written out; each distinct list or mapping is looked at once."""
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
         raise ConfigError(f"{where} holds half a surrogate pair, which is no character: {value!a:.80}")
     if isinstance(value, float) and not math.isfinite(value):

@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from trl import GRPOConfig
 
 _LOOKED_AT = 100
-"""How many examples are looked at for the largest picture."""
+"""Number of examples among which the largest picture is looked for."""
 
 
 @dataclass(frozen=True)
 class _Data:
-    """What the data files tell."""
+    """Counts and sizes from the data files, by which the work is computed."""
 
     examples: int
     held_out: int
@@ -57,15 +57,15 @@ class _Data:
     calls: int | None
     """Questions that one edit costs at most, by the first examples; None where that cannot be told."""
     side: int
-    """Of the square with the area of the largest picture among the first examples, in pixels."""
+    """Side in pixels of the square with the area of the largest picture among the first examples."""
 
 
 def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     """Lines that say what the training would do, what it still needs, and what each GPU would hold.
 
     Args:
-        config: Of the training.
-        path: Its file, for the commands that start it.
+        config: The config of the training.
+        path: The config's file, for the commands that start the training.
 
     Raises:
         EditLoopError: for whatever is wrong. Weights, keys, servers and data that are not there yet are lines instead.
@@ -95,7 +95,7 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
 
 
 def _as_one_process(config: TrainingConfig, processes: int) -> TrainingConfig:
-    """The same training by one process: how much work there is, and whether it divides, depends on all together."""
+    """Returns the same training by one process: the amount of work, and whether it divides, depend on all."""
     grpo = config.training.grpo
     batch = grpo.get("per_device_train_batch_size", 8)
     if processes == 1 or not isinstance(batch, int):
@@ -105,7 +105,7 @@ def _as_one_process(config: TrainingConfig, processes: int) -> TrainingConfig:
 
 
 def _missing(config: TrainingConfig, arguments: GRPOConfig) -> Iterator[str]:
-    """What is not on this machine, one sentence each."""
+    """Yields a sentence for each thing that is not on this machine."""
     probes: list[tuple[str, Callable[[], Any]]] = [
         ("policy", lambda: resolve_revision(config.policy.model, config.policy.revision))
     ]
@@ -157,7 +157,7 @@ def _is_there(path: str) -> bool:
 
 
 def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Data | None:
-    """What the data tell, or None where files are not there yet."""
+    """Reads the data; returns None where files are not there yet."""
     if not all(_is_there(file.path) for file in config.data.files):
         return None
     with tempfile.TemporaryDirectory(prefix="editloop-check-") as folder:
@@ -205,7 +205,7 @@ def _work(
 
 
 def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: SequenceLengths, path: Path) -> Iterator[str]:
-    """What each GPU would hold at its fullest moment, and the commands that put everything there."""
+    """Yields what each GPU would hold at its fullest moment, and the commands that put everything there."""
     hardware = config.hardware or HardwareSettings(gpus=1, gpu_memory=1e6)
     yield (
         f"lengths   {sizes.prompt} tokens of prompt and picture, {sizes.completion} of completion; "

@@ -48,7 +48,7 @@ class PolicySettings(Section):
     """Number type of weights that an adapter leaves as they are: `auto` is bfloat16 on an accelerator and float32 on
     the CPU. Weights that are trained are in float32."""
     attn_implementation: str | None = None
-    """As in `from_pretrained`; None lets transformers choose."""
+    """Attention kernel, as in `from_pretrained`; None lets transformers choose."""
     lora: LoraSettings | None = None
     """None trains all weights of the language model."""
     freeze_vision_tower: bool = True
@@ -120,7 +120,7 @@ class ComparisonSettings(Section):
     max_new_tokens: int | None = pydantic.Field(None, ge=1)
     """The most tokens of a completion; `training.grpo.max_completion_length` when absent."""
     batch_size: int = pydantic.Field(8, ge=1)
-    """How many completions the policy writes at once."""
+    """Number of completions that the policy writes at once."""
 
 
 class ServedModel(Section):
@@ -187,18 +187,18 @@ class TrainingSettings(Section):
     show_every: int = pydantic.Field(10, ge=0)
     """An HTML page of the completions, edits and rewards of every N-th step; 0 makes none."""
     decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
-    """As `runtime.decoded_megabytes` of the benchmark, for the edits of a step and of the evaluation."""
+    """Million bytes of decoded pictures at the same time, in a step and in the evaluation; see `RuntimeConfig`."""
     grpo: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Any field of `trl.GRPOConfig`."""
 
     @property
     def runtime(self) -> RuntimeConfig:
-        """The same settings for the benchmark's own stages."""
+        """The settings that the stages of the benchmark need, in their own section."""
         return RuntimeConfig(seed=self.seed, decoded_megabytes=self.decoded_megabytes)
 
     @property
     def policy_folder(self) -> Path:
-        """Where the trained weights are in the end: a whole model, or an adapter."""
+        """Folder of the trained weights in the end: a whole model, or an adapter."""
         return self.output_dir / POLICY
 
 

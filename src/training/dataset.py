@@ -20,7 +20,7 @@ from src.training.tasks.example import Example
 logger = logging.getLogger(__name__)
 
 NAMED = 5
-"""How many culprits a message names."""
+"""Number of items that a message names at most."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Split:
     """The examples for training and the held-out examples. No source image is in both."""
 
     train: list[Example]
-    """One epoch in file order; an example that enters twice is there twice."""
+    """The examples of one epoch in file order; one that enters twice is there twice."""
     held_out: list[Example]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 DECODED = 64
-"""How many decoded images are kept: the completions of one prompt draw the same row one after the other."""
+"""Number of decoded images that are kept: the completions of one prompt draw the same row one after the other."""
 
 
 def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: PlainText) -> Dataset:

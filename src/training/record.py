@@ -15,7 +15,7 @@ from src.data.verdict import Status, Verdict
 from src.pipeline.record import Record
 
 BUSY_MILLISECONDS = 120_000
-"""How long a process waits for the others that write into the same record."""
+"""Milliseconds for which a process waits for the others that write into the same record."""
 PLACES = 1_000_000
 """Places of a step's completions that each process has for itself."""
 _CLAIMS = "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT, seen REAL) WITHOUT ROWID"
@@ -33,11 +33,11 @@ class CompletionRow:
     step: int
     """The optimizer step that it was generated for, from 1."""
     position: int
-    """Its place among the completions of the step, from `PLACES` × rank; those of one prompt are neighbours."""
+    """Place among the completions of the step, from `PLACES` × rank; those of one prompt are neighbours."""
     example_id: str
     category: str
     request: str
-    """What the user wants."""
+    """The user's own instruction or question."""
     completion: str
     reading: str | None
     """The instruction or answer that was read from the completion."""
@@ -49,7 +49,7 @@ class CompletionRow:
     status: Status | None
     """Status of the verdict; None where the completion could not be read."""
     reason: str | None
-    """Why there is no score."""
+    """Reason why there is no score."""
     reward: float | None
     """The reward that the trainer was given, 0–10; None is masked."""
 

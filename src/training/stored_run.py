@@ -1,4 +1,4 @@
-"""What a training run stores of its configuration, and whether another configuration can go on with it."""
+"""The configuration that a training stores, and whether another configuration can go on with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIXED: Mapping[str, type[pydantic.BaseModel]] = {"policy": PolicySettings, "tas
 
 
 def as_run(config: TrainingConfig) -> dict[str, Any]:
-    """As it is stored: without secrets, and with the number types that its settings come to on this machine."""
+    """Returns the configuration as it is stored: without secrets, with the number types that it comes to here."""
     return config.redacted() | {"precision": asdict(policy_precision(config))}
 
 
@@ -37,7 +37,6 @@ def check_same_run(config: TrainingConfig) -> None:
     if not stored.is_file():
         return
     earlier, now = json.loads(stored.read_text(encoding="utf-8")), as_run(config)
-    earlier["task"].pop("type", None)  # which trainings begun before have stored, without effect
     differ = [name for name, section in _FIXED.items() if _as_today(earlier.get(name), section) != now[name]]
     if earlier.get("precision") != now["precision"]:
         differ.append("precision")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from trl import GRPOConfig
 
 LONGEST_COMPLETION = 1024
-"""Tokens, on held-out data, where neither evaluation nor training has a limit."""
+"""The most tokens of a completion on held-out data where neither evaluation nor training has a limit."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Validated:
     """A training that could start, as far as its config tells."""
 
     arguments: GRPOConfig
-    """Of the trainer."""
+    """The trainer's arguments."""
     processes: Processes
     task: Task
     rewards: RewardFunction
     """Built from the config; nothing of it is loaded."""
     longest_completion: int
-    """Tokens, on held-out data."""
+    """The most tokens of a completion on held-out data."""
 
 
 def validate(config: TrainingConfig) -> Validated:
@@ -94,12 +94,12 @@ def check_settings(config: TrainingConfig) -> None:
 
 
 def longest_completion(config: TrainingConfig, arguments: GRPOConfig) -> int:
-    """Of the evaluation, in tokens."""
+    """Returns the most tokens of a completion in the evaluation."""
     return int(config.evaluation.max_new_tokens or arguments.max_completion_length or LONGEST_COMPLETION)
 
 
 def models_of(config: TrainingConfig) -> Iterator[tuple[str, ModelConfig, type[BaseModel]]]:
-    """Place in the config, setting and kind of each model that trains or evaluates the policy."""
+    """Yields place in the config, section and base class of each model that trains or evaluates the policy."""
     for where, model, base in (
         ("diffusion_model", config.diffusion_model, BaseDiffusionModel),
         ("reward_model", config.reward_model, BaseRewardModel),
@@ -143,7 +143,7 @@ def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
 
 
 def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Split:
-    """What the data and the rest of a valid config have to do with each other.
+    """Checks the data against the rest of a valid config.
 
     Returns:
         The data without the training examples that can never be rewarded.

@@ -38,18 +38,18 @@ class RewardRequest:
     """One instruction to carry out and to judge."""
 
     sample: EditSample
-    """With the user's own instruction: what the judge sees."""
+    """The sample with the user's own instruction, as the judge sees it."""
     source: LazyImage
-    """What is edited: the sample's source, or a first attempt."""
+    """The picture that is edited: the sample's source, or a first attempt."""
     instruction: str
-    """What the editor is told."""
+    """The instruction that the editor gets."""
     completion: str | None = None
     """The policy's whole text; None for the user's own words."""
 
 
 @dataclass
 class WorkCounts:
-    """What was done for one list of requests."""
+    """Numbers and seconds of the work that one list of requests took."""
 
     edits_made: int = 0
     verdicts_made: int = 0
@@ -97,7 +97,7 @@ class EditPipeline:
 
     @property
     def record(self) -> TrainingRecord:
-        """Where edits and verdicts are kept."""
+        """The record in which edits and verdicts are kept."""
         assert self._record is not None, "load() must be called before any work"
         return self._record
 
@@ -106,7 +106,7 @@ class EditPipeline:
         return _Batch(self, requests, judges=False).edits()
 
     def edit_and_judge(self, requests: Sequence[RewardRequest]) -> tuple[list[CompletionOutcome], WorkCounts]:
-        """One outcome for each request, in order, whatever the order in which the work is finished.
+        """Returns one outcome for each request, in order, whatever the order in which the work is finished.
 
         Raises:
             EditLoopError: when editor or judge can serve nothing at all, or the record cannot be written.

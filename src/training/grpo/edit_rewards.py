@@ -44,7 +44,7 @@ class EditRewards(RewardFunction):
             logger.info("the policy is told below its prompt:\n%s", task.rules)
 
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
-        """By what the scorer says of the samples themselves."""
+        """Leaves out the examples whose samples the scorer can never score."""
         samples = [example.subject for example in examples]
         suits = check_samples(self.pipeline.scoring.scorer, samples, "scorer, on the training data")
         return list(compress(examples, suits))
@@ -81,7 +81,7 @@ class EditRewards(RewardFunction):
 
 @dataclass(frozen=True)
 class FirstAttempt:
-    """What one process tells all others of a first attempt that it has made or found."""
+    """A first attempt that one process has made or found, as it tells all others."""
 
     example_id: str
     machine: int
@@ -91,7 +91,7 @@ class FirstAttempt:
 
 
 class CritiqueRewards(EditRewards):
-    """The same, for a policy that is shown a first attempt and says what to correct in it."""
+    """The reward of an edit of a first attempt, for a policy that sees it and says what to correct in it."""
 
     def prepare(self, examples: Sequence[Example]) -> list[Example]:
         """Adds the first attempt at the user's own instruction to the pictures of each example.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trl import GRPOConfig
 
 _STEPS = 100
-"""Of the schedule that is tried."""
+"""Steps of the learning rate's schedule that is tried."""
 
 
 def check_parts(arguments: GRPOConfig) -> None:
@@ -134,7 +134,7 @@ def _check_names(arguments: GRPOConfig) -> None:
 
 
 def _check_together(arguments: GRPOConfig) -> None:
-    """What TRL finds when it has the policy, or in the first step."""
+    """Finds what TRL would find when it has the policy, or in the first step."""
     level, mode = arguments.importance_sampling_level, arguments.vllm_importance_sampling_mode
     needed = {"luspo": "sequence", "vespo": "token"}.get(arguments.loss_type, level)
     if level != needed:

@@ -165,7 +165,7 @@ _ELSEWHERE: dict[str, str] = {
 
 
 def elsewhere(name: str) -> str | None:
-    """Why a field has no place in `training.grpo`, and what to set instead; None where it has one."""
+    """Returns why a field has no place in `training.grpo`, and what to set instead; None where it has one."""
     return _ELSEWHERE.get(name)
 
 

@@ -32,7 +32,7 @@ LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True)
 class RewardSetting:
-    """What a run gives to its reward function."""
+    """The parts of a run that its reward function needs."""
 
     config: TrainingConfig
     processes: Processes = ALONE
@@ -59,7 +59,7 @@ class ParsedCompletion:
 
 @dataclass(frozen=True)
 class CompletionOutcome:
-    """What became of a parsed completion: its verdict, and the keys of edit and verdict in the record."""
+    """The result for a parsed completion: its verdict, and the keys of edit and verdict in the record."""
 
     verdict: Verdict
     edit_key: str | None = None

@@ -103,17 +103,17 @@ def _check_patience(arguments: GRPOConfig, patience: float) -> None:
 
 
 def prompts_per_generation(arguments: GRPOConfig) -> int:
-    """How many different prompts one generation answers, over all processes."""
+    """Returns the number of different prompts in one generation, over all processes."""
     return int(arguments.generation_batch_size or 0) // int(arguments.num_generations or 1)
 
 
 def _batches_per_generation(arguments: GRPOConfig) -> int:
-    """How many forward and backward passes use the same completions; TRL has filled in its default."""
+    """Returns the number of forward and backward passes with the same completions; TRL has filled in its default."""
     return int(arguments.steps_per_generation or 1) * arguments.num_iterations
 
 
 def generations(arguments: GRPOConfig, examples: int) -> int:
-    """How many generations the run makes: for `max_steps`, else for `num_train_epochs` over the examples."""
+    """Returns the number of generations in a run: for `max_steps`, else for `num_train_epochs` over the examples."""
     per_generation = _batches_per_generation(arguments)
     if arguments.max_steps > 0:
         return -(-arguments.max_steps * arguments.gradient_accumulation_steps // per_generation)
@@ -121,13 +121,13 @@ def generations(arguments: GRPOConfig, examples: int) -> int:
 
 
 def optimizer_steps(arguments: GRPOConfig, examples: int) -> int:
-    """How many steps of the optimizer the run makes."""
+    """Returns the number of the optimizer's steps in a run."""
     passes = generations(arguments, examples) * _batches_per_generation(arguments)
     return passes // arguments.gradient_accumulation_steps
 
 
 def prompts_drawn(arguments: GRPOConfig, examples: int) -> int:
-    """How many prompts the run answers.
+    """Returns the number of prompts that a run answers.
 
     Raises:
         ConfigError: too few examples for one generation, or a warm-up that would not end.

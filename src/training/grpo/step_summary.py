@@ -1,4 +1,4 @@
-"""What became of a step's completions over all processes, and when going on has no sense."""
+"""Sums up a step's completions over all processes, and stops a training that has no sense any more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TrainingStopped(EditLoopError):
 
 @dataclass(frozen=True)
 class StepSummary:
-    """What one process says of a step to all others, so that they go on or stop alike."""
+    """The result of a step in one process, as all others get it, so that they go on or stop alike."""
 
     readable: int = 0
     """Number of completions from which an instruction or answer could be read."""

@@ -1,4 +1,4 @@
-"""What a vision-language model answers to fixed questions about a fixed picture, and whether two models agree."""
+"""Answers of a vision-language model to fixed questions about a fixed picture, and whether two models agree."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ _LARGEST_SHARD = "5GB"
 
 @dataclass(frozen=True)
 class MergeProof:
-    """What shows that a merge worked."""
+    """The figures that show that a merge worked."""
 
     weights: WeightChanges
     answers: Agreement
     dtype: str
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Returns the figures as lines for people."""
         weights, answers = self.weights, self.answers
         return [
             f"weights: {weights.changed} of {weights.tensors} adapted tensors changed, "

@@ -1,4 +1,4 @@
-"""What the comparison after training takes, which the first process makes alone when the trainer is gone."""
+"""The memory of the comparison after training, which the first process makes alone when the trainer is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.training.memory.policy_memory import SequenceLengths, count, generation
 def asked_policy_memory(
     config: TrainingConfig, sizes: SequenceLengths, sharding: Sharding, longest: int
 ) -> Iterator[MemoryPart]:
-    """Of the policy that rewrites or answers: whole on one GPU, in the number types that it was trained in.
+    """Yields the parts of the policy that rewrites or answers: whole on one GPU, in the number types of its training.
 
     Args:
         config: Of the training.

@@ -1,4 +1,4 @@
-"""What an editor or a judge takes on the GPU that it works on."""
+"""The memory that an editor or a judge takes on its GPU."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Measured on an H100 with the whole pipeline: 57.97 GiB for one picture of 1024²
 JUDGING = 1.0 * GIB
 """Estimate: pictures and KV cache of a judge in the process."""
 _BYTES = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
-"""Of a quantised weight; a block of 64 in NF4 has a scale of four bytes."""
+"""Bytes of a quantised weight; a block of 64 in NF4 has a scale of four bytes."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def peak(parts: Iterable[MemoryPart], processes: int = 1) -> float:
 
 @dataclass(frozen=True)
 class Sharding:
-    """How the policy is spread over the processes of a training."""
+    """The way in which the policy is spread over the processes of a training."""
 
     processes: int = 1
     kind: Literal["whole", "zero2", "zero3", "fsdp"] = "whole"
@@ -62,12 +62,12 @@ class Sharding:
 
     @property
     def weights(self) -> int:
-        """Over how many GPUs the weights are spread."""
+        """Number of GPUs over which the weights are spread."""
         return self.processes if self.kind in ("zero3", "fsdp") else 1
 
     @property
     def gradients(self) -> int:
-        """The same of gradients and optimizer."""
+        """Number of GPUs over which gradients and optimizer states are spread."""
         return 1 if self.kind == "whole" else self.processes
 
     @property
@@ -77,7 +77,7 @@ class Sharding:
 
 
 def read_sharding(path: str | None, processes: int) -> Sharding:
-    """What an accelerate file makes of this number of processes.
+    """Returns what an accelerate file makes of this number of processes.
 
     Raises:
         ConfigError: it cannot be read, or names a way of sharding that is not known here.

@@ -1,4 +1,4 @@
-"""Which model works on which GPU, and whether each of them has room for what it is to hold."""
+"""Places each model on its GPU, and finds whether each GPU has room for what it is to hold."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _on_gpu = re.compile(r"(auto|cuda)(:\d+)?$")
 
 @dataclass
 class Gpu:
-    """What one GPU is to hold."""
+    """The models that one GPU is to hold, and their memory."""
 
     models: list[str] = field(default_factory=list)
     parts: list[MemoryPart] = field(default_factory=list)
     """While the policy is trained."""
     served: list[MemoryPart] = field(default_factory=list)
-    """Of servers: at all times."""
+    """Parts of servers, which are there at all times."""
     compared: list[list[MemoryPart]] = field(default_factory=list)
     """After training, one list for each model or group of models that is held at a time."""
     unknown: list[str] = field(default_factory=list)
-    """Why the sum is too small."""
+    """Reasons why the sum is too small."""
     cramped: list[str] = field(default_factory=list)
     """Shares of vLLM that are smaller than what must go into them."""
     processes: int = 0
@@ -114,7 +114,7 @@ def visible(config: TrainingConfig, hardware: HardwareSettings) -> list[int]:
 
 
 def editor_places(model: ModelConfig | None) -> list[int | None]:
-    """For each replica the number of its GPU within the process, or None for the process's own; none on a CPU."""
+    """Returns for each replica the number of its GPU within the process, None for the process's own; none on a CPU."""
     if model is None:
         return []
     return _numbers(str(params.get("device", "auto")) for params in replica_params(model.params))

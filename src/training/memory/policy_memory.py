@@ -1,4 +1,4 @@
-"""What a policy takes on each GPU that trains it. Nothing is loaded: the code runs on tensors without content."""
+"""The memory of a policy on each GPU that trains it. Nothing is loaded: the code runs on tensors without content."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ParameterCounts:
 
 @dataclass(frozen=True)
 class SequenceLengths:
-    """What a process works on at once."""
+    """The lengths of the sequences that a process works on at once."""
 
     batch: int
     """Completions of an update's forward pass."""
@@ -54,14 +54,14 @@ class SequenceLengths:
 
     @property
     def tokens(self) -> int:
-        """Of one prompt with its completion."""
+        """Tokens of one prompt with its completion."""
         return self.prompt + self.completion
 
 
 def lengths(
     settings: PolicySettings, arguments: GRPOConfig, images: int, side: int | None, processes: int
 ) -> SequenceLengths:
-    """From the settings, and for pictures as large as they may be.
+    """Computes the lengths from the settings, for pictures as large as they may be.
 
     Args:
         settings: Section `policy`.

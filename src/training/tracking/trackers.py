@@ -95,7 +95,7 @@ class FaultTolerantTracker:
         self._has_failed = False
 
     def add(self, step: int, groups: Sequence[ShownGroup]) -> None:
-        """As `Tracker.add`."""
+        """Shows the groups of a step; see `Tracker.add`."""
         try:
             self._tracker.add(step, groups)
         except Exception as error:  # whatever a tracker, a full disk or a network may raise
@@ -121,7 +121,7 @@ class Tensorboard:
     folder: Path
 
     def add(self, step: int, groups: Sequence[ShownGroup]) -> None:
-        """As `Tracker.add`."""
+        """Shows the groups of a step; see `Tracker.add`."""
         import numpy as np
         from torch.utils.tensorboard import SummaryWriter
 
@@ -139,7 +139,7 @@ class Wandb:
     """A table a step, in the run that the trainer's callback has opened."""
 
     def add(self, step: int, groups: Sequence[ShownGroup]) -> None:
-        """As `Tracker.add`."""
+        """Shows the groups of a step; see `Tracker.add`."""
         import wandb
 
         if wandb.run is None:
@@ -153,7 +153,7 @@ class Trackio:
     """A table a step, in the run that the trainer's callback has opened."""
 
     def add(self, step: int, groups: Sequence[ShownGroup]) -> None:
-        """As `Tracker.add`."""
+        """Shows the groups of a step; see `Tracker.add`."""
         import trackio
 
         trackio.log({NAME: _table(trackio, step, groups), STEP: step})
