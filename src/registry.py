@@ -1,4 +1,4 @@
-"""From `class_path` to a class: lazy, checked against its base class, with errors that say what to do."""
+"""From `class_path` to a class: imported when it is asked for, and checked against its base class."""
 
 from __future__ import annotations
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src.config import ModelConfig, PromptConfig
+from src.config import Config, ModelConfig, PromptConfig
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import Status
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.vlm.prompts import PromptTemplate
 from src.models.vlm.question import Question
+from src.pipeline.evaluation import evaluate
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import EditedSample, Scorer, ScorerSetting, question_key
 from src.rewards.scorers import category
@@ -164,3 +167,18 @@ def test_an_edit_without_a_question_is_asked_about_all_the_same() -> None:
     first, second = scorer.score([edits[0], replace(edits[1], question=scorer.question(edits[1].sample))])
     assert (first.score, second.score) == (7.0, 7.0)
     assert sent(scorer)[0].text == sent(scorer)[1].text
+
+
+@pytest.mark.parametrize(("scorer", "prompts"), [(CategoryScorer, 1), (VIEScorer, 2), (SixDimensionScorer, 5)])
+def test_a_whole_run_renders_each_prompt_once_a_sample(
+    renderings: list[str],
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+    scorer: type[Scorer],
+    prompts: int,
+) -> None:
+    reply = '{"edit_success": 5, "no_overediting": 5, "naturalness": 5, "no_artifacts": 5}\nScore: 5'
+    judge = {"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {"": [reply]}}}
+    section = {"class_path": f"{scorer.__module__}.{scorer.__name__}"}
+    evaluate(make_config(write_benchmark(4), reward_model=judge, scorer=section, prompts={}))
+    assert len(renderings) == 4 * prompts

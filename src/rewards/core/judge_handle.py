@@ -27,11 +27,11 @@ class JudgeHandle:
 
     @property
     def name(self) -> str:
-        """The judge's class, for messages."""
+        """The name of the judge's class, for messages."""
         return self.judge_class.__name__
 
     def identity(self) -> dict[str, Any]:
-        """What decides the judge's replies; JSON-able.
+        """All that decides the judge's replies; JSON-able.
 
         Raises:
             ModelError: when its weights are missing.
@@ -39,7 +39,7 @@ class JudgeHandle:
         return self.judge_class.identity(self.params)
 
     def devices(self) -> list[str]:
-        """Where the judge would compute; empty for one that runs elsewhere."""
+        """The devices on which the judge would compute; empty for one that runs elsewhere."""
         return self.judge_class.devices(self.params)
 
     def check_weights(self) -> None:
@@ -51,7 +51,7 @@ class JudgeHandle:
         self.judge_class.check_devices(self.params)
 
     def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
-        """Refuses repeats of questions to a judge that would only say the same again.
+        """Refuses to repeat questions to a judge that would only say the same again.
 
         Raises:
             ConfigError: the judge decodes greedily.
@@ -64,7 +64,7 @@ class JudgeHandle:
             )
 
     def load(self) -> BaseRewardModel:
-        """The judge itself; built by the first call.
+        """Gives the judge itself, which the first call builds.
 
         Raises:
             ModelError: when it cannot be built.

@@ -9,15 +9,15 @@ from typing import Annotated
 import pydantic
 
 Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
-"""Relative to other weights; for params."""
+"""The type of a weight in params: 0 or more, relative to the other weights."""
 
 
 def weighted_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """`Σ w·v / Σ w` over the names in `values`.
 
     Args:
-        values: Not empty.
-        weights: A weight of 0 or more for each name in `values`; others are passed over. Not all are 0.
+        values: At least one value.
+        weights: A weight of 0 or more for each name in `values`, not all of them 0; further names are passed over.
     """
     total = math.fsum(weights[name] for name in values)
     mean = math.fsum(weights[name] * value for name, value in values.items()) / total
@@ -28,8 +28,8 @@ def weighted_geometric_mean(values: Mapping[str, float], weights: Mapping[str, f
     """`∏ v^(w / Σ w)` over the names in `values`, which are 0 or more: a single 0 that has a weight makes it 0.
 
     Args:
-        values: Not empty.
-        weights: As for `weighted_mean`.
+        values: At least one value.
+        weights: A weight of 0 or more for each name in `values`, not all of them 0.
     """
     counted = {name: value for name, value in values.items() if weights[name] > 0}
     lowest, highest = min(counted.values()), max(counted.values())

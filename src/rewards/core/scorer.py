@@ -22,7 +22,7 @@ from src.rewards.core.judge_handle import JudgeHandle
 
 @dataclass(frozen=True)
 class EditedSample:
-    """A sample with its pixels: what a scorer looks at."""
+    """A sample with the pixels of its source and of its edit: what a scorer looks at."""
 
     sample: EditSample
     source: Image.Image
@@ -30,12 +30,12 @@ class EditedSample:
     completion: str | None = None
     """The text by which a policy demanded this edit; None where the editor got the sample's own instruction."""
     question: Any = None
-    """What `Scorer.question` has returned for this sample, so that what stands in the verdict's key is what is sent;
-    None: the scorer makes it itself."""
+    """What `Scorer.question` has returned for this sample: what stands in the verdict's key is what is sent. With None
+    the scorer makes the question itself."""
 
 
 def question_key(question: Any) -> Any:
-    """What of a scorer's question enters the verdict's key: the `key()` of an object that has one, else all of it."""
+    """The part of a scorer's question that enters the verdict's key: its `key()` if it has one, else the whole."""
     key = getattr(question, "key", None)
     return key() if callable(key) else question
 
@@ -45,6 +45,7 @@ class ScorerSetting:
     """What a run gives to each of its scorers besides their own params."""
 
     judge: JudgeHandle | None = None
+    """The run's judge; None where the config names no `reward_model`."""
     prompts: Mapping[str, PromptConfig] = field(default_factory=dict)
     """The config's inline prompts by category."""
     language: Language = "en"
@@ -53,11 +54,13 @@ class ScorerSetting:
 
 
 class NoParams(ModelParams):
-    """For scorers that have nothing to set."""
+    """The params of a scorer that has nothing to set."""
 
 
 class Scorer(ABC):
-    """Owns prompts, dimensions, parsing and aggregation; calls a judge or none. Named by `class_path` in the YAML.
+    """Turns edits into verdicts, with a judge or without one. A YAML names it by `class_path`.
+
+    It owns the prompts, the dimensions, how replies are read, and how values become one score of 0–10.
 
     Everything that can be wrong with its params is found on construction, before a judge loads.
     """
@@ -66,7 +69,8 @@ class Scorer(ABC):
     VERSION: ClassVar[str] = "1"
     """Raise it when the scorer's own code changes what it says, so that stored verdicts are not reused."""
     reads_completion: bool = False
-    """Whether `EditedSample.completion` matters: then the same edit is judged for each text that led to it."""
+    """Whether the score depends on `EditedSample.completion`; if so, an edit is judged once for each text that led to
+    it."""
     batch_size: int = 1
     """How many edits `score` wants at once."""
     max_concurrency: int = 1
@@ -84,21 +88,21 @@ class Scorer(ABC):
         """
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Why it can say nothing about this sample, whatever the edit; None when it can.
+        """Says why the scorer can judge no edit of this sample; None when it can.
 
-        Known before anything is edited or loaded: such samples are `not_applicable` and cost no edit.
+        This is known before anything is edited or loaded: such samples are `not_applicable` and cost no edit.
         """
         return None
 
     def left_out(self, sample: EditSample) -> dict[str, str]:
-        """What stays out of the score of this sample's edits, by name, and why; by default nothing.
+        """Names what stays out of the score of this sample's edits, with the reasons; by default nothing.
 
         Such an edit is scored by the rest, which is another quantity than the whole: runs and `check` say so.
         """
         return {}
 
     def policy_rules(self, language: Language) -> str:
-        """The form on which a policy's text loses points, in words for the policy's own prompt; empty for none."""
+        """The rules of form by which a policy's text loses points, worded for the policy's prompt; empty for none."""
         return ""
 
     def prompt_agrees(self, template: str) -> None:
@@ -109,16 +113,16 @@ class Scorer(ABC):
         """
 
     def judge_calls(self, sample: EditSample) -> int:
-        """How many questions the judge is asked about one edit of this sample; by default none."""
+        """The number of questions that the judge is asked about one edit of this sample; by default 0."""
         return 0
 
     def identity(self) -> dict[str, Any]:
-        """What decides its verdicts, judge included; JSON-able and known before anything is loaded."""
+        """All that decides the verdicts, the judge included; JSON-able, and known before anything is loaded."""
         own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 
     def prompt_versions(self) -> dict[str, str]:
-        """Version and hash of each prompt file that it may ask, by file."""
+        """The hash of each prompt file that the scorer may use, by the file's name and version."""
         return {}
 
     def load(self) -> None:
@@ -126,7 +130,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def question(self, sample: EditSample) -> Any:
-        """What it asks about this sample: rendered prompts, reference.
+        """What the scorer asks about this sample, such as rendered prompts.
 
         It is part of the verdict's key (`question_key`: JSON-able, or an object whose `key()` is) and comes back to
         `score` in `EditedSample.question`, so that prompts are rendered once.
@@ -144,7 +148,7 @@ class Scorer(ABC):
 
 @dataclass(frozen=True)
 class Completion:
-    """A text that a policy wrote, and what it was to say."""
+    """A text that a policy wrote, and the right answer where there is one."""
 
     text: str
     answer: str | None = None
@@ -152,10 +156,10 @@ class Completion:
 
 
 class CompletionScorer(ABC):
-    """Turns texts into verdicts; needs no picture and no judge. Named by `class_path` in the YAML, like a `Scorer`."""
+    """Turns texts into verdicts, without a picture or a judge. A YAML names it by `class_path`, like a `Scorer`."""
 
     def check_texts_suffice(self) -> None:
-        """Checks that it needs nothing but texts; those that combine others ask them.
+        """Checks that the scorer needs nothing but texts; one that combines others checks these.
 
         Raises:
             ConfigError: naming the part that needs an edit.
@@ -170,7 +174,7 @@ NO_REFERENCE = "the sample has no reference image"
 
 
 def reference_key(sample: EditSample) -> str | None:
-    """What tells a sample's reference image from others, for `Scorer.question`: its hash, or why it cannot be read."""
+    """What tells a sample's reference image from others in a verdict's key: its hash, or why it cannot be read."""
     if sample.reference is None:
         return None
     try:

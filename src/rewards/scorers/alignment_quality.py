@@ -1,4 +1,4 @@
-"""`AlignmentQualityScorer`: instruction followed, identity kept, picture well made — the dimensions of Complex-Edit."""
+"""`AlignmentQualityScorer`: is the instruction followed, the identity kept, the picture well made (Complex-Edit)?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUALITY = ("perceptual_quality",)
 
 
 class Weights(ModelParams):
-    """Relative; they need not add up to 1."""
+    """The weights of the dimensions; they are relative and need not add up to 1."""
 
     instruction_following: Weight = 1.0
     identity_preservation: Weight = 1.0
@@ -40,24 +40,24 @@ class AlignmentQualityScorer(JudgedScorer):
     What differs from trl_qwen_ie: it asked for identity and then left it out (0.6, 0 and 0.4 are its effective
     weights); its `n_evals`, here `repeats`, had no effect; and a failure was worth 0.5 of 1.
 
-    Dimensions: the three.
+    Dimensions: the three that the judge scores.
     """
 
     FOLDER = "alignment_quality"
     PROMPTS = ("alignment", "quality")
 
     class Params(JudgedParams):
-        """Equal weights by default, as in Complex-Edit."""
+        """The weights are equal by default, as in Complex-Edit."""
 
         weights: Weights = Weights()
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """One question with both images, one with the edit alone."""
+        """One prompt shows both images, one the edit alone."""
         return [
             self.edit_prompt("alignment", ALIGNMENT, sample),
             self.edit_prompt("quality", QUALITY, sample, shows=("edited",)),
         ]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
-        """The weighted mean."""
+        """The weighted mean of the three values, which are reported as they are."""
         return weighted_mean(values, self.params.weights.model_dump()), {**values}

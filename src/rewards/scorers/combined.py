@@ -26,9 +26,9 @@ class WeightedScorer(ModelParams):
     class_path: str
     params: dict[str, Any] = pydantic.Field(default_factory=dict)
     weight: float = pydantic.Field(1.0, gt=0, allow_inf_nan=False)
-    """Relative to the other parts'."""
+    """The weight of the part, relative to the weights of the others."""
     name: str | None = None
-    """In reports; the class's name when absent."""
+    """The name of the part in reports; without one it is the name of its class."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CombinedQuestion:
     parts: Mapping[str, PartQuestion]
 
     def key(self) -> list[Any]:
-        """What each part asks, in their order; JSON-able."""
+        """What each part asks, or why it is not applicable, in the order of the parts; JSON-able."""
         return [part.inapplicable or question_key(part.question) for part in self.parts.values()]
 
 
@@ -66,7 +66,7 @@ class CombinedScorer(Scorer, CompletionScorer):
     """
 
     class Params(ModelParams):
-        """What is combined."""
+        """The scorers that are combined."""
 
         parts: tuple[WeightedScorer, ...] = pydantic.Field(min_length=1)
 
@@ -89,26 +89,26 @@ class CombinedScorer(Scorer, CompletionScorer):
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
-        """The largest that any part wants; the others get it in pieces."""
+        """The largest batch that any part wants; the others get it in pieces."""
         return max(scorer.batch_size for scorer in self._scorers.values())
 
     @property
     def reads_completion(self) -> bool:  # type: ignore[override]
-        """Whether any part does."""
+        """Whether the score of any part depends on the completion."""
         return any(scorer.reads_completion for scorer in self._scorers.values())
 
     @property
     def max_concurrency(self) -> int:  # type: ignore[override]
-        """The highest of all parts; calls of the others wait for their turn."""
+        """The most calls at once that any part bears; those to the others wait for their turn."""
         return max(scorer.max_concurrency for scorer in self._scorers.values())
 
     def check_categories(self, categories: Sequence[str]) -> None:
-        """Each part must have something to say about all of them."""
+        """Refuses a category about which any of the parts has nothing to say."""
         for scorer in self._scorers.values():
             scorer.check_categories(categories)
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Where no part can say anything."""
+        """Says why, where no part is applicable to the sample."""
         reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
         return _no_part(reasons) if all(reasons.values()) else None
 
@@ -123,12 +123,12 @@ class CombinedScorer(Scorer, CompletionScorer):
         return found
 
     def policy_rules(self, language: Language) -> str:
-        """Those of all parts, each once."""
+        """The rules of all parts, each once."""
         rules = [scorer.policy_rules(language) for scorer in self._scorers.values()]
         return "\n\n".join(dict.fromkeys(filter(None, rules)))
 
     def prompt_agrees(self, template: str) -> None:
-        """With every part."""
+        """Checks that a policy's prompt suits every part."""
         for scorer in self._scorers.values():
             scorer.prompt_agrees(template)
 
@@ -143,12 +143,12 @@ class CombinedScorer(Scorer, CompletionScorer):
             scorer.check_texts_suffice()
 
     def judge_calls(self, sample: EditSample) -> int:
-        """Those of the parts that can say anything."""
+        """The sum of the questions of all parts that are applicable to the sample."""
         parts = [scorer for scorer in self._scorers.values() if scorer.inapplicable(sample) is None]
         return sum(scorer.judge_calls(sample) for scorer in parts)
 
     def identity(self) -> dict[str, Any]:
-        """Every part's, with its name and its share of the whole."""
+        """The identity of each part, with its name and its share of the whole."""
         parts = [
             {"name": name, "weight": self._weights[name], "scorer": scorer.identity()}
             for name, scorer in self._scorers.items()
@@ -156,12 +156,12 @@ class CombinedScorer(Scorer, CompletionScorer):
         return super().identity() | {"params": {"parts": parts}}
 
     def prompt_versions(self) -> dict[str, str]:
-        """Those of all parts."""
+        """The prompt files of all parts."""
         parts = self._scorers.values()
         return {version: sha256 for part in parts for version, sha256 in part.prompt_versions().items()}
 
     def load(self) -> None:
-        """Builds the judge, if any part asks it."""
+        """Loads every part, and with it the judge where any part asks one."""
         if self._turns:
             return
         for scorer in self._scorers.values():
@@ -222,7 +222,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         )
 
     def _conclusion(self, verdicts: dict[str, Verdict]) -> tuple[Status, float | None, str | None]:
-        """Status, score and reason of the whole."""
+        """The status, the score and the reason of the whole."""
         total = weights = 0.0
         for name, one in verdicts.items():
             if one.status is Status.NOT_APPLICABLE:

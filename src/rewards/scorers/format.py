@@ -43,14 +43,14 @@ class FormatScorer(Scorer, CompletionScorer):
     reads_completion = True
 
     class Params(ModelParams):
-        """Defaults are the published ones, with points doubled to 0–10."""
+        """The rules; the defaults are the published ones, with points doubled to 0–10."""
 
         style: Literal["rewrite", "think_answer"] = "rewrite"
         length_unit: Literal["characters", "words"] = "characters"
         length_limits: tuple[float, float, float] = (50, 100, 150)
         """Rising: the ideal, the acceptable and the tolerable mean length."""
         length_penalties: tuple[float, float, float] = (1.0, 3.0, 5.0)
-        """Deducted above each limit; the last that applies counts alone."""
+        """The points deducted above each limit; only the last that applies counts."""
         line_penalty: float = pydantic.Field(2.0, ge=0)
 
         @pydantic.model_validator(mode="after")
@@ -62,15 +62,15 @@ class FormatScorer(Scorer, CompletionScorer):
             return self
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Every sample of a run in which no policy's text is scored."""
+        """Says so of every sample in a run in which no policy's text is scored."""
         return None if self.setting.has_completions else NO_COMPLETION
 
     def question(self, sample: EditSample) -> Any:
-        """Nothing: it reads the completion alone."""
+        """None, as nobody is asked: the scorer reads the completion alone."""
         return None
 
     def policy_rules(self, language: Language) -> str:
-        """Every rule above, with its numbers."""
+        """All rules of the form, with their numbers."""
         steps = zip(self.params.length_limits, self.params.length_penalties, strict=True)
         rules, _ = load_prompt("rewrite", "form", language).render(
             style=self.params.style,
@@ -90,7 +90,7 @@ class FormatScorer(Scorer, CompletionScorer):
         require_tags(template, names, f"FormatScorer with style {self.params.style}")
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
-        """One verdict an edit, in order; not applicable to edits that no completion demanded."""
+        """One verdict an edit, in order; edits that no completion demanded are not applicable."""
         return [self._edit_verdict(edit) for edit in batch]
 
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:
@@ -113,7 +113,7 @@ class FormatScorer(Scorer, CompletionScorer):
         return Verdict(Status.SCORED, max(0.0, full - sum(deducted.values())), dimensions=dict(deducted))
 
     def _read(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-        """Broken hard rules, the texts whose length counts, and the number of blocks that do not keep to their line."""
+        """The broken hard rules, the texts whose length counts, and the number of blocks that are off their line."""
         if self.params.style == "think_answer":
             answered = read_answer(text)
             return answered.problems, (answered.answer or "",), 0
@@ -128,7 +128,7 @@ class FormatScorer(Scorer, CompletionScorer):
 
 
 def _blocks_off_their_line(text: str) -> int:
-    """How many blocks of a well-formed rewrite share a line or take several."""
+    """The number of blocks of a well-formed rewrite that share a line or take several."""
     lines = [read_blocks(line, REWRITE_TAGS) for line in text.split("\n")]
     alone = sum(len(line.blocks) == 1 and not (line.outside or line.problems) for line in lines)
     return len(read_blocks(text, REWRITE_TAGS).blocks) - alone

@@ -11,7 +11,7 @@ _AGREEMENT = "agreement"
 
 
 class GroundTruthScorer(JudgedScorer):
-    """The judge's one score, 0–10, of source, edit and the sample's reference edit.
+    """The score is the judge's, 0–10, when it is shown the source, the edit and the sample's reference edit.
 
     After the ground score of EARL (arXiv 2508.01119), which shows reference and edit without the source, so that its
     judge cannot tell what had to change. `ReferenceScorer` compares pixels instead and asks nobody.
@@ -23,9 +23,9 @@ class GroundTruthScorer(JudgedScorer):
     PROMPTS = ("agreement",)
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """One question."""
+        """The one prompt shows all three pictures."""
         return [self.edit_prompt("agreement", (_AGREEMENT,), sample, shows=("source", "edited", "reference"))]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
-        """The reply's value."""
+        """The score that the judge gave; there are no dimensions."""
         return values[_AGREEMENT], {}

@@ -37,7 +37,7 @@ class KnowledgeGraphScorer(JudgedScorer):
     PROMPTS = ("element", "dependency")
 
     class Params(JudgedParams):
-        """With several repeats the majority decides; a tie is a no."""
+        """Settings of the scorer. With several `repeats` the majority of the replies decides; a tie is a no."""
 
         readability: ModelConfig | None = None
         """A `Readability` by class path and params, such as `src.rewards.scorers.region_count.RegionCount`."""
@@ -47,11 +47,11 @@ class KnowledgeGraphScorer(JudgedScorer):
         self._readability = _build_readability(self.params.readability) if self.params.readability else None
 
     def identity(self) -> dict[str, Any]:
-        """With the judge's and the readability measure's."""
+        """All that decides the verdicts, the judge and the measure of readability included."""
         return super().identity() | {"readability": self._readability.identity() if self._readability else None}
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """A question for each element, then one for each dependency."""
+        """One prompt for each element, then one for each dependency."""
         if sample.graph is None:
             return []
         element, dependency = map(self.prompt, self.PROMPTS)
@@ -62,7 +62,7 @@ class KnowledgeGraphScorer(JudgedScorer):
         return asked
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
-        """Fidelity times readability."""
+        """Ten times fidelity times readability, with the parts that they come from."""
         graph = edit.sample.graph
         assert graph is not None, "asked only about samples with a graph"
         shown: set[str | Dependency] = {

@@ -14,7 +14,10 @@ from src.rewards.core.scorer import NoParams
 
 
 class Readability(ABC):
-    """Measures one picture. Named by `class_path` in the params of a scorer; must serve several threads at once."""
+    """A measure of one picture, which the params of a scorer name by `class_path`.
+
+    It must serve several threads at once.
+    """
 
     Params: ClassVar[type[ModelParams]] = NoParams
     VERSION: ClassVar[str] = "1"
@@ -24,10 +27,10 @@ class Readability(ABC):
         self.params: Any = self.Params(**(params or {}))
 
     def identity(self) -> dict[str, Any]:
-        """What decides its values; JSON-able."""
+        """All that decides the values of the measure; JSON-able."""
         own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 
     @abstractmethod
     def measure(self, image: Image.Image) -> float:
-        """From 0, a jumble, to 1, as clear as can be."""
+        """The readability of the picture, from 0 (a jumble) to 1 (as clear as can be)."""

@@ -28,11 +28,11 @@ class ReferenceScorer(Scorer):
         self._comparison = ReferenceRewardModel()
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Where there is no reference."""
+        """Says so where the sample has no reference image."""
         return None if sample.reference else NO_REFERENCE
 
     def question(self, sample: EditSample) -> Any:
-        """The hash of the reference, or why it cannot be read."""
+        """The hash of the reference image, or why it cannot be read."""
         return reference_key(sample)
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
@@ -40,11 +40,11 @@ class ReferenceScorer(Scorer):
         return [self._verdict(edit) for edit in batch]
 
     def reference(self, edit: EditedSample) -> Image.Image | None:
-        """What the edit is compared with.
+        """The picture that the edit is compared with.
 
         Raises:
             ImageError: when the sample's reference cannot be decoded.
-            NotApplicable: from subclasses that take it from elsewhere.
+            NotApplicable: by a subclass that takes the picture from elsewhere and has none for this sample.
         """
         return edit.sample.reference.decode() if edit.sample.reference else None
 

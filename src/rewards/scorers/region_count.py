@@ -21,7 +21,7 @@ class RegionCount(Readability):
     """
 
     class Params(ModelParams):
-        """All optional."""
+        """The bounds of the line and how regions are found; all have defaults."""
 
         clear: int = pydantic.Field(70, ge=0)
         jumbled: int = pydantic.Field(160, ge=1)
@@ -39,12 +39,12 @@ class RegionCount(Readability):
             return self
 
     def measure(self, image: Image.Image) -> float:
-        """From 0 to 1; see the class."""
+        """The readability by the number of regions, 0–1; the class gives the formula."""
         regions = self.count(image)
         return min(1.0, max(0.0, (self.params.jumbled - regions) / (self.params.jumbled - self.params.clear)))
 
     def count(self, image: Image.Image) -> int:
-        """The number of regions."""
+        """The number of regions that cover at least `smallest_share` of the picture."""
         small = image.convert("RGB")
         small.thumbnail((self.params.side, self.params.side), Image.Resampling.BOX)
         steps = np.asarray(small).astype(np.int32) * self.params.levels // 256
@@ -53,7 +53,7 @@ class RegionCount(Readability):
 
 
 def _region_sizes(values: np.ndarray) -> np.ndarray:
-    """Pixels of each 4-connected region of equal values (height, width)."""
+    """The number of pixels of each 4-connected region of equal values in an array (height, width)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

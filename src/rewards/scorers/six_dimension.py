@@ -21,7 +21,7 @@ JUDGED = ("physical_geometric", "environment_context", "cultural_social", "logic
 
 
 class Weights(ModelParams):
-    """Relative; they need not add up to 1."""
+    """The weights of the dimensions; they are relative and need not add up to 1."""
 
     physical_geometric: Weight = 0.15
     environment_context: Weight = 0.15
@@ -59,7 +59,7 @@ class SixDimensionScorer(JudgedScorer):
     tells the judge to give to such a dimension and what deviations are measured from. An unreadable reply was a 5;
     here it leaves the edit without a score.
 
-    Dimensions: the five, and `format`.
+    Dimensions: the five that the judge scores, and `format`.
     """
 
     FOLDER = "six_dimensions"
@@ -72,9 +72,9 @@ class SixDimensionScorer(JudgedScorer):
         weights: Weights = Weights()
         strategy: Literal["weighted_sum", "gated", "multiplicative", "max_deviation"] = "weighted_sum"
         gate: float = pydantic.Field(5.0, ge=0, le=10)
-        """For `gated`."""
+        """The least format, 0–10, with which the strategy `gated` gives more than 0."""
         judged_share: float = pydantic.Field(0.8, ge=0, le=1)
-        """For `max_deviation`."""
+        """The share of the judged dimension in the score of the strategy `max_deviation`, 0–1."""
         reference_point: float = pydantic.Field(5.0, ge=0, le=10)
         """The score of a dimension that the edit has no bearing on."""
         calls: Literal["one", "five"] = "five"
@@ -88,7 +88,7 @@ class SixDimensionScorer(JudgedScorer):
         self._weights: dict[str, float] = self.params.weights.model_dump()
 
     def identity(self) -> dict[str, Any]:
-        """With the version of the format's rules."""
+        """All that decides the verdicts, the judge and the rules of the format included."""
         return super().identity() | {"format": self._format.identity()}
 
     def left_out(self, sample: EditSample) -> dict[str, str]:
@@ -107,15 +107,15 @@ class SixDimensionScorer(JudgedScorer):
                 return self._weights["format"] > 0
 
     def policy_rules(self, language: Language) -> str:
-        """The format's."""
+        """The rules of the format."""
         return self._format.policy_rules(language)
 
     def prompt_agrees(self, template: str) -> None:
-        """As the format demands."""
+        """Checks that a policy's prompt asks for the tags that the format demands."""
         self._format.prompt_agrees(template)
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """One question, or one for each judged dimension."""
+        """One prompt for all judged dimensions, or one for each."""
         asked = [JUDGED] if self.params.calls == "one" else [(name,) for name in JUDGED]
         return [self.edit_prompt("criteria", names, sample, neutral=self.params.reference_point) for names in asked]
 

@@ -1,4 +1,4 @@
-"""`VIEScore`: does the edit do what was asked and nothing else, and is the picture well made?"""
+"""`VIEScorer`: does the edit do what was asked and nothing else, and is the picture well made (VIEScore)?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUALITY = ("naturalness", "no_artifacts")
 class VIEScorer(JudgedScorer):
     """`score = √(SC · PQ)`, with SC and PQ each the lower of two judged values on 0–10.
 
-    After VIEScore (Ku et al., arXiv 2312.14867; TIGER-AI-Lab/VIEScorer), which GEdit-Bench and EARL use as well:
+    After VIEScore (Ku et al., arXiv 2312.14867; TIGER-AI-Lab/VIEScore), which GEdit-Bench and EARL use as well:
 
     - SC, semantic consistency, of source and edit: `min(edit_success, no_overediting)`.
     - PQ, perceptual quality, of the edit alone: `min(naturalness, no_artifacts)`.
@@ -32,14 +32,14 @@ class VIEScorer(JudgedScorer):
     PROMPTS = ("semantic_consistency", "perceptual_quality")
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """One question with both images, one with the edit alone."""
+        """One prompt shows both images, one the edit alone."""
         return [
             self.edit_prompt("semantic_consistency", CONSISTENCY, sample),
             self.edit_prompt("perceptual_quality", QUALITY, sample, shows=("edited",)),
         ]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
-        """The geometric mean of the two minima."""
+        """The geometric mean of the two minima; the values and the minima are reported."""
         consistency = min(values[name] for name in CONSISTENCY)
         quality = min(values[name] for name in QUALITY)
         derived = {"semantic_consistency": consistency, "perceptual_quality": quality}
