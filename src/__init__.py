@@ -11,7 +11,7 @@ answer_to_old_names()
 
 
 def __getattr__(name: str) -> Any:
-    """Gives a plug-in what it imports from here; all of it are classes, so that no module is looked for among them."""
+    """Finds the classes that plug-ins import from here; names of modules, which begin in lower case, load nothing."""
     face = importlib.import_module("src.plugin_face") if name[:1].isupper() else None
     if face is None or name not in face.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
