@@ -60,7 +60,7 @@ class VQAScorer(Scorer, CompletionScorer):
     """
 
     class Params(ModelParams):
-        """All optional."""
+        """The form of the answer and the weights; all have defaults."""
 
         style: Literal["think_answer", "plain"] = "think_answer"
         """`plain` takes the whole completion for the answer, and its format for 1."""
@@ -78,15 +78,15 @@ class VQAScorer(Scorer, CompletionScorer):
     VERSION = "4"
 
     def question(self, sample: EditSample) -> Any:
-        """Nothing: it reads completions alone."""
+        """None, as nobody is asked: the scorer reads completions alone."""
         return None
 
     def inapplicable(self, sample: EditSample) -> str | None:
-        """Always: an edit has no right answer in words."""
+        """Says so of every sample: an edit has no right answer in words."""
         return _NO_ANSWER
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
-        """Not applicable, each."""
+        """One verdict an edit, each of them not applicable."""
         return [failed(Status.NOT_APPLICABLE, _NO_ANSWER)] * len(batch)
 
     def prompt_agrees(self, template: str) -> None:
@@ -178,7 +178,7 @@ def rouge_l(answer: str, truth: str) -> float:
 
 
 def _telling(text: str) -> list[str]:
-    """The words that say something; all of them where none does."""
+    """The words of a text that say something, or all of its words where none does."""
     every = words(text)
     return [word for word in every if word not in _FILLERS] or every
 
