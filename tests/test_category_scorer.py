@@ -187,8 +187,9 @@ def test_the_judge_sees_the_reference_where_there_is_one_and_is_told_what_it_is_
     assert words not in without.text
 
 
-def test_a_prompt_of_the_config_is_not_shown_a_reference_that_it_cannot_speak_of() -> None:
-    made = scorer(prompts={"物理": INLINE})
+@pytest.mark.parametrize("name", ["物理", "physical"])
+def test_a_prompt_of_the_config_is_not_shown_a_reference_that_it_cannot_speak_of(name: str) -> None:
+    made = scorer(prompts={name: INLINE})
     made.score([EditedSample(sample(reference=lazy(EDITED)), SOURCE, EDITED)])
     ((question,),) = asked(made)
     assert len(question.images) == 2

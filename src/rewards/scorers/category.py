@@ -144,7 +144,7 @@ class CategoryScorer(JudgedScorer):
         """The shipped rubrics say what a reference is for; a config's own prompt cannot know of it."""
         judge = self._handle.judge_class
         wanted = issubclass(judge, VisionLanguageJudge) and judge.wants_reference(self._handle.params)
-        return wanted and sample.reference is not None and sample.category not in self.setting.prompts
+        return wanted and sample.reference is not None and self._inline(sample.category) is None
 
     def _missing_prompt(self, category: str) -> str | None:
         """What to do about a category that the judge cannot be asked about."""
