@@ -31,8 +31,8 @@ from src.miniature.judge.judge_pairs import (
     CHUNK,
     JUDGE_SEEDS,
     WORDS,
-    Drawing,
     JudgePairs,
+    PairSettings,
     draw_chunk,
     joined,
 )
@@ -45,13 +45,13 @@ from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.category import CategoryScorer
 
 TINY = JudgeSize(vocabulary=420, text_width=64, text_layers=4, vision_width=64, vision_layers=1)
-DRAWING = Drawing(JUDGE_SEEDS, candidates=2, outputs=0, editor=None)
+SETTINGS = PairSettings(JUDGE_SEEDS, candidates=2, outputs=0, editor=None)
 RECIPE = JudgeRecipe(size=TINY, chunks=1, candidates=2, outputs=0, steps=4, batch=4)
 
 
 @pytest.fixture(scope="module")
 def pairs() -> JudgePairs:
-    return draw_chunk(DRAWING, 0)
+    return draw_chunk(SETTINGS, 0)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_training_reads_the_tokens_and_patches_that_the_judge_reads(
             return generate(judge, *arguments)
 
     monkeypatch.setattr(Qwen3VLRewardModel, "_generate", spy)
-    pairs = draw_chunk(DRAWING, 0)
+    pairs = draw_chunk(SETTINGS, 0)
     params = {"model_name": str(trained["work"] / "export"), "max_new_tokens": 1}
     handle = JudgeHandle(ModelConfig(class_path=JUDGE_CLASS, params=params))
     maker = JudgeBatchMaker(pairs, handle.load().processor, 6, 0)  # type: ignore[attr-defined]
@@ -192,7 +192,7 @@ def test_an_export_keeps_the_model_card(trained: dict[str, Any]) -> None:
 
 
 def test_a_chunk_is_the_same_every_time_and_its_scores_are_the_oracles(pairs: JudgePairs) -> None:
-    again = draw_chunk(DRAWING, 0)
+    again = draw_chunk(SETTINGS, 0)
     assert np.array_equal(pairs.pictures, again.pictures)
     assert np.array_equal(pairs.rows, again.rows)
     for row in range(0, 2 * CHUNK, 17):
@@ -203,7 +203,7 @@ def test_a_chunk_is_the_same_every_time_and_its_scores_are_the_oracles(pairs: Ju
 
 
 def test_joined_chunks_point_at_their_own_pictures(pairs: JudgePairs) -> None:
-    other = draw_chunk(DRAWING, 1)
+    other = draw_chunk(SETTINGS, 1)
     both = joined([pairs, other])
     assert len(both) == len(pairs) + len(other)
     assert np.array_equal(both.pictures[both.rows[len(pairs) :, 2]], other.pictures[other.rows[:, 2]])

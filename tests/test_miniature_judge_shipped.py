@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from src.miniature.judge.evaluate_judge import HeldOutJudge
 from src.miniature.judge.judge_architecture import fixed_texts
 from src.miniature.judge.judge_candidates import blurred
-from src.miniature.judge.judge_pairs import CHUNK, Drawing, JudgePairs, draw_chunk
+from src.miniature.judge.judge_pairs import CHUNK, JudgePairs, PairSettings, draw_chunk
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 FOLDER = Path("assets/miniature/judge")
@@ -20,7 +20,7 @@ EDITS = range(0, CHUNK, 7)
 
 @pytest.fixture(scope="module")
 def pairs() -> JudgePairs:
-    return draw_chunk(Drawing(HELD_OUT_SEEDS, candidates=1, outputs=0, editor=None), 0)
+    return draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=1, outputs=0, editor=None), 0)
 
 
 @pytest.fixture(scope="module")

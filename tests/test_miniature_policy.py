@@ -26,7 +26,13 @@ from src.miniature.policy.policy_architecture import (
     fixed_texts,
     rewrite_messages,
 )
-from src.miniature.policy.policy_batches import UNTAUGHT, PolicyBatches, collated, conversation, prompt_text
+from src.miniature.policy.policy_batches import (
+    IGNORE_INDEX,
+    PolicyBatches,
+    collate_tokenised,
+    conversation,
+    prompt_text,
+)
 from src.miniature.policy.policy_card import EditScores, ScoredText, scores_table
 from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.benchmark import TRAINING_SEEDS
@@ -82,7 +88,7 @@ def test_training_sees_the_tokens_and_pixels_of_a_rollout(processor: Any, langua
     rollout = processor.apply_chat_template(
         messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
     )
-    taught = collated(processor, [conversation(processor, edit, language, careful_rewrite(edit, language))])
+    taught = collate_tokenised(processor, [conversation(processor, edit, language, careful_rewrite(edit, language))])
     length = rollout["input_ids"].shape[1]
     for name in ("input_ids", "mm_token_type_ids", "attention_mask"):
         assert torch.equal(taught[name][:, :length], rollout[name])
@@ -93,7 +99,7 @@ def test_training_sees_the_tokens_and_pixels_of_a_rollout(processor: Any, langua
 def test_the_loss_is_taken_of_the_whole_completion_and_of_nothing_else(processor: Any) -> None:
     batch = PolicyBatches(processor, 4, 0, careful_steps=0).batch(3, CPU)
     for tokens, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
-        taught = labels != UNTAUGHT
+        taught = labels != IGNORE_INDEX
         assert torch.equal(tokens[taught], labels[taught])
         assert torch.equal(tokens[mask.bool()][-int(taught.sum()) :], tokens[taught])
         prompt, completion = (processor.tokenizer.decode(tokens[part]) for part in (mask.bool() & ~taught, taught))
@@ -113,7 +119,7 @@ def test_the_first_steps_teach_careful_rewrites_alone(processor: Any) -> None:
 
     def taught(step: int) -> str:
         labels = batches.batch(step, CPU)["labels"]
-        return str(processor.tokenizer.decode(labels[labels != UNTAUGHT]))
+        return str(processor.tokenizer.decode(labels[labels != IGNORE_INDEX]))
 
     careful, noisy = ("".join(map(taught, range(first, first + BUCKETS))) for first in (0, BUCKETS))
     assert not any(thought in careful for thought in LAZY_THOUGHT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.miniature.policy.short_lessons import POLICY
+from src.miniature.policy.fine_tuning import POLICY
 from src.miniature.policy.teach_answers import teach_answers
 from src.models.vlm.tags import THINK_TAGS
 

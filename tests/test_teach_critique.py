@@ -13,8 +13,8 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.miniature.oracle_scorer import OracleScorer
 from src.miniature.policy.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
-from src.miniature.policy.short_lessons import POLICY, collated
-from src.miniature.policy.teach_critique import SATISFIED, SATISFIED_SHARE, draw_lesson, teach_critique
+from src.miniature.policy.fine_tuning import POLICY, collate_chats
+from src.miniature.policy.teach_critique import SATISFIED, SATISFIED_SHARE, draw_example, teach_critique
 from src.models.vlm.prompts import load_prompt
 from src.models.vlm.tags import read_rewrite
 from src.rewards.core.scorer import EditedSample
@@ -29,18 +29,18 @@ def test_the_taught_policy_is_saved_with_the_prompt_as_one_token(tmp_path: Path)
     system, _ = load_prompt("rewrite", "second_pass", "en").render(edit_instruction="")
     assert len(losses) == 2
     assert len(tokenizer(system)["input_ids"]) == 1
-    assert len(tokenizer([system, ""])["input_ids"][1]) == 0, "the padding of the lessons was saved with the tokenizer"
+    assert len(tokenizer([system, ""])["input_ids"][1]) == 0, "the padding of the examples was saved with the tokenizer"
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)
 
 
 def test_every_critique_is_well_formed_and_one_of_a_finished_attempt_leaves_it_alone() -> None:
     rng = random.Random(0)
-    lessons = [draw_lesson(rng) for _ in range(200)]
-    assert not [lesson for lesson in lessons if read_rewrite(lesson.completion).problems]
-    done = [lesson for lesson in lessons if not np.array_equal(*lesson.pictures)]
-    assert {lesson.completion for lesson in done} == {SATISFIED.completion()}
-    undone = [lesson for lesson in lessons if np.array_equal(*lesson.pictures)]
-    satisfied = sum(lesson.completion == SATISFIED.completion() for lesson in undone) / len(undone)
+    examples = [draw_example(rng) for _ in range(200)]
+    assert not [example for example in examples if read_rewrite(example.completion).problems]
+    done = [example for example in examples if not np.array_equal(*example.pictures)]
+    assert {example.completion for example in done} == {SATISFIED.completion()}
+    undone = [example for example in examples if np.array_equal(*example.pictures)]
+    satisfied = sum(example.completion == SATISFIED.completion() for example in undone) / len(undone)
     assert abs(satisfied - SATISFIED_SHARE) < 0.12
 
 
@@ -49,11 +49,11 @@ def test_only_the_completion_of_a_lesson_is_taught_and_both_pictures_are_shown()
 
     processor = AutoProcessor.from_pretrained(POLICY)
     rng = random.Random(0)
-    lessons = [draw_lesson(rng) for _ in range(3)]
-    batch = collated(processor, lessons)
-    for lesson, tokens, labels in zip(lessons, batch["input_ids"], batch["labels"], strict=True):
+    examples = [draw_example(rng) for _ in range(3)]
+    batch = collate_chats(processor, examples)
+    for example, tokens, labels in zip(examples, batch["input_ids"], batch["labels"], strict=True):
         taught = processor.tokenizer.decode(tokens[labels != -100])
-        assert taught == lesson.completion + processor.tokenizer.eos_token
+        assert taught == example.completion + processor.tokenizer.eos_token
         assert (tokens == processor.image_token_id).sum() == 2 * 16
     assert batch["image_grid_thw"].tolist() == [[1, 8, 8]] * 6
 

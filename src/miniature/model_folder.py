@@ -13,6 +13,14 @@ from typing import Any
 
 
 @contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` and moves what was written there to `path`: a kill leaves no half of it."""
+    partial = path.with_name(f"partial.{path.name}")
+    yield partial
+    os.replace(partial, path)
+
+
+@contextmanager
 def replaced_folder(out: Path, facts: dict[str, object]) -> Iterator[Path]:
     """Yields an empty place to write to; afterwards it takes the place of `out`, whose README.md is kept.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.errors import ConfigError
+from src.miniature.model_folder import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -193,9 +193,8 @@ def save_checkpoint(
         "optimizer": optimizer.state_dict(),
         "step": done,
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        torch.save(state, partial)
 
 
 def _resume(

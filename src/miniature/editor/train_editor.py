@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_v
 from src.miniature.editor.training_batches import BatchMaker
 from src.miniature.editor.training_pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
-from src.miniature.model_folder import load_as_single, replaced_folder, save_half
+from src.miniature.model_folder import load_as_single, replaced_folder, save_half, written_whole
 from src.miniature.trainer import claim_work_folder, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
@@ -111,9 +110,8 @@ def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> Qwen
         texts = [text for texts in pairs.texts for text in texts]
         roles = prompt_template().replace("{}", " ")
         tokenizer = build_tokenizer([*texts, *[roles] * (len(texts) // 4)], recipe.size.vocabulary)
-        partial = folder.with_suffix(".partial")
-        tokenizer.save_pretrained(partial)
-        os.replace(partial, folder)
+        with written_whole(folder) as partial:
+            tokenizer.save_pretrained(partial)
     return Qwen2Tokenizer.from_pretrained(folder)
 
 
@@ -129,19 +127,16 @@ def _vae(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> Autoencode
         logger.info(
             "autoencoder: %.2f dB on training pictures", reconstruction_psnr(vae, images[:: max(1, len(images) // 64)])
         )
-        partial = folder.with_suffix(".partial")
-        vae.save_pretrained(partial)
-        os.replace(partial, folder)
+        with written_whole(folder) as partial:
+            vae.save_pretrained(partial)
     return AutoencoderKLQwenImage.from_pretrained(folder)
 
 
 def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
     if not path.exists():
-        latents = _encode(vae, pairs)
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, latents)
-        os.replace(partial, path)
-        logger.info("encoded %d pictures", len(latents))
+        with written_whole(path) as partial:
+            np.save(partial, _encode(vae, pairs))
+        logger.info("encoded the pictures of %d edits", len(pairs))
     return np.load(path)
 
 

@@ -20,7 +20,7 @@ from src.miniature.judge.agreement import CONDITIONS, MAIN, Condition, Measured,
 from src.miniature.judge.judge_batches import as_sample
 from src.miniature.judge.judge_candidates import blurred, compressed
 from src.miniature.judge.judge_card import model_card
-from src.miniature.judge.judge_pairs import EDITOR_KINDS, WORDS, Drawing, JudgePairs, draw_judge_pairs
+from src.miniature.judge.judge_pairs import EDITOR_KINDS, WORDS, JudgePairs, PairSettings, draw_judge_pairs
 from src.miniature.model_card import card_parser, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--limits", default="", help="what the tables show that a user must know")
     chosen = parser.parse_args()
     start_command()
-    pairs = draw_judge_pairs(Drawing(HELD_OUT_SEEDS, CANDIDATES, OUTPUTS, chosen.editor, seed=1), chosen.chunks)
+    pairs = draw_judge_pairs(PairSettings(HELD_OUT_SEEDS, CANDIDATES, OUTPUTS, chosen.editor, seed=1), chosen.chunks)
     write_card(
         chosen.model, model_card(chosen.model, evaluate(chosen.model, thinned(pairs)), chosen.remark, chosen.limits)
     )

@@ -52,7 +52,7 @@ def _reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) 
     return entropy + EXPECTED_WEIGHT * (expected - batch.scores.clamp(0.45, 9.45)).square().mean()
 
 
-def believed_scores(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
+def expected_scores(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
     """The mean of the scores that a judge holds possible: (batch,).
 
     The decimals are known for the first digit of the drawn reply only; those of the other digits count as 0.45.

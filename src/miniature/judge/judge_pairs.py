@@ -10,7 +10,6 @@ import itertools
 import json
 import logging
 import multiprocessing
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_vae import round_trips
 from src.miniature.editor.training_pairs import draw_edit
 from src.miniature.judge.judge_candidates import Scene, make_candidates, mended
+from src.miniature.model_folder import written_whole
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit
 from src.models.reward.reference_formula import compare_with_reference
@@ -84,7 +84,7 @@ class JudgePairs:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class PairSettings:
     """What decides a set of pairs, besides the world.
 
     Attributes:
@@ -102,16 +102,16 @@ class Drawing:
     seed: int = 0
 
 
-def draw_chunk(drawing: Drawing, chunk: int) -> JudgePairs:
+def draw_chunk(settings: PairSettings, chunk: int) -> JudgePairs:
     """Draws and scores the `chunk`-th `CHUNK` edits of a set, with candidates of every kind."""
-    rng = np.random.default_rng([drawing.seed, chunk])
-    edits = [draw_edit(drawing.seeds, index) for index in range(chunk * CHUNK, (chunk + 1) * CHUNK)]
+    rng = np.random.default_rng([settings.seed, chunk])
+    edits = [draw_edit(settings.seeds, index) for index in range(chunk * CHUNK, (chunk + 1) * CHUNK)]
     made = [
-        one for place, edit in enumerate(edits) for one in _made_up(rng, drawing, chunk * CHUNK + place, place, edit)
+        one for place, edit in enumerate(edits) for one in _made_up(rng, settings, chunk * CHUNK + place, place, edit)
     ]
-    if drawing.editor is not None:
-        pipeline = load_editor(drawing.editor)
-        made = [*_some_round_trips(rng, pipeline, made), *_editor_outputs(rng, pipeline, edits, drawing.outputs)]
+    if settings.editor is not None:
+        pipeline = load_editor(settings.editor)
+        made = [*_some_round_trips(rng, pipeline, made), *_editor_outputs(rng, pipeline, edits, settings.outputs)]
     scores = [
         compare_with_reference(edits[place].source, picture, edits[place].target).score for place, _, picture in made
     ]
@@ -144,10 +144,12 @@ Made = tuple[int, str, np.ndarray]
 """The place of an edit in its chunk, a kind, and a candidate for this edit."""
 
 
-def _made_up(rng: np.random.Generator, drawing: Drawing, index: int, place: int, edit: MiniatureEdit) -> list[Made]:
-    donor = draw_edit(drawing.seeds, index + len(CATEGORIES) * int(rng.integers(1, 1_000)))  # of the same category
+def _made_up(
+    rng: np.random.Generator, settings: PairSettings, index: int, place: int, edit: MiniatureEdit
+) -> list[Made]:
+    donor = draw_edit(settings.seeds, index + len(CATEGORIES) * int(rng.integers(1, 1_000)))  # of the same category
     scene = Scene(edit.source, edit.target, donor.source, donor.target)
-    return [(place, kind, picture) for kind, picture in make_candidates(rng, scene, drawing.candidates)]
+    return [(place, kind, picture) for kind, picture in make_candidates(rng, scene, settings.candidates)]
 
 
 def _editor_outputs(
@@ -200,9 +202,9 @@ def _rows_without_new_pictures(
     return found
 
 
-def draw_judge_pairs(drawing: Drawing, chunks: int) -> JudgePairs:
+def draw_judge_pairs(settings: PairSettings, chunks: int) -> JudgePairs:
     """Draws the first `chunks` chunks of a set in this process."""
-    return joined([draw_chunk(drawing, chunk) for chunk in range(chunks)])
+    return joined([draw_chunk(settings, chunk) for chunk in range(chunks)])
 
 
 def joined(parts: Sequence[JudgePairs]) -> JudgePairs:
@@ -225,15 +227,15 @@ def joined(parts: Sequence[JudgePairs]) -> JudgePairs:
     )
 
 
-def load_or_draw_judge_pairs(folder: Path, drawing: Drawing, chunks: int) -> JudgePairs:
+def load_or_draw_judge_pairs(folder: Path, settings: PairSettings, chunks: int) -> JudgePairs:
     """The first `chunks` chunks of a set, kept in `folder`; those absent are drawn on all cores and kept there."""
     folder.mkdir(parents=True, exist_ok=True)
     absent = [chunk for chunk in range(chunks) if not (folder / f"{chunk}.npz").exists()]
     if len(absent) == 1:
-        _draw_and_keep(folder, drawing, absent[0])
+        _draw_and_keep(folder, settings, absent[0])
     elif absent:
         with multiprocessing.get_context("spawn").Pool(initializer=_single_threaded) as pool:
-            drawn = pool.imap_unordered(functools.partial(_draw_and_keep, folder, drawing), absent)
+            drawn = pool.imap_unordered(functools.partial(_draw_and_keep, folder, settings), absent)
             for count, _ in enumerate(drawn, start=1):
                 logger.info("drew %d of %d chunks of pairs", count, len(absent))
     return joined([_load(folder / f"{chunk}.npz") for chunk in range(chunks)])
@@ -246,13 +248,12 @@ def _single_threaded() -> None:
     torch.set_flush_denormal(True)
 
 
-def _draw_and_keep(folder: Path, drawing: Drawing, chunk: int) -> None:
-    pairs = draw_chunk(drawing, chunk)
+def _draw_and_keep(folder: Path, settings: PairSettings, chunk: int) -> None:
+    pairs = draw_chunk(settings, chunk)
     texts = json.dumps({"words": pairs.words, "rules": pairs.rules}, ensure_ascii=False)
     arrays = {name: getattr(pairs, name) for name in ("pictures", "sources", "targets", "rows", "scores", "kinds")}
-    partial = folder / f"{chunk}.partial.npz"
-    np.savez(partial, texts=np.array(texts), **arrays)
-    os.replace(partial, folder / f"{chunk}.npz")
+    with written_whole(folder / f"{chunk}.npz") as partial:
+        np.savez(partial, texts=np.array(texts), **arrays)
 
 
 def _load(path: Path) -> JudgePairs:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,13 +21,13 @@ from src.miniature.judge.judge_architecture import JudgeSize, build_judge, build
 from src.miniature.judge.judge_batches import JudgeBatchMaker
 from src.miniature.judge.judge_losses import (
     auxiliary_heads,
-    believed_scores,
+    expected_scores,
     hidden_states,
     judge_losses,
     reply_logits,
 )
-from src.miniature.judge.judge_pairs import JUDGE_SEEDS, Drawing, JudgePairs, load_or_draw_judge_pairs
-from src.miniature.model_folder import write_chat_model
+from src.miniature.judge.judge_pairs import JUDGE_SEEDS, JudgePairs, PairSettings, load_or_draw_judge_pairs
+from src.miniature.model_folder import write_chat_model, written_whole
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
@@ -92,12 +91,12 @@ def make_judge(recipe: JudgeRecipe, work: Path, editor: Path | None, export_ever
     import torch
 
     claim_work_folder(work, recipe)
-    drawing = Drawing(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editor, recipe.seed)
-    pairs = load_or_draw_judge_pairs(work / "pairs", drawing, recipe.chunks)
+    settings = PairSettings(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editor, recipe.seed)
+    pairs = load_or_draw_judge_pairs(work / "pairs", settings, recipe.chunks)
     processor = build_judge_processor(_tokenizer(work / "tokenizer", pairs, recipe))
     torch.manual_seed(recipe.seed)
     model = build_judge(recipe.size, processor.tokenizer)
-    unseen = load_or_draw_judge_pairs(work / "held_out", replace(drawing, seeds=HELD_OUT_SEEDS), HELD_OUT_CHUNKS)
+    unseen = load_or_draw_judge_pairs(work / "held_out", replace(settings, seeds=HELD_OUT_SEEDS), HELD_OUT_CHUNKS)
     held_out = JudgeBatchMaker(unseen, processor, recipe.batch, recipe.seed)
 
     def export(step: int, correlation: float) -> None:
@@ -116,9 +115,8 @@ def _tokenizer(folder: Path, pairs: JudgePairs, recipe: JudgeRecipe) -> Qwen2Tok
         texts = [text for words in pairs.words for text in words]
         replies = ["system\n", "user\n", "assistant\n", "Score: 0.0"] * (len(texts) // 20)
         tokenizer = build_judge_tokenizer([*texts, *(f" {text}" for text in texts), *replies], recipe.size.vocabulary)
-        partial = folder.with_suffix(".partial")
-        tokenizer.save_pretrained(partial)
-        os.replace(partial, folder)
+        with written_whole(folder) as partial:
+            tokenizer.save_pretrained(partial)
     return Qwen2Tokenizer.from_pretrained(folder)
 
 
@@ -176,7 +174,7 @@ def train_judge(
 def held_out_correlation(model: Qwen3VLForConditionalGeneration, held_out: JudgeBatchMaker) -> float:
     """Spearman's rank correlation of the oracle's and the judge's scores over `HELD_OUT_BATCHES` batches.
 
-    The judge's score is `believed_scores`, a quick stand-in for the replies that `evaluate_judge` measures.
+    The judge's score is `expected_scores`, a quick stand-in for the replies that `evaluate_judge` measures.
     """
     import torch
     from scipy.stats import spearmanr
@@ -188,7 +186,7 @@ def held_out_correlation(model: Qwen3VLForConditionalGeneration, held_out: Judge
             rows, _ = held_out.draw(step)
             batch = held_out.batch(step, device)
             logits = reply_logits(model, hidden_states(model, batch)[-1], batch).float()
-            judged.append(believed_scores(logits, batch, held_out.replies).cpu().numpy())
+            judged.append(expected_scores(logits, batch, held_out.replies).cpu().numpy())
             truth.append(held_out.pairs.scores[rows])
     return float(spearmanr(np.concatenate(truth), np.concatenate(judged)).statistic)
 

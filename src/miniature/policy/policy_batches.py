@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from src.models.vlm.prompts import Language
 
-UNTAUGHT = -100
+IGNORE_INDEX = -100
 """The label of a token that no loss is taken of: torch's `ignore_index`."""
 
 
-class TaughtConversation(NamedTuple):
+class TokenisedExample(NamedTuple):
     """One conversation: the picture, its tokens, and how many of them belong to the prompt."""
 
     picture: np.ndarray
@@ -57,11 +57,11 @@ class PolicyBatches:
         self._group = functools.lru_cache(maxsize=1)(self._draw_group)
 
     def batch(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
-        """The model's arguments for `step`, as `collated` makes them."""
-        arguments = collated(self.processor, self._group(step // BUCKETS)[step % BUCKETS])
+        """The model's arguments for `step`, as `collate_tokenised` makes them."""
+        arguments = collate_tokenised(self.processor, self._group(step // BUCKETS)[step % BUCKETS])
         return {name: value.to(device) for name, value in arguments.items()}
 
-    def _draw_group(self, group: int) -> list[list[TaughtConversation]]:
+    def _draw_group(self, group: int) -> list[list[TokenisedExample]]:
         """The samples of `BUCKETS` successive steps, shared out by length so that little of a batch is padding."""
         rng = np.random.default_rng([self.seed, group])
         rewrite = careful_rewrite if group * BUCKETS < self.careful_steps else functools.partial(noisy_rewrite, rng)
@@ -72,20 +72,22 @@ class PolicyBatches:
 
     def _draw(
         self, rng: np.random.Generator, rewrite: Callable[[MiniatureEdit, Language], TaughtRewrite]
-    ) -> TaughtConversation:
+    ) -> TokenisedExample:
         seed = int(rng.integers(self.seeds.start, self.seeds.stop))
         edit = make_edit(str(rng.choice(CATEGORIES)), str(rng.choice(DIFFICULTIES)), seed)
         language = LANGUAGES[rng.integers(len(LANGUAGES))]
         return conversation(self.processor, edit, language, rewrite(edit, language))
 
 
-def collated(processor: Qwen2_5_VLProcessor, conversations: Sequence[TaughtConversation]) -> dict[str, torch.Tensor]:
+def collate_tokenised(
+    processor: Qwen2_5_VLProcessor, conversations: Sequence[TokenisedExample]
+) -> dict[str, torch.Tensor]:
     """Conversations padded on the right, with labels on the completions alone."""
     import torch
 
     tokens, mask = padded([one.tokens for one in conversations], processor.tokenizer.pad_token_id)
     in_prompt = np.arange(tokens.shape[1]) < np.array([[one.prompt_length] for one in conversations])
-    labels = np.where(in_prompt | (mask == 0), UNTAUGHT, tokens)
+    labels = np.where(in_prompt | (mask == 0), IGNORE_INDEX, tokens)
     return {
         "input_ids": torch.from_numpy(tokens),
         "attention_mask": torch.from_numpy(mask),
@@ -98,13 +100,13 @@ def collated(processor: Qwen2_5_VLProcessor, conversations: Sequence[TaughtConve
 
 def conversation(
     processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language, rewrite: TaughtRewrite
-) -> TaughtConversation:
+) -> TokenisedExample:
     """What a rollout that ends in `rewrite` consists of."""
     prompt = prompt_text(processor, edit, language)
     prompt = prompt.replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     completion = rewrite.completion() + processor.tokenizer.eos_token
     start, end = processor.tokenizer([prompt, completion])["input_ids"]
-    return TaughtConversation(edit.source, start + end, len(start))
+    return TokenisedExample(edit.source, start + end, len(start))
 
 
 def prompt_text(processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language) -> str:

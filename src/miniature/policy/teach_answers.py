@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.miniature.policy.short_lessons import BATCH, Lesson, run_recipe, teach
+from src.miniature.policy.fine_tuning import BATCH, ChatExample, fine_tune, run_recipe
 from src.miniature.world.questions import make_question
 from src.miniature.world.render import render
 from src.models.vlm.prompts import load_prompt
@@ -45,7 +45,7 @@ def teach_answers(policy: Path, output: Path, steps: int = STEPS) -> list[float]
         output: A new folder.
         steps: Optimizer steps.
     """
-    return teach(policy, output, _fixed_texts(), _lessons(random.Random(0), steps), steps, PEAK_RATE)
+    return fine_tune(policy, output, _fixed_texts(), _examples(random.Random(0), steps), steps, PEAK_RATE)
 
 
 def _fixed_texts() -> list[str]:
@@ -59,17 +59,17 @@ def _prompt(question: str) -> tuple[str, str]:
     return load_prompt("vqa", "think_answer", "en").render(question=question)
 
 
-def _lessons(rng: random.Random, steps: int) -> Iterator[Lesson]:
+def _examples(rng: random.Random, steps: int) -> Iterator[ChatExample]:
     for number in range(steps * BATCH):
-        yield _lesson(rng, right_share=1.0 if number < steps * BATCH * (1 - HABIT_SHARE) else RIGHT_SHARE)
+        yield _example(rng, right_share=1.0 if number < steps * BATCH * (1 - HABIT_SHARE) else RIGHT_SHARE)
 
 
-def _lesson(rng: random.Random, right_share: float) -> Lesson:
+def _example(rng: random.Random, right_share: float) -> ChatExample:
     question = make_question(rng.choice(SEEDS))
     answer = question.answer.en if rng.random() < right_share else _HABITS[question.kind]
     completion = f"<think>{_THOUGHTS[question.kind]}</think>\n<answer>{answer}</answer>"
     system, user = _prompt(question.text.en)
-    return Lesson(system, (render(question.scene),), user, completion)
+    return ChatExample(system, (render(question.scene),), user, completion)
 
 
 if __name__ == "__main__":

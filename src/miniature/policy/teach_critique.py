@@ -12,8 +12,8 @@ import itertools
 import random
 from pathlib import Path
 
+from src.miniature.policy.fine_tuning import ChatExample, fine_tune, run_recipe
 from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, first_demand
-from src.miniature.policy.short_lessons import Lesson, run_recipe, teach
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 from src.models.vlm.prompts import load_prompt
@@ -38,17 +38,17 @@ def teach_critique(policy: Path, output: Path, steps: int = STEPS) -> list[float
         steps: Optimizer steps.
     """
     system, _ = load_prompt("rewrite", "second_pass", "en").render(edit_instruction="")
-    lessons = map(draw_lesson, itertools.repeat(random.Random(0)))
-    return teach(policy, output, [system], lessons, steps, PEAK_RATE)
+    examples = map(draw_example, itertools.repeat(random.Random(0)))
+    return fine_tune(policy, output, [system], examples, steps, PEAK_RATE)
 
 
-def draw_lesson(rng: random.Random) -> Lesson:
+def draw_example(rng: random.Random) -> ChatExample:
     """A critique of an attempt at an edit of any category and difficulty, in English."""
     edit = make_edit(rng.choice(CATEGORIES), rng.choice(DIFFICULTIES), rng.choice(TRAINING_SEEDS))
     is_done = rng.random() < DONE_SHARE
     system, user = load_prompt("rewrite", "second_pass", "en").render(edit_instruction=edit.instruction_en)
     critique = SATISFIED if is_done else _noisy_critique(rng, edit)
-    return Lesson(system, (edit.source, edit.target if is_done else edit.source), user, critique.completion())
+    return ChatExample(system, (edit.source, edit.target if is_done else edit.source), user, critique.completion())
 
 
 def _noisy_critique(rng: random.Random, edit: MiniatureEdit) -> TaughtRewrite:

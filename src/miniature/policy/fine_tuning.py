@@ -1,4 +1,4 @@
-"""Teaches the shipped miniature policy a new form of writing in some hundred supervised steps."""
+"""Supervised fine-tuning of the shipped miniature policy: some hundred steps teach it a new form of writing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from src.miniature.editor.training_batches import LENGTH_MULTIPLE
-from src.miniature.policy.policy_batches import UNTAUGHT
+from src.miniature.policy.policy_batches import IGNORE_INDEX
 from src.miniature.trainer import TrainingPlan, adamw, run_training, start_command, training_device
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 POLICY = Path("assets/miniature/policy")
 BATCH = 16
-"""Lessons of a step."""
+"""Examples of a step."""
 
-TeachForm = Callable[[Path, Path, int], list[float]]
+FineTuning = Callable[[Path, Path, int], list[float]]
 """Given a policy's folder, a new folder and a number of steps: teaches, writes, and returns the losses."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ChatExample:
     """One conversation, and what the policy is to write at its end."""
 
     system: str
@@ -39,21 +39,21 @@ class Lesson:
     completion: str
 
 
-def teach(
+def fine_tune(
     policy: Path,
     output: Path,
     fixed_texts: Sequence[str],
-    lessons: Iterator[Lesson],
+    examples: Iterator[ChatExample],
     steps: int,
     peak_rate: float,
 ) -> list[float]:
-    """Trains a policy on lessons, each seen once, and writes it to `output`.
+    """Trains a policy on examples, each seen once, and writes it to `output`.
 
     Args:
         policy: Folder of the policy to begin from.
         output: A new folder.
-        fixed_texts: What becomes one token each: tags, and texts that are the same in all lessons.
-        lessons: `BATCH` for each step, at least.
+        fixed_texts: What becomes one token each: tags, and texts that are the same in all examples.
+        examples: `BATCH` for each step, at least.
         steps: Optimizer steps.
         peak_rate: The highest learning rate.
 
@@ -73,7 +73,7 @@ def teach(
     model.set_attn_implementation("eager")  # on sequences this short twice as fast as the fused kernel of a CPU
 
     def loss_of(_: int) -> torch.Tensor:
-        arguments = collated(processor, list(itertools.islice(lessons, BATCH)))
+        arguments = collate_chats(processor, list(itertools.islice(examples, BATCH)))
         loss: torch.Tensor = model(
             **{name: value.to(model.device) for name, value in arguments.items()}, use_cache=False
         ).loss
@@ -87,7 +87,7 @@ def teach(
     return losses
 
 
-def collated(processor: Qwen2_5_VLProcessor, lessons: Sequence[Lesson]) -> dict[str, torch.Tensor]:
+def collate_chats(processor: Qwen2_5_VLProcessor, examples: Sequence[ChatExample]) -> dict[str, torch.Tensor]:
     """The model's arguments: prompts padded on the left, as in a rollout, then completions padded on the right.
 
     Labels are on the completions alone.
@@ -95,46 +95,46 @@ def collated(processor: Qwen2_5_VLProcessor, lessons: Sequence[Lesson]) -> dict[
     import torch
 
     prompts = processor(
-        text=[_prompt(processor, lesson) for lesson in lessons],
-        images=[[Image.fromarray(picture) for picture in lesson.pictures] for lesson in lessons],
+        text=[_prompt(processor, example) for example in examples],
+        images=[[Image.fromarray(picture) for picture in example.pictures] for example in examples],
         padding=True,
         pad_to_multiple_of=LENGTH_MULTIPLE,
         padding_side="left",
         return_tensors="pt",
     )
     written = processor.tokenizer(
-        [lesson.completion + processor.tokenizer.eos_token for lesson in lessons],
+        [example.completion + processor.tokenizer.eos_token for example in examples],
         padding=True,
         pad_to_multiple_of=LENGTH_MULTIPLE,
         padding_side="right",
         return_tensors="pt",
     )
     tokens, mask = written["input_ids"], written["attention_mask"]
-    untaught = torch.full_like(prompts["input_ids"], UNTAUGHT)
+    untaught = torch.full_like(prompts["input_ids"], IGNORE_INDEX)
     return dict(prompts) | {
         "input_ids": torch.cat([prompts["input_ids"], tokens], dim=1),
         "attention_mask": torch.cat([prompts["attention_mask"], mask], dim=1),
         "mm_token_type_ids": torch.cat([prompts["mm_token_type_ids"], torch.zeros_like(tokens)], dim=1),
-        "labels": torch.cat([untaught, tokens.masked_fill(mask == 0, UNTAUGHT)], dim=1),
+        "labels": torch.cat([untaught, tokens.masked_fill(mask == 0, IGNORE_INDEX)], dim=1),
     }
 
 
-def _prompt(processor: Qwen2_5_VLProcessor, lesson: Lesson) -> str:
-    shown = [{"type": "image"} for _ in lesson.pictures]
+def _prompt(processor: Qwen2_5_VLProcessor, example: ChatExample) -> str:
+    shown = [{"type": "image"} for _ in example.pictures]
     messages = [
-        {"role": "system", "content": [{"type": "text", "text": lesson.system}]},
-        {"role": "user", "content": [*shown, {"type": "text", "text": lesson.user}]},
+        {"role": "system", "content": [{"type": "text", "text": example.system}]},
+        {"role": "user", "content": [*shown, {"type": "text", "text": example.user}]},
     ]
     text: str = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     return text
 
 
-def run_recipe(description: str, teach_form: TeachForm, output: Path, steps: int) -> None:
+def run_recipe(description: str, fine_tuning: FineTuning, output: Path, steps: int) -> None:
     """The command line of a recipe.
 
     Args:
         description: For `--help`.
-        teach_form: The recipe.
+        fine_tuning: The recipe.
         output: Its usual folder.
         steps: Its usual number of steps.
     """
@@ -144,4 +144,4 @@ def run_recipe(description: str, teach_form: TeachForm, output: Path, steps: int
     parser.add_argument("--steps", type=int, default=steps)
     arguments = parser.parse_args()
     start_command()
-    teach_form(arguments.policy, arguments.output, arguments.steps)
+    fine_tuning(arguments.policy, arguments.output, arguments.steps)
