@@ -24,7 +24,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     """Lines that say what the run would do and how long it would take.
 
     Args:
-        config: Of the run.
+        config: What the run would do.
         given: How fast the models are, where the user knows.
 
     Raises:
@@ -34,7 +34,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     judge = plan.scoring.judge
     yield f"editor   {plan.editor.identity['class']}, {len(plan.editor.replicas())} replica(s)"
     yield f"scorer   {plan.scoring.identity['class']}"
-    yield f"judge    {judge.identity()['class'] if judge else 'none'}"
+    yield f"judge    {judge.identity['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     try:
         plan.check_devices()

@@ -10,11 +10,12 @@ from src.config import ModelConfig
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
+from src.models.named_model import NamedModel
 from src.pipeline.keys import digest, edit_key, sample_seed
-from src.registry import build, resolve
+from src.registry import build
 
 
-class EditorPlan:
+class EditorPlan(NamedModel[BaseDiffusionModel]):
     """A checked section `diffusion_model`.
 
     Args:
@@ -26,8 +27,7 @@ class EditorPlan:
     """
 
     def __init__(self, section: ModelConfig, seed: int = 0) -> None:
-        self.editor_class = resolve(section, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
-        self.params = section.params
+        super().__init__(section, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
         own = section.params.get("seed")
         try:
             self.seed = seed if own is None else int(own)
@@ -35,31 +35,9 @@ class EditorPlan:
             raise ConfigError(f"diffusion_model.params.seed must be a whole number: {error}") from error
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What decides the editor's results; JSON-able.
-
-        Raises:
-            ModelError: when its weights are missing.
-        """
-        return self.editor_class.identity(self.params)
-
-    @cached_property
     def digest(self) -> str:
         """The identity's digest, which enters the key of every edit."""
         return digest(self.identity)
-
-    def check_weights(self) -> None:
-        """Raises `ModelError` when weights are missing, or say that they are not for this editor."""
-        _ = self.identity
-        self.editor_class.check_weights(self.params)
-
-    def check_devices(self) -> None:
-        """Raises `ModelError` when a GPU is asked for that is not on this machine."""
-        self.editor_class.check_devices(self.params)
-
-    def devices(self) -> list[str]:
-        """Where the editor would compute; empty for one that runs elsewhere."""
-        return self.editor_class.devices(self.params)
 
     def replicas(self) -> list[dict[str, Any]]:
         """The params of each editor: one per entry of `device_ids`, else a single one."""
@@ -72,7 +50,7 @@ class EditorPlan:
             ModelError: when one cannot be built.
         """
         for params in self.replicas():
-            editor = build(self.editor_class, params)
+            editor = build(self.model_class, params)
             editor.load_to_gpu()
             yield editor
 

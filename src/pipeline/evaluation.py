@@ -188,7 +188,7 @@ class Evaluation(Observer):
             self._record.drop_picture(item.edit_key)
 
     def _load_editors(self) -> list[BaseDiffusionModel]:
-        with self._loading(self._plan.editor.editor_class.__name__):
+        with self._loading(self._plan.editor.name):
             self._editors.extend(self._plan.editor.load())
         return self._editors
 

@@ -21,11 +21,11 @@ class GivenRates:
 
     @property
     def stated(self) -> bool:
-        """Whether anything is."""
+        """Whether the user states anything."""
         return self.edit is not None or self.judgement is not None
 
     def of(self, work: Work) -> Rate | None:
-        """The stated rate of this kind."""
+        """The stated rate of this kind of work."""
         seconds = self.edit if work == "edit" else self.judgement
         return None if seconds is None else Rate(seconds, "as given")
 
@@ -38,7 +38,7 @@ class StageForecast:
     count: int
     rate: Rate | None
     workers: int
-    """That the config promises; an earlier run may have shown more."""
+    """How many calls at once the config promises; an earlier run may have shown more."""
 
     @property
     def at_once(self) -> int:
@@ -57,7 +57,7 @@ class StageForecast:
         return math.ceil(self.count / self.at_once) * self.each
 
     def line(self) -> str:
-        """What is known, where from, and what to give where nothing is."""
+        """Says what is known, where from, and what to give where nothing is."""
         if self.rate is None:
             option = "--edit-seconds" if self.work == "edit" else "--judge-seconds"
             return (
@@ -68,7 +68,7 @@ class StageForecast:
 
 
 def wall_seconds(editing: StageForecast, judging: StageForecast, *, two_stage: bool) -> float:
-    """From the first edit to the last judgement, without the loading of models.
+    """Seconds from the first edit to the last judgement, without the loading of models.
 
     Overlapped, the slower stage sets the pace: all edits and then the last judgement, or the first edit and then all
     judgements. In two stages one follows the other.
@@ -82,9 +82,9 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
     """Lines that say how long a run will take, and where each number comes from.
 
     Args:
-        plan: Of the run.
+        plan: What the run would do.
         left: How much there is to do with `--resume`.
-        whole: The same without; equal where there is no record yet.
+        whole: How much there is to do without `--resume`; equal where there is no record yet.
         given: How fast the models are, where the user knows.
     """
     info, output_dir = plan.info(), plan.config.evaluation.output_dir
@@ -108,12 +108,12 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
 
 def _editor_workers(plan: RunPlan) -> int:
     params = plan.editor.replicas()
-    return len(params) * _concurrency(plan.editor.editor_class, params[0])
+    return len(params) * _concurrency(plan.editor.model_class, params[0])
 
 
 def _judge_workers(plan: RunPlan) -> int:
     judge = plan.scoring.judge
-    return plan.scoring.scorer.max_concurrency if judge is None else _concurrency(judge.judge_class, judge.params)
+    return plan.scoring.scorer.max_concurrency if judge is None else _concurrency(judge.model_class, judge.params)
 
 
 def _concurrency(model_class: type[BaseModel], params: dict[str, object]) -> int:

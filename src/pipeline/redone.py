@@ -42,7 +42,7 @@ def redone(record: Record, info: RunInfo) -> Iterator[str]:
     """A sentence for what has to be made or judged again; none where a run of the record had the same settings.
 
     Args:
-        record: Of the runs before.
+        record: Holds the runs before.
         info: The run that is about to go on.
     """
     runs = record.runs()
@@ -62,7 +62,7 @@ def _seed(config: Mapping[str, Any]) -> int:
 
 
 def _plain(data: Any) -> Any:
-    """As the record gives it back."""
+    """The data as the record gives them back, which went through JSON."""
     return json.loads(json.dumps(data))
 
 

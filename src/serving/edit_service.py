@@ -27,12 +27,12 @@ _FIRST_GUESS = 1.0
 
 @dataclass(frozen=True)
 class Timing:
-    """What one edit took."""
+    """How long one edit took, and why."""
 
     queue_seconds: float
-    """From arrival to the start of its batch."""
+    """Seconds from its arrival to the start of its batch."""
     edit_seconds: float
-    """Of the whole batch."""
+    """Seconds of its whole batch."""
     batch_size: int
 
 

@@ -61,7 +61,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
         app = create_app(service, plan.identity, admission)
         if options.token is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("whoever reaches this address may use the editor: there is no --token")
-        logger.info("serving %s on http://%s:%d", plan.editor_class.__name__, *listener.getsockname()[:2])
+        logger.info("serving %s on http://%s:%d", plan.name, *listener.getsockname()[:2])
         uvicorn.Server(uvicorn.Config(app, **uvicorn_settings(admission.seconds))).run([listener])
 
 

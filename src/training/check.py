@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from src.config import ModelConfig
 from src.errors import ModelError
 from src.models.base import BaseModel
+from src.models.named_model import NamedModel
 from src.models.weights import resolve_revision
 from src.registry import resolve
 from src.rewards.core.scorer import CompletionScorer, Scorer
@@ -147,9 +148,7 @@ def _besides(config: TrainingConfig, arguments: GRPOConfig, task: Task, missing:
 
 
 def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:
-    model_class = resolve(model, base, where)
-    model_class.identity(model.params)
-    model_class.check_weights(model.params)
+    NamedModel(model, base, where).check_weights()
 
 
 def _is_there(path: str) -> bool:

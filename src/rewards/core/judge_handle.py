@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from src.config import ModelConfig
 from src.errors import ConfigError
+from src.models.named_model import NamedModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.vision_language_judge import VisionLanguageJudge
-from src.registry import build, resolve
+from src.registry import build
 
 
-class JudgeHandle:
+class JudgeHandle(NamedModel[BaseRewardModel]):
     """A judge that is known by class and params before its weights are there.
 
     Raises:
@@ -20,35 +20,9 @@ class JudgeHandle:
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        self.judge_class = resolve(config, BaseRewardModel, "reward_model")  # type: ignore[type-abstract]
-        self.params = config.params
+        super().__init__(config, BaseRewardModel, "reward_model")  # type: ignore[type-abstract]
         self._lock = threading.Lock()
         self._model: BaseRewardModel | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the judge's class, for messages."""
-        return self.judge_class.__name__
-
-    def identity(self) -> dict[str, Any]:
-        """All that decides the judge's replies; JSON-able.
-
-        Raises:
-            ModelError: when its weights are missing.
-        """
-        return self.judge_class.identity(self.params)
-
-    def devices(self) -> list[str]:
-        """The devices on which the judge would compute; empty for one that runs elsewhere."""
-        return self.judge_class.devices(self.params)
-
-    def check_weights(self) -> None:
-        """Raises `ModelError` when the weights say that they are not for this judge."""
-        self.judge_class.check_weights(self.params)
-
-    def check_devices(self) -> None:
-        """Raises `ModelError` when a GPU is asked for that is not on this machine."""
-        self.judge_class.check_devices(self.params)
 
     def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
         """Refuses to repeat questions to a judge that would only say the same again.
@@ -56,7 +30,7 @@ class JudgeHandle:
         Raises:
             ConfigError: the judge decodes greedily.
         """
-        greedy = issubclass(self.judge_class, VisionLanguageJudge) and self.judge_class.repeats_are_equal(self.params)
+        greedy = issubclass(self.model_class, VisionLanguageJudge) and self.model_class.repeats_are_equal(self.params)
         if repeats > 1 and greedy:
             raise ConfigError(
                 f"{where}: {repeats} replies of {self.name} to one question are one reply, {repeats} times paid, as it "
@@ -71,7 +45,7 @@ class JudgeHandle:
         """
         with self._lock:
             if self._model is None:
-                self._model = build(self.judge_class, self.params)
+                self._model = build(self.model_class, self.params)
                 self._model.load_to_gpu()
             return self._model
 

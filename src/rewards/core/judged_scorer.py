@@ -57,7 +57,7 @@ class JudgedScorer(Scorer):
     def __init__(self, params: Mapping[str, Any] | None = None, setting: ScorerSetting | None = None) -> None:
         super().__init__(params, setting)
         self._handle = self._require_judge()
-        self._converses = issubclass(self._handle.judge_class, VisionLanguageJudge)
+        self._converses = issubclass(self._handle.model_class, VisionLanguageJudge)
         self.check_judge()
         self._handle.check_repeats(self.params.repeats)
         self._latest: tuple[EditSample, JudgedQuestion] | None = None
@@ -116,7 +116,7 @@ class JudgedScorer(Scorer):
 
     def identity(self) -> dict[str, Any]:
         """What decides the verdicts, the judge's identity included."""
-        return super().identity() | {"judge": self._handle.identity()}
+        return super().identity() | {"judge": self._handle.identity}
 
     def question(self, sample: EditSample) -> JudgedQuestion:
         """The rendered prompts.

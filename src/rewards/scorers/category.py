@@ -75,7 +75,7 @@ class CategoryScorer(JudgedScorer):
         """Why the sample cannot be judged: the judge needs a prompt or a reference image that is not there."""
         if problem := self._missing_prompt(sample.category):
             return problem
-        if self._handle.judge_class.needs_reference and sample.reference is None:
+        if self._handle.model_class.needs_reference and sample.reference is None:
             return f"{NO_REFERENCE}, by which {self._handle.name} judges"
         return None
 
@@ -129,7 +129,7 @@ class CategoryScorer(JudgedScorer):
 
     def _plain_request(self, edit: EditedSample) -> JudgeRequest:
         (asked,) = self.question_about(edit).prompts
-        sent = edit.sample.reference if self._handle.judge_class.takes_reference() else None
+        sent = edit.sample.reference if self._handle.model_class.takes_reference() else None
         return JudgeRequest(
             edited_image=edit.edited,
             original_image=edit.source,
@@ -142,7 +142,7 @@ class CategoryScorer(JudgedScorer):
 
     def _shows_reference(self, sample: EditSample) -> bool:
         """The shipped rubrics say what a reference is for; a config's own prompt cannot know of it."""
-        judge = self._handle.judge_class
+        judge = self._handle.model_class
         wanted = issubclass(judge, VisionLanguageJudge) and judge.wants_reference(self._handle.params)
         return wanted and sample.reference is not None and self._inline(sample.category) is None
 
@@ -150,7 +150,7 @@ class CategoryScorer(JudgedScorer):
         """What to do about a category that the judge cannot be asked about."""
         if self._inline(category) or self._has_rubric(category):
             return None
-        if not self._handle.judge_class.needs_prompts:
+        if not self._handle.model_class.needs_prompts:
             return None
         known = [*self.setting.prompts, *(ENGLISH if self._converses else ())]
         return (

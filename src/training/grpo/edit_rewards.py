@@ -86,7 +86,7 @@ class FirstAttempt:
     example_id: str
     machine: int
     path: Path | None
-    """On that machine; None where the edit failed."""
+    """The picture on that machine; None where the edit failed."""
     reason: str | None = None
 
 
