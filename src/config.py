@@ -66,6 +66,7 @@ class ModelConfig(ClassConfig):
 
 
 DECODED_MEGABYTES = 1000
+"""Million bytes of decoded pictures at the same time, where nothing else is asked for."""
 DEFAULT_SCORER = "src.rewards.scorers.category.CategoryScorer"
 
 
@@ -90,7 +91,9 @@ class EvaluationConfig(Section):
     logs_dir: Path | None = None
     """`evaluation.log`; `output_dir/logs` when absent."""
     save_generated_images: bool = True
+    """Whether pictures stay when their verdicts are final."""
     resume_from_checkpoint: bool = False
+    """Whether to go on with the run in `output_dir`, as with `--resume`."""
     metrics: list[Metric] = pydantic.Field(default=["mean", "std", "median", "min", "max"])
     schedule: Literal["auto", "overlapped", "two_stage"] = "auto"
     """`overlapped`: judge while editing. `two_stage`: edit all, free the editor, judge all. `auto`: two-stage exactly

@@ -88,7 +88,7 @@ class DataSettings(SelectionConfig):
 
     train: str | list[DataFile]
     """One file, or several with coefficients."""
-    held_out: str | float | None = pydantic.Field(None)
+    held_out: str | float | None = None
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
 
     @pydantic.field_validator("held_out")
