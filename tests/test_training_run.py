@@ -16,7 +16,8 @@ from src.errors import ConfigError, ModelError
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.grpo.policy import suppressed_vision_tokens
 from src.training.grpo.processes import Processes
-from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
+from src.training.grpo.reward_function import RewardFunction, RewardSetting
+from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
 from src.training.grpo.step_summary import TrainingStopped
 from src.training.output_directory import output_directory
 from src.training.train import train

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.training.grpo.rollouts import single_tokens
+from src.training.grpo.vllm_prompts import single_tokens
 
 PICTURE = 7
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from src.pipeline.keys import digest
 from src.rewards.core.scorer import Completion, Scorer
-from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
+from src.training.grpo.reward_function import RewardFunction, RewardSetting
+from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
 from src.training.tasks.base import Task
 from src.training.text_scorers import build_text_scorer, check_form, score_texts
 

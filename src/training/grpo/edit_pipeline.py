@@ -27,7 +27,7 @@ from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
-from src.training.grpo.reward_function import CompletionOutcome
+from src.training.grpo.rollout import CompletionOutcome
 from src.training.record import TrainingRecord
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from src.errors import DataError
 from src.models.diffusion.batching import EditFailure
 from src.training.data_check import check_samples
 from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
-from src.training.grpo.reward_function import CompletionOutcome, ParsedCompletion, RewardFunction, RewardSetting
+from src.training.grpo.reward_function import RewardFunction, RewardSetting
+from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
 from src.training.tasks.base import Task
 from src.training.tasks.example import Example
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,10 @@ from src.pipeline.record import DONE
 from src.training.config import TrainingConfig
 from src.training.grpo.clock import StepClock
 from src.training.grpo.processes import ALONE, Processes
+from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout, rollout_metrics, verdicts_of
 from src.training.grpo.step_summary import UnscoredSteps, commonest_failure, outage_reason, step_summary
 from src.training.record import PLACES, CompletionRow, TrainingRecord
-from src.training.tasks.example import CompletionReader, Example, UnparsableCompletion
+from src.training.tasks.example import CompletionReader, Example
 from src.training.tracking.show import StepPageWriter
 
 logger = logging.getLogger(__name__)
@@ -45,25 +45,6 @@ class RewardSetting:
     def folder(self) -> Path:
         """The folder of the record that the processes of this machine share."""
         return self.config.training.output_dir / self.processes.folder
-
-
-@dataclass(frozen=True)
-class ParsedCompletion:
-    """A completion from which an instruction or an answer could be read."""
-
-    example: Example
-    completion: str
-    parsed: str
-    """The instruction or answer that was read."""
-
-
-@dataclass(frozen=True)
-class CompletionOutcome:
-    """The result for a parsed completion: its verdict, and the keys of edit and verdict in the record."""
-
-    verdict: Verdict
-    edit_key: str | None = None
-    verdict_key: str | None = None
 
 
 class RewardFunction(ABC):
@@ -142,17 +123,22 @@ class RewardFunction(ABC):
         """
         self.setting.clock.rollout_ended()
         started = time.perf_counter()
-        texts = [completion[-1]["content"] for completion in completions]
-        readings, problems = self._read(texts, example_id)
+        rollouts = [
+            Rollout.read(self._examples[name], completion[-1]["content"], self._task)
+            for name, completion in zip(example_id, completions, strict=True)
+        ]
         self._metrics = {"seconds/parse": time.perf_counter() - started}
-        outcomes, problem = self._outcomes_with_retries(readings)
-        step, verdicts = trainer_state.global_step + 1, [one.verdict for one in outcomes.values()]
+        problem = self._reward([one for one in rollouts if one.reading is not None])
+        step, verdicts = trainer_state.global_step + 1, verdicts_of(rollouts)
         self._unscored_steps.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))
         self._warn(verdicts, step)
-        rows = self._rows(texts, example_id, readings, outcomes, problems, step)
+        rows = self._rows(rollouts, step)
         self.record.add_completions(rows)
         self._metrics["seconds/reward"] = time.perf_counter() - started
-        self._log(rows, outcomes, log_metric, log_extra)
+        for metric, value in {**self._metrics, **self.setting.clock.metrics(), **rollout_metrics(rollouts)}.items():
+            log_metric(metric, value)
+        for column in ("example_id", "reading", "problem", "edit_key", "status"):
+            log_extra(column, [getattr(row, column) for row in rows])
         self._show(rows)
         self.setting.clock.rewards_ended()
         return [row.reward for row in rows]
@@ -162,41 +148,29 @@ class RewardFunction(ABC):
         for name, amount in amounts.items():
             self._metrics[name] = self._metrics.get(name, 0.0) + amount
 
-    def _read(self, texts: Sequence[str], names: Sequence[str]) -> tuple[dict[int, ParsedCompletion], dict[int, str]]:
-        readings: dict[int, ParsedCompletion] = {}
-        problems: dict[int, str] = {}
-        for position, (text, name) in enumerate(zip(texts, names, strict=True)):
-            try:
-                readings[position] = ParsedCompletion(self._examples[name], text, self._task.read(text))
-            except UnparsableCompletion as error:
-                problems[position] = str(error)
-        return readings, problems
-
-    def _outcomes_with_retries(
-        self, readings: Mapping[int, ParsedCompletion]
-    ) -> tuple[dict[int, CompletionOutcome], str | None]:
-        """Has completions rewarded, and failed ones again while too many fail and `training.patience` lasts.
+    def _reward(self, rollouts: Sequence[Rollout]) -> str | None:
+        """Gives each rollout its outcome; failed ones are tried again while too many fail and patience lasts.
 
         Returns:
-            The outcomes by position, and the reason why training cannot go on, if there is one.
+            Why training cannot go on, if that is so.
         """
-        outcomes: dict[int, CompletionOutcome] = {}
         deadline = time.monotonic() + self._settings.patience
         pause = FIRST_PAUSE
-        open_positions = list(readings)
+        pending = rollouts
         while True:
             try:
-                found = self.outcomes([readings[position] for position in open_positions])
+                outcomes = self.outcomes([one.reading for one in pending if one.reading is not None])
             except EditLoopError as error:
-                return outcomes, str(error)
-            outcomes.update(zip(open_positions, found, strict=True))
-            problem = outage_reason([one.verdict for one in outcomes.values()], self._settings.most_failures)
+                return str(error)
+            for rollout, outcome in zip(pending, outcomes, strict=True):
+                rollout.outcome = outcome
+            problem = outage_reason(verdicts_of(rollouts), self._settings.most_failures)
             if problem is None or time.monotonic() + pause > deadline:
-                return outcomes, problem
+                return problem
             logger.warning("%s; trying again in %.0f s", problem, pause)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            open_positions = [position for position, one in outcomes.items() if one.verdict.status not in DONE]
+            pending = [one for one in rollouts if one.outcome and one.outcome.verdict.status not in DONE]
 
     def _warn(self, verdicts: Sequence[Verdict], step: int) -> None:
         """Warns of a step that can teach little, although nothing is broken."""
@@ -207,40 +181,15 @@ class RewardFunction(ABC):
                 *(step, len(unscored), len(verdicts), commonest_failure(unscored)),
             )
 
-    def _rows(
-        self,
-        texts: Sequence[str],
-        names: Sequence[str],
-        readings: Mapping[int, ParsedCompletion],
-        outcomes: Mapping[int, CompletionOutcome],
-        problems: Mapping[int, str],
-        step: int,
-    ) -> list[CompletionRow]:
-        # Several generations may belong to one optimizer step.
+    def _rows(self, rollouts: Sequence[Rollout], step: int) -> list[CompletionRow]:
+        """Returns the rows of the record. Several generations may belong to one optimizer step."""
         if step != self._step:
             self._step, self._position = step, self.setting.processes.rank * PLACES
             self._forget(step)
-        rows = []
-        for position, (text, name) in enumerate(zip(texts, names, strict=True)):
-            example, outcome, reading = self._examples[name], outcomes.get(position), readings.get(position)
-            verdict = outcome.verdict if outcome else None
-            rows.append(
-                CompletionRow(
-                    step=step,
-                    position=self._position + position,
-                    example_id=name,
-                    category=example.category,
-                    request=example.request,
-                    completion=text,
-                    reading=reading.parsed if reading else None,
-                    problem=problems.get(position),
-                    edit_key=outcome.edit_key if outcome else None,
-                    verdict_key=outcome.verdict_key if outcome else None,
-                    status=verdict.status if verdict else None,
-                    reason=verdict.reason if verdict else None,
-                    reward=verdict.score if verdict else self._settings.unparsable_reward,
-                )
-            )
+        rows = [
+            rollout.row(step, self._position + place, self._settings.unparsable_reward)
+            for place, rollout in enumerate(rollouts)
+        ]
         self._position += len(rows)
         return rows
 
@@ -250,29 +199,6 @@ class RewardFunction(ABC):
         self.record.forget_completions(step, self._position, self._position + PLACES)
         if processes.is_first:
             self.record.forget_completions(step, processes.count * PLACES)
-
-    def _log(
-        self,
-        rows: Sequence[CompletionRow],
-        outcomes: Mapping[int, CompletionOutcome],
-        log_metric: Callable[[str, float], None],
-        log_extra: Callable[[str, list[Any]], None],
-    ) -> None:
-        metrics = dict(self._metrics) | self.setting.clock.metrics()
-        metrics["completions/unparsable"] = sum(row.problem is not None for row in rows) / len(rows)
-        for status in Status:
-            if status is not Status.BAD_SAMPLE:
-                metrics[f"statuses/{status.value}"] = sum(row.status is status for row in rows) / len(rows)
-        dimensions: defaultdict[str, list[float]] = defaultdict(list)
-        for outcome in outcomes.values():
-            for name, value in outcome.verdict.dimensions.items():
-                if value is not None:
-                    dimensions[name].append(value)
-        metrics |= {f"dimensions/{name}": sum(values) / len(values) for name, values in dimensions.items()}
-        for name, value in metrics.items():
-            log_metric(name, value)
-        for column in ("example_id", "reading", "problem", "edit_key", "status"):
-            log_extra(column, [getattr(row, column) for row in rows])
 
     def _show(self, rows: Sequence[CompletionRow]) -> None:
         every = self._settings.show_every
