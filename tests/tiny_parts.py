@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from src.miniature.editor.editor_architecture import PATCH_SIDE, SPECIAL_TOKENS, build_processor, build_tokenizer
+from src.miniature.editor.editor_architecture import PATCH_SIDE, build_processor, build_tokenizer, vision_token_ids
 from src.miniature.judge.judge_architecture import CHAT_TEMPLATE
 
 TEXTS = ["make the sky red", "remove the tree", "把天空变成红色"]
@@ -64,7 +64,6 @@ def qwen3_vl(
     """A Qwen3-VL with one attention head, whose vision tower is as wide as the head."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     wider = head // 32  # of the hidden layers within a block
     config = Qwen3VLConfig(
         text_config={
@@ -93,10 +92,7 @@ def qwen3_vl(
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
         },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
+        **vision_token_ids(tokenizer),
     )
     return Qwen3VLForConditionalGeneration(config)
 

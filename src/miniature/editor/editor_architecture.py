@@ -147,11 +147,18 @@ def build_vae(size: EditorSize) -> AutoencoderKLQwenImage:
     )
 
 
+def vision_token_ids(tokenizer: Qwen2Tokenizer) -> dict[str, int]:
+    """The ids of the tokens that stand for pictures, as the configs of Qwen's vision-language models name them."""
+    names = ("image_pad", "video_pad", "vision_start", "vision_end")
+    settings = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    return dict(zip(settings, tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in names]), strict=True))
+
+
 def build_text_encoder(size: EditorSize, tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:
     """An untrained Qwen2.5-VL that reads the source image (16 tokens) and the instruction."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    end_of_text = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -162,9 +169,9 @@ def build_text_encoder(size: EditorSize, tokenizer: Qwen2Tokenizer) -> Qwen2_5_V
             "num_key_value_heads": size.text_width // 64,
             "max_position_embeddings": 1024,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [8, 12, 12]},
-            "bos_token_id": ids["<|endoftext|>"],
-            "eos_token_id": ids["<|im_end|>"],
-            "pad_token_id": ids["<|endoftext|>"],
+            "bos_token_id": end_of_text,
+            "eos_token_id": tokenizer.convert_tokens_to_ids("<|im_end|>"),
+            "pad_token_id": end_of_text,
         },
         vision_config={
             "depth": size.vision_layers,
@@ -176,10 +183,7 @@ def build_text_encoder(size: EditorSize, tokenizer: Qwen2Tokenizer) -> Qwen2_5_V
             "window_size": IMAGE_SIDE,
             "fullatt_block_indexes": list(range(size.vision_layers)),
         },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
+        **vision_token_ids(tokenizer),
         tie_word_embeddings=True,
     )
     return Qwen2_5_VLForConditionalGeneration(config)

@@ -12,9 +12,9 @@ from src.data.categories import ENGLISH
 from src.miniature.editor.editor_architecture import (
     IMAGE_SIDE,
     PATCH_SIDE,
-    SPECIAL_TOKENS,
     build_processor,
     build_tokenizer,
+    vision_token_ids,
 )
 from src.models.vlm.prompts import Language, load_prompt
 from src.models.vlm.question import before_and_after
@@ -98,8 +98,7 @@ def build_judge(size: JudgeSize, tokenizer: Qwen2Tokenizer) -> Qwen3VLForConditi
     """An untrained Qwen3-VL; its initial weights come from torch's global generator."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    ends = {"eos_token_id": ids["<|im_end|>"], "pad_token_id": ids["<|endoftext|>"]}
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = Qwen3VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -129,10 +128,7 @@ def build_judge(size: JudgeSize, tokenizer: Qwen2Tokenizer) -> Qwen3VLForConditi
             "num_position_embeddings": (IMAGE_SIDE // PATCH_SIDE) ** 2,
             "deepstack_visual_indexes": [0],
         },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
+        **vision_token_ids(tokenizer),
         tie_word_embeddings=True,
     )
     model = Qwen3VLForConditionalGeneration(config)

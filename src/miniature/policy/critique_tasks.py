@@ -22,6 +22,7 @@ from src.command_line import only_help
 from src.data.image import encode_png
 from src.miniature.editor.sampling import BATCH, edit_pictures
 from src.miniature.editor.training_pairs import UNTAUGHT_IMPLICIT
+from src.miniature.trainer import start_command
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit, families, make_edit
 from src.models.reward.reference_formula import compare_with_reference
 
@@ -129,11 +130,9 @@ def _base64(pixels: np.ndarray) -> str:
 def main() -> None:
     """Writes the shipped file."""
     only_help(__doc__)
-    import torch
     from diffusers import QwenImageEditPipeline
 
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_command()
     write_critique_tasks(SHIPPED_PATH, QwenImageEditPipeline.from_pretrained(EDITOR), SHIPPED_COUNT)
 
 
