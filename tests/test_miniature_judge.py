@@ -11,11 +11,9 @@ from PIL import Image
 
 from src.config import ModelConfig
 from src.errors import ConfigError
-from src.miniature.editor.training_batches import vision_patches
+from src.miniature.editor.batches import vision_patches
 from src.miniature.judge.agreement import MAIN, Condition, Measured, agreement
-from src.miniature.judge.evaluate_judge import JUDGE_CLASS, judged, thinned
-from src.miniature.judge.fast_judge_training import fast_attention
-from src.miniature.judge.judge_architecture import (
+from src.miniature.judge.architecture import (
     LANGUAGES,
     JudgeSize,
     build_judge,
@@ -23,11 +21,13 @@ from src.miniature.judge.judge_architecture import (
     build_judge_tokenizer,
     fixed_texts,
 )
-from src.miniature.judge.judge_batches import GROUP, JudgeBatchMaker
-from src.miniature.judge.judge_candidates import blurred, compressed
-from src.miniature.judge.judge_card import model_card
-from src.miniature.judge.judge_losses import auxiliary_heads, judge_losses
-from src.miniature.judge.judge_pairs import (
+from src.miniature.judge.batches import GROUP, JudgeBatchMaker
+from src.miniature.judge.candidates import blurred, compressed
+from src.miniature.judge.card import model_card
+from src.miniature.judge.evaluate_judge import JUDGE_CLASS, judged, thinned
+from src.miniature.judge.fast_training import fast_attention
+from src.miniature.judge.losses import auxiliary_heads, judge_losses
+from src.miniature.judge.pairs import (
     CHUNK,
     JUDGE_SEEDS,
     WORDS,
@@ -36,7 +36,7 @@ from src.miniature.judge.judge_pairs import (
     draw_chunk,
     joined,
 )
-from src.miniature.judge.judge_replies import ScoreReplies
+from src.miniature.judge.replies import ScoreReplies
 from src.miniature.judge.train_judge import JudgeRecipe, make_judge, train_judge
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.reward.reference_formula import compare_with_reference

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from src.miniature.judge.architecture import fixed_texts
+from src.miniature.judge.candidates import blurred
 from src.miniature.judge.evaluate_judge import HeldOutJudge
-from src.miniature.judge.judge_architecture import fixed_texts
-from src.miniature.judge.judge_candidates import blurred
-from src.miniature.judge.judge_pairs import CHUNK, JudgePairs, PairSettings, draw_chunk
+from src.miniature.judge.pairs import CHUNK, JudgePairs, PairSettings, draw_chunk
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 FOLDER = Path("assets/miniature/judge")

@@ -11,12 +11,10 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from src.errors import ConfigError
-from src.miniature.editor.editor_architecture import EditorSize
+from src.miniature.editor.architecture import EditorSize
+from src.miniature.editor.batches import BUCKETS
 from src.miniature.editor.evaluate_editor import held_out_edits
-from src.miniature.editor.training_batches import BUCKETS
-from src.miniature.policy.evaluate_policy import instruction_of, write_rewrites
-from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
-from src.miniature.policy.policy_architecture import (
+from src.miniature.policy.architecture import (
     LANGUAGES,
     POLICY_SIZE,
     begin_from_editor,
@@ -26,14 +24,16 @@ from src.miniature.policy.policy_architecture import (
     fixed_texts,
     rewrite_messages,
 )
-from src.miniature.policy.policy_batches import (
+from src.miniature.policy.batches import (
     IGNORE_INDEX,
     PolicyBatches,
     collate_tokenised,
     conversation,
     prompt_text,
 )
-from src.miniature.policy.policy_card import EditScores, ScoredText, scores_table
+from src.miniature.policy.card import EditScores, ScoredText, scores_table
+from src.miniature.policy.evaluate_policy import instruction_of, write_rewrites
+from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
 from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit

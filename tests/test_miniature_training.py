@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.errors import ConfigError
-from src.miniature.editor.editor_architecture import (
+from src.miniature.editor.architecture import (
     EditorSize,
     build_tokenizer,
     build_transformer,
     build_vae,
     prompt_template,
 )
+from src.miniature.editor.batches import BUCKETS, BatchMaker, loss_weights, pack
 from src.miniature.editor.evaluate_editor import evaluate, model_card
+from src.miniature.editor.pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_editor import EditorRecipe, make_editor
 from src.miniature.editor.train_transformer import prompt_embeddings
 from src.miniature.editor.train_vae import as_frames, train_vae
-from src.miniature.editor.training_batches import BUCKETS, BatchMaker, loss_weights, pack
-from src.miniature.editor.training_pairs import draw_edit, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
 from src.miniature.trainer import learning_rate
 from src.miniature.world.benchmark import TRAINING_SEEDS
@@ -268,9 +268,7 @@ def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any],
 
 def test_a_set_of_edits_keeps_to_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(
-        "src.miniature.editor.training_pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed)
-    )
+    monkeypatch.setattr("src.miniature.editor.pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed))
     for index in range(3):
         draw_edit(range(70, 73), index)
     assert drawn == [70, 71, 72]

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from src.miniature.editor.editor_architecture import EditorSize, build_text_encoder
+from src.miniature.editor.architecture import EditorSize, build_text_encoder
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.vlm.question import LabelledImage, Question, Reply
 from tests.tiny_parts import VOCABULARY, fill, gradient, qwen2_processor, qwen3_processor, qwen3_vl, qwen_tokenizer

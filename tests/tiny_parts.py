@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from src.miniature.editor.editor_architecture import PATCH_SIDE, build_processor, build_tokenizer, vision_token_ids
-from src.miniature.judge.judge_architecture import CHAT_TEMPLATE
+from src.miniature.editor.architecture import PATCH_SIDE, build_processor, build_tokenizer, vision_token_ids
+from src.miniature.judge.architecture import CHAT_TEMPLATE
 
 TEXTS = ["make the sky red", "remove the tree", "把天空变成红色"]
 VOCABULARY = 300

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.miniature.editor.editor_architecture import (
+from src.miniature.editor.architecture import (
     EditorSize,
     build_pipeline,
     build_text_encoder,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from src.miniature.editor.editor_architecture import EditorSize, build_text_encoder
+from src.miniature.editor.architecture import EditorSize, build_text_encoder
 from src.models.vlm.prompts import load_prompt
 from tests.tiny_parts import VOCABULARY, qwen2_processor, qwen_tokenizer
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.miniature.editor.editor_architecture import build_tokenizer
+from src.miniature.editor.architecture import build_tokenizer
 from tests.tiny_parts import TEXTS, VOCABULARY, fill, qwen3_processor, qwen3_vl
 
 PATCH_SIDE = 16

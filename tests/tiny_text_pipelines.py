@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.miniature.judge.judge_architecture import CHAT_TEMPLATE
+from src.miniature.judge.architecture import CHAT_TEMPLATE
 from tests.tiny_parts import (
     VOCABULARY,
     autoencoder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.miniature.editor.editor_architecture import EditorSize, build_text_encoder
+from src.miniature.editor.architecture import EditorSize, build_text_encoder
 from tests.tiny_parts import (
     VOCABULARY,
     clip_text_encoder,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.miniature.editor.pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
 from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
 from src.miniature.editor.train_vae import round_trips
-from src.miniature.editor.training_pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
 from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS

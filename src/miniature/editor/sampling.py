@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import IMAGE_SIDE
+from src.miniature.editor.architecture import IMAGE_SIDE
 from src.models.diffusion.condition_size import condition_sizes
 from src.models.diffusion.prompt_template import template_prefix_length
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import (
+from src.miniature.editor.architecture import (
     EditorSize,
     build_pipeline,
     build_text_encoder,
@@ -24,10 +24,10 @@ from src.miniature.editor.editor_architecture import (
     build_vae,
     prompt_template,
 )
+from src.miniature.editor.batches import BatchMaker
+from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.editor.train_transformer import train_transformer
 from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_vae
-from src.miniature.editor.training_batches import BatchMaker
-from src.miniature.editor.training_pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
 from src.miniature.model_folder import load_as_single, replaced_folder, save_half, written_whole
 from src.miniature.trainer import claim_work_folder, start_command, training_device

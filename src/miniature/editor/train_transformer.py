@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
-from src.miniature.editor.training_batches import Batch, BatchMaker
+from src.miniature.editor.architecture import PATCHES_PER_SIDE
+from src.miniature.editor.batches import Batch, BatchMaker
 from src.miniature.fast_cpu_training import PlainJointAttention
 from src.miniature.trainer import TrainingPlan, adamw, decay_groups, run_training, training_device
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from src.miniature.judge.judge_pairs import JudgePairs
+from src.miniature.judge.pairs import JudgePairs
 from src.models.vlm.prompts import Language
 
 LEAST_SPREAD = 0.5

@@ -17,10 +17,10 @@ from PIL import Image
 
 from src.config import ModelConfig
 from src.miniature.judge.agreement import CONDITIONS, MAIN, Condition, Measured, ScoreMode, agreement
-from src.miniature.judge.judge_batches import as_sample
-from src.miniature.judge.judge_candidates import blurred, compressed
-from src.miniature.judge.judge_card import model_card
-from src.miniature.judge.judge_pairs import EDITOR_KINDS, WORDS, JudgePairs, PairSettings, draw_judge_pairs
+from src.miniature.judge.batches import as_sample
+from src.miniature.judge.candidates import blurred, compressed
+from src.miniature.judge.card import model_card
+from src.miniature.judge.pairs import EDITOR_KINDS, WORDS, JudgePairs, PairSettings, draw_judge_pairs
 from src.miniature.model_card import card_parser, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
-from src.miniature.judge.fast_judge_training import fast_attention
-from src.miniature.judge.judge_architecture import JudgeSize, build_judge, build_judge_processor, build_judge_tokenizer
-from src.miniature.judge.judge_batches import JudgeBatchMaker
-from src.miniature.judge.judge_losses import (
+from src.miniature.editor.architecture import PATCHES_PER_SIDE
+from src.miniature.judge.architecture import JudgeSize, build_judge, build_judge_processor, build_judge_tokenizer
+from src.miniature.judge.batches import JudgeBatchMaker
+from src.miniature.judge.fast_training import fast_attention
+from src.miniature.judge.losses import (
     auxiliary_heads,
     expected_scores,
     hidden_states,
     judge_losses,
     reply_logits,
 )
-from src.miniature.judge.judge_pairs import JUDGE_SEEDS, JudgePairs, PairSettings, load_or_draw_judge_pairs
+from src.miniature.judge.pairs import JUDGE_SEEDS, JudgePairs, PairSettings, load_or_draw_judge_pairs
 from src.miniature.model_folder import write_chat_model, written_whole
 from src.miniature.trainer import (
     TrainingPlan,

@@ -20,8 +20,8 @@ from PIL import Image
 
 from src.command_line import only_help
 from src.data.image import encode_png
+from src.miniature.editor.pairs import UNTAUGHT_IMPLICIT
 from src.miniature.editor.sampling import BATCH, edit_pictures
-from src.miniature.editor.training_pairs import UNTAUGHT_IMPLICIT
 from src.miniature.trainer import start_command
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit, families, make_edit
 from src.models.reward.reference_formula import compare_with_reference

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from src.miniature.editor.evaluate_editor import held_out_edits
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.model_card import card_parser, write_card
-from src.miniature.policy.policy_architecture import LANGUAGES
-from src.miniature.policy.policy_batches import prompt_text
-from src.miniature.policy.policy_card import MOST_TOKENS, SAMPLES, EditScores, ScoredText, model_card
+from src.miniature.policy.architecture import LANGUAGES
+from src.miniature.policy.batches import prompt_text
+from src.miniature.policy.card import MOST_TOKENS, SAMPLES, EditScores, ScoredText, model_card
 from src.miniature.trainer import start_command
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit
 from src.models.reward.reference_formula import compare_with_reference

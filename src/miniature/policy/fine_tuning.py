@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from src.miniature.editor.training_batches import LENGTH_MULTIPLE
-from src.miniature.policy.policy_batches import IGNORE_INDEX
+from src.miniature.editor.batches import LENGTH_MULTIPLE
+from src.miniature.policy.batches import IGNORE_INDEX
 from src.miniature.trainer import TrainingPlan, adamw, run_training, start_command, training_device
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import EditorSize
+from src.miniature.editor.architecture import EditorSize
 from src.miniature.model_folder import write_chat_model
-from src.miniature.policy.noisy_rewrites import LAZY_THOUGHT, VAGUE
-from src.miniature.policy.policy_architecture import (
+from src.miniature.policy.architecture import (
     LANGUAGES,
     POLICY_SIZE,
     begin_from_editor,
@@ -26,7 +25,8 @@ from src.miniature.policy.policy_architecture import (
     build_policy_processor,
     build_policy_tokenizer,
 )
-from src.miniature.policy.policy_batches import PolicyBatches
+from src.miniature.policy.batches import PolicyBatches
+from src.miniature.policy.noisy_rewrites import LAZY_THOUGHT, VAGUE
 from src.miniature.trainer import TrainingPlan, adamw, claim_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_edit

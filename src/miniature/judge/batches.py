@@ -11,10 +11,10 @@ from PIL import Image
 from src.data.categories import ENGLISH
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.miniature.editor.training_batches import IMAGE_TOKENS, padded, vision_patches
-from src.miniature.judge.judge_architecture import LANGUAGES
-from src.miniature.judge.judge_pairs import EDITOR_KINDS, WORDS, JudgePairs
-from src.miniature.judge.judge_replies import ScoreReplies
+from src.miniature.editor.batches import IMAGE_TOKENS, padded, vision_patches
+from src.miniature.judge.architecture import LANGUAGES
+from src.miniature.judge.pairs import EDITOR_KINDS, WORDS, JudgePairs
+from src.miniature.judge.replies import ScoreReplies
 from src.models.vlm.prompts import Language, load_prompt
 from src.models.vlm.question import before_and_after
 

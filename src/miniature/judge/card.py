@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from src.miniature.judge.agreement import MAIN, Agreement, Condition, Measured, agreement
-from src.miniature.judge.judge_pairs import CHUNK, EDITOR_KINDS
+from src.miniature.judge.pairs import CHUNK, EDITOR_KINDS
 from src.miniature.model_card import markdown_table, megabytes, training_facts
 from src.miniature.world.edits import CATEGORIES
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from src.miniature.editor.editor_architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
-from src.miniature.judge.judge_architecture import CHAT_TEMPLATE
+from src.miniature.editor.architecture import EditorSize, build_processor, build_text_encoder, build_tokenizer
+from src.miniature.judge.architecture import CHAT_TEMPLATE
 from src.models.vlm.prompts import Language, load_prompt
 from src.models.vlm.tags import REWRITE_TAGS
 

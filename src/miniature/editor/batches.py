@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import IMAGE_SIDE, PATCH_SIDE, TIMESTEP_SHIFT, prompt_template
-from src.miniature.editor.training_pairs import (
+from src.miniature.editor.architecture import IMAGE_SIDE, PATCH_SIDE, TIMESTEP_SHIFT, prompt_template
+from src.miniature.editor.pairs import (
     EXPLICIT_SHARE,
     UNRELATED_RULES,
     UNRELATED_SHARE,

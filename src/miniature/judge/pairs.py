@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.miniature.editor.pairs import draw_edit
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_vae import round_trips
-from src.miniature.editor.training_pairs import draw_edit
-from src.miniature.judge.judge_candidates import Scene, make_candidates, mended
+from src.miniature.judge.candidates import Scene, make_candidates, mended
 from src.miniature.model_folder import written_whole
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit

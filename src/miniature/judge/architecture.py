@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from PIL import Image
 
 from src.data.categories import ENGLISH
-from src.miniature.editor.editor_architecture import (
+from src.miniature.editor.architecture import (
     IMAGE_SIDE,
     PATCH_SIDE,
     build_processor,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
-from src.miniature.editor.training_batches import IMAGE_TOKENS
-from src.miniature.judge.judge_batches import MAP_SIDE, JudgeBatch
-from src.miniature.judge.judge_replies import ScoreReplies
+from src.miniature.editor.architecture import PATCHES_PER_SIDE
+from src.miniature.editor.batches import IMAGE_TOKENS
+from src.miniature.judge.batches import MAP_SIDE, JudgeBatch
+from src.miniature.judge.replies import ScoreReplies
 
 if TYPE_CHECKING:
     import torch

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from src.miniature.editor.editor_architecture import PATCHES_PER_SIDE
-from src.miniature.editor.training_batches import BUCKETS, IMAGE_TOKENS, padded, vision_patches
+from src.miniature.editor.architecture import PATCHES_PER_SIDE
+from src.miniature.editor.batches import BUCKETS, IMAGE_TOKENS, padded, vision_patches
+from src.miniature.policy.architecture import LANGUAGES, rewrite_messages
 from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, noisy_rewrite
-from src.miniature.policy.policy_architecture import LANGUAGES, rewrite_messages
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 
