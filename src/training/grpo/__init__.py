@@ -1,1 +1,4 @@
-"""What TRL is given: policy, settings, reward functions; and what keeps its processes together."""
+"""All that TRL's trainer is given: policy, settings and reward functions; and what joins its processes.
+
+Nothing here knows the prompts of a task.
+"""

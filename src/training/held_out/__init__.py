@@ -1,1 +1,4 @@
-"""Before and after on the benchmark, paired."""
+"""The comparison of a policy before and after training, paired by sample.
+
+Nothing here knows how a task reads or rewards completions, and nothing here trains.
+"""

@@ -1,1 +1,4 @@
-"""Adapters, merged and proven."""
+"""Merging of an adapter into its base model, with proof that the result answers as both together.
+
+Nothing here trains.
+"""

@@ -1,1 +1,4 @@
-"""What a policy is asked, and what becomes of its text. One task a file."""
+"""The prompts that a policy gets, and how its completions are read: one task in each file.
+
+Models, records and trainers have no place here.
+"""
