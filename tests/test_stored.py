@@ -1,18 +1,21 @@
 """What users have from before the house was rebuilt — YAMLs, keys, records, reports — means the very same today.
 
 `tests/stored` was written by the code of commit 4db60dd: `keys.json` holds configs with the class paths of then and
-every key that they led to; the two folders are output directories of finished runs, with the report as it was.
+every key that they led to; the folders are output directories of two finished runs, with the report as it was, and of
+a finished audit.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.audit.run import audit
 from src.config import Config, parse_config
 from src.data.image import content_hash
 from src.data.loader import load_samples
@@ -117,3 +120,24 @@ def test_a_run_of_before_is_resumed_without_doing_anything_again(name: str, tmp_
     assert last["edits_reused"] == before["attempts"][-1]["edits_made"] > 0
     of_attempts = frozenset({"attempts", "timings", "config", "metadata"})
     assert told(after, of_attempts) == told(before, of_attempts)
+
+
+def test_an_audit_of_before_goes_on_without_asking_anything_again(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    shutil.copytree(STORED / "audit", folder)
+    with closing(Record(folder, for_reading=True)) as record:
+        [before] = record.runs()
+        results = list(record.results(before.run_key))
+    judged = {result.sample_id: result.score for result in results}
+    sections = {
+        "benchmark": {"data_path": "tests/stored/benchmark.jsonl"},
+        "diffusion_model": {"class_path": "tests.plugins.InvertEditor", "params": {"seed": 7}},
+        "reward_model": {"class_path": "tests.plugins.BrightnessJudge"},
+        "runtime": {"seed": 3},
+        "evaluation": {"output_dir": str(folder)},
+    }
+    report = audit(parse_config(sections, "audit")).report
+    first, last = report["attempts"]
+    assert (last["verdicts_made"], last["verdicts_reused"]) == (0, first["verdicts_made"])
+    assert {row["sample_id"]: row["score"] for row in report["samples"]} == judged
+    assert len(judged) > 40
