@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pydantic
 
@@ -155,20 +155,6 @@ class Config(Section):
     evaluation: EvaluationConfig = pydantic.Field(default_factory=EvaluationConfig)
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = pydantic.Field(default_factory=RuntimeConfig)
-
-    @pydantic.model_validator(mode="after")
-    def _seed_is_a_number(self) -> Self:
-        try:
-            _ = self.seed
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"diffusion_model.params.seed must be a whole number: {error}") from error
-        return self
-
-    @property
-    def seed(self) -> int:
-        """The seed from which every sample's seed is derived; an editor's own goes before that of the run."""
-        own = self.diffusion_model.params.get("seed")
-        return self.runtime.seed if own is None else int(own)
 
     def moved_to(self, output_dir: Path) -> Config:
         """Returns the same config with all its outputs below another directory."""

@@ -65,7 +65,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_every_key_of_the_older_benchmark_is_accepted(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, OLD_YAML))
     assert config.evaluation.results == Path("outputs/results")
-    assert config.seed == 0, "diffusion_model.params.seed wins over runtime.seed"
+    assert config.diffusion_model.params["seed"] == 0, "it wins over runtime.seed: see test_editor_plan.py"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_overrides_are_typed_create_sections_and_win(tmp_path: Path) -> None:
         "reward_model.params.a.b=gpt-4o",
     ]
     config = load_config(write(tmp_path, yaml.safe_dump(MINIMAL)), overrides)
-    assert (config.benchmark.limit, config.benchmark.categories, config.seed) == (3, ["物理", "指代"], 7)
+    assert (config.benchmark.limit, config.benchmark.categories, config.runtime.seed) == (3, ["物理", "指代"], 7)
     assert config.reward_model.params == {"a": {"b": "gpt-4o"}}
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from src.config import load_config
 from src.errors import ConfigError, EditLoopError
 from src.pipeline.check import check_run
+from src.pipeline.plan import RunPlan
 from tests.conftest import item
 
 ODD = [
@@ -104,4 +105,4 @@ def test_a_seed_of_null_is_the_seed_of_the_run(sound: dict[str, Any], tmp_path: 
     data = copy.deepcopy(sound)
     data["diffusion_model"]["params"]["seed"], data["runtime"]["seed"] = None, 7
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
-    assert load_config(tmp_path / "c.yaml").seed == 7
+    assert RunPlan(load_config(tmp_path / "c.yaml")).editor.seed == 7

@@ -31,7 +31,7 @@ class EditorPlan(NamedModel[BaseDiffusionModel]):
         own = section.params.get("seed")
         try:
             self.seed = seed if own is None else int(own)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"diffusion_model.params.seed must be a whole number: {error}") from error
 
     @cached_property

@@ -32,7 +32,7 @@ class RunPlan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.editor = EditorPlan(config.diffusion_model, config.seed)
+        self.editor = EditorPlan(config.diffusion_model, config.runtime.seed)
         self.scoring = scorer_plan(config)
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -45,7 +45,7 @@ class RunPlan:
     @property
     def run_key(self) -> str:
         """Equal for two runs exactly when they ask for the same results."""
-        return run_key(self.config.benchmark, self.scoring, self.editor.digest, self.config.seed)
+        return run_key(self.config.benchmark, self.scoring, self.editor.digest, self.editor.seed)
 
     def item(self, sample: EditSample, source_sha256: str) -> tuple[WorkItem, SampleKeys]:
         """The work that the run has with a sample, and the content keys under which the record finds it."""
