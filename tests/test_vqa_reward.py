@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -33,8 +35,20 @@ def formed(answer: str) -> str:
         ("No.", "no", 1.0),
         ("normal", "no", 0.0),
         ("abnormality unknown", "no", 0.0),
-        ("Yes, there is no effusion", "yes", 0.0),
+        ("Yes, there is no effusion", "yes", 1.0),
         ("Yes, there is no effusion", "no", 0.0),
+        ("No, the left lung is clear", "no", 1.0),
+        ("No, the left lung is clear", "yes", 0.0),
+        ("No, the left lung is clear", "left lung", 0.0),
+        ("No, there is no fracture.", "no", 1.0),
+        ("No. The heart isn't enlarged.", "no", 1.0),
+        ("Yes, it's on the left", "yes", 1.0),
+        ("Yes, it is no", "yes", 0.0),
+        ("Yes. No. It is clear.", "yes", 0.0),
+        ("Yes or no, the lung is clear", "yes", 0.0),
+        ("No, yes it is", "no", 0.0),
+        ("Yes, the lung is clear", "yes, it is", 1.0),
+        ("Yes, the lung is clear", "yes, clear", 0.0),
         ("yes and no", "yes", 0.0),
         ("yes and no", "no", 0.0),
         ("It is no.", "no", 1.0),
@@ -99,6 +113,52 @@ def test_a_list_of_guesses_never_pays_more_than_one_guess(
     assert listed is not None
     if len(guesses) > 1:
         assert listed <= 10 / len(guesses)
+
+
+PHRASES = st.lists(
+    st.sampled_from(["yes", "no", "left", "right", "lung", "red", "the"]), min_size=1, max_size=3, unique=True
+).map(" ".join)
+SENTENCES = st.tuples(PHRASES, st.sampled_from([" is ", " has no ", ", it shows "]), PHRASES).map("".join)
+SEPARATORS = st.sampled_from([" ", ", ", " or ", " and ", "; ", ". "])
+
+
+def apart(guesses: list[str]) -> bool:
+    """Whether each guess is another answer: none has all that another says."""
+    said = [set(guess.replace(",", "").split()) - {"the", "it", "is"} for guess in guesses]
+    return all(said) and not any(one <= other for one, other in permutations(said, 2))
+
+
+def best_and_listed(
+    guesses: list[str], separator: str, data: st.DataObject, worth: Callable[[str, str], float]
+) -> tuple[float, float]:
+    """What the best single guess and a list of several gain on average, however often each guess is right."""
+    odds = data.draw(st.lists(st.integers(0, 9), min_size=len(guesses), max_size=len(guesses)))
+    row = data.draw(st.lists(st.sampled_from(guesses), min_size=2, unique=True))
+
+    def gain(answer: str) -> float:
+        return sum(share * worth(answer, truth) for share, truth in zip(odds, guesses, strict=True))
+
+    return max(map(gain, guesses)), gain(separator.join(row))
+
+
+@given(st.lists(PHRASES | SENTENCES, min_size=2, max_size=5).filter(apart), SEPARATORS, st.data())
+def test_no_row_of_guesses_is_right_more_often_than_the_best_of_them(
+    guesses: list[str], separator: str, data: st.DataObject
+) -> None:
+    best, listed = best_and_listed(guesses, separator, data, accuracy)
+    assert listed <= best + 1e-9
+
+
+@given(st.lists(PHRASES, min_size=2, max_size=5).filter(apart), SEPARATORS, st.floats(0.5, 1), st.data())
+def test_no_list_of_phrases_gains_more_on_average_than_the_best_of_them(
+    guesses: list[str], separator: str, accuracy_weight: float, data: st.DataObject
+) -> None:
+    def worth(answer: str, truth: str) -> float:
+        weights = {"accuracy_weight": accuracy_weight, "overlap_weight": 1 - accuracy_weight}
+        return judged(formed(answer), truth, **weights).score or 0.0
+
+    best, listed = best_and_listed(guesses, separator, data, worth)
+    assert listed <= best + 1e-9
 
 
 @pytest.mark.parametrize("listed", ["yes no", "yes, no", "yes or no", "no; yes", "Yes. No."])

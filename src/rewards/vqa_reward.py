@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pydantic
@@ -24,6 +25,14 @@ _FILLERS = frozenset(
     (*"a an the is are was were it its this that there in on at of to".split(), *"在是的了这那个它")  # noqa: SIM905
 )
 """Words with which an answer becomes a sentence and says nothing more."""
+_OPPOSITE = {"yes": "no", "no": "yes"}
+_VERBS = frozenset([
+    "is", "are", "was", "were", "has", "have", "had", "does", "do", "did", "can", "could", "show", "shows", "showed",
+    "appear", "appears", "seem", "seems",
+    "s", "re", "isn", "aren", "wasn", "weren", "hasn", "haven", "hadn", "doesn", "don", "didn", "couldn",
+])  # fmt: skip
+"""What makes a sentence of the words after a leading yes or no; guesses in a list are phrases without one. The last row
+is what is left of "it's", "they're", "isn't"."""
 _BLEU_ORDER = 4
 _NO_ANSWER = "an edit has no right answer in words"
 
@@ -37,9 +46,12 @@ class VQAReward(Scorer, CompletionScorer):
     - `format`: 1 when the completion is well-formed (`read_answer`), else 0. There an empty thought counted as one, and
       the answer could come before it.
     - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it, and a list
-      of all possible answers was right.
+      of all possible answers was right; and any answer that began with the right yes or no, whatever came after it.
     - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that a long list of guesses gains less than an
       answer. There it was the substring again, which the accuracy held already.
+
+    However often each answer is the right one, a list of guesses gains no more on average than the best of them alone,
+    as long as `overlap_weight` is at most `accuracy_weight` and no guess lies within another.
 
     Edits have no answer: to them it is not applicable.
 
@@ -63,7 +75,7 @@ class VQAReward(Scorer, CompletionScorer):
                 raise ValueError("accuracy_weight and overlap_weight must not both be 0")
             return self
 
-    VERSION = "3"
+    VERSION = "4"
 
     def question(self, sample: EditSample) -> Any:
         """Nothing: it reads completions alone."""
@@ -123,11 +135,17 @@ class VQAReward(Scorer, CompletionScorer):
 def accuracy(answer: str, truth: str, partial_from: float = 0.5) -> float:
     """How right an answer is, 0–1, word by word and never letter by letter.
 
-    The share of the truth's words that occur, 0 where that is below `partial_from`; and 0 where any other word occurs,
-    since a list of guesses would else pay more than an answer: to a truth of yes or no as to any other. `_FILLERS` do
-    not count.
+    An answer gives one answer, whatever the truth is:
+
+    - A sentence that begins with yes or no answers just that. It is right to a truth of that word alone: "Yes, there is
+      no effusion", but not "yes, left" or "yes, or no", which are guesses in a row.
+    - Any other answer is all of its words. It is worth the share of the truth's words that occur, 0 where that is below
+      `partial_from`, and 0 where any other word occurs, since a list of guesses would else pay more than an answer.
+      `_FILLERS` do not count.
     """
     expected, given = _telling(truth), _telling(answer)
+    if len(expected) == 1 and expected[0] == _leading_word(answer):
+        return 1.0
     if set(given) - set(expected):
         return 0.0
     share = _common(given, expected) / len(expected)
@@ -163,6 +181,21 @@ def _telling(text: str) -> list[str]:
     """The words that say something; all of them where none does."""
     every = words(text)
     return [word for word in every if word not in _FILLERS] or every
+
+
+def _leading_word(text: str) -> str | None:
+    """The yes or no that a sentence begins with; None where it does not, or takes it back."""
+    first, *rest = words(text) or [""]
+    opposite = _OPPOSITE.get(first)
+    if opposite is None or _VERBS.isdisjoint(rest):
+        return None
+    claims = (_is_claim(word, after) for word, after in pairwise([*rest, ""]) if word == opposite)
+    return None if any(claims) else first
+
+
+def _is_claim(word: str, after: str) -> bool:
+    """Whether a yes or no answers the question once more, unlike the "no" of "no effusion"."""
+    return word == "yes" or not after or after in _FILLERS | _VERBS | _OPPOSITE.keys()
 
 
 def _common(given: Sequence[str], expected: Sequence[str]) -> int:
