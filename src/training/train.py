@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import ConfigError, ModelError, OutputError
+from src.errors import ModelError, OutputError
 from src.models.adapter import load_adapter_weights
 from src.models.plain_text import PlainText
 from src.pipeline.output import exclusive
@@ -25,13 +25,13 @@ from src.training.gain import Gain
 from src.training.grpo_settings import CHECKPOINTS, prompts_drawn
 from src.training.policy import keep_trained_in_float32, load_policy, lora_config, unsayable
 from src.training.policy_check import check_policy
-from src.training.precision import policy_precision
 from src.training.processes import Processes, loading_whole
 from src.training.prompts import prompt_rows, run_order
 from src.training.rewards import RewardFunction
 from src.training.rollouts import show_each_picture_once
 from src.training.settled import TrainingStopped
 from src.training.shared_record import open_shared
+from src.training.stored_run import STORED_RUN, as_run, check_same_run
 from src.training.tasks.base import Example
 from src.training.validate import check_data, check_devices, validate
 
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 HISTORY = "history.json"
 GAINS = "gains.json"
 _FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
-_FILES = ("config.json", "held_out.jsonl", HISTORY, GAINS)
+_FILES = (STORED_RUN, "held_out.jsonl", HISTORY, GAINS)
 MEMORY_SETTINGS = (
     "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
     "training.grpo.max_completion_length, training.grpo.gradient_checkpointing, policy.image_max_side, policy.lora, "
@@ -207,32 +207,11 @@ def _place(config: TrainingConfig, processes: Processes, *, resume: bool) -> Ite
 
 def _prepare(config: TrainingConfig, *, resume: bool) -> None:
     output_dir = config.training.output_dir
-    stored = output_dir / "config.json"
     if resume:
-        _check_same_run(config, stored)
+        check_same_run(config)
     elif moved := _set_aside(output_dir):
         logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
-    _write_json(stored, _as_run(config))
-
-
-def _check_same_run(config: TrainingConfig, stored: Path) -> None:
-    """A checkpoint goes on exactly only with the same policy, task, data and seed."""
-    if not stored.is_file():
-        return
-    earlier, now = json.loads(stored.read_text(encoding="utf-8")), _as_run(config)
-    fixed = [name for name in ("policy", "task", "data", "precision") if earlier.get(name) != now[name]]
-    if earlier["training"]["seed"] != now["training"]["seed"]:
-        fixed.append("training.seed")
-    if fixed:
-        raise ConfigError(
-            f"--resume: {', '.join(fixed)} differ from the run in {stored.parent} (see its config.json); "
-            "set them back, or start anew in another training.output_dir"
-        )
-
-
-def _as_run(config: TrainingConfig) -> dict[str, Any]:
-    """As it is stored with the run: with the number types that its settings come to on this machine."""
-    return config.redacted() | {"precision": asdict(policy_precision(config))}
+    _write_json(output_dir / STORED_RUN, as_run(config))
 
 
 def _set_aside(output_dir: Path) -> Path | None:

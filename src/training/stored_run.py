@@ -1,0 +1,57 @@
+"""What a training run stores of its configuration, and whether another configuration can go on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pydantic
+
+from src.config import ModelConfig
+from src.errors import ConfigError
+from src.redaction import redact
+from src.training.config import DataSettings, PolicySettings, TrainingConfig
+from src.training.precision import policy_precision
+
+STORED_RUN = "config.json"
+"""Within `training.output_dir`."""
+_FIXED: Mapping[str, type[pydantic.BaseModel]] = {"policy": PolicySettings, "task": ModelConfig, "data": DataSettings}
+
+
+def as_run(config: TrainingConfig) -> dict[str, Any]:
+    """As it is stored: without secrets, and with the number types that its settings come to on this machine."""
+    return config.redacted() | {"precision": asdict(policy_precision(config))}
+
+
+def check_same_run(config: TrainingConfig) -> None:
+    """Checks that the run in the output directory, if there is one, has the policy, task, data and seed of `config`.
+
+    A checkpoint goes on exactly only with the same. A setting that is newer than the run has its default there.
+
+    Raises:
+        ConfigError: naming the sections that differ.
+    """
+    stored = config.training.output_dir / STORED_RUN
+    if not stored.is_file():
+        return
+    earlier, now = json.loads(stored.read_text(encoding="utf-8")), as_run(config)
+    differ = [name for name, section in _FIXED.items() if _as_today(earlier.get(name), section) != now[name]]
+    if earlier.get("precision") != now["precision"]:
+        differ.append("precision")
+    if earlier["training"]["seed"] != now["training"]["seed"]:
+        differ.append("training.seed")
+    if differ:
+        raise ConfigError(
+            f"--resume: {', '.join(differ)} differ from the run in {stored.parent} (see its {STORED_RUN}); "
+            "set them back, or start anew in another training.output_dir"
+        )
+
+
+def _as_today(stored: Any, section: type[pydantic.BaseModel]) -> Any:
+    """A stored section with the defaults of newer settings; as it is where today's schema does not know it."""
+    try:
+        return redact(section.model_validate(stored).model_dump(mode="json"))
+    except pydantic.ValidationError:
+        return stored
