@@ -165,9 +165,9 @@ def test_the_precision_follows_the_settings_and_the_launcher(
         assert precision({"bf16": False}) == Precision("float32", None)
 
 
-def test_a_way_to_sample_that_casts_the_trained_weights_is_refused(make_run: MakeRun) -> None:
+def test_continuous_batching_which_casts_trained_weights_and_takes_no_pictures_is_refused(make_run: MakeRun) -> None:
     config = make_run(grpo={"bf16": True, "use_transformers_continuous_batching": True})
-    with pytest.raises(ConfigError, match="half precision"):
+    with pytest.raises(ConfigError, match="TRL batches no pictures so; use use_vllm"):
         grpo_config(config.training)
 
 

@@ -19,7 +19,7 @@ from src.rewards.base import CompletionScorer, Scorer
 from src.training.architectures import UnknownShape
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
-from src.training.grpo_settings import generations, grpo_config, prompts_per_generation
+from src.training.grpo_settings import generations, grpo_config, optimizer_steps, prompts_per_generation
 from src.training.memory import GIB
 from src.training.placement import Gpu, launches, place
 from src.training.policy_check import check_policy
@@ -188,8 +188,7 @@ def _work(
         return
     prompts, group = prompts_per_generation(arguments), int(arguments.num_generations or 1)
     rounds = generations(arguments, data.examples if data else 0)
-    passes = int(arguments.steps_per_generation or 1) * arguments.num_iterations
-    steps = rounds * passes // arguments.gradient_accumulation_steps
+    steps = optimizer_steps(arguments, data.examples if data else 0)
     yield f"steps     {steps:,} on {processes} process(es), each generation {prompts} prompts × {group} completions"
     completions = rounds * prompts * group
     if config.diffusion_model is None:

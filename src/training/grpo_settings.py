@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 
 from src.errors import ConfigError, did_you_mean
 from src.training.config import TrainingSettings
+from src.training.grpo_parts import check_parts
+from src.training.grpo_ranges import elsewhere, field_type
 from src.training.precision import mixed_precision
 
 if TYPE_CHECKING:
@@ -35,49 +37,6 @@ _CPU_DEFAULTS: dict[str, Any] = {
 }
 
 
-_COUNT = pydantic.Field(ge=1)
-_AT_LEAST_0 = pydantic.Field(ge=0, allow_inf_nan=False)
-_ABOVE_0 = pydantic.Field(gt=0, allow_inf_nan=False)
-_SHARE = pydantic.Field(gt=0, le=1)
-
-_RANGES: dict[str, Any] = {
-    "num_generations": pydantic.Field(ge=2),
-    "num_iterations": _COUNT,
-    "per_device_train_batch_size": _COUNT,
-    "gradient_accumulation_steps": _COUNT,
-    "steps_per_generation": _COUNT,
-    "generation_batch_size": _COUNT,
-    "max_completion_length": _COUNT,
-    "num_train_epochs": _ABOVE_0,
-    "learning_rate": _AT_LEAST_0,
-    "weight_decay": _AT_LEAST_0,
-    "max_grad_norm": _AT_LEAST_0,
-    "temperature": _ABOVE_0,
-    "top_p": _SHARE,
-    "min_p": pydantic.Field(ge=0, le=1),
-    "top_k": pydantic.Field(ge=-1),
-    "repetition_penalty": _ABOVE_0,
-    "beta": _AT_LEAST_0,
-    "epsilon": _AT_LEAST_0,
-    "epsilon_high": _AT_LEAST_0,
-    "delta": _ABOVE_0,
-    "top_entropy_quantile": pydantic.Field(ge=0, le=1),
-    "vllm_gpu_memory_utilization": _SHARE,
-    "vllm_max_model_length": _COUNT,
-    "vllm_tensor_parallel_size": _COUNT,
-}
-"""What a number may be; TRL and transformers look at few of them, and divide by some."""
-
-_CHOICES: dict[str, Any] = {
-    "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],
-    "importance_sampling_level": Literal["token", "sequence"],
-    "scale_rewards": Literal["group", "batch", "none"] | bool,
-    "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
-    "vllm_mode": Literal["colocate", "server"],
-}
-"""By the docstring of `trl.GRPOConfig` (1.16), which types them as texts and finds a wrong one in the first step."""
-
-
 def grpo_config(settings: TrainingSettings) -> GRPOConfig:
     """The trainer's arguments: TRL's defaults, ours where they differ, and what the YAML says.
 
@@ -95,17 +54,13 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
     has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
     own = _OWN_DEFAULTS | ({} if has_accelerator else _CPU_DEFAULTS)
     mixed = mixed_precision(given)
-    if mixed != "no" and given.get("use_transformers_continuous_batching"):
-        raise ConfigError(
-            f"training.grpo.use_transformers_continuous_batching: with {mixed} the trainer would put the trained "
-            "weights themselves into half precision, and lose most updates; leave it out, or use vLLM"
-        )
     fixed = {"output_dir": str(settings.output_dir / CHECKPOINTS), "seed": settings.seed}
     fixed |= {"bf16": mixed == "bf16" or bool(given.get("bf16")), "fp16": mixed == "fp16"}
     try:
         arguments = GRPOConfig(**(own | given | fixed))
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, OSError, NotImplementedError) as error:
         raise ConfigError(f"training.grpo: {error}") from error
+    check_parts(arguments)
     _check_resumable(arguments)
     _check_patience(arguments, settings.patience)
     return arguments
@@ -113,24 +68,19 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
 
 def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> Any:
     """The value in the field's type: YAML reads `1e-5` as a text."""
-    if name == "hub_token":
-        raise ConfigError("training.grpo.hub_token: it would be stored with every checkpoint; set HF_TOKEN instead")
     if name not in known:
         raise ConfigError(f"training.grpo.{name}: GRPOConfig has no such field.{did_you_mean(name, known)}")
+    if (reason := elsewhere(name)) is not None:
+        raise ConfigError(f"training.grpo.{name}: {reason}")
     try:
         return pydantic.TypeAdapter(
-            _type(name, hints[name]), config=pydantic.ConfigDict(arbitrary_types_allowed=True)
+            field_type(name, hints[name]), config=pydantic.ConfigDict(arbitrary_types_allowed=True)
         ).validate_python(value)
     except pydantic.ValidationError as error:
         reasons = "; ".join(detail["msg"] for detail in error.errors())
         raise ConfigError(f"training.grpo.{name}: {reasons} (got {value!r})") from error
     except pydantic.PydanticUserError:  # a type of transformers that pydantic cannot check; its own class does
         return value
-
-
-def _type(name: str, hint: Any) -> Any:
-    hint = _CHOICES.get(name, hint)
-    return Annotated[hint, _RANGES[name]] if name in _RANGES else hint
 
 
 def _check_resumable(arguments: GRPOConfig) -> None:
@@ -170,16 +120,28 @@ def generations(arguments: GRPOConfig, examples: int) -> int:
     return int(arguments.num_train_epochs * examples) // prompts_per_generation(arguments)
 
 
+def optimizer_steps(arguments: GRPOConfig, examples: int) -> int:
+    """How many steps of the optimizer the run makes."""
+    passes = generations(arguments, examples) * _batches_per_generation(arguments)
+    return passes // arguments.gradient_accumulation_steps
+
+
 def prompts_drawn(arguments: GRPOConfig, examples: int) -> int:
     """How many prompts the run answers.
 
     Raises:
-        ConfigError: too few examples for one generation.
+        ConfigError: too few examples for one generation, or a warm-up that would not end.
     """
     drawn = generations(arguments, examples) * prompts_per_generation(arguments)
     if not drawn:
         raise ConfigError(
             f"{examples} examples fill no generation of {prompts_per_generation(arguments)} prompts: set "
             "training.grpo.max_steps, more num_train_epochs, or a smaller batch"
+        )
+    steps = optimizer_steps(arguments, examples)
+    if arguments.warmup_steps > steps:
+        raise ConfigError(
+            f"training.grpo.warmup_steps: {arguments.warmup_steps:g} are more than the {steps} steps of the run, which "
+            "would never reach its learning_rate; a value below 1 is a share of the steps"
         )
     return drawn
