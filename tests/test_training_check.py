@@ -148,6 +148,7 @@ LORA = Path("configs/training/qwen2_5_vl_7b_rewrite_lora.yaml")
         ("policy.lora.target_modules='('", "policy.lora: "),
         ("policy={model: Qwen/Qwen2.5-VL-7B-Instruct, lora: {bias: nonsense}}", "policy.lora: "),
         ("policy.lora.alpha_pattern=text", "policy.lora: "),
+        ("policy.attn_implementation=sdpaa", "Did you mean 'sdpa'"),
         ("policy.attn_implementation=flash_attention_2", "needs the package flash_attn"),
     ],
 )

@@ -134,6 +134,70 @@ def test_a_category_for_which_the_judge_has_no_prompt_is_found_before_the_first_
         train(make_run(items, reward_model=judge))
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nonsense", r"policy\.attn_implementation: transformers has no attention 'nonsense', only .*\bsdpa\b"),
+        ("flash_attention_2", "needs the package flash_attn"),
+        ("flash_attention_7", "has no attention 'flash_attention_7'"),
+        ("somebody/kernel", "needs the package kernels"),
+    ],
+)
+def test_an_attention_that_cannot_be_had_is_found_before_the_data_are_read(
+    make_run: MakeRun, policy_folder: Path, name: str, reason: str
+) -> None:
+    policy = {"model": str(policy_folder), "attn_implementation": name}
+    with pytest.raises(ConfigError, match=reason):
+        train(make_run(policy=policy, data={"train": "no-such-file.json"}))
+
+
+def test_an_attention_that_the_policy_does_not_support_is_found_without_loading_weights(
+    policy_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedModel
+
+    check_policy(PolicySettings(model=str(policy_folder), attn_implementation="eager"))
+    monkeypatch.setattr(PreTrainedModel, "_sdpa_can_dispatch", _refuse)
+    with pytest.raises(ConfigError, match=r"policy\.attn_implementation: \w+ has no sdpa \(not by this one\)"):
+        check_policy(PolicySettings(model=str(policy_folder), attn_implementation="sdpa"))
+
+
+def _refuse(*given: object) -> None:
+    raise ValueError("not by this one")
+
+
+def test_an_adapter_on_the_head_which_the_trainer_would_refuse_is_found_without_loading_weights(
+    policy_folder: Path,
+) -> None:
+    lora = {"target_modules": ["q_proj", "lm_head"]}
+    with pytest.raises(ConfigError, match="lm_head would never be trained"):
+        check_policy(PolicySettings(model=str(policy_folder), lora=lora))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"shfit": 3.0}, "Did you mean 'shift'"),
+        ({"shift": "nonsense"}, r"scheduler_config\.shift: 'nonsense' is no value like the checkpoint's own"),
+        ({"use_dynamic_shifting": 3}, "use_dynamic_shifting: 3 is no value like"),
+        ({"time_shift_type": "nonsense"}, "cannot work with .*time_shift_type"),
+        ({"num_train_timesteps": 0}, "cannot work with|not finite"),
+    ],
+)
+def test_a_scheduler_of_the_evaluation_that_does_not_suit_is_found_before_the_data_are_read(
+    make_run: MakeRun, settings: dict[str, Any], reason: str
+) -> None:
+    editor = {
+        "class_path": "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel",
+        "params": {"model_name": "assets/miniature/editor"},
+    }
+    data = {"train": "no-such-file.json", "held_out": 0.3}
+    with pytest.raises(ConfigError, match=rf"(?s)^section evaluation.*({reason})"):
+        train(
+            make_run(diffusion_model=editor, data=data, evaluation={"diffusion_params": {"scheduler_config": settings}})
+        )
+
+
 @pytest.mark.parametrize("targets", [r".*\.q_projection$", ["q_projection"], ["q_proj", "q_projection"]])
 def test_an_adapter_whose_target_modules_name_nothing_is_found_without_loading_weights(
     make_run: MakeRun, policy_folder: Path, targets: Any
@@ -175,6 +239,7 @@ JUDGE = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
         ({"model_name": "assets/miniature/judge", "device": "cuda:99"}, "reward_model: device 'cuda:99' is asked for"),
         ({"model_name": "assets/miniature/judge", "device": "gpu0"}, "is no device of torch"),
         ({"model_name": "assets/miniature/editor"}, "is no vision-language model"),
+        ({"model_name": "assets/miniature/judge", "use_flash_attention": True}, "needs the package flash_attn"),
     ],
 )
 def test_a_judge_that_cannot_be_loaded_is_found_before_the_training(

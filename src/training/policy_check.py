@@ -17,13 +17,15 @@ def check_policy(settings: PolicySettings) -> None:
     """Builds the policy without its weights and looks for what the settings name in it.
 
     Raises:
-        ConfigError: the adapter's `target_modules` name nothing in it.
+        ConfigError: the adapter's `target_modules` name nothing in it, or its head; it has no such attention.
         ModelError: it is missing, or not a vision-language model; there is no vision tower to freeze.
     """
     resolve_revision(settings.model, settings.revision)
     model = hollow_policy(settings)
     if settings.freeze_vision_tower:
         vision_towers(model, settings.model)
+    if settings.attn_implementation is not None and "/" not in settings.attn_implementation:
+        _check_attention(model, settings.attn_implementation)
     if settings.lora is not None:
         _check_targets(model, settings.lora)
 
@@ -49,6 +51,14 @@ def hollow_policy(settings: PolicySettings) -> PreTrainedModel:
     return model
 
 
+def _check_attention(model: PreTrainedModel, name: str) -> None:
+    """A kernel of the hub is left to loading, which fetches it."""
+    try:
+        model.get_correct_attn_implementation(name.removeprefix("paged|"), is_init_check=True)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"policy.attn_implementation: {type(model).__name__} has no {name} ({error})") from error
+
+
 def _check_targets(model: PreTrainedModel, settings: LoraSettings) -> None:
     """Peft refuses an adapter without any layer; that single names of a list fit nothing it does not say."""
     names = [name for name, _ in model.named_modules()]
@@ -57,6 +67,11 @@ def _check_targets(model: PreTrainedModel, settings: LoraSettings) -> None:
     if strays:
         raise ConfigError(f"policy.lora.target_modules: the policy has no module {', '.join(strays)}")
     add_adapter(model, settings)
+    if any("lora_" in name for name, _ in model.get_output_embeddings().named_parameters()):
+        raise ConfigError(
+            "policy.lora.target_modules: an adapter of lm_head would never be trained, since TRL computes "
+            "log-probabilities from its weight alone; leave it out"
+        )
 
 
 def _ends(name: str, target: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from src.config import ModelConfig
 from src.errors import ConfigError, ModelError, OutputError
+from src.models.attention import require_attention
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
@@ -85,7 +86,8 @@ def check_settings(config: TrainingConfig) -> None:
     """
     if config.policy.lora is not None:
         lora_config(config.policy.lora)
-    _check_attention(config.policy.attn_implementation)
+    if config.policy.attn_implementation is not None:
+        require_attention(config.policy.attn_implementation, "policy.attn_implementation")
     if config.is_evaluated:
         _check_judge_has_scorer(config)
     _check_writable(config.training.output_dir)
@@ -155,16 +157,6 @@ def build_task(config: TrainingConfig) -> Task:
     task_class = load_class(config.task.class_path, Task)  # type: ignore[type-abstract]
     check_params(task_class, config.task.params, "task.params")
     return task_class(config.task.params, config.data.language)
-
-
-def _check_attention(name: str | None) -> None:
-    """Looks for the package of a kernel by name; of others (from the hub, of a plug-in) only loading can tell."""
-    package = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}.get(name or "")
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise ConfigError(
-            f"policy.attn_implementation: {name} needs the package {package}, which is not installed; install it, or "
-            "leave the setting out"
-        )
 
 
 def _check_judge_has_scorer(config: TrainingConfig) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from PIL import Image
 
-from src.errors import ConfigError, ModelError, did_you_mean
+from src.errors import ModelError
 from src.models.adapter import require_no_strays
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
@@ -19,6 +19,7 @@ from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
+from src.models.diffusion.scheduler_settings import changed_scheduler
 from src.models.weights import is_local, pinned, resolve_revision
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class QwenImageEditModel(PipelineEditor):
         """Finds out which pipeline the checkpoint is for, and logs the settings that have no effect on it.
 
         Raises:
-            ConfigError: the checkpoint's scheduler has no such setting.
+            ConfigError: the checkpoint's scheduler has no such setting, or cannot work with its value.
             ModelError: a checkpoint of another pipeline.
         """
         checked = cls.Params(**params)
@@ -238,20 +239,14 @@ def _scheduler_config(params: QwenImageEditModel.Params, index: Mapping[str, Any
     """The settings of the checkpoint's scheduler, which has no weights, with the overrides.
 
     Raises:
-        ConfigError: for an override that it does not know.
+        ConfigError: for an override that it does not know, or cannot work with.
         ModelError: it cannot be made.
     """
     import diffusers
 
     where = {"subfolder": "scheduler", **pinned(params.model_name, params.revision)}
     try:
-        stored = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where).config
+        scheduler = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where)
     except (OSError, KeyError, AttributeError) as error:
         raise ModelError(f"the scheduler of {params.model_name} cannot be loaded ({error})") from error
-    for name in params.scheduler_config:
-        if name not in stored:
-            raise ConfigError(
-                f"diffusion_model.params.scheduler_config.{name}: {index['scheduler'][1]} has no such setting."
-                f"{did_you_mean(name, stored)}"
-            )
-    return {**stored, **params.scheduler_config}
+    return changed_scheduler(scheduler, params.scheduler_config)

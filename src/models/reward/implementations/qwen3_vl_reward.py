@@ -14,6 +14,7 @@ import pydantic
 from PIL import Image
 
 from src.errors import ModelError
+from src.models.attention import require_attention
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, pick_dtype, resolved_device
 from src.models.plain_text import PlainText
@@ -104,6 +105,12 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         self._ends = frozenset(self._generation.eos_token_id)
         expected = self.params.score_mode == "expected"
         self._numbers = NumberTokens.of(self.processor.tokenizer) if expected else None
+
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ConfigError` when the package of `use_flash_attention` is missing."""
+        if cls.Params(**params).use_flash_attention:
+            require_attention("flash_attention_2", "reward_model.params.use_flash_attention")
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
