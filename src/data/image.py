@@ -22,7 +22,8 @@ MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decompressed (a decompression bomb costs gigabytes)."""
 MAX_FILE_BYTES = 64 * 2**20
 """Of a picture as it is stored."""
-_BLANKS = dict.fromkeys(map(ord, " \t\r\n\f\v"))
+_BLANKS = " \t\r\n\f\v"
+_WITHOUT_BLANKS = dict.fromkeys(map(ord, _BLANKS))
 STRIP_ROWS = 256
 MIN_SIDE = 8
 """Images with a side below this many pixels are refused: there is nothing to edit in them."""
@@ -58,8 +59,10 @@ class LazyImage:
         text = self.base64_text or ""
         if text.startswith("data:"):
             text = text.partition(",")[2]
+        if any(blank in text for blank in _BLANKS):  # some encoders break lines
+            text = text.translate(_WITHOUT_BLANKS)
         try:
-            data = base64.b64decode(text.translate(_BLANKS), validate=True)  # some encoders break lines
+            data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
             raise ImageError(f"not valid base64: {error}") from error
         if not data:
@@ -92,6 +95,33 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class OpenedImage:
+    """A picture of which only the header has been read: its size is known before its pixels cost memory.
+
+    Raises:
+        ImageError: on construction, when it is no picture, or one of a size that is refused.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        with _readable():
+            self._image = _opened(data)
+        self.size: tuple[int, int] = self._image.size
+        """Width and height as the header states them."""
+
+    def decode(self) -> Image.Image:
+        """The pixels, by the rules of `decode_image`. To be called once: the file is read to its end."""
+        image = self._image
+        with _readable():
+            # MPO is a phone's JPEG: one photo, then previews or depth maps of it.
+            if image.format != "MPO" and _has_second_frame(image, self._data):
+                raise ImageError("it has several frames (an animation?): store the frame that is meant")
+            ImageOps.exif_transpose(image, in_place=True)
+            rgb = _to_rgb(image, is_pgm=image.format == "PPM")
+            rgb.info = {}
+            return rgb
+
+
 def decode_image(data: bytes) -> Image.Image:
     """Decodes bytes to an upright 8-bit RGB image, or says why that is impossible.
 
@@ -103,15 +133,7 @@ def decode_image(data: bytes) -> Image.Image:
     Raises:
         ImageError: with the reason.
     """
-    with _readable():
-        image = _opened(data)
-        # MPO is a phone's JPEG: one photo, then previews or depth maps of it.
-        if image.format != "MPO" and _has_second_frame(image, data):
-            raise ImageError("it has several frames (an animation?): store the frame that is meant")
-        ImageOps.exif_transpose(image, in_place=True)
-        rgb = _to_rgb(image, is_pgm=image.format == "PPM")
-        rgb.info = {}
-        return rgb
+    return OpenedImage(data).decode()
 
 
 @contextmanager
@@ -135,8 +157,7 @@ def image_size(data: bytes) -> tuple[int, int]:
     Raises:
         ImageError: it is no picture, or one of a size that `decode_image` refuses.
     """
-    with _readable():
-        return _opened(data).size
+    return OpenedImage(data).size
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -216,7 +216,7 @@ class Evaluation:
     def _store(self, to_judge: Channel[Job] | None, jobs: list[Job]) -> None:
         for job in jobs:
             png = job.take_png()
-            if self._settings.save_generated_images and job.lost not in (None, content_hash(png)):
+            if self._settings.save_generated_images and job.lost is not None and job.lost != content_hash(png):
                 logger.warning("the lost edit of %s came out differently; it is judged anew", job.sample.sample_id)
                 self._record.forget_verdicts(job.keys.edit_key)
                 job.judged = False

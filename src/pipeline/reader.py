@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
-from src.data.image import ImageError, LazyImage, content_hash, decode_image, encode_png, image_size, shrunk
+from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
 from src.data.sample import BadSample, EditSample
 from src.pipeline.editing import Job
 from src.pipeline.flow import Channel, Flow
@@ -81,10 +81,11 @@ class Reader:
                 self._pass_over(sample, keys, keys.inapplicable)
                 return
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
-            job.source_size = image_size(data)
+            picture = OpenedImage(data)
+            job.source_size = picture.size
             if left.edit:
                 job.judged, job.lost = not left.verdict, left.lost
-                self._decode(job, data)
+                self._decode(job, picture)
         except ImageError as error:
             self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
             return
@@ -103,7 +104,8 @@ class Reader:
         benchmark = self._plan.config.benchmark
         if benchmark.max_source_pixels is None:
             return sample, data
-        width, height = image_size(data)
+        picture = OpenedImage(data)
+        width, height = picture.size
         if width * height <= benchmark.max_source_pixels:
             return sample, data
         if benchmark.larger_sources == "refuse":
@@ -112,12 +114,12 @@ class Reader:
                 "(larger_sources: scale would shrink it)"
             )
         with self._pixels.use(2 * decoded_bytes((width, height))):
-            data = encode_png(shrunk(decode_image(data), benchmark.max_source_pixels))
+            data = encode_png(shrunk(picture.decode(), benchmark.max_source_pixels))
         return replace(sample, source=LazyImage.from_bytes(data)), data
 
-    def _decode(self, job: Job, data: bytes) -> None:
-        with self._pixels.use(decoded_bytes(job.source_size)):
-            job.source = decode_image(data)
+    def _decode(self, job: Job, picture: OpenedImage) -> None:
+        with self._pixels.use(decoded_bytes(picture.size)):
+            job.source = picture.decode()
             job.source_size = job.source.size
             job.rest(self._pixels)
 

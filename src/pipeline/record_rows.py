@@ -115,11 +115,14 @@ def _size(text: str | None) -> Any:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_number)
+    return _DECODER.decode(text)
 
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def run_info(row: sqlite3.Row, attempts: list[sqlite3.Row]) -> RunInfo:
