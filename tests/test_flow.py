@@ -13,7 +13,7 @@ def run_flow(items: int, work: Callable[[list[int]], None], *, workers: int = 1,
     channel: Channel[int] = Channel(4)
     flow = Flow()
     flow.source(lambda: [channel.put(item) for item in range(items)] and None, [channel])
-    flow.stage(channel, lambda: [ThreadWorker(work, "t") for _ in range(workers)], name="t", **options)  # type: ignore[arg-type]
+    flow.stage(channel, lambda: [ThreadWorker(work) for _ in range(workers)], name="t", **options)  # type: ignore[arg-type]
     flow.run(lambda: None, seconds=0.01)
 
 
@@ -94,8 +94,8 @@ def test_stopping_drops_what_waits_but_drains_the_stages_that_must_finish() -> N
         flow.stop()
 
     flow.source(lambda: [waiting.put(item) for item in range(10)] and None, [waiting])
-    flow.stage(waiting, lambda: [ThreadWorker(work, "w")], name="w", outbox=draining)
-    flow.stage(draining, lambda: [ThreadWorker(stored.extend, "d")], name="d", drains=True)
+    flow.stage(waiting, lambda: [ThreadWorker(work)], name="w", outbox=draining)
+    flow.stage(draining, lambda: [ThreadWorker(stored.extend)], name="d", drains=True)
     flow.run(lambda: None, seconds=0.01)
     assert stored[0] == 0, "what was in flight is stored"
     assert len(stored) < 10, "what was waiting is dropped"

@@ -195,7 +195,7 @@ class _Asking:
         self._tally.loading = self._plan.judge.name if self._plan.judge else type(self._plan.scorer).__name__
         self._plan.scorer.load()
         self._tally.loading = ""
-        return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
+        return [ThreadWorker(self._judge) for _ in range(self._plan.scorer.max_concurrency)]
 
     def _judge(self, groups: list[list[_Job]]) -> None:
         jobs = [job for group in groups for job in group]

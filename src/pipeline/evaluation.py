@@ -186,7 +186,7 @@ class Evaluation:
         store = partial(self._store, to_judge if judges else None)
         flow.stage(
             to_store,
-            lambda: [ThreadWorker(store, "store") for _ in range(STORE_WORKERS)],
+            lambda: [ThreadWorker(store) for _ in range(STORE_WORKERS)],
             name="store",
             outbox=to_judge,
             drains=True,
@@ -202,7 +202,7 @@ class Evaluation:
                 editor.load_to_gpu()
             self._editors.append(editor)
             edit = partial(self._edit, editor, to_store)
-            workers += [ThreadWorker(edit, "edit") for _ in range(editor.max_concurrency)]
+            workers += [ThreadWorker(edit) for _ in range(editor.max_concurrency)]
         return workers
 
     def _edit(self, editor: BaseDiffusionModel, to_store: Channel[Job], jobs: list[Job]) -> None:
@@ -234,7 +234,7 @@ class Evaluation:
     def _judge_workers(self) -> list[ThreadWorker[Job]]:
         with self._loading(self._plan.judge.name if self._plan.judge else type(self._plan.scorer).__name__):
             self._plan.scorer.load()
-        return [ThreadWorker(self._judge, "judge") for _ in range(self._plan.scorer.max_concurrency)]
+        return [ThreadWorker(self._judge) for _ in range(self._plan.scorer.max_concurrency)]
 
     def _judge(self, jobs: list[Job]) -> None:
         for portion, amount in self._pixels.portions(jobs, lambda job: job.judging_bytes):

@@ -1,18 +1,17 @@
 """Stages joined by bounded channels: the machinery of a run, ignorant of editing and judging.
 
-A stage takes batches from its inbox and hands each to whichever of its workers is free; a worker is anything with
-`submit(batch) -> Future` (a thread with a local model today; an actor of a cluster engine would fit as well). What a
-stage does with a result, usually putting it into the next stage's channel, runs in the worker's thread, so a full
-channel holds back exactly the worker that filled it.
+Each worker of a stage has a thread that takes batches from the stage's inbox and hands them over one by one; a worker
+is anything with `submit(batch) -> Future` (a local model in that very thread today; an actor of a cluster engine would
+fit as well). What a stage does with a result, usually putting it into the next stage's channel, runs in the worker's
+thread, so a full channel holds back exactly the worker that filled it.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -31,19 +30,24 @@ class Worker(Protocol[Batch]):
 
 
 class ThreadWorker(Generic[Item]):
-    """A worker that runs a function in a thread of its own."""
+    """A worker that runs a function in the thread that feeds it: every hop between threads costs more than a call."""
 
-    def __init__(self, work: Callable[[list[Item]], None], name: str) -> None:
+    def __init__(self, work: Callable[[list[Item]], None]) -> None:
         self._work = work
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def submit(self, batch: list[Item]) -> Future[None]:
-        """Queues the batch for the thread."""
-        return self._thread.submit(self._work, batch)
+        """Does the batch at once; the future is done."""
+        future: Future[None] = Future()
+        try:
+            self._work(batch)
+        except BaseException as error:  # whoever asks the future gets it
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        return future
 
     def close(self) -> None:
-        """Ends the thread when it is idle."""
-        self._thread.shutdown(wait=False)
+        """Holds nothing of its own."""
 
 
 class Channel(Generic[Item]):
@@ -153,7 +157,7 @@ class Flow:
 
         def run() -> None:
             try:
-                self._feed(inbox, workers, batch_size, full_batches)
+                self._feed(inbox, workers, batch_size, full_batches, name)
             finally:
                 inbox.cut()
                 if outbox is not None:
@@ -167,38 +171,38 @@ class Flow:
         make_workers: Callable[[], Sequence[Worker[list[Item]]]],
         batch_size: Callable[[], int],
         full_batches: bool,
+        name: str,
     ) -> None:
         if not inbox.wait():
             return
         workers = make_workers()
-        idle: queue.SimpleQueue[Worker[list[Item]]] = queue.SimpleQueue()
-        # A lone worker always has its next batch at hand; several would only take them from each other at the end.
-        places = [*workers, *workers] if len(workers) == 1 else list(workers)
-        for worker in places:
-            idle.put(worker)
         size = batch_size()
         inbox.widen(size)
-        while batch := inbox.get(size, full=full_batches):
-            worker = idle.get()
-            worker.submit(batch).add_done_callback(partial(self._done, worker, idle))
-        for _ in places:
-            idle.get()
+
+        def serve(worker: Worker[list[Item]]) -> None:
+            while batch := inbox.get(size, full=full_batches):
+                if error := worker.submit(batch).exception():
+                    self.fail(error)
+
+        feeders = [self._thread(partial(serve, worker), f"{name}_{place}") for place, worker in enumerate(workers)]
+        for feeder in feeders:
+            feeder.start()
+        for feeder in feeders:
+            feeder.join()
         for worker in workers:
             worker.close()
 
-    def _done(self, worker: Worker[list[Item]], idle: queue.SimpleQueue, future: Future[None]) -> None:
-        if error := future.exception():
-            self.fail(error)
-        idle.put(worker)
-
     def _start(self, run: Callable[[], None], name: str) -> None:
+        self._threads.append(self._thread(run, name))
+
+    def _thread(self, run: Callable[[], None], name: str) -> threading.Thread:
         def guarded() -> None:
             try:
                 run()
             except BaseException as error:  # handed to the main thread, which raises it
                 self.fail(error)
 
-        self._threads.append(threading.Thread(target=guarded, name=name, daemon=True))
+        return threading.Thread(target=guarded, name=name, daemon=True)
 
     def fail(self, error: BaseException) -> None:
         """Stops the flow for an error; the first one counts."""

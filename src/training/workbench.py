@@ -261,7 +261,7 @@ class _Pass:
         flow.stage(
             to_edit,
             lambda: [
-                ThreadWorker(partial(self._edit, editor, to_store, claims), "edit")
+                ThreadWorker(partial(self._edit, editor, to_store, claims))
                 for editor in editors
                 for _ in range(editor.max_concurrency)
             ],
@@ -272,14 +272,14 @@ class _Pass:
         )
         flow.stage(
             to_store,
-            lambda: [ThreadWorker(partial(self._store, to_judge, claims), "store") for _ in range(STORE_WORKERS)],
+            lambda: [ThreadWorker(partial(self._store, to_judge, claims)) for _ in range(STORE_WORKERS)],
             name="store",
             outbox=to_judge,
             drains=True,
         )
         flow.stage(
             to_judge,
-            lambda: [ThreadWorker(partial(self._judge, claims), "judge") for _ in range(self._scorer.max_concurrency)],
+            lambda: [ThreadWorker(partial(self._judge, claims)) for _ in range(self._scorer.max_concurrency)],
             name="judge",
             batch_size=lambda: self._scorer.batch_size,
         )
