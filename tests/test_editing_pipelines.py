@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -155,6 +157,34 @@ def test_noise_without_a_generator_follows_the_seed_and_no_other_thread(
     stock = model.pipe.vae.encode
     monkeypatch.setattr(model.pipe.vae, "encode", encode)
     assert difference(undisturbed, edit(5)) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in RUN if PIPELINES[name].draws_globally])
+def test_editors_that_edit_at_the_same_time_draw_none_of_each_others_noise(
+    name: str, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    both_encode = threading.Barrier(2, timeout=30)
+
+    def meeting(encode: Callable[..., Any]) -> Callable[..., Any]:
+        def encoded(*args: Any, **kwargs: Any) -> Any:
+            both_encode.wait()
+            return encode(*args, **kwargs)
+
+        return encoded
+
+    def edit(model: DiffusersEditModel, seed: int) -> Image.Image:
+        return model.edit_image(SOURCES[0], "x", seed=seed, generator=torch.Generator().manual_seed(1))
+
+    replicas = [editor(name), copy.deepcopy(editor(name))]
+    alone = [edit(*pair) for pair in zip(replicas, (5, 6), strict=True)]
+    assert difference(*alone) > 0
+    for replica in replicas:
+        monkeypatch.setattr(replica.pipe.vae, "encode", meeting(replica.pipe.vae.encode))
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(edit, replicas, (5, 6)))
+    assert [difference(*pair) for pair in zip(alone, together, strict=True)] == [0, 0]
 
 
 @every_pipeline
