@@ -43,7 +43,7 @@ def no_reference(index: int) -> dict[str, Any]:
     [
         ("category_scorer.CategoryScorer", "the sample has no reference image, by which ReferenceRewardModel judges"),
         ("reference_score.ReferenceScore", "the sample has no reference image"),
-        ("format_reward.FormatReward", "no policy wrote this edit's instruction, so there is no form to check"),
+        ("format_reward.FormatReward", "a benchmark has no policy's text of which to check the form"),
         ("oracle_score.OracleScore", "the sample does not say from which difficulty, family and seed"),
     ],
 )
@@ -114,6 +114,49 @@ def test_a_part_that_cannot_apply_is_left_out_and_asked_nothing(write_benchmark:
     assert [row["dimensions"].get("judge") for row in rows] == [7.0, 7.0, None, None]
     assert [row["dimensions"].get("reference") is None for row in rows] == [False, True, False, True]
     assert rows[3]["reason"].startswith("no part is applicable (reference: the sample has no reference image; judge: ")
+
+
+FORMAT = {"class_path": "src.rewards.format_reward.FormatReward", "name": "form"}
+COMBINED = "src.rewards.combined_scorer.CombinedScorer"
+SIX = "src.rewards.six_dimension_reward.SixDimensionReward"
+DEAF = "a benchmark has no policy's text of which to check the form"
+
+
+@pytest.mark.parametrize(
+    ("class_path", "params", "named"),
+    [
+        (COMBINED, {"parts": [{"class_path": REFERENCE_SCORE}, FORMAT]}, "form"),
+        (COMBINED, {"parts": [{"class_path": SIX, "name": "six"}, {"class_path": REFERENCE_SCORE}]}, "six.format"),
+        (SIX, {}, "format"),
+        (SIX, {"strategy": "gated"}, "format"),
+        (SIX, {"strategy": "max_deviation"}, "format"),
+        (SIX, {"weights": {"format": 0}}, None),
+        (SIX, {"strategy": "gated", "gate": 0}, None),
+        (SIX, {"strategy": "max_deviation", "judged_share": 1}, None),
+        (COMBINED, {"parts": [{"class_path": REFERENCE_SCORE}]}, None),
+    ],
+)
+def test_what_a_benchmark_leaves_out_of_a_training_score_is_said_by_check_and_once_by_the_run(
+    write_benchmark: Write,
+    make_config: Make,
+    caplog: pytest.LogCaptureFixture,
+    class_path: str,
+    params: dict[str, Any],
+    named: str | None,
+) -> None:
+    config = make_config(
+        write_benchmark([item(index) for index in range(3)]),
+        reward_model={"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {"": ["Score: 5"]}}},
+        scorer={"class_path": class_path, "params": params},
+    )
+    said = [line for line in check_run(config) if line.startswith("left out of the score")]
+    assert [line.partition(DEAF)[0] for line in said] == (
+        [f"left out of the score for 3 of 3 samples: {named}: "] if named else []
+    )
+    evaluate(config)
+    warned = [record.message for record in caplog.records if "left out of the score of" in record.message]
+    assert len(warned) == bool(named)
+    assert all(f"{named}: {DEAF}" in text for text in warned)
 
 
 def test_an_audit_goes_on_past_a_category_without_a_rubric(write_benchmark: Write, make_config: Make) -> None:

@@ -127,6 +127,18 @@ def test_samples_that_a_scorer_cannot_score_among_others_are_counted(
     assert "ReferenceScore can score 9 of 12 samples; of 3: the sample has no reference image" in caplog.text
 
 
+def test_a_comparison_that_leaves_the_form_out_is_said_before_the_training(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = [{"class_path": REFERENCE}, {"class_path": "src.rewards.format_reward.FormatReward", "name": "form"}]
+    scorer = {"class_path": "src.rewards.combined_scorer.CombinedScorer", "params": {"parts": parts}}
+    with pytest.raises(ModelError, match="is not built"):
+        train(make_run(scorer=scorer))
+    (said,) = (record.message for record in caplog.records if "left out of the score" in record.message)
+    assert said.startswith("scorer, on the held-out samples: left out of the score of ")
+    assert "form: a benchmark has no policy's text" in said
+
+
 def test_a_category_for_which_the_judge_has_no_prompt_is_found_before_the_first_step(make_run: MakeRun) -> None:
     items = [item(index, subset="weather") for index in range(12)]
     judge = {"class_path": "tests.training_plugins.PromptedJudge"}

@@ -52,6 +52,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
     categories: Counter[str] = Counter()
     passed_over: Counter[str] = Counter()
     inapplicable: Counter[str] = Counter()
+    partly: Counter[str] = Counter()
     bad = edits = verdicts = 0
     keep_pictures = plan.config.evaluation.save_generated_images
     for item in load_samples(plan.config.benchmark.data_path, plan.selection, left_out=passed_over):
@@ -67,6 +68,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         if keys.inapplicable:
             inapplicable[keys.inapplicable] += 1
             continue
+        partly.update(plan.left_out(item))
         left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else None
         verdicts += left is None or left.verdict
         edits += left is None or left.edit
@@ -76,6 +78,8 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
     for reason, count in inapplicable.most_common():
         yield f"not applicable: {count} of {total} samples, which are neither edited nor judged: {reason}"
+    for omitted, count in partly.most_common():
+        yield f"left out of the score for {count} of {total} samples: {omitted}"
     total -= inapplicable.total()
     yield (
         f"to do    {edits} edits, {verdicts} judgements from scratch"

@@ -90,6 +90,10 @@ class RunPlan:
         question = inapplicable or self.scorer.question(sample)
         return inapplicable, verdict_key(self._scorer_digest, question, edit)
 
+    def left_out(self, sample: EditSample) -> list[str]:
+        """What the scorer leaves out of the score of the sample's edit, each with the reason."""
+        return [f"{name}: {reason}" for name, reason in self.scorer.left_out(sample).items()]
+
     def info(self) -> RunInfo:
         """The run as the record stores it."""
         versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}

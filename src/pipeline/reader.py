@@ -42,6 +42,7 @@ class Reader:
         self._pixels = pixels
         self._run_key = plan.run_key
         self._settings = plan.config.evaluation
+        self._left_out: set[str] = set()
 
     def read(self, items: Iterable[EditSample | BadSample], flow: Flow) -> None:
         """Until the items end or the flow stops."""
@@ -72,6 +73,13 @@ class Reader:
         if not self._record.has_verdict(keys.verdict_key):
             self._record.add_verdict(keys.verdict_key, failed(Status.NOT_APPLICABLE, reason))
 
+    def _say_what_is_left_out(self, sample: EditSample) -> None:
+        """Once for all samples alike: a mean without a part of the score is another quantity than with it."""
+        for omitted in self._plan.left_out(sample):
+            if omitted not in self._left_out:
+                self._left_out.add(omitted)
+                logger.warning("left out of the score of %s, and of others alike: %s", sample.sample_id, omitted)
+
     def _dispatch(self, sample: EditSample) -> None:
         try:
             sample, data = self._within_limit(sample, sample.source.read_bytes())
@@ -80,6 +88,7 @@ class Reader:
             if keys.inapplicable:
                 self._pass_over(sample, keys, keys.inapplicable)
                 return
+            self._say_what_is_left_out(sample)
             left = self._record.work_left(keys, keep_pictures=self._settings.save_generated_images)
             picture = OpenedImage(data)
             job.source_size = picture.size

@@ -80,6 +80,13 @@ class Scorer(ABC):
         """
         return None
 
+    def left_out(self, sample: EditSample) -> dict[str, str]:
+        """What stays out of the score of this sample's edits, by name, and why; by default nothing.
+
+        Such an edit is scored by the rest, which is another quantity than the whole: runs and `check` say so.
+        """
+        return {}
+
     def policy_rules(self, language: Language) -> str:
         """The form on which a policy's text loses points, in words for the policy's own prompt; empty for none."""
         return ""

@@ -93,6 +93,16 @@ class CombinedScorer(Scorer, CompletionScorer):
         reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
         return _no_part(reasons) if all(reasons.values()) else None
 
+    def left_out(self, sample: EditSample) -> dict[str, str]:
+        """The parts that are not applicable, and what the others leave out of theirs."""
+        found: dict[str, str] = {}
+        for name, scorer in self._scorers.items():
+            if reason := scorer.inapplicable(sample):
+                found[name] = reason
+            else:
+                found |= {f"{name}.{inner}": why for inner, why in scorer.left_out(sample).items()}
+        return found
+
     def policy_rules(self, language: Language) -> str:
         """Those of all parts, each once."""
         rules = [scorer.policy_rules(language) for scorer in self._scorers.values()]

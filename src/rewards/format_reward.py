@@ -18,7 +18,9 @@ _UNITS: dict[Language, dict[str, str]] = {
     "en": {"characters": "characters", "words": "words"},
     "zh": {"characters": "个字符", "words": "个词（一个汉字算一个词）"},
 }
-_NO_COMPLETION = "no policy wrote this edit's instruction, so there is no form to check"
+NO_COMPLETION = (
+    "a benchmark has no policy's text of which to check the form, not even with RewriteEditor; only a training has"
+)
 
 
 class FormatReward(Scorer, CompletionScorer):
@@ -61,7 +63,7 @@ class FormatReward(Scorer, CompletionScorer):
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Every sample of a run in which no policy's text is scored."""
-        return None if self.setting.has_completions else _NO_COMPLETION
+        return None if self.setting.has_completions else NO_COMPLETION
 
     def question(self, sample: EditSample) -> Any:
         """Nothing: it reads the completion alone."""
@@ -97,7 +99,7 @@ class FormatReward(Scorer, CompletionScorer):
 
     def _edit_verdict(self, edit: EditedSample) -> Verdict:
         if edit.completion is None:
-            return failed(Status.NOT_APPLICABLE, _NO_COMPLETION)
+            return failed(Status.NOT_APPLICABLE, NO_COMPLETION)
         return self._verdict(edit.completion)
 
     def _verdict(self, text: str) -> Verdict:

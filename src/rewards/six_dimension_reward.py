@@ -10,7 +10,7 @@ import pydantic
 from src.data.sample import EditSample
 from src.models.base import ModelParams
 from src.rewards.base import Completion, EditedSample, ScorerSetting
-from src.rewards.format_reward import FormatReward
+from src.rewards.format_reward import NO_COMPLETION, FormatReward
 from src.rewards.judged_scorer import Inquiry, JudgedParams, JudgedScorer
 from src.rewards.means import Weight, weighted_geometric_mean, weighted_mean
 from src.rewards.prompts import Language
@@ -89,6 +89,21 @@ class SixDimensionReward(JudgedScorer):
     def identity(self) -> dict[str, Any]:
         """With the version of the format's rules."""
         return super().identity() | {"format": self._format.identity()}
+
+    def left_out(self, sample: EditSample) -> dict[str, str]:
+        """The format, in a run in which no policy's text is scored."""
+        return {} if self.setting.has_completions or not self._counts_format else {"format": NO_COMPLETION}
+
+    @property
+    def _counts_format(self) -> bool:
+        """Whether the format would move the score."""
+        match self.params.strategy:
+            case "gated":
+                return bool(self.params.gate > 0)
+            case "max_deviation":
+                return bool(self.params.judged_share < 1)
+            case _:
+                return self._weights["format"] > 0
 
     def policy_rules(self, language: Language) -> str:
         """The format's."""

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> list[bool]:
-    """Warns of samples that can never get a score, and refuses data that hold no others.
+    """Warns of samples that can never get a score, or one of a part alone, and refuses data of which none can.
 
     Args:
         scorer: Not loaded.
@@ -28,6 +28,7 @@ def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> 
         DataError: no sample can be scored.
     """
     found = [scorer.inapplicable(sample) for sample in samples]
+    _warn_of_left_out(scorer, [sample for sample, reason in zip(samples, found, strict=True) if not reason], where)
     reasons = Counter(filter(None, found))
     if not reasons:
         return [True] * len(samples)
@@ -37,3 +38,9 @@ def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> 
         raise DataError(f"{told.format('none')}. Choose a scorer that suits the data, or data that suit the scorer")
     logger.warning(told.format(len(samples) - reasons.total()))
     return [one is None for one in found]
+
+
+def _warn_of_left_out(scorer: Scorer, samples: Sequence[EditSample], where: str) -> None:
+    left_out = Counter(part for sample in samples for part in scorer.left_out(sample).items())
+    for (name, reason), count in left_out.most_common():
+        logger.warning("%s: left out of the score of %d samples: %s: %s", where, count, name, reason)
