@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from main import app
-from src.errors import ConfigError, EditLoopError
+from src.errors import ConfigError, DataError, EditLoopError
 from src.training.check import check_training
-from src.training.config import load_training_config
+from src.training.config import PolicySettings, ServedModel, load_training_config
+from src.training.editor_memory import DECODING
+from src.training.grpo_settings import grpo_config
+from src.training.memory import GIB
+from src.training.placement import Gpu, launches, place
+from src.training.policy_memory import TEXT_TOKENS, Lengths, count
+from src.training.train import train
+from src.training.validate import check_processes
+from tests.conftest import item
 
 PRESETS = sorted(Path("configs/training").glob("*.yaml"))
 PUBLISHED = [path for path in PRESETS if path.stem.startswith("qwen")]
@@ -55,6 +65,12 @@ def test_the_docs_show_what_the_command_says(path: Path) -> None:
     memory = lines[next(index for index, line in enumerate(lines) if line.startswith("lengths")) :]
     docs = Path("docs/training.md").read_text(encoding="utf-8")
     assert "\n".join(memory) in docs
+
+
+def test_the_docs_name_every_setting_of_a_server() -> None:
+    docs = Path("docs/training.md").read_text(encoding="utf-8")
+    row = next(line for line in docs.splitlines() if line.startswith("| `hardware.servers`"))
+    assert not [name for name in ServedModel.model_fields if f"`{name}`" not in row]
 
 
 def test_the_command_reads_a_training_by_its_sections() -> None:
@@ -167,6 +183,18 @@ def test_a_judge_of_the_evaluation_without_a_scorer_is_found_although_weights_ar
     ("override", "reason"),
     [
         (
+            "training.grpo.vllm_gpu_memory_utilization=0.11",
+            # 28 layers × 2 × 4 heads × 128 numbers × 2 bytes × 4096 tokens
+            "15.4 GiB have no room for the 15.4 GiB of Qwen/Qwen2.5-VL-7B-Instruct and the 0.2 GiB of KV cache of one "
+            "sequence of 4096 tokens",
+        ),
+        (
+            "hardware.servers=[{judge: Qwen/Qwen3-VL-8B-Instruct, gpus: [0], gpu_memory_utilization: 0.3, "
+            "max_model_length: 262144}]",
+            "42.0 GiB have no room for the 16.3 GiB of Qwen/Qwen3-VL-8B-Instruct and the 36.0 GiB of KV cache of one "
+            "sequence of 262144 tokens",
+        ),
+        (
             "training.grpo.vllm_gpu_memory_utilization=0.1",
             "14.0 GiB have no room for the 15.4 GiB of Qwen/Qwen2.5-VL-7B",
         ),
@@ -176,6 +204,146 @@ def test_a_judge_of_the_evaluation_without_a_scorer_is_found_although_weights_ar
         ),
     ],
 )
-def test_a_share_of_vllm_below_the_weights_does_not_fit(override: str, reason: str) -> None:
+def test_a_share_of_vllm_below_weights_and_one_sequence_does_not_fit(override: str, reason: str) -> None:
     lines = _lines(Path("configs/training/qwen2_5_vl_7b_rewrite_fast.yaml"), override)
     assert [line for line in lines if reason in line and "does NOT fit" in line]
+
+
+SHORT = ("training.grpo.per_device_train_batch_size=8", "training.grpo.gradient_checkpointing=false")
+
+
+def test_pictures_of_both_attempts_are_in_the_prompt_of_a_second_pass() -> None:
+    def prompt(task: str) -> int:
+        lines = _lines(
+            MINIATURE, "policy.model=assets/miniature/policy", f"task.class_path=src.training.tasks.rewrite.{task}"
+        )
+        line = next(line for line in lines if line.startswith("lengths"))
+        return int(line.split()[1])
+
+    pictures = prompt("RewriteTask") - TEXT_TOKENS
+    assert pictures > 0
+    assert prompt("CritiqueTask") - TEXT_TOKENS == 2 * pictures
+
+
+def test_check_finds_what_the_policy_has_not() -> None:
+    lora = "{r: 2, target_modules: [q_proj, q_projection]}"  # of which peft would say nothing
+    with pytest.raises(ConfigError, match="the policy has no module q_projection"):
+        _lines(MINIATURE, f"policy={{model: assets/miniature/policy, lora: {lora}}}")
+
+
+def test_check_finds_that_a_scorer_has_nothing_to_say_about_the_data(
+    write_benchmark: Callable[..., Path],
+) -> None:
+    data = write_benchmark([item(index, reference_img_b64=None) for index in range(12)])
+    with pytest.raises(DataError, match="ReferenceScore can score none of"):
+        _lines(
+            MINIATURE, "policy.model=assets/miniature/policy", f"data={{train: {data}}}", "reward_model=null",
+            "scorer={class_path: src.rewards.reference_score.ReferenceScore}",
+        )  # fmt: skip
+
+
+HARDWARE = "hardware={{gpus: 4, gpu_memory: 80, training: {}, accelerate: {}}}"
+DDP = "configs/accelerate/ddp.yaml"
+POLICY = "{model: assets/miniature/policy, dtype: float32}"
+QWEN_EDITOR = "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel"
+QWEN_JUDGE = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
+
+
+def _placed(*overrides: str, training: str = "[0, 1]", accelerate: str = DDP) -> tuple[dict[int, Gpu], list[str]]:
+    sets = [HARDWARE.format(training, accelerate), "training.grpo.use_vllm=false", f"policy={POLICY}", *overrides]
+    config = load_training_config(LORA, sets)
+    assert config.hardware is not None
+    arguments = grpo_config(config.training)
+    gpus = place(config, arguments, config.hardware, Lengths(1, 4, 64, 16))
+    return gpus, list(launches(config, LORA, config.hardware))
+
+
+def _editor(**params: Any) -> str:
+    return f"diffusion_model={{class_path: {QWEN_EDITOR}, params: {params}}}"
+
+
+@pytest.mark.parametrize(
+    ("params", "editors", "visible"),
+    [
+        ({}, {0: 1, 1: 1}, "0,1"),
+        ({"device": "cuda:0"}, {0: 2}, "0,1"),
+        ({"device": "cuda:2"}, {2: 2}, "0,1,2"),
+        ({"device_ids": [2, 3]}, {2: 2, 3: 2}, "0,1,2,3"),  # each process makes a replica on each
+        ({"device_ids": [0], "device": "cuda:3"}, {0: 2}, "0,1"),
+        ({"device": "cpu"}, {}, "0,1"),
+    ],
+)
+def test_editors_in_the_processes_are_where_their_devices_say(
+    params: dict[str, Any], editors: dict[int, int], visible: str
+) -> None:
+    gpus, commands = _placed(_editor(**params), "evaluation.enabled=false")
+    assert {index: gpu.models.count("editor") for index, gpu in gpus.items() if "editor" in gpu.models} == editors
+    assert commands[-1].startswith(f"CUDA_VISIBLE_DEVICES={visible} ")
+    for index, number in editors.items():
+        weights = [part.size / GIB for part in gpus[index].parts if part.name == "editor's weights"]
+        assert weights == [pytest.approx(53.7, abs=0.1)] * number
+        assert gpus[index].processes == (2 if number == 2 else 1)
+
+
+def test_devices_are_numbered_among_those_of_the_training() -> None:
+    gpus, commands = _placed(_editor(device="cuda:2"), "evaluation.enabled=false", training="[2, 3]")
+    assert [index for index, gpu in gpus.items() if "editor" in gpu.models] == [0]
+    assert commands[-1].startswith("CUDA_VISIBLE_DEVICES=2,3,0 ")
+
+
+@pytest.mark.parametrize(
+    ("device", "training", "reason"),
+    [("cuda:4", "[0, 1]", "none of the 4 GPUs"), ("cuda:1", "[0]", "in which TRL refuses more than one")],
+)
+def test_a_device_that_the_processes_cannot_have_is_refused(device: str, training: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        _placed(_editor(device=device), training=training, accelerate="null" if training == "[0]" else DDP)
+
+
+def test_a_judge_is_spread_over_the_gpus_that_it_names() -> None:
+    params = {"model_name": "Qwen/Qwen3-VL-8B-Instruct", "device_ids": [2, 3]}
+    gpus, _ = _placed(f"reward_model={{class_path: {QWEN_JUDGE}, params: {params}}}", "evaluation.enabled=false")
+    for index in (2, 3):
+        weights = [part.size / GIB for part in gpus[index].parts if part.name == "judge's weights"]
+        assert weights == [pytest.approx(16.3 / 2, abs=0.1)] * 2
+
+
+def test_the_comparison_after_training_is_counted_by_its_own_editor_and_judge() -> None:
+    comparison = {"output_resolution": 2048, "num_inference_steps": 50, "batch_size": 4}
+    judge = f"evaluation.reward_model={{class_path: {QWEN_JUDGE}, params: {{model_name: Qwen/Qwen3-VL-8B-Instruct}}}}"
+    small = _editor(output_resolution=512, batch_size=1, offload="model")
+    scorer = "evaluation.scorer={class_path: src.rewards.vie_score.VIEScore}"
+    sets = (small, f"evaluation.diffusion_params={comparison}", judge, scorer)
+    without, _ = _placed(*sets, "evaluation.enabled=false")
+    with_comparison, _ = _placed(*sets)
+    editing, judging = with_comparison[0].compared
+    sizes = {part.name: part.size for part in editing}
+    assert sizes["policy's weights"] == 4 * count(PolicySettings(model="assets/miniature/policy")).total
+    assert sizes["editor's activations"] == DECODING * 2048**2 * 4
+    assert [part.name for part in judging] == ["judge's weights", "judge's work"]
+    assert with_comparison[0].peak > without[0].peak
+    assert not with_comparison[1].compared  # the first process compares alone
+    assert with_comparison[0].parts == without[0].parts
+
+
+@pytest.mark.parametrize(
+    ("started", "seen", "reason"),
+    [(1, 1, r"\[0, 1\] is 2 process\(es\).*but 1 run"), (2, 2, "sees 2 GPUs"), (2, 1, None)],
+)
+def test_a_training_that_is_not_started_as_its_hardware_says_is_refused(
+    started: int, seen: int, reason: str | None
+) -> None:
+    config = load_training_config(LORA)
+    arguments: Any = SimpleNamespace(world_size=started, n_gpu=seen)
+    if reason is None:
+        check_processes(config, arguments)
+        return
+    with pytest.raises(ConfigError, match=reason):
+        check_processes(config, arguments)
+
+
+def test_train_looks_at_its_processes_before_anything_loads(tmp_path: Path) -> None:
+    sets = [HARDWARE.format("[0, 1]", DDP), f"training.output_dir={tmp_path / 'out'}"]
+    with pytest.raises(ConfigError, match=r"hardware\.training: .*but 1 run"):
+        train(load_training_config(MINIATURE, [*sets, "policy.model=assets/miniature/policy"]))
+    assert not (tmp_path / "out").exists()

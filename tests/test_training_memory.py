@@ -16,7 +16,7 @@ from src.training.editor_memory import DECODING, editor_memory, model_size, pipe
 from src.training.live_bytes import LiveBytes
 from src.training.memory import GIB, Part, Sharding, peak, read_sharding
 from src.training.policy import vision_towers
-from src.training.policy_memory import Lengths, _rehearsed, activations, count, policy_memory
+from src.training.policy_memory import Lengths, _rehearsed, activations, count, kv_cache, policy_memory
 
 SEVEN = "Qwen/Qwen2.5-VL-7B-Instruct"
 ATTENTION = r"^(?!.*(visual|vision)).*\.(q|k|v|o)_proj$"
@@ -158,6 +158,30 @@ def test_the_fullest_moment_is_that_of_one_phase_and_not_the_sum_of_all() -> Non
     parts = [Part("a", 10 * GIB), Part("b", 4 * GIB, "rollout"), Part("c", 6 * GIB, "update")]
     parts.append(Part("d", 20 * GIB, reserved=True))
     assert peak(parts) / GIB == pytest.approx((10 + 6) * 1.05 + 20 + 1)
+
+
+@pytest.mark.parametrize("phase", ["rollout", "edit", "update"])
+def test_each_phase_may_be_the_fullest_moment(phase: Any) -> None:
+    others = [Part(name, GIB, name) for name in ("rollout", "edit", "update") if name != phase]  # type: ignore[arg-type]
+    assert peak([*others, Part("most", 4 * GIB, phase)]) / GIB == pytest.approx(4 * 1.05 + 1)
+
+
+def test_keys_and_values_take_what_a_real_cache_takes() -> None:
+    from transformers import DynamicCache
+
+    model = _miniature()
+    cache = DynamicCache(config=model.config.get_text_config())
+    with torch.no_grad():
+        model.get_decoder()(inputs_embeds=torch.randn(3, 7, 192), past_key_values=cache, use_cache=True)
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert kv_cache(MINIATURE.model, 3 * 7, 4) == held
+
+
+@pytest.mark.parametrize("offload", [True, False])
+def test_fsdp_keeps_weights_and_optimizer_in_main_memory_where_its_file_says_so(offload: bool, tmp_path: Path) -> None:
+    path = tmp_path / "fsdp.yaml"
+    path.write_text(f"distributed_type: FSDP\nfsdp_config: {{fsdp_offload_params: {str(offload).lower()}}}\n")
+    assert read_sharding(str(path), 2) == Sharding(2, "fsdp", offload, offload)
 
 
 @pytest.mark.parametrize(

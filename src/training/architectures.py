@@ -19,6 +19,7 @@ _QWEN2_5_VL_7B: dict[str, Any] = {
     "text_config": {
         "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
         "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
+        "max_position_embeddings": 128000,
         "rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]},
     },
     "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 3584},
@@ -29,6 +30,7 @@ _QWEN2_5_VL_3B: dict[str, Any] = {
     "text_config": {
         "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36,
         "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936,
+        "max_position_embeddings": 128000,
         "rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]},
     },
     "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 2048},
@@ -39,6 +41,7 @@ _QWEN3_VL_8B: dict[str, Any] = {
     "text_config": {
         "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
         "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
+        "max_position_embeddings": 262144,
         "rope_scaling": {"rope_type": "default", "mrope_interleaved": True, "mrope_section": [24, 20, 20]},
     },
     "vision_config": {
@@ -52,7 +55,7 @@ VISION_LANGUAGE: dict[str, dict[str, Any]] = {
     "Qwen/Qwen2.5-VL-3B-Instruct": _QWEN2_5_VL_3B,
     "Qwen/Qwen3-VL-8B-Instruct": _QWEN3_VL_8B,
 }
-"""Of their `config.json` what decides the shapes."""
+"""Of their `config.json` what decides the shapes, and the longest context."""
 
 QWEN_IMAGE_EDIT: dict[str, Any] = {
     "transformer": {"num_layers": 60, "num_attention_heads": 24, "joint_attention_dim": 3584},

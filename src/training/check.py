@@ -20,7 +20,7 @@ from src.training.architectures import UnknownShape
 from src.training.config import HardwareSettings, TrainingConfig
 from src.training.dataset import ImageStore, read_split
 from src.training.grpo_settings import generations, grpo_config, optimizer_steps, prompts_per_generation
-from src.training.memory import GIB
+from src.training.memory import GIB, Part
 from src.training.placement import Gpu, launches, place
 from src.training.policy_check import check_policy
 from src.training.policy_memory import Lengths, lengths
@@ -220,13 +220,16 @@ def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: Lengths, path:
             left = room - gpu.peak / GIB
             verdict = f" of {room:g}: {left:.1f} left" if left >= 0 else f" of {room:g}: does NOT fit"
         yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
-        yield f"          {_parts(gpu)}"
+        yield f"          {_parts([*gpu.served, *gpu.parts])}"
+        if gpu.compared:
+            fullest = max(gpu.compared, key=gpu.peak_of)
+            yield f"          comparison after training: {gpu.peak_of(fullest) / GIB:.1f} GiB: {_parts(fullest)}"
         for reason in gpu.cramped:
             yield f"          {reason}"
         for reason in gpu.unknown:
             yield f"          more: {reason}"
     if config.hardware:
-        for command in launches(path, hardware):
+        for command in launches(config, path, hardware):
             yield f"start     {command}"
 
 
@@ -241,8 +244,8 @@ def _alike(gpus: dict[int, Gpu]) -> list[tuple[str, Gpu]]:
     return [("–".join(map(str, sorted({numbers[0], numbers[-1]}))), gpu) for numbers, gpu in groups]
 
 
-def _parts(gpu: Gpu) -> str:
-    parts = sorted((part for part in gpu.parts if part.size >= 0.05 * GIB), key=lambda part: -part.size)
+def _parts(held: list[Part]) -> str:
+    parts = sorted((part for part in held if part.size >= 0.05 * GIB), key=lambda part: -part.size)
     return ", ".join(
         f"{part.name} {part.size / GIB:.1f}{'' if part.phase == 'always' else f' ({part.phase})'}" for part in parts
     )

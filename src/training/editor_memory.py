@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,7 @@ def pipeline_components(name: str) -> dict[str, Component]:
     return {key: component for key, component in found.items() if component is not None}
 
 
+@functools.cache
 def _published() -> dict[str, Component]:
     import diffusers
     import torch

@@ -114,7 +114,7 @@ def policy_memory(
     yield Part("activations", activations(settings, sizes, sharding, bool(arguments.gradient_checkpointing)), "update")
     yield Part("log-probabilities", _log_probabilities(settings, sizes), "update")
     if not arguments.use_vllm:
-        yield from _generation(settings, sizes)
+        yield from generation_memory(settings, sizes)
 
 
 def rollout_memory(arguments: GRPOConfig, gpu: float) -> Iterator[Part]:
@@ -233,16 +233,25 @@ def _log_probabilities(settings: PolicySettings, sizes: Lengths) -> float:
     return 4.0 * (2 * tile + scored * text.hidden_size + head)
 
 
-def _generation(settings: PolicySettings, sizes: Lengths) -> Iterator[Part]:
+def generation_memory(settings: PolicySettings, sizes: Lengths) -> Iterator[Part]:
     """KV cache of all completions that are generated together, and the pass over their prompts."""
     text = vision_language_config(settings.model).get_text_config()
-    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     width = 2 if settings.dtype != "float32" else 4
-    cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head * width
-    yield Part("KV cache", float(sizes.rollouts * sizes.tokens * cache), "rollout")
+    yield Part("KV cache", kv_cache(settings.model, sizes.rollouts * sizes.tokens, width), "rollout")
     # As `LiveBytes` counts a pass without gradients: three tensors of the MLP, and fifteen of the model's width.
     passing = (3 * text.intermediate_size + 15 * text.hidden_size) * width
     yield Part("prompts, first pass", float(sizes.rollouts * sizes.prompt * passing), "rollout")
+
+
+def kv_cache(model: str, tokens: int, width: int) -> float:
+    """Bytes of keys and values of this many tokens, in numbers of so many bytes.
+
+    Raises:
+        UnknownShape: the model is neither here, nor cached, nor in the table.
+    """
+    text = vision_language_config(model).get_text_config()
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return float(2 * text.num_hidden_layers * text.num_key_value_heads * head * width * tokens)
 
 
 def gib(size: float) -> float:

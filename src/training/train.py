@@ -33,7 +33,7 @@ from src.training.settled import TrainingStopped
 from src.training.shared_record import open_shared
 from src.training.stored_run import STORED_RUN, as_run, check_same_run
 from src.training.tasks.base import Example
-from src.training.validate import check_data, check_devices, validate
+from src.training.validate import check_data, check_devices, check_processes, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -82,6 +82,7 @@ def train(
             is there.
     """
     checked = validate(config)
+    check_processes(config, checked.arguments)
     check_devices(config)
     arguments, processes, task = checked.arguments, checked.processes, checked.task
     output_dir = config.training.output_dir

@@ -122,6 +122,26 @@ def check_devices(config: TrainingConfig) -> None:
             raise ModelError(f"{where}: {error}") from error
 
 
+def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
+    """Compares how a training was started with what it is meant for; `check` may run elsewhere.
+
+    Raises:
+        ConfigError: it has another number of processes than section `hardware` says, or one that sees several GPUs.
+    """
+    count = arguments.world_size
+    if config.hardware is not None and count != len(config.hardware.training):
+        raise ConfigError(
+            f"hardware.training: {config.hardware.training} is {len(config.hardware.training)} process(es), one for "
+            f"each GPU, but {count} run(s): batches and memory would be others. Start the training by the command that "
+            "`python main.py check` prints, or correct the section (--set hardware=null leaves it out)"
+        )
+    if arguments.n_gpu > 1:
+        raise ConfigError(
+            f"a single process sees {arguments.n_gpu} GPUs, over which TRL does not train: set CUDA_VISIBLE_DEVICES=0, "
+            "or start one process for each GPU with `accelerate launch` (see configs/accelerate)"
+        )
+
+
 def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Split:
     """What the data and the rest of a valid config have to do with each other.
 
