@@ -209,15 +209,12 @@ def test_a_share_of_vllm_below_weights_and_one_sequence_does_not_fit(override: s
     assert [line for line in lines if reason in line and "does NOT fit" in line]
 
 
-SHORT = ("training.grpo.per_device_train_batch_size=8", "training.grpo.gradient_checkpointing=false")
-
-
 def test_pictures_of_both_attempts_are_in_the_prompt_of_a_second_pass() -> None:
     def prompt(task: str) -> int:
-        lines = _lines(
-            MINIATURE, "policy.model=assets/miniature/policy", f"task.class_path=src.training.tasks.rewrite.{task}"
-        )
-        line = next(line for line in lines if line.startswith("lengths"))
+        named = f"task.class_path=src.training.tasks.rewrite.{task}"
+        config = load_training_config(MINIATURE, ["policy.model=assets/miniature/policy", named, "data.limit=20"])
+        # Of the lines only those up to this one: what follows takes long to compute.
+        line = next(line for line in check_training(config, MINIATURE) if line.startswith("lengths"))
         return int(line.split()[1])
 
     pictures = prompt("RewriteTask") - TEXT_TOKENS
