@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from src.models.reward import exact_expected_score
 from src.models.reward.exact_expected_score import NextTokens, NumberTokens, ReadOn, expected_score
+from src.models.reward.expected_score import expected_score as api_expected_score
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from tests.test_expected_score import from_probabilities, plain
 from tests.tiny_judges import dictated, ids, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
 
 
@@ -140,3 +144,57 @@ def test_the_expected_score_is_that_of_the_models_own_probabilities(
     assert reply.expected_score == pytest.approx(mean, rel=1e-4)
     with dictated(model, ids(model, "no idea")):
         assert model.ask([question()])[0].expected_score is None
+
+
+@pytest.fixture
+def local(qwen3_folder: Path) -> Qwen3VLRewardModel:
+    return judge(qwen3_folder)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    whole=st.integers(0, 8),
+    others=st.lists(st.sampled_from([0, 2, 3, 4, 5, 6, 7, 8, 9]), max_size=3, unique=True),
+    fraction=st.text("0123456789", max_size=4),
+    firsts=st.lists(st.sampled_from("0123456789"), max_size=3, unique=True),
+    data=st.data(),
+)
+def test_local_and_api_judges_make_the_same_of_the_same_probabilities(
+    local: Qwen3VLRewardModel, whole: int, others: list[int], fraction: str, firsts: list[str], data: st.DataObject
+) -> None:
+    tokenizer = local.processor.tokenizer  # of an unsaid 1 a server does not show whether it begins a 10
+
+    def shared(chosen: str, rest: list[str]) -> dict[str, float]:
+        texts = list(dict.fromkeys([chosen, *rest]))
+        parts = data.draw(st.lists(st.integers(1, 20), min_size=len(texts), max_size=len(texts)))
+        return {text: part / sum(parts) for text, part in zip(texts, parts, strict=True)}
+
+    wholes = shared(str(whole), [str(value) for value in others])
+    distributions = {"Score: ": wholes}
+    tokens = [
+        *plain("Score", ": "),
+        from_probabilities(str(whole), {k: p for k, p in wholes.items() if k != str(whole)}),
+    ]
+    if fraction:
+        tenths = shared(fraction[0], firsts)
+        for value in wholes:
+            distributions |= {f"Score: {value}": {".": 1.0}, f"Score: {value}.": tenths}
+        first = from_probabilities(fraction[0], {k: p for k, p in tenths.items() if k != fraction[0]})
+        tokens += [*plain("."), first, *plain(*fraction[1:])]
+    said = "".join(part.token for part in tokens)
+    found = expected_score(ids(local, said), tokenizer, NumberTokens.of(tokenizer), table(local, distributions), 0, 10)
+    assert found == pytest.approx(api_expected_score(tokens, 0, 10))
+
+
+@pytest.mark.parametrize("said", ["8.25", "8.205", "8.5", "8", "0.125"])
+def test_a_score_of_which_the_model_is_sure_is_the_one_it_said(qwen3_folder: Path, said: str) -> None:
+    model = judge(qwen3_folder)
+    tokenizer = model.processor.tokenizer
+    sure = {said[:count]: {said[count]: 1.0} for count in range(len(said))}
+    found = expected_score(ids(model, said), tokenizer, NumberTokens.of(tokenizer), table(model, sure), 0, 10)
+    assert found == pytest.approx(float(said))
+
+
+def test_only_expected_scores_have_a_version_of_the_expectation_in_their_identity() -> None:
+    assert "expectation" in Qwen3VLRewardModel.identity({"score_mode": "expected"})
+    assert "expectation" not in Qwen3VLRewardModel.identity({"score_mode": "text"})
