@@ -196,5 +196,6 @@ def test_a_score_of_which_the_model_is_sure_is_the_one_it_said(qwen3_folder: Pat
 
 
 def test_only_expected_scores_have_a_version_of_the_expectation_in_their_identity() -> None:
-    assert "expectation" in Qwen3VLRewardModel.identity({"score_mode": "expected"})
-    assert "expectation" not in Qwen3VLRewardModel.identity({"score_mode": "text"})
+    judge = {"model_name": "assets/miniature/judge", "device": "cpu"}
+    assert "expectation" in Qwen3VLRewardModel.identity(judge | {"score_mode": "expected"})
+    assert "expectation" not in Qwen3VLRewardModel.identity(judge | {"score_mode": "text"})

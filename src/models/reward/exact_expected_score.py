@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.grammar.parsing import score_place
-from src.models.reward.expected_score import mean_score
+from src.models.reward.expected_score import SAID_NUMBER, SaidFraction, mean_score
 
 if TYPE_CHECKING:
     import torch
 
+EXPECTATION = "2"
+"""Part of the identity of judges that use it: raise it when the same probabilities give another score."""
 LEAST_PROBABILITY = 0.01
 """Whole numbers less probable than this are left out."""
 
@@ -59,9 +61,9 @@ def expected_score(
     """The mean of the score under the model's own probabilities, as in Liu et al., "G-Eval" (2023), with decimals.
 
     The reply up to its score is kept. There every whole number with at least `LEAST_PROBABILITY` is followed further:
-    its probability is shared among what may come next — the end of the number, a decimal point and its first decimal
-    (later ones are left out), or another digit. So the probability of the token `1` is split exactly into that of 1,
-    of 1.x and, by a `0` after it, of 10; where the vocabulary holds `10` as one token, that token counts as well.
+    its probability is shared among what may come next — the end of the number, a decimal point and the first token of
+    its decimals (which go on as in `SaidFraction`), or another digit. So the probability of the token `1` is split
+    exactly into that of 1, of 1.x and, by a `0` after it, of 10; where the vocabulary holds `10` as one token, that token counts as well.
     Numbers outside the range are left out and the rest is scaled to 1. Probabilities are those at temperature 1.
 
     Args:
@@ -78,9 +80,10 @@ def expected_score(
     """
     if not 0 <= low < high <= 10 or numbers.point is None:
         return None
-    position = _score_position(reply, tokenizer, low, high)
-    if position is None:
+    place = _said_score(reply, tokenizer, low, high)
+    if place is None:
         return None
+    position, said = place
     first, read_on = next_tokens(list(reply[:position]))
     weights: list[tuple[float, float]] = []
     digits: list[tuple[str, float, int]] = []
@@ -95,25 +98,40 @@ def expected_score(
     if digits:
         after_all = read_on([[token, numbers.point] for _, _, token in digits])
         for (text, probability, _), after in zip(digits, after_all, strict=True):
-            weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high)]
+            weights += [(value, probability * share) for value, share in _continued(text, after, numbers, high, said)]
     return mean_score([(value, weight) for value, weight in weights if low <= value <= high])
 
 
-def _score_position(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> int | None:
-    """The index of the token with which the score begins; None where that token begins with something else."""
+def _said_score(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> tuple[int, SaidFraction] | None:
+    """The index of the token with which the score begins, and its fraction.
+
+    None where the token of either begins with something else, or goes on with it.
+    """
 
     def text_of(count: int) -> str:
         return str(tokenizer.decode(reply[:count], skip_special_tokens=True))
 
     whole = text_of(len(reply))
     start = score_place(whole, low, high)
-    if start is None:
+    number = None if start is None else SAID_NUMBER.match(whole, start)
+    if number is None:
         return None
-    position = bisect_right(range(len(reply) + 1), start, key=lambda count: len(text_of(count))) - 1
-    return position if text_of(position).rstrip() == whole[:start].rstrip() else None
+
+    def token_at(place: int) -> int | None:
+        position = bisect_right(range(len(reply) + 1), place, key=lambda count: len(text_of(count))) - 1
+        return position if text_of(position).rstrip() == whole[:place].rstrip() else None
+
+    position = token_at(number.start())
+    if position is None or number[2] is None:
+        return None if position is None else (position, SaidFraction("", ""))
+    begin = token_at(number.start(2) + 1)
+    first = "" if begin is None else str(tokenizer.decode(reply[begin : begin + 1]))
+    return (position, SaidFraction(first, number[2][1:])) if _DIGITS.fullmatch(first) else None
 
 
-def _continued(whole: str, after: torch.Tensor, numbers: NumberTokens, high: float) -> Iterable[tuple[float, float]]:
+def _continued(
+    whole: str, after: torch.Tensor, numbers: NumberTokens, high: float, said: SaidFraction
+) -> Iterable[tuple[float, float]]:
     """What a digit may become, with the share of each; `after` has the probabilities after it and after its point."""
     after_digit, after_point = after
     ends = 1.0
@@ -126,7 +144,7 @@ def _continued(whole: str, after: torch.Tensor, numbers: NumberTokens, high: flo
     for text, tokens in numbers.digits.items():
         share = pointed * _sum(after_point, tokens)
         ends -= share
-        yield float(f"{whole}.{text[0]}"), share
+        yield float(f"{whole}.{said.of(text)}"), share
     yield float(whole), max(0.0, ends)  # rounded probabilities sum to a little more than 1
 
 

@@ -5,12 +5,31 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from src.grammar.parsing import score_place
 from src.models.reward.chat_completion import Token
 
-_NUMBER = re.compile(r"([0-9]+)(\.[0-9]+)?")
+SAID_NUMBER = re.compile(r"([0-9]+)(\.[0-9]+)?")
 _LEAST_MASS = 0.5
+
+
+@dataclass(frozen=True)
+class SaidFraction:
+    """The digits after the point of the score as the reply has it: how far an expectation looks at decimals.
+
+    Alternatives are known (of a server's reply) or followed (in a local model) for the first token of the fraction
+    only. So the one chosen goes on as written, and any other ends with its token.
+    """
+
+    first: str
+    """The digits of the fraction's first token; empty where the score has no fraction."""
+    digits: str
+    """All of them."""
+
+    def of(self, option: str) -> str:
+        """The digits after the point where the fraction begins with this token."""
+        return self.digits if option == self.first else option
 
 
 def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str | None = None) -> float | None:
@@ -37,7 +56,7 @@ def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str 
     text = b"".join(token.data for token in tokens).decode(errors="replace")
     shift = 0 if reply is None else text.rfind(reply)
     place = score_place(text if reply is None else reply, low, high)
-    match = _NUMBER.match(text, shift + place) if shift >= 0 and place is not None else None
+    match = SAID_NUMBER.match(text, shift + place) if shift >= 0 and place is not None else None
     if match is None:
         return None
     offset = len(text[: match.start()].encode())
@@ -102,15 +121,15 @@ def _may_go_on(digits: bytes, high: float) -> bool:
 
 
 def _fraction(tokens: Sequence[Token], offset: int, digits: str) -> float | None:
-    """Mean of the digits after the point, by their first token's alternatives; the one chosen goes on as written."""
+    """Mean of the digits after the point, by their first token's alternatives."""
     position = _token_at(tokens, offset)
     if position is None:
         return None
     options = {option: mass for option, mass in _options(tokens[position]).items() if option.isdigit()}
     total = math.fsum(options.values())
-    whole = {tokens[position].data: digits.encode()}
+    said = SaidFraction(tokens[position].data.decode(), digits)
     return (
-        math.fsum(float(b"0." + whole.get(option, option)) * mass for option, mass in options.items()) / total
+        math.fsum(float(f"0.{said.of(option.decode())}") * mass for option, mass in options.items()) / total
         if total
         else None
     )

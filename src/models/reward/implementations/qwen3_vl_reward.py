@@ -19,7 +19,7 @@ from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, pick_dtype, resolved_device
 from src.models.plain_text import PlainText
 from src.models.reward.dialogue import Question, Reply, VisionLanguageJudge
-from src.models.reward.exact_expected_score import NumberTokens, ReadOn, expected_score
+from src.models.reward.exact_expected_score import EXPECTATION, NumberTokens, ReadOn, expected_score
 from src.models.reward.seeded_sampling import SeededSampler, question_seed
 from src.models.reward.stored_architecture import require_vision_language
 from src.models.weights import is_local, pinned
@@ -111,6 +111,12 @@ class Qwen3VLRewardModel(CheckpointModel, VisionLanguageJudge):
         """Raises `ConfigError` when the package of `use_flash_attention` is missing."""
         if cls.Params(**params).use_flash_attention:
             require_attention("flash_attention_2", "reward_model.params.use_flash_attention")
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """With the version of the expectation where it decides the scores."""
+        expected = cls.Params(**params).score_mode == "expected"
+        return super().identity(params) | ({"expectation": EXPECTATION} if expected else {})
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
