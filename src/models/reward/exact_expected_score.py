@@ -63,7 +63,8 @@ def expected_score(
     The reply up to its score is kept. There every whole number with at least `LEAST_PROBABILITY` is followed further:
     its probability is shared among what may come next — the end of the number, a decimal point and the first token of
     its decimals (which go on as in `SaidFraction`), or another digit. So the probability of the token `1` is split
-    exactly into that of 1, of 1.x and, by a `0` after it, of 10; where the vocabulary holds `10` as one token, that token counts as well.
+    exactly into that of 1, of 1.x and, by a `0` after it, of 10; where the vocabulary holds `10` as one token, that
+    token counts as well.
     Numbers outside the range are left out and the rest is scaled to 1. Probabilities are those at temperature 1.
 
     Args:
