@@ -222,10 +222,15 @@ def test_pictures_of_both_attempts_are_in_the_prompt_of_a_second_pass() -> None:
     assert prompt("CritiqueTask") - TEXT_TOKENS == 2 * pictures
 
 
+def _first_line(*overrides: str) -> str:
+    """Before which policy and data are looked at; memory is computed later."""
+    return next(check_training(load_training_config(MINIATURE, overrides), MINIATURE))
+
+
 def test_check_finds_what_the_policy_has_not() -> None:
     lora = "{r: 2, target_modules: [q_proj, q_projection]}"  # of which peft would say nothing
     with pytest.raises(ConfigError, match="the policy has no module q_projection"):
-        _lines(MINIATURE, f"policy={{model: assets/miniature/policy, lora: {lora}}}")
+        _first_line(f"policy={{model: assets/miniature/policy, lora: {lora}}}")
 
 
 def test_check_finds_that_a_scorer_has_nothing_to_say_about_the_data(
@@ -233,8 +238,8 @@ def test_check_finds_that_a_scorer_has_nothing_to_say_about_the_data(
 ) -> None:
     data = write_benchmark([item(index, reference_img_b64=None) for index in range(12)])
     with pytest.raises(DataError, match="ReferenceScore can score none of"):
-        _lines(
-            MINIATURE, "policy.model=assets/miniature/policy", f"data={{train: {data}}}", "reward_model=null",
+        _first_line(
+            "policy.model=assets/miniature/policy", f"data={{train: {data}}}", "reward_model=null",
             "scorer={class_path: src.rewards.reference_score.ReferenceScore}",
         )  # fmt: skip
 
