@@ -177,7 +177,7 @@ def report(
     from src.config import Config
     from src.config_file import checked
     from src.pipeline.evaluation import latest_report
-    from src.pipeline.record import Record
+    from src.record.record import Record
     from src.reporting.console import print_report
     from src.reporting.write import write_reports
 

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from benchmarks.harness import close, command_line, config_of, show, write_benchmark
-from src.pipeline.record import DONE, RECORD_NAME
+from src.record.record import DONE, RECORD_NAME
 from src.reporting.report import comparable
 
 KILLS, SAMPLES = 20, 400

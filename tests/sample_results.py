@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from src.data.verdict import Status
+from src.record.results import Attempt, RunInfo, SampleResult
 from src.reporting.console import print_report
-from src.reporting.results import Attempt, RunInfo, SampleResult
 from tests.conftest import CATEGORIES
 
 HOSTILE = "a|b\r\n`c` <script>alert(1)</script> [red]bold[/red] ![x](http://y) **z** \x1b[31m \u202e $q$ __d__ 物理 ```"

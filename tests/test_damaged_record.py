@@ -15,7 +15,7 @@ import pytest
 from src.config import Config
 from src.errors import EditLoopError
 from src.pipeline.evaluation import evaluate, latest_report
-from src.pipeline.record import Record
+from src.record.record import Record
 
 SAMPLES = 4
 DAMAGES = {

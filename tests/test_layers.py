@@ -15,19 +15,20 @@ FOUNDATION = "foundation"
 """The files at the root of `src` but for the commands: config, registry, errors and the like."""
 
 MAY_IMPORT = {
-    "main": {"commands", "audit", "serving", "training", "pipeline", "reporting", "data", FOUNDATION},
+    "main": {"commands", "audit", "serving", "training", "pipeline", "reporting", "record", "data", FOUNDATION},
     "commands": {FOUNDATION},
-    "audit": {"pipeline", "reporting", "rewards", "models", "data", FOUNDATION},
+    "audit": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
     "serving": {"pipeline", "models", "data", FOUNDATION},
-    "training": {"pipeline", "reporting", "rewards", "models", "data", FOUNDATION},
-    "pipeline": {"reporting", "rewards", "models", "data", FOUNDATION},
-    "reporting": {"data", FOUNDATION},
+    "training": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
+    "pipeline": {"reporting", "record", "rewards", "models", "data", FOUNDATION},
+    "reporting": {"record", "data", FOUNDATION},
+    "record": {"data", FOUNDATION},
     "rewards": {"models", "data", FOUNDATION},
     "models": {"data", FOUNDATION},
     "data": {FOUNDATION},
     FOUNDATION: set(),
     "plugin_face": {"training", "rewards", "models", "data", FOUNDATION},
-    "miniature": {"training", "pipeline", "reporting", "rewards", "models", "data", FOUNDATION},
+    "miniature": {"training", "pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
 }
 """What a layer may import besides itself."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.pipeline.record import Record
+from src.record.record import Record
 from tests.conftest import item
 
 MAIN = str(Path(__file__).parent.parent / "main.py")
@@ -44,9 +44,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, write_benchmark: Callabl
     assert command("--config", str(path)).returncode == 0
     if request.param == "killed":
         # What a killed process leaves: its last commits are in the log, and nowhere else.
-        code = (
-            f"from pathlib import Path; from src.pipeline.record import Record; import os\nRecord(Path({str(out)!r}))"
-        )
+        code = f"from pathlib import Path; from src.record.record import Record; import os\nRecord(Path({str(out)!r}))"
         code += "._write(\"UPDATE attempts SET outcome = 'running'\", ()); os._exit(0)"
         subprocess.run([sys.executable, "-c", code], check=True)
         assert (out / "record.sqlite-wal").stat().st_size > 0

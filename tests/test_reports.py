@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from src.data.verdict import Status
+from src.record.results import Attempt, SampleResult
 from src.reporting.markdown import render_markdown
 from src.reporting.report import build_report, comparable
-from src.reporting.results import Attempt, SampleResult
 from src.reporting.write import write_reports
 from tests.sample_results import ATTEMPT, bad_sample, failure, info, result, shown
 

@@ -19,9 +19,9 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import PendingEdit, edit_within
 from src.pipeline.pixels import PixelBudget
-from src.pipeline.record import Record
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.record.record import Record
 from src.rewards.core.scorer import EditedSample, Scorer
 from tests.conftest import png
 from tests.plugins import BatchEditor, InvertEditor

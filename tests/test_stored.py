@@ -23,7 +23,7 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.evaluation import evaluate, latest_report
 from src.pipeline.plan import RunPlan
-from src.pipeline.record import Record
+from src.record.record import Record
 from src.training.config import TrainingConfig
 from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
 

@@ -13,7 +13,7 @@ from src.audit import probes
 from src.audit.figures import CheckOutcome, Figure, Needed, by_interval, by_value, mean_figure, preference_figure
 from src.audit.targets import Targets
 from src.data.verdict import Status
-from src.reporting.results import SampleResult
+from src.record.results import SampleResult
 from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval
 
 MOSTLY = Needed(">=", 2 / 3)

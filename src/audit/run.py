@@ -30,13 +30,13 @@ from src.pipeline.keys import digest
 from src.pipeline.output import exclusive
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import run_info, run_key, scorer_plan
-from src.pipeline.record import Record, SampleKeys
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.record.record import Record, SampleKeys
+from src.record.results import RunInfo, SampleResult
 from src.reporting.report import build_report
-from src.reporting.results import RunInfo, SampleResult
 
 logger = logging.getLogger(__name__)
 

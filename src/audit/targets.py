@@ -8,7 +8,7 @@ from typing import Protocol
 
 from src.data.image import LazyImage, content_hash
 from src.data.sample import EditSample
-from src.pipeline.record import Record
+from src.record.record import Record
 
 
 class Targets(Protocol):

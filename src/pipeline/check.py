@@ -13,8 +13,8 @@ from src.errors import ModelError
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
-from src.pipeline.record import RECORD_NAME, Record
 from src.pipeline.redone import redone
+from src.record.record import RECORD_NAME, Record
 from src.reporting.wording import left_out
 
 NOTHING_GIVEN = GivenRates()

@@ -13,7 +13,7 @@ from src.data.image import ImageError, LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.pipeline.pixels import PixelBudget, decoded_bytes
-from src.pipeline.record import Sizes
+from src.record.record import Sizes
 
 logger = logging.getLogger(__name__)
 

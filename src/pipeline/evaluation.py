@@ -25,11 +25,11 @@ from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
-from src.pipeline.record import DONE, Record
 from src.pipeline.redone import redone
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.record.record import DONE, Record
 from src.reporting.report import build_report
 from src.reporting.write import ReportPaths, write_reports
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from src.errors import OutputError
 from src.pipeline.picture_view import PictureView
-from src.pipeline.record import EDITS_FOLDER, RECORD_NAME, Record
+from src.record.record import EDITS_FOLDER, RECORD_NAME, Record
 
 logger = logging.getLogger(__name__)
 

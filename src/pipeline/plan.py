@@ -13,11 +13,11 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.keys import digest
-from src.pipeline.record import SampleKeys
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.work_item import WorkItem
+from src.record.record import SampleKeys
+from src.record.results import RunInfo
 from src.redaction import redact
-from src.reporting.results import RunInfo
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from src.pipeline.record import RECORD_NAME
-from src.reporting.results import RunInfo
+from src.record.record import RECORD_NAME
+from src.record.results import RunInfo
 
 Work = Literal["edit", "judgement"]
 

@@ -13,9 +13,9 @@ from src.data.verdict import Status, failed
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.pipeline.plan import RunPlan
-from src.pipeline.record import Record, SampleKeys
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import WorkItem
+from src.record.record import Record, SampleKeys
 
 logger = logging.getLogger(__name__)
 

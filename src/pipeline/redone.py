@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from src.pipeline.record import Record
-from src.reporting.results import RunInfo
+from src.record.record import Record
+from src.record.results import RunInfo
 
 ABSENT = object()
 SHOWN = 5

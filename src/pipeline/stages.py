@@ -21,9 +21,9 @@ from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import edit_within
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.pixels import PixelBudget
-from src.pipeline.record import Record
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.reasons import reason_of
+from src.record.record import Record
 from src.rewards.core.scorer import EditedSample, Scorer
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any
 
 from src.data.categories import category_key
 from src.data.verdict import Status
-from src.reporting.results import RunInfo, SampleResult
+from src.record.results import RunInfo, SampleResult
 from src.reporting.statistics import percentile, summarise
 
 SCHEMA_VERSION = 1

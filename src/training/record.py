@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.data.verdict import Status, Verdict
-from src.pipeline.record import Record
+from src.record.record import Record
 
 BUSY_MILLISECONDS = 120_000
 """Milliseconds for which a process waits for the others that write into the same record."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from src.pipeline.record import RECORD_NAME
+from src.record.record import RECORD_NAME
 from src.training.grpo.processes import Processes
 from src.training.record import TrainingRecord
 

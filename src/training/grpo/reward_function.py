@@ -12,7 +12,7 @@ from typing import Any
 
 from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
-from src.pipeline.record import DONE
+from src.record.record import DONE
 from src.training.config import TrainingConfig
 from src.training.grpo.clock import StepClock
 from src.training.grpo.processes import ALONE, Processes

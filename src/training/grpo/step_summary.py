@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
-from src.pipeline.record import DONE
+from src.record.record import DONE
 
 MAX_UNSCORED_STEPS = 10
 """Steps in a row without a single scored completion, after which a run stops."""

@@ -23,11 +23,11 @@ from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, Verdict
 from src.errors import OutputError
-from src.pipeline.record_file import connect, readable, sqlite_errors
-from src.pipeline.record_rows import WHOLE_VERDICT, run_info, sample_result
-from src.pipeline.record_schema import create_or_migrate
+from src.record.file import connect, readable, sqlite_errors
+from src.record.results import RunInfo, SampleResult
+from src.record.rows import WHOLE_VERDICT, run_info, sample_result
+from src.record.schema import create_or_migrate
 from src.redaction import masked, withheld
-from src.reporting.results import RunInfo, SampleResult
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pydantic
 
 from src.data.verdict import Status, Verdict
-from src.reporting.results import Attempt, RunInfo, SampleResult
+from src.record.results import Attempt, RunInfo, SampleResult
 
 WHOLE_VERDICT = """
     json_valid(v.dimensions) AND json_valid(v.replies) AND json_valid(v.usage)
