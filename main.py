@@ -170,6 +170,13 @@ def audit(
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")],
     output_dir: Annotated[Path | None, typer.Option(help="Where the reports go instead of RUN_DIR.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table with a row a sample as well.")] = None,
+    hub_results: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the YAML of the hub's evaluation results as well.")
+    ] = None,
+    hub_dataset: Annotated[
+        str | None, typer.Option(metavar="ORG/NAME", help="The benchmark on the hub, where the run names none.")
+    ] = None,
 ) -> None:
     """Show the report of a run from its record, and write it anew; loads no model."""
     from datetime import datetime
@@ -179,6 +186,8 @@ def report(
     from src.pipeline.evaluation import latest_report
     from src.record.record import Record
     from src.reporting.console import print_report
+    from src.reporting.frame import load_run, write_csv
+    from src.reporting.hub_results import hub_entries, write_hub_results
     from src.reporting.write import write_reports
 
     with closing(Record(run_dir, for_reading=True)) as record:
@@ -187,7 +196,11 @@ def report(
     print_report(rebuilt, console)
     places = config.moved_to(output_dir or run_dir).evaluation
     paths = write_reports(rebuilt, places.results, datetime.now())
-    print_lines([paths.json, paths.markdown])
+    if csv is not None:
+        write_csv(load_run(run_dir), csv)
+    if hub_results is not None:
+        write_hub_results(hub_entries(rebuilt, hub_dataset), hub_results)
+    print_lines(filter(None, [paths.json, paths.markdown, csv, hub_results]))
 
 
 @app.command()

@@ -9,10 +9,14 @@ __version__ = "0.1.0"
 
 answer_to_old_names()
 
+_FUNCTIONS = ("load_run",)
+"""What users import from here besides classes."""
+
 
 def __getattr__(name: str) -> Any:
-    """Finds the classes that plug-ins import from here; names of modules, which begin in lower case, load nothing."""
-    face = importlib.import_module("src.plugin_face") if name[:1].isupper() else None
+    """Finds what users import from here; names of modules, which begin in lower case, load nothing."""
+    wanted = name[:1].isupper() or name in _FUNCTIONS
+    face = importlib.import_module("src.plugin_face") if wanted else None
     if face is None or name not in face.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(face, name)

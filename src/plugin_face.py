@@ -13,6 +13,7 @@ from src.models.reward.base_reward import BaseRewardModel as Judge
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.question import LabelledImage, Question, Reply
+from src.reporting.frame import load_run
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt
 from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting
 from src.rewards.scorers.readability import Readability
@@ -62,4 +63,5 @@ __all__ = [
     "VQATask",
     "Verdict",
     "VisionLanguageJudge",
+    "load_run",
 ]

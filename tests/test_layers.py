@@ -16,9 +16,9 @@ FOUNDATION = "foundation"
 
 MAY_IMPORT = {
     "main": {"commands", "audit", "serving", "training", "pipeline", "reporting", "record", "data", FOUNDATION},
-    "commands": {FOUNDATION},
+    "commands": {"serving", "pipeline", "reporting", "record", "data", FOUNDATION},
     "audit": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
-    "serving": {"pipeline", "models", "data", FOUNDATION},
+    "serving": {"pipeline", "reporting", "record", "models", "data", FOUNDATION},
     "training": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
     "pipeline": {"reporting", "record", "rewards", "models", "data", FOUNDATION},
     "reporting": {"record", "data", FOUNDATION},
@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "models": {"data", FOUNDATION},
     "data": {FOUNDATION},
     FOUNDATION: set(),
-    "plugin_face": {"training", "rewards", "models", "data", FOUNDATION},
+    "plugin_face": {"training", "reporting", "rewards", "models", "data", FOUNDATION},
     "miniature": {"training", "pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
 }
 """What a layer may import besides itself."""

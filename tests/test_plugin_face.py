@@ -40,7 +40,7 @@ def test_the_four_kinds_of_plug_ins_are_the_classes_that_a_run_checks_against() 
 
 @pytest.mark.parametrize("name", plugin_face.__all__)
 def test_every_name_is_the_same_class_from_the_package_and_from_editloop(name: str) -> None:
-    assert inspect.isclass(getattr(editloop, name))
+    assert inspect.isclass(getattr(editloop, name)) or name in src._FUNCTIONS
     assert getattr(editloop, name) is getattr(src, name) is getattr(plugin_face, name)
     assert name in dir(editloop)
 

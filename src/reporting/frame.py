@@ -1,0 +1,129 @@
+"""`load_run`: a run as a pandas DataFrame, and the same table as CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.errors import OutputError
+from src.record.record import Record
+from src.record.results import RunInfo, SampleResult
+
+if TYPE_CHECKING:
+    import pandas
+
+DIMENSION = "dimension."
+"""Prefix of the columns that hold the dimensions of a score."""
+USAGE = "usage."
+"""Prefix of the columns that hold what a judgement used."""
+
+
+def load_run(run_dir: str | Path) -> pandas.DataFrame:
+    """Reads the latest run of an output directory; loads no model, and the directory may be read-only.
+
+    The frame has one row a sample, in file order. The record keeps of repeated judgements their mean and every raw
+    reply: `score` and the dimensions are means over the repeats, and `replies` has the replies in the order of the
+    questions, each with its repeats in a row.
+
+    Columns are the fields of `SampleResult`, with these differences: each dimension has a column `dimension.<name>` and
+    each amount of usage a column `usage.<name>`; `picture` is the absolute path of the edited picture; sizes are the
+    columns `source_width`, `source_height`, `edit_width` and `edit_height`. What a sample does not have is missing:
+    `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before the verdict.
+
+    `frame.attrs` has `run_dir`, `run_key`, `editor`, `scorer`, `config` (without secrets) and `environment`.
+
+    Args:
+        run_dir: Output directory of the run.
+
+    Raises:
+        OutputError: the directory holds no readable run.
+    """
+    with closing(Record(Path(run_dir), for_reading=True)) as record:
+        info = record.latest_run()
+        return run_frame(info, record.results(info.run_key), Path(run_dir))
+
+
+def run_frame(info: RunInfo, results: Iterable[SampleResult], run_dir: Path) -> pandas.DataFrame:
+    """The frame of `load_run`, from results that have been read already."""
+    import pandas
+
+    rows = [_row(result, run_dir.absolute()) for result in results]
+    frame = pandas.DataFrame(rows, columns=_columns(rows))
+    for name in frame.columns:
+        if name in _NUMBERS or name.startswith((DIMENSION, USAGE)):
+            frame[name] = pandas.to_numeric(frame[name], errors="coerce")
+    frame.attrs = {
+        "run_dir": str(run_dir),
+        "run_key": info.run_key,
+        **{name: getattr(info, name) for name in ("editor", "scorer", "config", "environment")},
+    }
+    return frame
+
+
+_FIRST = (
+    "sample_id",
+    "index",
+    "category",
+    "difficulty",
+    "tags",
+    "instruction",
+    "description",
+    "seed",
+    "status",
+    "score",
+)
+_LAST = (
+    *("reason", "replies", "judge_model", "edit_key", "source_sha256", "picture"),
+    *("source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds"),
+)
+_NUMBERS = ("score", "source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds")
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """All columns, those of dimensions and usage between the others in the order in which they first appear."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    dimensions, usage = ([name for name in names if name.startswith(prefix)] for prefix in (DIMENSION, USAGE))
+    return [*_FIRST, *dimensions, *_LAST, *usage]
+
+
+def _row(result: SampleResult, run_dir: Path) -> dict[str, Any]:
+    plain = {name: getattr(result, name) for name in (*_FIRST, *_LAST) if hasattr(result, name)}
+    return plain | {
+        "status": result.status and result.status.value,
+        "picture": str(run_dir / result.image_path) if result.image_path else None,
+        **_size("source", result.source_size),
+        **_size("edit", result.edit_size),
+        **{f"{DIMENSION}{name}": value for name, value in result.dimensions.items()},
+        **{f"{USAGE}{name}": value for name, value in result.usage.items()},
+    }
+
+
+def _size(of: str, size: tuple[int, int] | None) -> dict[str, int | None]:
+    width, height = size or (None, None)
+    return {f"{of}_width": width, f"{of}_height": height}
+
+
+def write_csv(frame: pandas.DataFrame, path: Path) -> None:
+    """Writes the frame as CSV in UTF-8, with tags and replies as JSON lists; texts stay as they are.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    lists = {name: frame[name].map(_as_json) for name in _LISTS}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.assign(**lists).to_csv(path, index=False, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"the table cannot be written to {path}: {reason}; name another place") from error
+
+
+_LISTS = ("tags", "replies")
+
+
+def _as_json(texts: tuple[str, ...]) -> str:
+    # A lone surrogate cannot be UTF-8; its escape is valid JSON for the same text.
+    return json.dumps(list(texts), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
