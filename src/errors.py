@@ -30,6 +30,10 @@ class ModelUnusable(ModelError):
     """A loaded model can serve no sample at all (wrong key, unknown model name): the run stops at once."""
 
 
+class WaitBrokenOff(ModelUnusable):
+    """A run that stops does not wait for a server; what was to be asked again is left as if it had never been asked."""
+
+
 class OutputError(EditLoopError):
     """The output directory cannot be used: not writable, full, in use by another run, or not ours."""
 

@@ -85,7 +85,7 @@ def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], Non
     plan.check_weights()
     plan.check_devices()
     targets: Targets = RunTargets(edits) if edits is not None else ReferenceTargets()
-    tally = Tally(limit=config.benchmark.limit)
+    tally = Tally(limit=config.benchmark.limit, seconds_to_wait=plan.scorer.seconds_to_wait)
     output_dir = config.evaluation.output_dir
     with exclusive(output_dir), closing(Record(output_dir)) as record:
         info = _run_info(config, plan, targets)

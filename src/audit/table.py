@@ -18,6 +18,7 @@ from src.audit.checks import Check
 from src.audit.figures import CheckOutcome, Figure
 from src.audit.run import Audit
 from src.errors import OutputError
+from src.pipeline.display import waiting
 from src.pipeline.tally import Tally
 from src.reporting.markdown import escape
 from src.reporting.wording import class_name, coverage, number, one_line
@@ -40,7 +41,8 @@ def describe_progress(tally: Tally) -> str:
         return f"loading {tally.loading} …"
     known, unscored = tally.verdicts_reused, tally.verdicts_failed
     judged = tally.verdicts_made + unscored
-    return f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
+    counts = f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
+    return ", ".join(filter(None, [counts, waiting(tally)]))
 
 
 def print_audit(audit: Audit, console: Console) -> None:

@@ -69,6 +69,16 @@ class BaseModel(ABC):
     def unload_from_gpu(self) -> None:
         """Frees the accelerator; no-op by default."""
 
+    def seconds_to_wait(self) -> float:
+        """Seconds that a server has asked the model to wait yet, for displays; 0 by default."""
+        return 0.0
+
+    def stop_waiting(self) -> None:
+        """Breaks off all pauses before a further try, as the run stops; no-op by default.
+
+        Whoever was in one raises `WaitBrokenOff`.
+        """
+
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
         """What decides the model's results: class, version, params that matter, weights revision. JSON-able.

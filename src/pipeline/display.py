@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from src.pipeline.tally import Tally
+from src.reporting.wording import duration
 
 
 class RunDisplay:
@@ -49,7 +50,7 @@ class RunDisplay:
         loading = f"loading {tally.loading} …" if tally.loading else ""
         edit_note = loading or _failures(tally.edits_failed, "failed") + _failures(tally.bad, "bad samples")
         judge_note = _failures(tally.verdicts_failed, "without a score")
-        judge_note += _failures(tally.inapplicable, "not applicable")
+        judge_note += _failures(tally.inapplicable, "not applicable") + f"[yellow]{waiting(tally)}[/yellow]"
         for task, done, made, note in (
             (self._editing, tally.edits_done, tally.edits_made, edit_note),
             (self._judging, tally.judged, tally.verdicts_made, judge_note),
@@ -65,13 +66,19 @@ class RunDisplay:
         failures = tally.edits_failed + tally.verdicts_failed + tally.bad
         self._console.print(
             f"{tally.seconds:.0f} s: {tally.edits_done} edited, {tally.judged} judged of about {tally.expected}, "
-            f"{failures} failed {f'(loading {tally.loading})' if tally.loading else ''}"
+            f"{failures} failed {f'(loading {tally.loading})' if tally.loading else ''}{waiting(tally)}"
         )
 
 
 def _rate(count: int, seconds: float) -> str:
     per_second = count / seconds if seconds > 0 else 0.0
     return f"{per_second:.1f}/s" if per_second >= 1 or not count else f"{1 / per_second:.1f} s each"
+
+
+def waiting(tally: Tally) -> str:
+    """Says how long the judge's server has asked to wait yet; nothing below a second."""
+    seconds = tally.seconds_to_wait()
+    return f"the server asks to wait: {duration(seconds)} yet" if seconds >= 1 else ""
 
 
 def _failures(count: int, word: str) -> str:

@@ -59,7 +59,7 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     """
     plan = RunPlan(config)
     plan.check_devices()
-    tally = Tally(limit=config.benchmark.limit)
+    tally = Tally(limit=config.benchmark.limit, seconds_to_wait=plan.scoring.scorer.seconds_to_wait)
     samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
     view = PictureView(config.evaluation.images, config.evaluation.output_dir)
     with _opened(plan, view) as record:

@@ -112,7 +112,9 @@ class Channel(Generic[Item]):
 class Flow:
     """The threads of one pass. The first error that escapes any of them stops the pass and is raised by `wait`."""
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: Callable[[], None] = lambda: None) -> None:
+        """Calls `hurry` again and again while threads of a stopped flow have not ended: they may be waiting."""
+        self._hurry = hurry
         self._threads: list[threading.Thread] = []
         self._cuttable: list[Channel] = []
         self._error: BaseException | None = None
@@ -231,6 +233,8 @@ class Flow:
                 try:
                     thread.join(seconds)
                     tick()
+                    if self.stopping.is_set():
+                        self._hurry()
                 except KeyboardInterrupt:
                     if interrupted:
                         raise

@@ -15,7 +15,7 @@ from functools import partial
 
 from src.data.image import content_hash, open_rgb
 from src.data.verdict import Status, Verdict, failed
-from src.errors import EditLoopError
+from src.errors import EditLoopError, WaitBrokenOff
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import edit_within
@@ -103,7 +103,7 @@ class Stages:
             EditLoopError: when an editor, the scorer or the record can serve nothing at all.
             KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
         """
-        flow = Flow()
+        flow = Flow(self._scorer.stop_waiting)
         to_edit: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_store: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_judge: Channel[Asked] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
@@ -190,14 +190,19 @@ class Stages:
                 seconds = (time.perf_counter() - started) / len(pairs)
                 for item in items:
                     self._finish(item)
-            for (item, pending), verdict in zip(pairs, verdicts, strict=True):
+            for (item, pending), verdict in zip(pairs, verdicts, strict=bool(verdicts)):
                 self._record.add_verdict(pending.verdict_key, verdict)
                 self._observer.judged(item, pending, verdict, seconds)
 
     def _verdicts(self, pairs: Sequence[tuple[WorkItem, PendingVerdict]]) -> list[Verdict]:
-        """The one place where a scorer that fails becomes the status of its samples."""
+        """The one place where a scorer that fails becomes the status of its samples.
+
+        None where the scorer's wait for a server was broken off.
+        """
         try:
             return self._scorer.score([self._edited_sample(item, pending) for item, pending in pairs])
+        except WaitBrokenOff:
+            return []
         except EditLoopError:
             raise
         except Exception as error:  # a scorer may fail in any way; its samples are counted, the work goes on

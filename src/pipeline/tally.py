@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from src.data.sources import ByteProgress
@@ -32,6 +33,8 @@ class Tally:
     verdicts_failed: int = 0
     loading: str = ""
     """The model that is being loaded, or nothing."""
+    seconds_to_wait: Callable[[], float] = lambda: 0.0
+    """Seconds that the judge's server has asked it to wait yet."""
     started: float = field(default_factory=time.perf_counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -10,15 +10,16 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 """Seconds: bounds of the pauses between retries."""
 LONGEST_RETRY_AFTER = 600.0
-"""Seconds: a server that asks for a longer pause is not waited for."""
+"""Seconds: a server that asks for a longer pause is not waited for, unless a client's params say otherwise."""
 
 
 class Retries:
     """Counts the failed tries of one request and says how long to wait before the next."""
 
-    def __init__(self, most: int) -> None:
-        """Allows `most` further tries after the first."""
+    def __init__(self, most: int, max_wait: float = LONGEST_RETRY_AFTER) -> None:
+        """Allows `most` further tries after the first, and pauses of `max_wait` seconds where the server asks so."""
         self._most = most
+        self._max_wait = max_wait
         self.failed = 0
         """Tries that have failed."""
 
@@ -27,15 +28,16 @@ class Retries:
 
         Raises:
             APIFailure: it is not sent again, as the failure would only come again, the tries are spent, or the server
-                asks for more than `LONGEST_RETRY_AFTER`; the text says which.
+                asks for more than `max_wait`; the text says which.
         """
         if failure.kind not in WORTH_RETRYING:
             raise failure
         self.failed += 1
         if self.failed > self._most:
             raise APIFailure(failure.kind, f"no answer in {self.failed} tries; the last: {failure}")
-        if failure.retry_after is not None and failure.retry_after > LONGEST_RETRY_AFTER:
-            raise APIFailure(failure.kind, f"the server asks to wait {failure.retry_after:.0f} s: {failure}")
+        if failure.retry_after is not None and failure.retry_after > self._max_wait:
+            asked = f"the server asks to wait {failure.retry_after:.0f} s: {failure}"
+            raise APIFailure(failure.kind, f"{asked} (pauses of at most {self._max_wait:g} s are waited for)")
         return pause(self.failed - 1, failure.retry_after)
 
 

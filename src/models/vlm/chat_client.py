@@ -14,6 +14,7 @@ from src.models.http.adaptive_limit import AdaptiveLimit, AdaptiveSemaphore
 from src.models.http.answer_limits import AnswerTooLong
 from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
 from src.models.http.openai_service import OpenAIService
+from src.models.http.pauses import Pauses
 from src.models.http.retries import Retries
 from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
 from src.models.vlm.chat_params import ChatParams
@@ -60,10 +61,15 @@ class ChatClient:
         self._semaphore = AdaptiveSemaphore(self._limit)
         self._dialect = Dialect(params.structured_output, logprobs=expected, max_tokens=params.max_tokens)
         self._unusable: str | None = None
+        self.pauses = Pauses()
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()
+
+    async def break_off_pauses(self) -> None:
+        """Ends the pauses between tries that are under way."""
+        self.pauses.break_off()
 
     async def answer(self, question: Question, data_urls: list[str], attempt: int, repeats: int = 1) -> list[Reply]:
         """`repeats` independent replies to one question; one that failed after all retries has an error.
@@ -73,6 +79,7 @@ class ChatClient:
 
         Raises:
             ModelUnusable: no question can be answered; every later call raises it too, without a request.
+            WaitBrokenOff: the question was in a pause between two tries when those were broken off.
         """
         body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
         if self._params.temperature is not None:
@@ -122,7 +129,7 @@ class ChatClient:
 
         No reply at all comes of a request for several answers that the server rejects.
         """
-        repeats, retries = body.get("n", 1), Retries(self._params.max_retries)
+        repeats, retries = body.get("n", 1), Retries(self._params.max_retries, self._params.max_wait)
         while True:
             try:
                 replies = await self._try(question, body, usage)
@@ -135,10 +142,11 @@ class ChatClient:
                 except APIFailure as last:
                     return dict.fromkeys(range(repeats), self._last_word(last))
                 logger.debug("try %d failed, the next in %.1f s: %s", retries.failed, seconds, failure.kind.name)
+                asked_for = failure.retry_after is not None
             else:
                 self._limit.succeeded(self._semaphore.in_use)
                 return replies
-            await asyncio.sleep(seconds)
+            await self.pauses.wait(seconds, asked_for=asked_for)
 
     async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
         """One try; a request that is refused for an optional part is sent again without it.

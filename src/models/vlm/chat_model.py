@@ -37,6 +37,7 @@ class ChatModel(VisionLanguageModel, BaseModel):
         "timeout",
         "max_reply_bytes",
         "max_retries",
+        "max_wait",
         "min_concurrency",
         "start_concurrency",
         "max_concurrency",
@@ -92,6 +93,14 @@ class ChatModel(VisionLanguageModel, BaseModel):
         finally:
             for future in asked:
                 future.cancel()
+
+    def seconds_to_wait(self) -> float:
+        """Seconds of the longest pause that the server has asked for, as far as it is not over."""
+        return self._client.pauses.seconds_left()
+
+    def stop_waiting(self) -> None:
+        """Breaks off the pauses between tries: `ask` raises `WaitBrokenOff` where a question is in one."""
+        self._loop.submit(self._client.break_off_pauses())
 
 
 def _words_and_images(question: Question) -> Hashable:

@@ -10,6 +10,7 @@ import pydantic
 
 from src.models.base import ModelParams
 from src.models.http.answer_limits import TEXT_BYTES
+from src.models.http.retries import LONGEST_RETRY_AFTER
 
 
 class ChatParams(ModelParams):
@@ -42,6 +43,9 @@ class ChatParams(ModelParams):
     """Seconds for one try, from sending to the last byte."""
     max_retries: int = pydantic.Field(8, ge=0, le=20)
     """Further tries of a question; the default outlives a server that is gone for a minute."""
+    max_wait: float = pydantic.Field(LONGEST_RETRY_AFTER, ge=0)
+    """Seconds: the longest pause that the server may ask for by `Retry-After`. It is waited for before the next try; a
+    server that asks for more gets no further try of that question."""
     min_concurrency: int = pydantic.Field(1, ge=1)
     start_concurrency: int = pydantic.Field(10, ge=1)
     """Requests at once in the beginning; it grows while all goes well and shrinks on rate limits."""

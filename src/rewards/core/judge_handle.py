@@ -55,6 +55,15 @@ class JudgeHandle(NamedModel[BaseRewardModel]):
             if self._model is not None:
                 self._model.unload_from_gpu()
 
+    def seconds_to_wait(self) -> float:
+        """Seconds that the judge's server has asked it to wait yet; 0 for a judge that is not loaded."""
+        return self._model.seconds_to_wait() if self._model is not None else 0.0
+
+    def stop_waiting(self) -> None:
+        """Breaks off the judge's pauses before further tries."""
+        if self._model is not None:
+            self._model.stop_waiting()
+
     @property
     def model(self) -> BaseRewardModel:
         """The loaded judge."""

@@ -128,6 +128,15 @@ class Scorer(ABC):
     def load(self) -> None:
         """Loads the judge, if there is one. Called before the first `score`; a second call does nothing."""
 
+    def seconds_to_wait(self) -> float:
+        """Seconds that the judge's server has asked it to wait yet, for displays."""
+        return self.setting.judge.seconds_to_wait() if self.setting.judge else 0.0
+
+    def stop_waiting(self) -> None:
+        """Breaks off the judge's pauses before further tries: calls of `score` in one raise `WaitBrokenOff`."""
+        if self.setting.judge:
+            self.setting.judge.stop_waiting()
+
     @abstractmethod
     def question(self, sample: EditSample) -> Any:
         """What the scorer asks about this sample, such as rendered prompts.
