@@ -13,7 +13,7 @@ from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from tests.conftest import item
-from tests.test_data_loading import as_jsonl, good, load
+from tests.test_data_files import as_jsonl, good, load
 
 Write = Callable[..., Path]
 
