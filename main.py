@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
 
 from src import __version__
 from src.commands import GO_ON, config_options, console, interruptible, log_to_console, print_lines, readable_errors
+from src.commands.drift import drift
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
 from src.terminal import clean_json
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
+app.command()(drift)
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
 Assignments = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. benchmark.limit=5.")]

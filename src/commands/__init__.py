@@ -23,19 +23,26 @@ error_console = SafeConsole(stderr=True)
 
 
 @contextmanager
-def readable_errors() -> Iterator[None]:
-    """Prints the errors that EditLoop raises on purpose without a traceback, and exits with 1; logs all others too."""
+def readable_errors(exit_code: int = 1) -> Iterator[None]:
+    """Prints the errors that EditLoop raises on purpose without a traceback, and exits; logs all others too.
+
+    Args:
+        exit_code: Of every error, also of those that are not on purpose.
+    """
     try:
         yield
     except EditLoopError as error:
         log_end(logging.ERROR, str(error))
         error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(exit_code) from error
     except typer.Exit:
         raise
-    except Exception:
+    except Exception as error:
         log_end(logging.ERROR, "the command failed", traceback=True)
-        raise
+        if exit_code == 1:
+            raise
+        error_console.print_exception()
+        raise typer.Exit(exit_code) from error
 
 
 @contextmanager
@@ -81,7 +88,7 @@ def print_lines(lines: Iterable[object], style: str | None = None) -> None:
         console.print(str(line), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def log_to_console() -> None:
-    """Logs a command that writes no file, from level INFO on, to the console for errors."""
+def log_to_console(level: int = logging.INFO) -> None:
+    """Logs a command that writes no file, from this level on, to the console for errors."""
     clean_all_records()
-    logging.basicConfig(level="INFO", handlers=[console_handler(logging.INFO, error_console)], force=True)
+    logging.basicConfig(level=level, handlers=[console_handler(level, error_console)], force=True)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from src.config import BenchmarkConfig
 from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, failed
@@ -84,7 +85,7 @@ class Reader:
     def _item(self, sample: EditSample) -> WorkItem | None:
         """The work that is left with the sample; None when there is none."""
         try:
-            sample, data = self._within_limit(sample, sample.source.read_bytes())
+            sample, data = within_limit(sample, self._plan.config.benchmark, self._pixels)
             item, keys = self._plan.item(sample, content_hash(data))
             if reason := item.pending_verdicts[0].inapplicable:
                 self._pass_over(sample, keys, reason)
@@ -105,25 +106,30 @@ class Reader:
             self._reuse(item, sample, verdict=not left.verdict)
         return item if left.edit or left.verdict else None
 
-    def _within_limit(self, sample: EditSample, data: bytes) -> tuple[EditSample, bytes]:
-        """The sample as the run takes it: a source above `max_source_pixels` is another one from here on."""
-        benchmark = self._plan.config.benchmark
-        if benchmark.max_source_pixels is None:
-            return sample, data
-        picture = OpenedImage(data)
-        width, height = picture.size
-        if width * height <= benchmark.max_source_pixels:
-            return sample, data
-        if benchmark.larger_sources == "refuse":
-            raise ImageError(
-                f"{width}×{height} pixels, above benchmark.max_source_pixels: {benchmark.max_source_pixels:,} "
-                "(larger_sources: scale would shrink it)"
-            )
-        with self._pixels.use(2 * decoded_bytes((width, height))):
-            data = encode_png(shrunk(picture.decode(), benchmark.max_source_pixels))
-        return replace(sample, source=LazyImage.from_bytes(data)), data
-
     def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)
         if self._keeps_pictures:
             self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
+
+
+def within_limit(sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget) -> tuple[EditSample, bytes]:
+    """The sample as a run takes it, and the bytes of its source, which above `max_source_pixels` is another one.
+
+    Raises:
+        ImageError: the source cannot be read, or is larger than the benchmark's settings allow.
+    """
+    data = sample.source.read_bytes()
+    if benchmark.max_source_pixels is None:
+        return sample, data
+    picture = OpenedImage(data)
+    width, height = picture.size
+    if width * height <= benchmark.max_source_pixels:
+        return sample, data
+    if benchmark.larger_sources == "refuse":
+        raise ImageError(
+            f"{width}×{height} pixels, above benchmark.max_source_pixels: {benchmark.max_source_pixels:,} "
+            "(larger_sources: scale would shrink it)"
+        )
+    with pixels.use(2 * decoded_bytes((width, height))):
+        data = encode_png(shrunk(picture.decode(), benchmark.max_source_pixels))
+    return replace(sample, source=LazyImage.from_bytes(data)), data

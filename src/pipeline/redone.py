@@ -51,7 +51,7 @@ def redone(record: Record, info: RunInfo) -> Iterator[str]:
         now = _plain(aspect(info))
         runs = [run for run in runs if _plain(aspect(run)) == now]
         if latest and not runs:
-            why = _differences({name: _plain(aspect(latest[0]))}, {name: now})
+            why = differences({name: _plain(aspect(latest[0]))}, {name: now})
             yield f"not the {name} of before ({why}): {consequence}; what was done before stays in the record"
             return
 
@@ -66,8 +66,8 @@ def _plain(data: Any) -> Any:
     return json.loads(json.dumps(data))
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Where two mappings differ: `editor.params.num_inference_steps: 8, now 4`."""
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Where two mappings of JSON data differ, such as `editor.params.num_inference_steps: 8, now 4`; empty if not."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
     named = [
         f"{name}: {_worded(old.get(name, ABSENT))}, now {_worded(new.get(name, ABSENT))}"

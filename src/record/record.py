@@ -208,6 +208,13 @@ class Record:
                 raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
             yield result
 
+    def verdict_keys(self, run_key: str) -> dict[str, str]:
+        """The key of the verdict of each sample of a run that could be edited, by the sample's id."""
+        rows = self._read(
+            "SELECT sample_id, verdict_key FROM samples WHERE run_key = ? AND bad_reason IS NULL", (run_key,)
+        )
+        return {row["sample_id"]: row["verdict_key"] for row in rows}
+
     # Edits.
 
     def edit_path(self, edit_key: str) -> Path:
