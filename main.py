@@ -6,7 +6,6 @@ Heavy imports happen inside the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,8 +19,18 @@ except ModuleNotFoundError as error:
     )
 
 from src import __version__
-from src.commands import GO_ON, config_options, console, interruptible, log_to_console, print_lines, readable_errors
+from src.commands import (
+    GO_ON,
+    config_options,
+    console,
+    interruptible,
+    log_to_console,
+    print_lines,
+    print_page,
+    readable_errors,
+)
 from src.commands.drift import drift
+from src.commands.report import report
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
 from src.terminal import clean_json
@@ -47,7 +56,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
-app.command()(drift)
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
 Assignments = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. benchmark.limit=5.")]
@@ -99,6 +107,7 @@ def evaluate(
         outcome = run(loaded, display.tick)
     print_report(outcome.report, console)
     print_lines([outcome.paths.json, outcome.paths.markdown])
+    print_page(outcome.paths.page)
     if outcome.report["overall_statistics"]["num_samples"] == 0:
         raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
 
@@ -167,42 +176,8 @@ def audit(
         raise typer.Exit(1)
 
 
-@app.command()
-@readable_errors()
-def report(
-    run_dir: Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")],
-    output_dir: Annotated[Path | None, typer.Option(help="Where the reports go instead of RUN_DIR.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table with a row a sample as well.")] = None,
-    hub_results: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the YAML of the hub's evaluation results as well.")
-    ] = None,
-    hub_dataset: Annotated[
-        str | None, typer.Option(metavar="ORG/NAME", help="The benchmark on the hub, where the run names none.")
-    ] = None,
-) -> None:
-    """Show the report of a run from its record, and write it anew; loads no model."""
-    from datetime import datetime
-
-    from src.config import Config
-    from src.config_file import checked
-    from src.pipeline.evaluation import latest_report
-    from src.record.record import Record
-    from src.reporting.console import print_report
-    from src.reporting.frame import load_run, write_csv
-    from src.reporting.hub_results import hub_entries, write_hub_results
-    from src.reporting.write import write_reports
-
-    with closing(Record(run_dir, for_reading=True)) as record:
-        config = checked(Config, record.latest_run().config, f"the configuration stored in {run_dir}")
-        rebuilt = latest_report(record, config)
-    print_report(rebuilt, console)
-    places = config.moved_to(output_dir or run_dir).evaluation
-    paths = write_reports(rebuilt, places.results, datetime.now())
-    if csv is not None:
-        write_csv(load_run(run_dir), csv)
-    if hub_results is not None:
-        write_hub_results(hub_entries(rebuilt, hub_dataset), hub_results)
-    print_lines(filter(None, [paths.json, paths.markdown, csv, hub_results]))
+app.command()(report)
+app.command()(drift)
 
 
 @app.command()

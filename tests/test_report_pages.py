@@ -165,20 +165,20 @@ def test_a_report_never_overwrites_another_and_leaves_no_part(tmp_path: Path) ->
     now = datetime(2026, 1, 2, 3, 4, 5)
     report = build_report(info(), [result(0)])
     (tmp_path / "evaluation_report_20260102_030405.md").write_text("mine")
-    written = [write_reports(report, tmp_path, now) for _ in range(2)]
+    written = [write_reports(report, tmp_path, now, tmp_path) for _ in range(2)]
     assert [paths.json.name for paths in written] == [
         "evaluation_report_20260102_030405_2.json",
         "evaluation_report_20260102_030405_3.json",
     ]
     assert (tmp_path / "evaluation_report_20260102_030405.md").read_text() == "mine"
     assert json.loads(written[1].json.read_text(encoding="utf-8")) == report
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file")
     with pytest.raises(OutputError, match=r"cannot be written to .*results"):
-        write_reports(build_report(info(), []), tmp_path / "results", datetime(2026, 1, 2))
+        write_reports(build_report(info(), []), tmp_path / "results", datetime(2026, 1, 2), tmp_path)
 
 
 def test_a_write_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,13 +188,13 @@ def test_a_write_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_reports(build_report(info(), []), tmp_path, datetime(2026, 1, 2))
+        write_reports(build_report(info(), []), tmp_path, datetime(2026, 1, 2), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lone_surrogate_survives_in_the_json(tmp_path: Path) -> None:
     report = build_report(info(), [result(0, instruction="half \ud800 of a pair", reason="\udfff")])
-    paths = write_reports(report, tmp_path, datetime(2026, 1, 2))
+    paths = write_reports(report, tmp_path, datetime(2026, 1, 2), tmp_path)
     assert json.loads(paths.json.read_text(encoding="utf-8")) == report
 
 

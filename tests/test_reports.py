@@ -212,7 +212,7 @@ def test_a_run_of_any_size_has_a_whole_report(
     results: list[SampleResult], attempts: tuple[Attempt, ...], tmp_path: Path
 ) -> None:
     report = build_report(info(attempts=attempts), results)
-    paths = write_reports(report, tmp_path, datetime(2026, 1, 2))
+    paths = write_reports(report, tmp_path, datetime(2026, 1, 2), tmp_path)
     text = paths.json.read_text(encoding="utf-8") + paths.markdown.read_text(encoding="utf-8")
     text += "\n".join(shown(report, 80))
     assert not re.search(r"\b(nan|inf|none)\b(?!\))", text, re.IGNORECASE), "'(none)' is the group without a name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import typer
 from rich.markup import escape
+from rich.style import Style
+from rich.text import Text
 
 from src.errors import EditLoopError
 from src.run_log import console_handler, log_end
@@ -86,6 +89,13 @@ def print_lines(lines: Iterable[object], style: str | None = None) -> None:
     """Shows each line as it is and as soon as it comes, however long it is and whatever looks like markup in it."""
     for line in lines:
         console.print(str(line), style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_page(path: Path, *, opens: bool = False) -> None:
+    """Shows where a page lies, as a link in terminals that know links, and opens it in the browser if that is asked."""
+    console.print(Text(str(path), Style(link=path.resolve().as_uri())), soft_wrap=True)
+    if opens and not webbrowser.open(path.resolve().as_uri()):
+        print_lines([f"no browser was found; open {path.resolve()} in one"])
 
 
 def log_to_console(level: int = logging.INFO) -> None:

@@ -91,6 +91,7 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             graph=_graph(fields),
             family=_family(fields),
             seed=_seed(fields),
+            other_instruction=_other_instruction(fields, language),
         )
     except Unusable as error:
         return BadSample(sample_id or ids.by_index(raw.index), raw.index, category, str(error))
@@ -120,6 +121,15 @@ def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str
     """The field in the language of the run, or in the other one when only that is there; blank is there."""
     wanted, other = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
     return text_field(fields, other if fields.get(wanted) is None else wanted)
+
+
+def _other_instruction(fields: Mapping[str, Any], language: Language) -> str | None:
+    """The instruction in the other language, if both are stated; what is no text there does not concern the run."""
+    chinese, english = fields.get("edit_instruction"), fields.get("edit_instruction_en")
+    other = chinese if language == "en" else english
+    if chinese is None or english is None or not isinstance(other, str):
+        return None
+    return storable(other).strip()[:MAX_INSTRUCTION] or None
 
 
 def _tags(fields: Mapping[str, Any]) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class EditSample:
     """The rule of the miniature world that made the sample."""
     seed: int | None = None
     """The seed of the miniature world that made the sample; with category, difficulty and family it makes it again."""
+    other_instruction: str | None = None
+    """The instruction in the language that is not the run's, where the data has both: for people, not for models."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
 def report_run(record: Record, config: Config) -> FinishedRun:
     """Writes the reports of the latest run from the record alone."""
     report = latest_report(record, config)
-    return FinishedRun(report, write_reports(report, config.evaluation.results, datetime.now()))
+    paths = write_reports(report, config.evaluation.results, datetime.now(), config.evaluation.output_dir)
+    return FinishedRun(report, paths)
 
 
 def latest_report(record: Record, config: Config) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Puts a report on disk: JSON and Markdown, atomically, never over an older one."""
+"""Puts a report on disk: JSON, Markdown and a page, atomically, never over an older one."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 from src.errors import OutputError
 from src.reporting.markdown import render_markdown
+from src.reporting.page.render import render_page
+from src.reporting.page.run_page import run_page
 from src.terminal import clean_json
 
 
@@ -21,10 +23,17 @@ class ReportPaths:
 
     json: Path
     markdown: Path
+    page: Path
 
 
-def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> ReportPaths:
-    """Writes `evaluation_report_YYYYMMDD_HHMMSS.{json,md}`; a suffix `_2`, `_3` … keeps an existing one.
+def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_dir: Path) -> ReportPaths:
+    """Writes `evaluation_report_YYYYMMDD_HHMMSS.{json,md,html}`; a suffix `_2`, `_3` … keeps an existing one.
+
+    Args:
+        report: As `build_report` makes it.
+        results_dir: Where the files go.
+        now: The time in their names.
+        run_dir: Output directory of the run, whose edits the page shows.
 
     Raises:
         OutputError: when the folder cannot be written.
@@ -34,6 +43,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
         paths = _free_paths(results_dir, f"evaluation_report_{now:%Y%m%d_%H%M%S}")
         _write(paths.markdown, render_markdown(report))
         _write(paths.json, clean_json(_json(report)))
+        _write(paths.page, render_page(run_page(report, run_dir, results_dir)))
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {results_dir}: {error.strerror or error}; "
@@ -44,8 +54,8 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime) -> R
 
 def _free_paths(folder: Path, stem: str) -> ReportPaths:
     names = chain([stem], (f"{stem}_{number}" for number in count(2)))
-    pairs = (ReportPaths(folder / f"{name}.json", folder / f"{name}.md") for name in names)
-    return next(pair for pair in pairs if not pair.json.exists() and not pair.markdown.exists())
+    choices = (ReportPaths(*(folder / f"{name}.{kind}" for kind in ("json", "md", "html"))) for name in names)
+    return next(paths for paths in choices if not any(path.exists() for path in astuple(paths)))
 
 
 def _json(report: dict[str, Any]) -> str:

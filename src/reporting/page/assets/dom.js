@@ -1,0 +1,51 @@
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+const cards = data.cards;
+
+/* An element; texts become text nodes, so nothing in them is ever read as markup. */
+function el(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+/* A text of the page in the reader's language. */
+function word(key, ...values) {
+  const both = data.words[key];
+  const text = both ? both[state.lang === "zh" ? 1 : 0] : key;
+  return values.reduce((shown, value, place) => shown.replace(`{${place}}`, value), text);
+}
+
+/* A text of the data, or {"word": key}. */
+function said(text) {
+  return text && typeof text === "object" ? word(text.word) : text || "";
+}
+
+const number = (value, digits = 2) => (typeof value === "number" ? value.toFixed(digits) : "–");
+const statusWord = (status) => word(status);
+
+const blocks = new Map();
+
+/* The data URI of a thumbnail; null while the part of the page that holds it is still being read. */
+function thumbnail(place) {
+  const block = Math.floor(place / data.chunk);
+  if (!blocks.has(block)) {
+    const element = document.getElementsByClassName("thumbnails")[block];
+    const isWhole = element && (document.readyState !== "loading" || element.nextElementSibling);
+    if (!isWhole) return null;
+    blocks.set(block, JSON.parse(element.textContent));
+  }
+  return blocks.get(block)[place % data.chunk];
+}

@@ -1,0 +1,115 @@
+"""The pictures of a page: a thumbnail of each inside it, the full picture beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+
+from src.data.image import ImageError, LazyImage, OpenedImage, content_hash
+from src.reporting.page.model import Picture
+
+PICTURES_FOLDER = "pictures"
+"""Beside the page: full pictures that lie in no file of their own, named by their content."""
+LARGEST_SIDE = 256
+"""Pixels of a thumbnail's longer side."""
+EXACT_SIDE = 128
+"""Pictures with no side above it are embedded as they are, without loss."""
+SMALLEST_SIDE = 48
+THUMBNAIL_BYTES = 16_000_000
+"""Of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
+MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
+"""Of one thumbnail."""
+_SMALLER = 0.75
+_QUALITY = 78
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture as it is embedded in a page."""
+
+    uri: str
+    size: tuple[int, int]
+    """Width and height of the full picture."""
+    is_whole: bool
+    """Whether the thumbnail is the full picture, without loss."""
+
+
+class PagePictures:
+    """Makes the pictures of one page. Safe to use from several threads.
+
+    Args:
+        folder: Where the page will lie.
+        count: How many pictures the page will have, about: many pictures have small thumbnails.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder
+        self._bytes_each = max(FEWEST_BYTES, min(MOST_BYTES, THUMBNAIL_BYTES // max(1, count)))
+
+    def of(self, label: str, image: LazyImage) -> Picture:
+        """A picture of the data, or of a file: a file is linked to, other pictures are stored beside the page.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        try:
+            data = image.read_bytes()
+            thumbnail = make_thumbnail(data, self._bytes_each)
+        except ImageError as error:
+            return Picture(label, missing=str(error))
+        full = ""
+        if not thumbnail.is_whole:
+            full = self.link(image.path if image.path is not None else self._stored(data))
+        return Picture(label, thumbnail=thumbnail.uri, full=full, size=thumbnail.size)
+
+    def link(self, path: Path) -> str:
+        """The URL of a file relative to the page, which no file name can turn into another kind of URL."""
+        return "./" + quote(Path(os.path.relpath(path.resolve(), self._folder.resolve())).as_posix())
+
+    def _stored(self, data: bytes) -> Path:
+        kind = (Image.open(io.BytesIO(data)).format or "PNG").lower()
+        path = self._folder / PICTURES_FOLDER / f"{content_hash(data)[:32]}.{kind}"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+            part.write_bytes(data)
+            os.replace(part, path)
+        return path
+
+
+def make_thumbnail(data: bytes, most_bytes: int) -> Thumbnail:
+    """A picture small enough for a page: lossless if it is small, else a JPEG of at most about so many bytes.
+
+    Raises:
+        ImageError: it is no picture that can be shown.
+    """
+    image = OpenedImage(data).decode()
+    size = image.size
+    if max(size) <= EXACT_SIDE:
+        exact = _encoded(image, "WEBP", lossless=True, quality=50, method=0)
+        if len(exact) <= max(most_bytes, MOST_BYTES // 2):
+            return Thumbnail(_uri("webp", exact), size, is_whole=True)
+    side = LARGEST_SIDE
+    while True:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        encoded = _encoded(image, "JPEG", quality=_QUALITY)
+        if len(encoded) <= most_bytes or side <= SMALLEST_SIDE:
+            return Thumbnail(_uri("jpeg", encoded), size, is_whole=False)
+        side = max(SMALLEST_SIDE, int(side * _SMALLER))
+
+
+def _encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,255 @@
+"""The page of one run: summary, charts and a card for every sample, from the report's data alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.data.categories import category_label
+from src.data.image import LazyImage
+from src.data.sample import EditSample
+from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
+from src.reporting.page.pictures import PagePictures
+from src.reporting.page.sources import BenchmarkSamples, is_the_source
+from src.reporting.report import NO_NAME
+from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line
+
+PICTURES_OF_A_SAMPLE = 3
+AT_ONCE = 64
+"""Samples whose pictures are in memory at one time."""
+_THREADS = min(8, os.cpu_count() or 1)
+
+Row = Mapping[str, Any]
+"""One entry of `samples` in a report."""
+
+
+def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path) -> Page:
+    """Builds the page of a run.
+
+    Args:
+        report: As `build_report` makes it.
+        run_dir: Output directory of the run, with its edits.
+        folder: Where the page will lie; full pictures that have no file are stored beside it.
+
+    Raises:
+        OSError: when a picture cannot be stored.
+    """
+    rows = report["samples"]
+    pictures = PagePictures(folder, PICTURES_OF_A_SAMPLE * len(rows))
+    judge = class_name(report["scorer"])
+    notices = [Word("unfinished_notice")] if report["unfinished"] else []
+    if rows and not report["overall_statistics"]["num_samples"]:
+        notices.append(Word("nothing_scored"))
+    return Page(
+        title=Word("report"),
+        subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}",
+        notices=notices,
+        tiles=_tiles(report),
+        charts=_charts(report),
+        tables=_tables(report),
+        details=_details(report),
+        cards=list(_cards(rows, report["config"]["benchmark"], run_dir, pictures)),
+        language=report["config"]["benchmark"].get("language", "en"),
+    )
+
+
+def outcome(row: Row, picture: Picture | None, name: str = "") -> Outcome:
+    """What a run made of a sample, for the card of one run or of several side by side.
+
+    Args:
+        row: The sample in the report of the run.
+        picture: The edit.
+        name: The editor's, where the card shows several.
+    """
+    facts = {"seed": row["seed"], "judge model": row["judge_model"], "edit key": row["edit_key"]}
+    used = {name: f"{amount:g}" for name, amount in row["usage"].items() if isinstance(amount, int | float)}
+    return Outcome(
+        name=name,
+        picture=picture,
+        status=row["status"] or "unfinished",
+        score=row["score"],
+        dimensions=row["dimensions"],
+        reason=row["reason"] or "",
+        replies=row["replies"],
+        edit_seconds=row["edit_seconds"],
+        judge_seconds=row["judge_seconds"],
+        facts={name: one_line(value) for name, value in {**facts, **used}.items() if value not in (None, "")},
+    )
+
+
+def edited_picture(row: Row, run_dir: Path, pictures: PagePictures, label: str | None = None) -> Picture:
+    """The edit of a sample, or why there is none.
+
+    Args:
+        row: The sample in the report of the run.
+        run_dir: Output directory of the run.
+        pictures: Of the page.
+        label: An editor's name, where the card shows several.
+    """
+    label = label or Word("edited")
+    if row["image_path"] is None:
+        made = row["edit_seconds"] is not None
+        return Picture(label, missing="the picture was not kept, or deleted" if made else row["reason"] or "")
+    return pictures.of(label, LazyImage(path=run_dir / row["image_path"]))
+
+
+def sample_card(row: Row, sample: EditSample | None, problem: str, pictures: PagePictures, **more: Any) -> Card:
+    """The card of a sample with what the benchmark says of it.
+
+    Args:
+        row: The sample in the report of the run.
+        sample: The same in the benchmark file; None where it is not there.
+        problem: Why it is not there.
+        pictures: Of the page.
+        more: Further fields of the card, such as `outcomes`.
+    """
+    reference = None
+    if sample is not None and not is_the_source(sample, row["source_sha256"]):
+        sample, problem = None, "the benchmark file has another picture now than the run edited"
+    if sample is None:
+        source = Picture(Word("source"), missing=problem)
+    else:
+        source = pictures.of(Word("source"), sample.source)
+        if sample.reference is not None:
+            reference = pictures.of(Word("reference"), sample.reference)
+    category = row["category"] or ""
+    return Card(
+        id=row["sample_id"],
+        category=category,
+        category_label=category_label(category),
+        difficulty=row["difficulty"] or "",
+        tags=list(dict.fromkeys(row["tags"])),
+        instruction=_instructions(row, sample),
+        description=row["description"],
+        inputs=[source],
+        reference=reference,
+        **more,
+    )
+
+
+def statistics_chart(title: Word, groups: Mapping[str, Row], filter_name: str) -> Chart:
+    """Means with intervals of groups of samples, as `build_report` states them."""
+    rows = [
+        ChartRow(
+            label=one_line(category_label(name)),
+            marks=[statistics_mark(values)],
+            filters={} if name == NO_NAME else {filter_name: name},
+        )
+        for name, values in groups.items()
+    ]
+    return Chart(title, rows)
+
+
+def statistics_mark(values: Row) -> Mark:
+    """The mean of one group with its interval and how many samples it is of."""
+    interval = tuple(values["ci95"]) if values["ci95"] else None
+    return Mark(values["mean"], interval, f"{values['num_samples']}/{values['total']}")
+
+
+def with_samples(rows: Iterable[Row], samples: Iterable[EditSample]) -> Iterator[tuple[Row, EditSample | None]]:
+    """Each row with its sample of the benchmark, both in file order; rows without a sample last."""
+    waiting = {row["sample_id"]: row for row in rows}
+    for sample in samples:
+        if (row := waiting.pop(sample.sample_id, None)) is not None:
+            yield row, sample
+        if not waiting:
+            return
+    for row in waiting.values():
+        yield row, None
+
+
+def _cards(rows: Sequence[Row], benchmark: Row, run_dir: Path, pictures: PagePictures) -> list[Card]:
+    samples = BenchmarkSamples(benchmark)
+
+    def card(pair: tuple[Row, EditSample | None]) -> Card:
+        row, sample = pair
+        result = outcome(row, edited_picture(row, run_dir, pictures))
+        return sample_card(row, sample, samples.problem, pictures, outcomes=[result])
+
+    places = {row["sample_id"]: place for place, row in enumerate(rows)}
+    made = in_threads(card, with_samples(rows, samples))
+    return sorted(made, key=lambda one: places[one.id])
+
+
+def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
+    """The results of `make` for all items, in order, with a bounded number of them in memory."""
+    waiting = iter(items)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while batch := list(islice(waiting, AT_ONCE)):
+            yield from pool.map(make, batch)
+
+
+def _instructions(row: Row, sample: EditSample | None) -> dict[str, str]:
+    """By language; the run's own text is the record's, whatever the file says today."""
+    text = row["instruction"]
+    if sample is None or sample.other_instruction is None:
+        return {"zh" if _is_chinese(text) else "en": text} if text else {}
+    own, other = ("zh", "en") if _is_chinese(text) else ("en", "zh")
+    return {own: text, other: sample.other_instruction}
+
+
+def _is_chinese(text: str) -> bool:
+    return any("\u4e00" <= char <= "\u9fff" for char in text)
+
+
+def _tiles(report: Row) -> list[Tile]:
+    overall, timings = report["overall_statistics"], report["timings"]
+    interval = "95 % [{:.2f}, {:.2f}]".format(*overall["ci95"]) if overall["ci95"] else ""
+    each = [
+        f"{duration(timings[f'{stage}_seconds']['mean'])} / {word}"
+        for stage, word in (("edit", "edit"), ("judge", "judgement"))
+        if timings[f"{stage}_seconds"]
+    ]
+    wall = timings["wall_seconds"]
+    tiles = [
+        Tile(Word("mean"), number(overall["mean"], 2), interval),
+        Tile(Word("coverage"), coverage(overall), f"{overall['num_samples']} / {overall['total']}"),
+        Tile(Word("time"), "–" if wall is None else duration(wall), " · ".join(each)),
+    ]
+    if report["usage"]:
+        first, _, rest = judge_usage(report["usage"]).partition(", ")
+        tiles.append(Tile(Word("usage"), first, rest))
+    return tiles
+
+
+def _charts(report: Row) -> list[Chart]:
+    charts = [statistics_chart(Word("by_category"), report["category_statistics"], "category")]
+    if len(report["difficulty_statistics"]) > 1:
+        charts.append(statistics_chart(Word("by_difficulty"), report["difficulty_statistics"], "difficulty"))
+    return [chart for chart in charts if chart.rows]
+
+
+def _tables(report: Row) -> list[Table]:
+    rows: list[list[Cell]] = [
+        [Word(failure["status"]), one_line(failure["reason"]), _links(failure), str(failure["count"])]
+        for failure in report["failures"]
+    ]
+    columns = [Word(name) for name in ("status", "reason", "which", "count")]
+    return [Table(Word("failures"), columns, rows, numeric=1)] if rows else []
+
+
+def _links(failure: Row) -> list[Link]:
+    links = [Link(one_line(name), card=name) for name in failure["sample_ids"]]
+    return links + ([Link("…", card=failure["sample_ids"][0])] if failure["count"] > len(links) else [])
+
+
+def _details(report: Row) -> dict[str, str]:
+    models = {"answered by": report["judge_models"]} if report["judge_models"] else {}
+    parts = {
+        "judge_identity": {**report["scorer"], **models},
+        "editor_identity": report["editor"],
+        "environment": report["environment"],
+        "configuration": report["config"],
+    }
+    return {Word(name): as_yaml(part) for name, part in parts.items()}
+
+
+def as_yaml(data: Any) -> str:
+    """An identity or a configuration, for people."""
+    return str(yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=100))
