@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
 
 from src import __version__
 from src.commands import (
+    BUDGET_SPENT,
     GO_ON,
     config_options,
     console,
@@ -108,6 +109,8 @@ def evaluate(
     print_report(outcome.report, console)
     print_lines([outcome.paths.json, outcome.paths.markdown])
     print_page(outcome.paths.page)
+    if outcome.budget_spent:
+        raise typer.Exit(BUDGET_SPENT)
     if outcome.report["overall_statistics"]["num_samples"] == 0:
         raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
 

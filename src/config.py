@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic
 
@@ -80,6 +80,23 @@ class PromptConfig(Section):
 Metric = Literal["mean", "std", "median", "min", "max", "count"]
 
 
+class BudgetConfig(Section):
+    """What a run may spend, all its attempts together; it stops when the first of the limits is reached."""
+
+    usd: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
+    """Money for the judge's answers, by the prices in its params, which are then meant in US dollars."""
+    judge_calls: int | None = pydantic.Field(None, ge=1)
+    """Requests to the judge, further tries included."""
+    minutes: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
+    """Wall time, the loading of models included."""
+
+    @pydantic.model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.usd is None and self.judge_calls is None and self.minutes is None:
+            raise ValueError("limits nothing: set usd, judge_calls or minutes, or leave it out")
+        return self
+
+
 class EvaluationConfig(Section):
     """Where the results of a run go, and how it is scheduled."""
 
@@ -98,6 +115,8 @@ class EvaluationConfig(Section):
     schedule: Literal["auto", "overlapped", "two_stage"] = "auto"
     """`overlapped`: judge while editing. `two_stage`: edit all, free the editor, judge all. `auto`: two-stage exactly
     when editor and judge name the same GPU."""
+    budget: BudgetConfig | None = None
+    """No limit when absent. It is no part of any key: `--resume` goes on with a larger one."""
     checkpoint_path: Ignored[str] = None
     enable_checkpoint: Ignored[bool] = None
     checkpoint_interval: Ignored[int] = None

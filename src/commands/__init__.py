@@ -21,6 +21,9 @@ from src.terminal import SafeConsole, clean_all_records
 
 GO_ON = "Go on with the same command and --resume"
 
+BUDGET_SPENT = 4
+"""The exit code of a run that stopped before all was done as its budget was spent; its work is recorded."""
+
 console = SafeConsole()
 error_console = SafeConsole(stderr=True)
 

@@ -69,6 +69,14 @@ class BaseModel(ABC):
     def unload_from_gpu(self) -> None:
         """Frees the accelerator; no-op by default."""
 
+    @classmethod
+    def stated_usage(cls, params: dict[str, Any]) -> frozenset[str]:
+        """Names of the amounts that the usage of every answer states, such as `calls`; none by default.
+
+        A budget can limit `calls` and `cost` of a judge that states them.
+        """
+        return frozenset()
+
     def seconds_to_wait(self) -> float:
         """Seconds that a server has asked the model to wait yet, for displays; 0 by default."""
         return 0.0

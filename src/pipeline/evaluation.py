@@ -20,6 +20,7 @@ from src.data.verdict import Status, Verdict
 from src.errors import DataError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
+from src.pipeline.budget import Budget, BudgetSpent
 from src.pipeline.output import exclusive, set_aside
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
@@ -30,7 +31,9 @@ from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.record.record import DONE, Record
+from src.record.results import BUDGET_SPENT
 from src.reporting.report import build_report
+from src.reporting.wording import stopped
 from src.reporting.write import ReportPaths, write_reports
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,11 @@ class FinishedRun:
 
     report: dict[str, Any]
     paths: ReportPaths
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether the run stopped before all was done as its budget was spent."""
+        return stopped(self.report["attempts"]) is not None
 
 
 def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:
@@ -109,6 +117,9 @@ def _attempt(record: Record, plan: RunPlan, tally: Tally) -> Iterator[None]:
     try:
         yield
         outcome = "finished"
+    except BudgetSpent as end:
+        outcome = f"{BUDGET_SPENT}: {end}"
+        logger.warning("the run stops as its budget is spent: %s", end)
     except KeyboardInterrupt:
         outcome = "interrupted"
         raise
@@ -128,6 +139,12 @@ class Evaluation(Observer):
         self._keeps_pictures = plan.config.evaluation.save_generated_images
         self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
         self._editors: list[BaseDiffusionModel] = []
+        self._stages: Stages | None = None
+        self._read_whole_file = False
+        earlier = sum(attempt.seconds or 0 for attempt in record.latest_run().attempts)
+        self._budget = Budget(
+            plan.config.evaluation.budget, record.paid_usage(plan.run_key), lambda: earlier + tally.seconds
+        )
         self._broken_data: DataError | None = None
 
     def run(self, samples: Samples, tick: Callable[[], None]) -> None:
@@ -135,6 +152,7 @@ class Evaluation(Observer):
 
         Raises:
             EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
+            BudgetSpent: the budget was spent before all was done.
         """
         self._view.clear(self._record.named_samples())
         if self._keeps_pictures:
@@ -148,6 +166,9 @@ class Evaluation(Observer):
             self._pass(samples, tick)
         if self._broken_data is not None:
             raise self._broken_data
+        spent = self._budget.spent()
+        if spent and not (self._read_whole_file and self._tally.judged >= self._tally.read):
+            raise BudgetSpent(spent)
         self._record.forget_unseen_samples(self._plan.run_key)
 
     def _pass(self, samples: Samples, tick: Callable[[], None], *, edits: bool = True, judges: bool = True) -> None:
@@ -155,11 +176,15 @@ class Evaluation(Observer):
 
         def read(stopping: threading.Event) -> Iterator[WorkItem]:
             try:
-                yield from reader.items(samples, stopping)
+                for item in reader.items(self._whole(samples), stopping):
+                    if self._budget.spent():
+                        item.leave(self._pixels)
+                        return
+                    yield item
             except DataError as error:  # what was read before the break is still worth finishing
                 self._broken_data = error
 
-        stages = Stages(
+        stages = self._stages = Stages(
             self._record,
             self._plan.scoring.scorer,
             self,
@@ -167,7 +192,22 @@ class Evaluation(Observer):
             load_editors=self._load_editors,
             load_scorer=self._load_scorer,
         )
-        stages.run(read, tick, edits=edits, judges=judges)
+
+        def watch() -> None:
+            tick()
+            self._stop_if_spent()
+
+        stages.run(read, watch, edits=edits, judges=judges)
+
+    def _whole(self, samples: Samples) -> Samples:
+        """Notes whether the samples were read to their end."""
+        self._read_whole_file = False
+        yield from samples
+        self._read_whole_file = True
+
+    def _stop_if_spent(self) -> None:
+        if self._stages is not None and self._budget.spent():
+            self._stages.stop()
 
     def edit_tried(self, item: WorkItem, failure: EditFailure | None) -> None:
         """Counts failed edits; the others are counted when they are stored."""
@@ -187,6 +227,8 @@ class Evaluation(Observer):
         self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
         if verdict.status in DONE and not self._keeps_pictures:
             self._record.drop_picture(item.edit_key)
+        self._budget.add(verdict)
+        self._stop_if_spent()
 
     def _load_editors(self) -> list[BaseDiffusionModel]:
         with self._loading(self._plan.editor.name):

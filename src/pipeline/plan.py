@@ -11,6 +11,7 @@ from src.config import BenchmarkConfig, Config
 from src.data.categories import category_key, difficulty_key
 from src.data.sample import EditSample
 from src.data.selection import Selection
+from src.pipeline.budget import check_budget
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.keys import digest
 from src.pipeline.scorer_plan import ScorerPlan
@@ -34,6 +35,7 @@ class RunPlan:
         self.config = config
         self.editor = EditorPlan(config.diffusion_model, config.runtime.seed)
         self.scoring = scorer_plan(config)
+        check_budget(config.evaluation.budget, self.scoring)
         self.editor.check_weights()
         self.scoring.check_weights()
 

@@ -69,6 +69,11 @@ class ScorerPlan:
         """Not every scorer does; a judge that is not asked is not loaded."""
         return "judge" in self.identity
 
+    def stated_usage(self) -> frozenset[str]:
+        """The amounts that the judge states of every answer; none where no judge is asked."""
+        judge = self.judge if self._asks_judge else None
+        return judge.model_class.stated_usage(judge.params) if judge else frozenset()
+
     def check_weights(self) -> None:
         """Raises `ModelError` when weights are missing, or say that they are not for this judge."""
         if self._asks_judge and self.judge is not None:

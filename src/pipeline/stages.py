@@ -82,6 +82,7 @@ class Stages:
         self._load_scorer = load_scorer
         self._hold_back = hold_back
         self._editors: Sequence[BaseDiffusionModel] = ()
+        self._flow = Flow()
 
     def run(
         self,
@@ -103,7 +104,7 @@ class Stages:
             EditLoopError: when an editor, the scorer or the record can serve nothing at all.
             KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
         """
-        flow = Flow(self._scorer.stop_waiting)
+        flow = self._flow = Flow(self._scorer.stop_waiting)
         to_edit: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_store: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_judge: Channel[Asked] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
@@ -135,6 +136,10 @@ class Stages:
         )
         flow.stage(to_judge, self._judge_workers, name="judge", batch_size=lambda: self._scorer.batch_size)
         flow.run(tick)
+
+    def stop(self) -> None:
+        """Lets the `run` that is under way begin nothing new; it returns when what is in flight is recorded."""
+        self._flow.stop()
 
     def _edit_workers(self, to_store: Channel[WorkItem]) -> list[ThreadWorker[WorkItem]]:
         self._editors = self._load_editors()

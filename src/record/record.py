@@ -25,8 +25,8 @@ from src.data.verdict import Status, Verdict
 from src.errors import OutputError
 from src.record.file import connect, readable, sqlite_errors
 from src.record.results import RunInfo, SampleResult
-from src.record.rows import WHOLE_VERDICT, run_info, sample_result
-from src.record.schema import create_or_migrate
+from src.record.rows import WHOLE_VERDICT, run_info, sample_result, usage
+from src.record.schema import REPLACED, create_or_migrate
 from src.redaction import masked, withheld
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 """Width and height of a source, and of its edit."""
+
+_KEEP_USAGE = "INSERT INTO replaced_verdicts SELECT attempt, usage FROM verdicts WHERE verdict_key"
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -107,8 +109,9 @@ class Record:
                 opened = self._resources.enter_context(_existing(path)) if for_reading else path
                 self._database = self._resources.enter_context(closing(connect(opened)))
                 create_or_migrate(self._database, self.edits_dir, path)
-            if not for_reading:
-                self.edits_dir.mkdir(exist_ok=True)
+                if not for_reading:
+                    self._database.execute(REPLACED)
+                    self.edits_dir.mkdir(exist_ok=True)
         except BaseException:
             self._resources.close()
             raise
@@ -122,7 +125,7 @@ class Record:
         with self._lock, sqlite_errors(self._path):
             return self._database.execute(statement, kept)
 
-    def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+    def _read(self, statement: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         with self._lock, sqlite_errors(self._path):
             return self._database.execute(statement, values).fetchall()
 
@@ -143,7 +146,7 @@ class Record:
         self._write("UPDATE runs SET left_out = ? WHERE run_key = ?", (_to_json(categories), run_key))
 
     def end_attempt(self, outcome: str, seconds: float, edits_reused: int, verdicts_reused: int) -> None:
-        """Closes the attempt with its outcome: `finished`, `interrupted` or `failed`."""
+        """Closes the attempt with its outcome; see `Attempt.outcome`."""
         self._write(
             "UPDATE attempts SET outcome=?, seconds=?, edits_reused=?, verdicts_reused=? WHERE attempt=?",
             (outcome, seconds, edits_reused, verdicts_reused, self._attempt),
@@ -279,6 +282,7 @@ class Record:
     def forget_verdicts(self, edit_key: str) -> None:
         """Removes what any judge said of an edit: it was said of a picture that is no more."""
         keys = "SELECT verdict_key FROM samples WHERE edit_key = ?"
+        self._write(f"{_KEEP_USAGE} IN ({keys})", (edit_key,))
         self._write(f"DELETE FROM verdicts WHERE verdict_key IN ({keys})", (edit_key,))
 
     def work_left(self, keys: SampleKeys, *, keep_pictures: bool) -> WorkLeft:
@@ -291,8 +295,15 @@ class Record:
         whole = made and self._is_whole(keys.edit_key, found["bytes"], found["sha256"])
         return WorkLeft(edit=not whole, verdict=not judged, lost=None if whole else found["sha256"])
 
+    def paid_usage(self, run_key: str) -> list[dict[str, float]]:
+        """The usage of every verdict that the attempts of a run have made, also of those that were replaced."""
+        made = "SELECT usage FROM verdicts WHERE attempt IN (SELECT attempt FROM attempts WHERE run_key = :run)"
+        rows = self._read(f"{made} UNION ALL {made.replace('verdicts', 'replaced_verdicts')}", {"run": run_key})
+        return [usage(row["usage"]) for row in rows]
+
     def add_verdict(self, verdict_key: str, verdict: Verdict) -> None:
-        """Stores a verdict, whatever its status."""
+        """Stores a verdict, whatever its status; what an earlier one under its key has cost is not forgotten."""
+        self._write(f"{_KEEP_USAGE} = ?", (verdict_key,))
         self._write(
             "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?,?)",
             (

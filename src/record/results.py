@@ -41,6 +41,10 @@ class SampleResult:
     """The model that answered, as its server resolved the name; empty for judges that do not say."""
 
 
+BUDGET_SPENT = "budget spent"
+"""How the outcome of an attempt begins that stopped before all was done as the run's budget was spent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One invocation of a run: the first, or a `--resume`."""
@@ -50,7 +54,7 @@ class Attempt:
     seconds: float | None
     """Wall time; None while it runs or when it was killed."""
     outcome: str
-    """`running` (or killed), `finished`, `interrupted`, `failed`."""
+    """`running` (or killed), `finished`, `interrupted`, `failed`, or `budget spent: ` with what is spent."""
     edits_made: int
     edits_reused: int
     verdicts_made: int

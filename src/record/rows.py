@@ -109,6 +109,16 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
     return result
 
 
+def usage(text: str) -> dict[str, float]:
+    """The numbers in the usage of a verdict; none where its row is damaged."""
+    try:
+        amounts = _json(text)
+    except (ValueError, TypeError):
+        return {}
+    stated = amounts.items() if isinstance(amounts, dict) else ()
+    return {name: amount for name, amount in stated if isinstance(amount, int | float)}
+
+
 def _size(text: str | None) -> Any:
     """None where an edit failed, or was made before sizes were noted."""
     return _json(text) if text else None

@@ -24,6 +24,9 @@ CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEX
     reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT) WITHOUT ROWID;
 """
 
+REPLACED = "CREATE TABLE IF NOT EXISTS replaced_verdicts (attempt INTEGER, usage TEXT)"
+"""What verdicts have cost that a later one took the place of; records of before get the table when they are written."""
+
 _FROM_1 = """
 ALTER TABLE runs ADD COLUMN left_out TEXT DEFAULT '{}';
 ALTER TABLE edits ADD COLUMN sha256 TEXT;

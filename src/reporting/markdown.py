@@ -19,6 +19,7 @@ from src.reporting.wording import (
     left_out,
     number,
     one_line,
+    stopped,
     work_done,
 )
 
@@ -78,6 +79,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
             lines.append(f"- {word} category: {escape(category_label(entry['name']))} ({number(entry['score'])})")
     if report["unfinished"]:
         lines += ["", "The run ended before all its samples had a verdict; `--resume` goes on with it."]
+    if end := stopped(report["attempts"]):
+        lines += ["", f"**The run {escape(end)}.**"]
     lines += ["", "Samples without a score are in no mean; coverage is the share that has one."]
     lines.append(
         "Brackets hold the 95 % interval of the mean, which does not leave the scale from 0 to 10 "

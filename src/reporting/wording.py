@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.data import categories
+from src.record.results import BUDGET_SPENT
 
 CATEGORIES_NAMED = 8
 
@@ -51,6 +52,17 @@ def duration(seconds: float) -> str:
 def class_name(identity: Mapping[str, Any]) -> str:
     """The bare class name of an editor's, scorer's or judge's identity; of a scorer with a judge, the judge's."""
     return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]
+
+
+def stopped(attempts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Says that the run stopped as its budget was spent, and how to go on; None where its last attempt did not."""
+    outcome = str(attempts[-1]["outcome"]) if attempts else ""
+    if not outcome.startswith(BUDGET_SPENT):
+        return None
+    return (
+        f"stopped before all was done, {outcome}; samples that had not been read are not in this report: "
+        "go on with --resume and a larger evaluation.budget"
+    )
 
 
 def work_done(made: int, reused: int) -> str:

@@ -55,6 +55,12 @@ class ChatModel(VisionLanguageModel, BaseModel):
                 "(or base_url, for a server of your own)"
             )
 
+    @classmethod
+    def stated_usage(cls, params: dict[str, Any]) -> frozenset[str]:
+        """Calls and tokens, and with prices the cost."""
+        priced = cls.Params(**params).price_per_million_prompt_tokens is not None
+        return frozenset({"calls", "prompt_tokens", "completion_tokens"} | ({"cost"} if priced else set()))
+
     def _initialize(self) -> None:
         self.check_ready(self.config)
         params = self.params

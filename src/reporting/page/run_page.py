@@ -18,7 +18,7 @@ from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Ou
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples, is_the_source
 from src.reporting.report import NO_NAME
-from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line
+from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line, stopped
 
 PICTURES_OF_A_SAMPLE = 3
 AT_ONCE = 64
@@ -43,7 +43,9 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path) -> Page:
     rows = report["samples"]
     pictures = PagePictures(folder, PICTURES_OF_A_SAMPLE * len(rows))
     judge = class_name(report["scorer"])
-    notices = [Word("unfinished_notice")] if report["unfinished"] else []
+    notices: list[str] = [Word("unfinished_notice")] if report["unfinished"] else []
+    if end := stopped(report["attempts"]):
+        notices.append(end)
     if rows and not report["overall_statistics"]["num_samples"]:
         notices.append(Word("nothing_scored"))
     return Page(

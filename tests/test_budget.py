@@ -1,0 +1,169 @@
+"""`evaluation.budget`: a run stops cleanly when it is spent, and `--resume` with a larger one goes on."""
+
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from main import app
+from src.config import BudgetConfig, Config, parse_config
+from src.data.verdict import Status, Verdict
+from src.errors import ConfigError, ModelError
+from src.pipeline.budget import Budget
+from src.pipeline.evaluation import evaluate, latest_report
+from src.pipeline.plan import RunPlan
+from src.record.record import Record
+from tests.api_judge import server  # noqa: F401 (a fixture)
+from tests.chat_server import Answer, ChatServer, completion, failure
+
+Write = Callable[..., Path]
+Make = Callable[..., Config]
+JUDGE = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
+SAMPLES = 12
+PRICES = {"price_per_million_prompt_tokens": 1000.0, "price_per_million_completion_tokens": 10000.0}
+"""The server's answers take 100 and 10 tokens: 0.2 dollars each."""
+
+
+@pytest.fixture
+def config(write_benchmark: Write, server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The YAML of a run of twelve samples, whose judge is asked one question at a time."""
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    params = {"base_url": server.url, "model": "judge", "max_concurrency": 1, "start_concurrency": 1}
+    data = {
+        "benchmark": {"data_path": str(write_benchmark(SAMPLES))},
+        "diffusion_model": {"class_path": "tests.plugins.InvertEditor"},
+        "reward_model": {"class_path": JUDGE, "params": params | PRICES},
+        "evaluation": {"output_dir": str(tmp_path / "out")},
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return path
+
+
+def run(config: Path, budget: dict[str, Any] | None, *options: str) -> Result:
+    setting = [] if budget is None else ["--set", f"evaluation.budget={json.dumps(budget)}"]
+    return CliRunner().invoke(app, ["evaluate", "--config", str(config), *setting, *options])
+
+
+def report_of(config: Path) -> dict[str, Any]:
+    with closing(Record(config.parent / "out", for_reading=True)) as record:
+        return latest_report(record, Config.model_validate(record.latest_run().config))
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+@pytest.mark.parametrize(
+    ("budget", "said"), [({"judge_calls": 5}, "judge_calls 5 of 5"), ({"usd": 0.9}, "usd 1 of 0.9")]
+)
+def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
+    config: Path, server: ChatServer, schedule: str, budget: dict[str, Any], said: str
+) -> None:
+    stage = ("--set", f"evaluation.schedule={schedule}")
+    stopped = run(config, budget, *stage)
+    assert stopped.exit_code == 4, stopped.output
+    assert len(server.requests) == 5
+    report = report_of(config)
+    assert report["statuses"] == {"scored": 5}
+    assert report["attempts"][-1]["outcome"] == f"budget spent: {said}"
+    assert said in stopped.output.replace("\n", " ")
+    for page in ("*.md", "*.html"):
+        (written,) = (config.parent / "out" / "results").glob(page)
+        assert f"stopped before all was done, budget spent: {said};" in written.read_text("utf-8")
+
+    assert run(config, budget, *stage, "--resume").exit_code == 4
+    assert len(server.requests) == 5  # all attempts together
+    larger = {name: limit * 100 for name, limit in budget.items()}
+    assert run(config, larger, *stage, "--resume").exit_code == 0
+    assert len(server.requests) == SAMPLES
+    assert report_of(config)["statuses"] == {"scored": SAMPLES}
+
+
+def test_a_budget_that_suffices_exactly_leaves_a_finished_run(config: Path, server: ChatServer) -> None:
+    for options in ((), ("--resume",)):
+        finished = run(config, {"judge_calls": SAMPLES}, *options)
+        assert finished.exit_code == 0, finished.output
+        assert report_of(config)["attempts"][-1]["outcome"] == "finished"
+    assert len(server.requests) == SAMPLES
+
+
+def test_minutes_stop_a_run_also_while_the_server_asks_for_patience(config: Path, server: ChatServer) -> None:
+    server.script = lambda body, number: Answer() if len(server.requests) < 4 else failure(429, retry_after="300")
+    stopped = run(config, {"minutes": 0.02})
+    assert stopped.exit_code == 4, stopped.output
+    report = report_of(config)
+    assert report["statuses"].get("scored", 0) == report["overall_statistics"]["num_samples"] == 3
+    assert report["unfinished"] > 0
+
+
+def test_what_failed_verdicts_cost_stays_spent_when_they_are_asked_again(config: Path, server: ChatServer) -> None:
+    server.script = lambda body, number: Answer(completion("no score in here"))
+    assert run(config, {"judge_calls": 6}).exit_code == 4  # two samples, three times asked each
+    assert len(server.requests) == 6
+    server.script = lambda body, number: Answer()
+    assert run(config, {"judge_calls": 8}, "--resume").exit_code == 4
+    assert len(server.requests) == 8
+    assert run(config, {"judge_calls": 8}, "--resume").exit_code == 4
+    assert len(server.requests) == 8
+
+
+def test_a_budget_changes_no_key(config: Path) -> None:
+    data = yaml.safe_load(config.read_text("utf-8"))
+    plain = RunPlan(parse_config(data, "x")).run_key
+    data["evaluation"]["budget"] = {"judge_calls": 3}
+    assert RunPlan(parse_config(data, "x")).run_key == plain
+
+
+@pytest.mark.parametrize(
+    ("budget", "judge", "said"),
+    [
+        ({"usd": 1}, {"params": {"base_url": "http://127.0.0.1:9/v1"}}, "price_per_million_prompt_tokens"),
+        ({"usd": 1}, {"class_path": "tests.plugins.BrightnessJudge"}, "does not state its cost"),
+        ({"judge_calls": 1}, {"class_path": "tests.plugins.BrightnessJudge"}, "does not state its calls"),
+        ({"usd": 0}, {}, "greater than 0"),
+        ({"minutes": float("inf")}, {}, "finite"),
+        ({"judge_calls": 1.5}, {}, "integer"),
+        ({}, {}, "limits nothing"),
+        ({"hours": 1}, {}, "hours"),
+    ],
+)
+def test_a_budget_of_what_nobody_counts_is_an_error_before_the_run(
+    config: Path, budget: dict[str, Any], judge: dict[str, Any], said: str
+) -> None:
+    data = yaml.safe_load(config.read_text("utf-8"))
+    data["reward_model"] = {"class_path": JUDGE, **judge} if judge else data["reward_model"]
+    data["evaluation"]["budget"] = budget
+    with pytest.raises(ConfigError, match=said):
+        evaluate(parse_config(data, "test"))
+    assert not (config.parent / "out").exists()
+
+
+def test_a_server_that_states_no_tokens_ends_a_run_on_a_budget_of_money(config: Path, server: ChatServer) -> None:
+    server.script = lambda body, number: Answer(completion() | {"usage": None})
+    result = run(config, {"usd": 100})
+    assert result.exit_code == 1
+    assert "nobody knows what it costs" in " ".join(result.output.split())
+    assert len(server.requests) < SAMPLES
+
+
+def test_a_budget_counts_earlier_attempts_and_names_what_is_spent_first() -> None:
+    limits = BudgetConfig(judge_calls=3, minutes=2)
+    seconds = [0.0]
+    budget = Budget(limits, [{"calls": 1}], lambda: seconds[0])
+    assert budget.spent() is None
+    budget.add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}))
+    assert budget.spent() is None
+    seconds[0] = 120
+    assert budget.spent() == "minutes 2 of 2"
+    budget.add(Verdict(Status.JUDGE_FAILED, usage={"calls": 4}))
+    assert budget.spent() == "judge_calls 6 of 3"
+    with pytest.raises(ModelError, match="nobody knows"):
+        Budget(limits.model_copy(update={"usd": 1}), [], lambda: 0).add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}))
