@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval, percentile, summarise
+from src.reporting.statistics import DIFFERENCES, SCORES, clustered_mean, mean_interval, percentile, summarise
 
 scores = st.floats(0, 10)
 maybe_scores = st.lists(st.none() | scores, max_size=60)
@@ -141,11 +141,38 @@ def test_copies_of_every_score_in_its_own_cluster_add_no_certainty(values: list[
     assert summary.num_samples == len(values) * copies
 
 
+def satterthwaite(sizes: list[int]) -> float:
+    """Degrees of freedom of the adjusted variance, from the covariance matrix of what it sums the squares of."""
+    membership = np.repeat(np.eye(len(sizes)), sizes, axis=1)
+    total = sum(sizes)
+    residuals = np.eye(total) - 1 / total
+    adjusted = membership @ residuals / np.sqrt(1 - np.array(sizes) / total)[:, None]
+    eigenvalues = np.linalg.eigvalsh(adjusted @ adjusted.T)
+    return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=12))
+def test_the_degrees_of_freedom_are_those_of_the_covariance_matrix(sizes: list[int]) -> None:
+    clusters = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    measured = clustered_mean([float(place % 7) for place in range(len(clusters))], clusters)
+    assert measured is not None
+    assert measured.degrees == pytest.approx(satterthwaite(sizes))
+    assert measured.clusters == len(sizes)
+
+
+def test_the_variance_of_a_mean_of_independent_values_in_unequal_clusters_is_unbiased() -> None:
+    dice = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(6), [1, 1, 2, 3, 5, 8]).tolist()
+    measured = [clustered_mean(values, clusters) for values in dice.normal(0, 1, (4000, 20)).tolist()]
+    assert np.mean([one.variance for one in measured if one]) == pytest.approx(1 / 20, rel=0.05)
+
+
 def test_the_clustered_interval_of_a_worked_example() -> None:
-    """Deviations from the mean 4 sum to -3, 0 and 3 by cluster: variance 3/2 · 18 / 5² = 1.08, two degrees."""
+    """Deviations from the mean 4 sum to -3, 0 and 3 by cluster: variance (9 / (3/5) + 0 + 9 / (3/5)) / 5² = 1.2."""
     values, sources = [2.0, 3.0, 4.0, 5.0, 6.0], ["a", "a", "b", "c", "c"]
     summary = summarise(values, sources)
-    half = 4.302652729911275 * math.sqrt(1.08)
+    half = scipy.stats.t.ppf(0.975, satterthwaite([2, 1, 2])) * math.sqrt(1.2)
     assert mean_interval(values, sources, None) == pytest.approx((4 - half, 4 + half))
     ratio = half**2 / (4 * 6)
     roots = np.roots([1 + ratio, -(2 * 4 + 10 * ratio), 4**2])  # of (4 − µ)² = ratio · µ(10 − µ)

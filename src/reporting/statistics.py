@@ -40,6 +40,19 @@ class Summary:
     """How many clusters the interval was computed from; None when every score counted as independent."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClusteredMean:
+    """A mean and how uncertain it is."""
+
+    mean: float
+    variance: float
+    """Of the mean, robust to dependence within clusters."""
+    degrees: float
+    """Degrees of freedom of the variance, for quantiles of Student's t."""
+    clusters: int
+    """At least 2."""
+
+
 def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None = None) -> Summary:
     """Summarises the scores of a group of samples.
 
@@ -82,9 +95,7 @@ def mean_interval(
     Wilson's score interval (JASA 22, 1927) for the effective sample size of Korn and Graubard (Survey Methodology 24,
     1998): on the scale 0 to 1 the ends are the solutions µ of (x̄ − µ)² = t² · µ(1 − µ) / n_eff, where
     n_eff = x̄(1 − x̄) / V says how many yes-or-no answers would be as uncertain as these values. V is the variance of the
-    mean, G/(G−1) · Σ_g (Σ_{i∈g} (x_i − x̄))² / n² over G clusters (the clustered standard error of Miller, arXiv
-    2411.00640, with the usual small-sample factor; s²/n with one value a cluster), and t has G−1 degrees of freedom.
-    Far from the scale's ends this is Student's t interval; near them it reaches further inward, as skewed values need.
+    mean and t has its degrees of freedom, both as in `clustered_mean`. Far from the scale's ends this is Student's t interval; near them it reaches further inward, as skewed values need.
 
     Where all values lie on one end of the scale their spread is hidden by it; then n_eff = G, as for yes-or-no
     answers that all agree, with the normal quantile. Values that agree elsewhere have an interval without width.
@@ -103,15 +114,11 @@ def mean_interval(
     Raises:
         ValueError: for a value outside the scale.
     """
-    mean = statistics.fmean(values)
-    deviations: dict[Hashable, float] = defaultdict(float)
-    for value, cluster in zip(values, clusters, strict=True):
-        deviations[cluster] += value - mean
-    count = len(deviations)
-    if count < 2:
+    measured = clustered_mean(values, clusters)
+    if measured is None:
         return None
-    squares = math.fsum(deviation**2 for deviation in deviations.values())
-    uncertainty = _t_quantile(count - 1) ** 2 * count / (count - 1) * squares / len(values) ** 2
+    mean, count = measured.mean, measured.clusters
+    uncertainty = t_quantile(measured.degrees) ** 2 * measured.variance
     if scale is None:
         half = math.sqrt(uncertainty)
         return mean - half, mean + half
@@ -123,6 +130,40 @@ def mean_interval(
     spread = share * (1 - share)  # 0 on an end of the scale, and so near to it that rounding says so
     ratio = uncertainty / (high - low) ** 2 / spread if spread > 0 else Z95**2 / count
     return tuple(low + (high - low) * end for end in _wilson(share, ratio))  # type: ignore[return-value]
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredMean | None:
+    """The mean of values with its variance, robust to dependence within clusters, also few ones of unequal size.
+
+    The variance is the clustered one of Miller (arXiv 2411.00640) with the adjustment CR2 of Bell and McCaffrey (Survey
+    Methodology 28, 2002): V = Σ_g (Σ_{i∈g} (x_i − x̄))² / (1 − n_g/n) / n², which is unbiased for independent values. Its
+    degrees of freedom are those of their approximation by Satterthwaite, n² / (Σ n_g² + (Σ a_g)² − Σ a_g²) with
+    a_g = n_g² / (n − n_g). For G clusters of equal size these are G/(G−1) · Σ_g (…)² / n² and G − 1; with one value a
+    cluster, s²/n and n − 1.
+
+    Args:
+        values: At least one.
+        clusters: The cluster of each value.
+
+    Returns:
+        None for fewer than two clusters.
+    """
+    mean, total = statistics.fmean(values), len(values)
+    members: dict[Hashable, list[float]] = defaultdict(list)
+    for value, cluster in zip(values, clusters, strict=True):
+        members[cluster].append(value - mean)
+    count = len(members)
+    if count < 2:
+        return None
+    sizes = [len(group) for group in members.values()]
+    squares = [math.fsum(group) ** 2 for group in members.values()]
+    if len(set(sizes)) == 1:
+        return ClusteredMean(mean, count / (count - 1) * math.fsum(squares) / total**2, count - 1, count)
+    adjusted = math.fsum(square * total / (total - size) for square, size in zip(squares, sizes, strict=True))
+    leverages = [size**2 / (total - size) for size in sizes]
+    across = math.fsum(leverages) ** 2 - math.fsum(leverage**2 for leverage in leverages)
+    degrees = total**2 / (sum(size**2 for size in sizes) + across)
+    return ClusteredMean(mean, adjusted / total**2, degrees, count)
 
 
 def _wilson(share: float, ratio: float) -> tuple[float, float]:
@@ -141,8 +182,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-@functools.cache
-def _t_quantile(degrees: int) -> float:
+@functools.lru_cache(maxsize=1024)
+def t_quantile(degrees: float, share: float = 0.975) -> float:
+    """The value below which a share (0–1) of Student's t with these degrees of freedom lies."""
     from scipy.special import stdtrit  # scipy.stats would take a second longer to import
 
-    return float(stdtrit(degrees, 0.975))
+    return float(stdtrit(degrees, share))
