@@ -30,6 +30,7 @@ from src.commands import (
     print_page,
     readable_errors,
 )
+from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
 from src.commands.report import report
 from src.errors import ConfigError, EditLoopError
@@ -57,6 +58,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
+app.command()(compare)
+app.command()(leaderboard)
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
 Assignments = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. benchmark.limit=5.")]

@@ -38,6 +38,10 @@ class OutputError(EditLoopError):
     """The output directory cannot be used: not writable, full, in use by another run, or not ours."""
 
 
+class ComparisonError(EditLoopError):
+    """Runs cannot be compared: they have other samples or another judge, or too few of them have scores."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to an error text: `" Did you mean 'x'?"`, or an empty string when nothing is close."""
     names = list(known)

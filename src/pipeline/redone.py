@@ -6,13 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from src.record.differences import differing_values
 from src.record.record import Record
 from src.record.results import RunInfo
 
-ABSENT = object()
 SHOWN = 5
-SHOWN_CHARACTERS = 60
-
 
 Aspect = Callable[[RunInfo], Any]
 
@@ -68,25 +66,5 @@ def _plain(data: Any) -> Any:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Where two mappings of JSON data differ, such as `editor.params.num_inference_steps: 8, now 4`; empty if not."""
-    old, new = dict(_leaves(before)), dict(_leaves(now))
-    named = [
-        f"{name}: {_worded(old.get(name, ABSENT))}, now {_worded(new.get(name, ABSENT))}"
-        for name in {**old, **new}
-        if old.get(name, ABSENT) != new.get(name, ABSENT)
-    ]
+    named = [f"{name}: {old}, now {new}" for name, old, new in differing_values(before, now)]
     return "; ".join(named[:SHOWN]) + ("; …" if len(named) > SHOWN else "")
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, f"{name}.{key}" if name else key)
-    else:
-        yield name, value
-
-
-def _worded(value: Any) -> str:
-    if value is ABSENT:
-        return "not set"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

@@ -31,20 +31,20 @@ def render_markdown(report: dict[str, Any]) -> str:
     """The whole report but its rows of single samples; texts from data show literally."""
     sections = [
         ["# Evaluation report", "", f"Generated {report['timestamp']}, run `{report['run_key']}`."],
-        _section("Summary", _summary(report)),
-        _section("Categories", _statistics_table("category", report["category_statistics"])),
-        _section("Categories by difficulty", _difficulty_table(report)),
-        _section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
-        _section("Tags", _statistics_table("tag", report["tag_statistics"])),
-        _section("Failures", _failures(report["failures"])),
-        _section("Bad samples", _bad_samples(report["samples"])),
-        _section("Sizes of sources and edits", _sizes(report["sizes"])),
-        _section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
-        _section("Time", _times(report["timings"])),
-        _section("What the judge used", _usage(report["usage"])),
-        _section("Attempts", _attempts(report["attempts"])),
-        _section("Environment", _fenced(report["environment"])),
-        _section("Configuration", _fenced(report["config"])),
+        section("Summary", _summary(report)),
+        section("Categories", _statistics_table("category", report["category_statistics"])),
+        section("Categories by difficulty", _difficulty_table(report)),
+        section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
+        section("Tags", _statistics_table("tag", report["tag_statistics"])),
+        section("Failures", _failures(report["failures"])),
+        section("Bad samples", _bad_samples(report["samples"])),
+        section("Sizes of sources and edits", _sizes(report["sizes"])),
+        section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
+        section("Time", _times(report["timings"])),
+        section("What the judge used", _usage(report["usage"])),
+        section("Attempts", _attempts(report["attempts"])),
+        section("Environment", _fenced(report["environment"])),
+        section("Configuration", _fenced(report["config"])),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -54,11 +54,12 @@ def escape(text: object) -> str:
     return _SPECIAL.sub(r"\\\1", html.escape(one_line(text), quote=False))
 
 
-def _section(title: str, lines: Sequence[str]) -> list[str]:
+def section(title: str, lines: Sequence[str]) -> list[str]:
+    """A headline and what stands below it, or nothing where nothing does."""
     return [f"## {title}", "", *lines] if lines else []
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table, or nothing when it has no rows."""
     body = [f"| {' | '.join(row)} |" for row in rows]
     return [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *body] if body else []
@@ -114,7 +115,7 @@ def _statistics_table(kind: str, groups: dict[str, dict[str, Any]]) -> list[str]
         ]
         for name, values in groups.items()
     ]
-    return _table([kind, "mean", *metrics, "scored / all", "coverage"], rows)
+    return markdown_table([kind, "mean", *metrics, "scored / all", "coverage"], rows)
 
 
 def _difficulty_table(report: dict[str, Any]) -> list[str]:
@@ -123,7 +124,7 @@ def _difficulty_table(report: dict[str, Any]) -> list[str]:
         [escape(category_label(name)), *(_cell(groups.get(difficulty)) for difficulty in difficulties)]
         for name, groups in report["category_by_difficulty"].items()
     ]
-    return _table(["category", *map(escape, difficulties)], rows)
+    return markdown_table(["category", *map(escape, difficulties)], rows)
 
 
 def _cell(values: dict[str, Any] | None) -> str:
@@ -136,7 +137,7 @@ def _failures(failures: Sequence[dict[str, Any]]) -> list[str]:
         for failure in failures
         if failure["status"] != Status.BAD_SAMPLE
     ]
-    return _table(["status", "samples", "reason", "which"], rows)
+    return markdown_table(["status", "samples", "reason", "which"], rows)
 
 
 def _examples(failure: dict[str, Any]) -> str:
@@ -150,7 +151,7 @@ def _bad_samples(samples: Iterable[dict[str, Any]]) -> list[str]:
         for row in samples
         if row["status"] == Status.BAD_SAMPLE
     ]
-    return _table(["sample", "position in the file", "category", "reason"], rows)
+    return markdown_table(["sample", "position in the file", "category", "reason"], rows)
 
 
 def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
@@ -158,7 +159,7 @@ def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
         [*("{} × {}".format(*entry[name]) for name in ("source", "edit")), str(entry["count"])]
         for entry in sizes[:_SHOWN_SIZES]
     ]
-    table = _table(["source", "edit", "samples"], rows)
+    table = markdown_table(["source", "edit", "samples"], rows)
     others = sum(entry["count"] for entry in sizes[_SHOWN_SIZES:])
     return [*table, "", f"{others} more samples have other sizes."] if others else table
 
@@ -169,7 +170,7 @@ def _times(timings: dict[str, Any]) -> list[str]:
         spread = timings[f"{name}_seconds"] or dict.fromkeys(("total", "mean", "median", "p95"))
         seconds = [number(spread[key]) for key in ("total", "mean", "median", "p95")]
         rows.append([work, work_done(timings[f"{work}_made"], timings[f"{work}_reused"]), *seconds])
-    table = _table(["", "of this run", "seconds", "mean", "median", "95th percentile"], rows)
+    table = markdown_table(["", "of this run", "seconds", "mean", "median", "95th percentile"], rows)
     wall = timings["wall_seconds"]
     return table if wall is None else [*table, "", f"Wall time of the attempts that were not killed: {duration(wall)}."]
 
@@ -194,7 +195,7 @@ def _attempts(attempts: Iterable[dict[str, Any]]) -> list[str]:
         ]
         for attempt in attempts
     ]
-    return _table(["started", "outcome", "seconds", "edits", "verdicts"], rows)
+    return markdown_table(["started", "outcome", "seconds", "edits", "verdicts"], rows)
 
 
 def _fenced(data: Any) -> list[str]:

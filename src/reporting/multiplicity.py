@@ -5,6 +5,9 @@ from __future__ import annotations
 import string
 from collections.abc import Collection, Sequence
 
+SIGNIFICANT = 0.05
+"""Two runs are told apart where the adjusted p-value is below this."""
+
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
     """The p-values adjusted by Holm's step-down procedure (Scandinavian Journal of Statistics 6, 1979).

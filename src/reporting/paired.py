@@ -70,6 +70,8 @@ def paired_difference(
     second: Sequence[float | None],
     sources: Sequence[str],
     tie_width: float,
+    *,
+    bootstrap: bool = True,
 ) -> PairedDifference:
     """Compares two runs on the same samples.
 
@@ -78,6 +80,7 @@ def paired_difference(
         second: The same in the second run.
         sources: What names each sample's source picture. Samples that share one form a cluster.
         tie_width: Scores that differ by at most this are a tie.
+        bootstrap: Whether to resample for a second interval, which takes most of the time.
     """
     rows = list(zip(first, second, sources, strict=True))
     pairs = [(one, other, source) for one, other, source in rows if one is not None and other is not None]
@@ -113,9 +116,9 @@ def paired_difference(
         standard_error=error,
         degrees=measured.degrees,
         ci95=(measured.mean - quantile * error, measured.mean + quantile * error),
-        bootstrap95=bootstrap_interval(differences, clusters, measured),
+        bootstrap95=bootstrap_interval(differences, clusters, measured) if bootstrap else None,
         p=_two_sided(measured.mean / error, measured.degrees),
-        detectable=(quantile + t_quantile(measured.degrees, 0.8)) * error,
+        detectable=_detectable(error, measured.degrees),
     )
 
 
@@ -186,21 +189,24 @@ def samples_needed(found: PairedDifference, difference: float) -> int | None:
     """
     if found.standard_error is None or found.degrees is None:
         return None
+    error, degrees, pairs = found.standard_error, found.degrees, found.pairs
+
+    def enough(samples: int) -> bool:
+        share = samples / pairs
+        return _detectable(error / math.sqrt(share), max(1.0, degrees * share)) <= difference
+
     low, high = 1, 2
-    while _detectable(found, high) > difference:
+    while not enough(high):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _detectable(found, middle) <= difference else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
-def _detectable(found: PairedDifference, samples: int) -> float:
-    """The minimum detectable difference of so many samples."""
-    assert found.standard_error is not None and found.degrees is not None
-    share = samples / found.pairs
-    degrees = max(1.0, found.degrees * share)
-    return (t_quantile(degrees) + t_quantile(degrees, 0.8)) * found.standard_error / math.sqrt(share)
+def _detectable(error: float, degrees: float) -> float:
+    """The difference that is significant (5 % two-sided) with a chance of 80 %, for a standard error."""
+    return (t_quantile(degrees) + t_quantile(degrees, 0.8)) * error
 
 
 def _two_sided(statistic: float, degrees: float) -> float:

@@ -95,7 +95,8 @@ def mean_interval(
     Wilson's score interval (JASA 22, 1927) for the effective sample size of Korn and Graubard (Survey Methodology 24,
     1998): on the scale 0 to 1 the ends are the solutions µ of (x̄ − µ)² = t² · µ(1 − µ) / n_eff, where
     n_eff = x̄(1 − x̄) / V says how many yes-or-no answers would be as uncertain as these values. V is the variance of the
-    mean and t has its degrees of freedom, both as in `clustered_mean`. Far from the scale's ends this is Student's t interval; near them it reaches further inward, as skewed values need.
+    mean and t has its degrees of freedom, both as in `clustered_mean`. Far from the scale's ends this is Student's t
+    interval; near them it reaches further inward, as skewed values need.
 
     Where all values lie on one end of the scale their spread is hidden by it; then n_eff = G, as for yes-or-no
     answers that all agree, with the normal quantile. Values that agree elsewhere have an interval without width.
@@ -136,10 +137,9 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clu
     """The mean of values with its variance, robust to dependence within clusters, also few ones of unequal size.
 
     The variance is the clustered one of Miller (arXiv 2411.00640) with the adjustment CR2 of Bell and McCaffrey (Survey
-    Methodology 28, 2002): V = Σ_g (Σ_{i∈g} (x_i − x̄))² / (1 − n_g/n) / n², which is unbiased for independent values. Its
-    degrees of freedom are those of their approximation by Satterthwaite, n² / (Σ n_g² + (Σ a_g)² − Σ a_g²) with
-    a_g = n_g² / (n − n_g). For G clusters of equal size these are G/(G−1) · Σ_g (…)² / n² and G − 1; with one value a
-    cluster, s²/n and n − 1.
+    Methodology 28, 2002): V = Σ_g (Σ_{i∈g} (x_i − x̄))² / (1 − n_g/n) / n², unbiased for independent values. Its degrees
+    of freedom are their approximation by Satterthwaite, n² / (Σ n_g² + (Σ a_g)² − Σ a_g²) with a_g = n_g² / (n − n_g).
+    For G clusters of equal size these are G/(G−1) · Σ_g (…)² / n² and G − 1; with one value a cluster, s²/n and n − 1.
 
     Args:
         values: At least one.

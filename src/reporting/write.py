@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -38,32 +39,61 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_
     Raises:
         OutputError: when the folder cannot be written.
     """
+    stem = f"evaluation_report_{now:%Y%m%d_%H%M%S}"
+    renderers = {
+        ".md": lambda: render_markdown(report),
+        ".json": lambda: report_json(report),
+        ".html": lambda: render_page(run_page(report, run_dir, results_dir)),
+    }
+    paths = write_together(results_dir, stem, renderers, "`python main.py report RUN_DIR --output-dir DIR`")
+    return ReportPaths(paths[".json"], paths[".md"], paths[".html"])
+
+
+def write_together(
+    folder: Path, stem: str, renderers: Mapping[str, Callable[[], str]], elsewhere: str
+) -> dict[str, Path]:
+    """Writes files of one name and several endings; a suffix `_2`, `_3` … to the name keeps those that are there.
+
+    Args:
+        folder: Made if it is not there.
+        stem: The name without its ending.
+        renderers: By ending, with its dot: what makes the text, and may store pictures in the folder. The last one is
+            written last.
+        elsewhere: The command that writes the same to another place.
+
+    Raises:
+        OutputError: when the folder cannot be written.
+    """
     try:
-        results_dir.mkdir(parents=True, exist_ok=True)
-        paths = _free_paths(results_dir, f"evaluation_report_{now:%Y%m%d_%H%M%S}")
-        _write(paths.markdown, render_markdown(report))
-        _write(paths.json, clean_json(_json(report)))
-        _write(paths.page, render_page(run_page(report, run_dir, results_dir)))
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = _free_paths(folder, stem, renderers)
+        for ending, render in renderers.items():
+            _write(paths[ending], render())
     except OSError as error:
         raise OutputError(
-            f"the report cannot be written to {results_dir}: {error.strerror or error}; "
-            "make room, or name another place: `python main.py report RUN_DIR --output-dir DIR`"
+            f"the report cannot be written to {folder}: {error.strerror or error}; "
+            f"make room, or name another place: {elsewhere}"
         ) from error
     return paths
 
 
-def _free_paths(folder: Path, stem: str) -> ReportPaths:
+def _free_paths(folder: Path, stem: str, endings: Iterable[str]) -> dict[str, Path]:
     names = chain([stem], (f"{stem}_{number}" for number in count(2)))
-    choices = (ReportPaths(*(folder / f"{name}.{kind}" for kind in ("json", "md", "html"))) for name in names)
-    return next(paths for paths in choices if not any(path.exists() for path in astuple(paths)))
+    candidates = ({ending: folder / f"{name}{ending}" for ending in endings} for name in names)
+    return next(paths for paths in candidates if not any(path.exists() for path in paths.values()))
 
 
-def _json(report: dict[str, Any]) -> str:
+def report_json(report: dict[str, Any]) -> str:
     """JSON that people can read: indented, but for the samples, of which each has a line of its own."""
-    head = json.dumps(report | {"samples": []}, ensure_ascii=False, indent=1, allow_nan=False)
+    head = readable_json(report | {"samples": []})
     rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in report["samples"])
     # No text inside the report can hold this line: JSON escapes its line breaks.
-    return head.replace('\n "samples": []', f'\n "samples": [\n{rows}\n ]', 1)
+    return head.replace('\n "samples": []', f'\n "samples": [\n{clean_json(rows)}\n ]', 1)
+
+
+def readable_json(report: dict[str, Any]) -> str:
+    """Indented JSON without a control character."""
+    return clean_json(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,86 @@
+"""The commands `compare` and `leaderboard`: runs beside each other, from their records alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src.commands import console, print_lines, readable_errors
+from src.reporting.comparability import Difference
+
+NOT_COMPARABLE = 3
+"""Exit code for runs that cannot be compared; 1 says that the new one is worse, 2 that the command is wrong."""
+
+Allowed = Annotated[
+    list[Difference], typer.Option("--allow", help="Compare although this differs; marked on every table. Repeatable.")
+]
+
+
+OutputDir = Annotated[Path, typer.Option(help="Where the files are written.")]
+COMPARISONS = Path("outputs/comparisons")
+
+
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN_A RUN_B …", help="Output directories of runs, or one folder of many.")
+    ],
+    allow: Allowed = [],  # noqa: B006 (typer copies defaults)
+    tie_width: Annotated[
+        float, typer.Option("--tie", min=0, max=10, help="Scores within this of each other are a tie.")
+    ] = 0.5,
+    fail_if_worse: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=10,
+            help="Exit with 1 if RUN_B is worse than RUN_A by more than this: if its 95 % interval says so.",
+        ),
+    ] = None,
+    category: Annotated[
+        list[str], typer.Option("--category", help="What --fail-if-worse judges, instead of all samples; repeatable.")
+    ] = [],  # noqa: B006
+    output_dir: OutputDir = COMPARISONS,
+) -> None:
+    """Compare runs sample by sample; exit 3 if they are not comparable, 1 if --fail-if-worse says worse."""
+    from src.reporting.comparison import compare as compare_runs
+    from src.reporting.comparison_console import print_comparison
+    from src.reporting.comparison_markdown import render_comparison
+    from src.reporting.gate import gate
+    from src.reporting.stored_runs import runs_to_compare
+    from src.reporting.write import report_json, write_together
+
+    if category and fail_if_worse is None:
+        raise typer.BadParameter("--category says what --fail-if-worse judges, which is missing")
+    if fail_if_worse is not None and len(folders) != 2:
+        raise typer.BadParameter("--fail-if-worse takes two runs: BASE NEW")
+    with readable_errors(NOT_COMPARABLE):
+        found = compare_runs(runs_to_compare(folders), allow, tie_width)
+        gates = gate(found.pairs[0], fail_if_worse, category) if fail_if_worse is not None else []
+        print_comparison(found.report, console)
+        renderers = {".md": lambda: render_comparison(found.report), ".json": lambda: report_json(found.report)}
+        stem = f"comparison_{datetime.now():%Y%m%d_%H%M%S}"
+        print_lines(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`").values())
+        for result in gates:
+            print_lines([result.sentence()], style="bold red" if result.worse else "green")
+        if any(result.worse for result in gates):
+            raise typer.Exit(1)
+
+
+@readable_errors()
+def leaderboard(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Every run at or below it is shown.")],
+    output_dir: OutputDir = COMPARISONS,
+) -> None:
+    """Show all runs below a folder, one table for each benchmark and judge."""
+    from src.reporting.leaderboard import build_leaderboard
+    from src.reporting.leaderboard_console import print_leaderboard
+    from src.reporting.write import readable_json, write_together
+
+    report = build_leaderboard(folder)
+    print_leaderboard(report, console)
+    stem = f"leaderboard_{datetime.now():%Y%m%d_%H%M%S}"
+    again = "`python main.py leaderboard DIR --output-dir DIR`"
+    print_lines(write_together(output_dir, stem, {".json": lambda: readable_json(report)}, again).values())

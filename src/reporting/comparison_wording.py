@@ -1,0 +1,68 @@
+"""How figures of a comparison are worded, in Markdown and on the console alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from src.reporting.wording import category_label, number
+
+Figures = Mapping[str, Any]
+"""A `PairedDifference` as JSON data."""
+
+
+def interval(ends: tuple[float, float] | None, sign: str = "") -> str:
+    """`[−0.31, 0.24]`, or a dash where there is none."""
+    return f"[{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else "–"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign, or a dash."""
+    return "–" if value is None else f"{value:+.2f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with the digits that mean something, or a dash."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def record(found: Figures) -> str:
+    """Wins, ties and losses of the second run: `12 / 3 / 5`."""
+    return f"{found['wins']} / {found['ties']} / {found['losses']}"
+
+
+def groups(pair: Mapping[str, Any]) -> Iterator[tuple[str, Figures]]:
+    """All samples, then each category and each difficulty, with their labels."""
+    yield "all", pair["overall"]
+    for name, found in pair["categories"].items():
+        yield category_label(name), found
+    for name, found in pair["difficulties"].items():
+        yield name, found
+
+
+def mark(report: Mapping[str, Any]) -> str:
+    """What stands on every table of runs that are not alike: `⚠ judge differs`; empty where nothing differs."""
+    kinds = list(dict.fromkeys(entry["kind"] for entry in report["marks"]))
+    return f"⚠ not like with like: {', '.join(kinds)} differ" if kinds else ""
+
+
+def power(pair: Mapping[str, Any]) -> str:
+    """What this set can show, and how many samples would show other differences."""
+    found = pair["overall"]
+    if found["detectable"] is None:
+        return ""
+    needed = ", ".join(f"{points}: {count:,}" for points, count in pair["samples_needed"].items())
+    return (
+        f"These {found['pairs']} samples show a true difference of {number(found['detectable'], 2)} or more with a "
+        f"chance of 80 % (5 % two-sided). Samples needed to show a difference of {needed}."
+    )
+
+
+def letters(report: Mapping[str, Any]) -> str:
+    """What the column of letters means."""
+    return (
+        "Runs that share a letter cannot be told apart on these samples "
+        f"(p ≥ 0.05 by Holm over all {report['tests']} tests of the comparison)."
+    )
