@@ -146,6 +146,16 @@ def test_a_budget_of_what_nobody_counts_is_an_error_before_the_run(
     assert not (config.parent / "out").exists()
 
 
+def test_a_run_that_was_begun_without_prices_cannot_go_on_with_a_budget_of_money(config: Path) -> None:
+    prices = [f"reward_model.params.{name}=" for name in PRICES]
+    assert (
+        run(config, {"judge_calls": 3}, *(part for name in prices for part in ("--set", f"{name}null"))).exit_code == 4
+    )
+    result = run(config, {"usd": 100}, "--resume")
+    assert result.exit_code == 1
+    assert "nobody knows what they have cost" in " ".join(result.output.split())
+
+
 def test_a_server_that_states_no_tokens_ends_a_run_on_a_budget_of_money(config: Path, server: ChatServer) -> None:
     server.script = lambda body, number: Answer(completion() | {"usage": None})
     result = run(config, {"usd": 100})

@@ -27,13 +27,22 @@ class Budget:
         limits: What may be spent; None for a run without limits.
         earlier: The usage of every verdict that was paid for by earlier attempts of the run.
         seconds: Wall time of the run, earlier attempts included.
+
+    Raises:
+        ConfigError: on construction, for a limit of money when nobody knows what earlier attempts have cost.
     """
 
     def __init__(
         self, limits: BudgetConfig | None, earlier: Iterable[Mapping[str, float]], seconds: Callable[[], float]
     ) -> None:
         self._limits = limits or NO_LIMIT
-        self._used = total_usage(earlier) if limits else {}
+        paid = list(earlier) if limits else []
+        if self._limits.usd is not None and has_unpriced(paid):
+            raise ConfigError(
+                "evaluation.budget.usd: earlier attempts of this run asked a judge without prices, so nobody knows "
+                "what they have cost; use judge_calls or minutes instead, or run without --resume"
+            )
+        self._used = total_usage(paid)
         self._seconds = seconds
         self._lock = threading.Lock()
 
@@ -63,6 +72,11 @@ class Budget:
             if limit is not None and amount >= limit:
                 return f"{name} {round(amount, 4):g} of {limit:g}"
         return None
+
+
+def has_unpriced(usages: Iterable[Mapping[str, float]]) -> bool:
+    """Whether any of these verdicts had answers whose cost is not known."""
+    return any(usage.get("calls") and "cost" not in usage for usage in usages)
 
 
 def check_budget(limits: BudgetConfig | None, scoring: ScorerPlan) -> None:

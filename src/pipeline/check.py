@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 from src.config import Config
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError, OpenedImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.errors import ModelError
+from src.pipeline.costs import Load, cost_lines
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
 from src.pipeline.redone import redone
-from src.record.record import RECORD_NAME, Record
+from src.record.record import RECORD_NAME, Record, WorkLeft
 from src.reporting.wording import left_out
 
 NOTHING_GIVEN = GivenRates()
+ALL = WorkLeft(edit=True, verdict=True)
 
 
 def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str]:
@@ -54,13 +56,16 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
     passed_over: Counter[str] = Counter()
     inapplicable: Counter[str] = Counter()
     partly: Counter[str] = Counter()
-    bad = edits = verdicts = 0
+    bad = 0
+    left, whole = Load(), Load()
     keep_pictures = plan.config.evaluation.save_generated_images
     for item in load_samples(plan.config.benchmark.data_path, plan.selection, left_out=passed_over):
         try:
             if isinstance(item, BadSample):
                 raise ImageError(item.reason)
-            work, keys = plan.item(item, content_hash(item.source.read_bytes()))
+            source = item.source.read_bytes()
+            size = OpenedImage(source).size
+            work, keys = plan.item(item, content_hash(source))
         except ImageError as error:
             bad += 1
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
@@ -70,9 +75,12 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
             inapplicable[reason] += 1
             continue
         partly.update(plan.left_out(item))
-        left = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else None
-        verdicts += left is None or left.verdict
-        edits += left is None or left.edit
+        todo = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else ALL
+        for load, wanted in ((left, todo), (whole, ALL)):
+            if wanted.edit:
+                load.add_edit(len(source))
+            if wanted.verdict:
+                load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())
     yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
     if passed_over:
@@ -81,13 +89,17 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         yield f"not applicable: {count} of {total} samples, which are neither edited nor judged: {reason}"
     for omitted, count in partly.most_common():
         yield f"left out of the score for {count} of {total} samples: {omitted}"
-    total -= inapplicable.total()
     yield (
-        f"to do    {edits} edits, {verdicts} judgements from scratch"
+        f"to do    {left.edits} edits, {left.verdicts} judgements from scratch"
         if record is None
-        else (f"to do    with --resume {edits} edits and {verdicts} judgements; without, {total} of each")
+        else f"to do    with --resume {left.edits} edits and {left.verdicts} judgements, as "
+        f"{whole.edits - left.edits} and {whole.verdicts - left.verdicts} are made; without, {whole.edits} of each"
     )
     if record is not None:
         yield from (f"again    with --resume {sentence}" for sentence in redone(record, plan.info()))
-    whole: dict[Work, int] = {"edit": total, "judgement": total}
-    yield from forecast(plan, {"edit": edits, "judgement": verdicts}, whole, given)
+    yield from cost_lines(plan, left, whole, record)
+    yield from forecast(plan, _counts(left), _counts(whole), given)
+
+
+def _counts(load: Load) -> dict[Work, int]:
+    return {"edit": load.edits, "judgement": load.verdicts}

@@ -1,19 +1,20 @@
-"""`Rate`: how long one edit or one judgement takes, and how many at once, found in the records of earlier runs."""
+"""What one edit or one judgement takes (seconds, usage, bytes), found in the records of earlier runs."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from src.record.record import RECORD_NAME
 from src.record.results import RunInfo
 
 Work = Literal["edit", "judgement"]
+Found = TypeVar("Found")
 
 RECORDS_LOOKED_AT = 50
 """Of the newest beside a run's output directory."""
@@ -22,6 +23,7 @@ _ROWS: dict[Work, str] = {
     "edit": "FROM edits w JOIN samples s ON s.edit_key = w.edit_key WHERE s.run_key = ? AND w.reason IS NULL",
     "judgement": "FROM verdicts w JOIN samples s ON s.verdict_key = w.verdict_key WHERE s.run_key = ?",
 }
+_EACH_AMOUNT = ", json_each(w.usage) j WHERE json_valid(w.usage) AND j.type IN ('integer', 'real') AND"
 _AT_ONCE: dict[Work, str] = {"edit": "edits", "judgement": "verdicts"}
 
 
@@ -37,6 +39,17 @@ class Rate:
     """Samples that were worked on at the same time, at least: the busy seconds of all workers ÷ the run's wall time."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Means over what an earlier run has made."""
+
+    means: dict[str, float]
+    count: int
+    """How many pieces of work they are over."""
+    source: str
+    """The folder and the day, for people."""
+
+
 def earlier_rate(work: Work, info: RunInfo, output_dir: Path) -> Rate | None:
     """The rate in the records of the same editor (for edits) or the same scorer and judge (for judgements).
 
@@ -48,14 +61,60 @@ def earlier_rate(work: Work, info: RunInfo, output_dir: Path) -> Rate | None:
         info: The run that is planned.
         output_dir: Where its results will go.
     """
+
+    def rate(database: sqlite3.Connection, run_key: str, source: str) -> Rate | None:
+        statement = f"SELECT COUNT(*), AVG(w.seconds) {_ROWS[work]} AND w.seconds > 0"
+        count, seconds = database.execute(statement, (run_key,)).fetchone()
+        return Rate(seconds, f"mean of {count} in {source}", _at_once(database, work, run_key)) if count else None
+
+    return _found(work, info, output_dir, rate)
+
+
+def earlier_usage(info: RunInfo, output_dir: Path) -> Measured | None:
+    """What a judgement of the same scorer and judge used on average: calls, tokens …; found as `earlier_rate` is."""
+
+    def usage(database: sqlite3.Connection, run_key: str, source: str) -> Measured | None:
+        statement = (
+            f"SELECT j.key, AVG(j.value), COUNT(*) {_ROWS['judgement'].replace('WHERE', _EACH_AMOUNT)} GROUP BY j.key"
+        )
+        amounts = {name: (mean, count) for name, mean, count in database.execute(statement, (run_key,))}
+        most = max((count for _, count in amounts.values()), default=0)
+        return Measured({name: mean for name, (mean, _) in amounts.items()}, most, source) if most else None
+
+    return _found("judgement", info, output_dir, usage)
+
+
+def earlier_edit_bytes(info: RunInfo, output_dir: Path) -> Measured | None:
+    """How large (`bytes`) an edited picture of the same editor was on average; found as `earlier_rate` is."""
+
+    def size(database: sqlite3.Connection, run_key: str, source: str) -> Measured | None:
+        mean, count = database.execute(f"SELECT AVG(w.bytes), COUNT(*) {_ROWS['edit']}", (run_key,)).fetchone()
+        return Measured({"bytes": mean}, count, source) if count else None
+
+    return _found("edit", info, output_dir, size)
+
+
+def _found(
+    work: Work, info: RunInfo, output_dir: Path, look: Callable[[sqlite3.Connection, str, str], Found | None]
+) -> Found | None:
+    """What `look` finds first, given a database, a run in it that did the work alike, and words for where that is."""
     for folder in _folders(output_dir):
         try:
             with closing(sqlite3.connect(f"{(folder / RECORD_NAME).resolve().as_uri()}?mode=ro", uri=True)) as database:
-                if rate := _rate(database, work, info, folder):
-                    return rate
+                for run_key, touched in _runs_alike(database, work, info):
+                    if found := look(database, run_key, f"{folder}, {touched[:10]}"):
+                        return found
         except (sqlite3.DatabaseError, ValueError):  # no record of ours, or one that is being made
             continue
     return None
+
+
+def _runs_alike(database: sqlite3.Connection, work: Work, info: RunInfo) -> Iterator[tuple[str, str]]:
+    runs = database.execute("SELECT run_key, editor, scorer, touched FROM runs ORDER BY touched DESC").fetchall()
+    for run_key, editor, scorer, touched in runs:
+        same = json.loads(editor) == _stored(info.editor) if work == "edit" else _asks_alike(json.loads(scorer), info)
+        if same:
+            yield run_key, touched
 
 
 def _folders(output_dir: Path) -> Iterator[Path]:
@@ -63,20 +122,6 @@ def _folders(output_dir: Path) -> Iterator[Path]:
     newest = sorted(beside, key=lambda record: record.stat().st_mtime, reverse=True)[:RECORDS_LOOKED_AT]
     own = output_dir / RECORD_NAME
     return (record.parent for record in ([own] if own.is_file() else []) + [one for one in newest if one != own])
-
-
-def _rate(database: sqlite3.Connection, work: Work, info: RunInfo, folder: Path) -> Rate | None:
-    runs = database.execute("SELECT run_key, editor, scorer, touched FROM runs ORDER BY touched DESC").fetchall()
-    for run_key, editor, scorer, touched in runs:
-        same = json.loads(editor) == _stored(info.editor) if work == "edit" else _asks_alike(json.loads(scorer), info)
-        if not same:
-            continue
-        statement = f"SELECT COUNT(*), AVG(w.seconds) {_ROWS[work]} AND w.seconds > 0"
-        count, seconds = database.execute(statement, (run_key,)).fetchone()
-        if count:
-            source = f"mean of {count} in {folder}, {touched[:10]}"
-            return Rate(seconds, source, _at_once(database, work, run_key))
-    return None
 
 
 def _stored(identity: Any) -> Any:

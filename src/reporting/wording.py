@@ -49,6 +49,14 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.3f} s"
 
 
+def byte_size(count: float) -> str:
+    """Bytes as a person says them: `712 bytes`, `3.4 MB`, `1.2 GB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def class_name(identity: Mapping[str, Any]) -> str:
     """The bare class name of an editor's, scorer's or judge's identity; of a scorer with a judge, the judge's."""
     return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]

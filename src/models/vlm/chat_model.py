@@ -43,6 +43,7 @@ class ChatModel(VisionLanguageModel, BaseModel):
         "max_concurrency",
         "price_per_million_prompt_tokens",
         "price_per_million_completion_tokens",
+        "prices_as_of",
     }
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -53,6 +54,8 @@ class ChatParams(ModelParams):
     price_per_million_prompt_tokens: float | None = pydantic.Field(None, ge=0)
     price_per_million_completion_tokens: float | None = pydantic.Field(None, ge=0)
     """With both prices, each reply's usage has a `cost`, in the currency of the prices."""
+    prices_as_of: datetime.date | None = None
+    """The day on which the prices were written down, as `2026-01-31`; `check` says it with what a run will cost."""
 
     @pydantic.field_validator("structured_output", mode="before")
     @classmethod
