@@ -3,11 +3,11 @@
 import importlib
 from typing import Any
 
-from src.published_names import answer_to_old_names
+from src.published_names import install_import_aliases
 
 __version__ = "0.1.0"
 
-answer_to_old_names()
+install_import_aliases()
 
 _FUNCTIONS = ("load_run",)
 """What users import from here besides classes."""

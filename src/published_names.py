@@ -97,7 +97,7 @@ class _Moved(MetaPathFinder, Loader):
         ]
 
 
-def answer_to_old_names() -> None:
-    """Lets `import` find what has moved; called once, by the package itself."""
+def install_import_aliases() -> None:
+    """Lets `import` find modules and classes under the names of before; called once, by the package itself."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

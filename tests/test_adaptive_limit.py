@@ -26,7 +26,7 @@ def rounds(limit: AdaptiveLimit, count: int) -> list[int]:
     after = []
     for _ in range(count):
         for _ in range(limit.current):
-            limit.succeeded(limit.current)
+            limit.record_success(limit.current)
         after.append(limit.current)
     return after
 
@@ -37,7 +37,7 @@ def test_clean_rounds_double_the_limit_up_to_its_maximum(clock: Clock) -> None:
 
 def test_after_a_rate_limit_it_shrinks_by_a_fifth_and_then_grows_by_one(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 20, 100, clock)
-    limit.rate_limited()
+    limit.record_rate_limit()
     assert limit.current == 16
     clock.now += COOL_DOWN
     assert rounds(limit, 3) == [17, 18, 19]
@@ -46,22 +46,22 @@ def test_after_a_rate_limit_it_shrinks_by_a_fifth_and_then_grows_by_one(clock: C
 def test_a_burst_of_rate_limits_cuts_once_and_nothing_grows_while_it_cools_down(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 20, 100, clock)
     for _ in range(10):
-        limit.rate_limited()
+        limit.record_rate_limit()
     clock.now += COOL_DOWN - 0.1
     assert rounds(limit, 3) == [16, 16, 16]
     clock.now += 0.1
-    limit.rate_limited()
+    limit.record_rate_limit()
     assert limit.current == 12
 
 
 def test_a_long_retry_after_lengthens_the_cool_down(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 20, 100, clock)
-    limit.rate_limited(retry_after=60)
+    limit.record_rate_limit(retry_after=60)
     clock.now += 59
-    limit.rate_limited()
+    limit.record_rate_limit()
     assert limit.current == 16
     clock.now += 1
-    limit.rate_limited()
+    limit.record_rate_limit()
     assert limit.current == 12
 
 
@@ -69,8 +69,8 @@ def test_other_faults_hold_growth_back_but_cut_nothing(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 10, 100, clock)
     for _ in range(5):
         for _ in range(9):
-            limit.succeeded(10)
-        limit.failed()
+            limit.record_success(10)
+        limit.record_failure()
     assert limit.current == 10
     assert rounds(limit, 1) == [20]
 
@@ -78,14 +78,14 @@ def test_other_faults_hold_growth_back_but_cut_nothing(clock: Clock) -> None:
 def test_an_idle_limit_does_not_grow(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 10, 100, clock)
     for _ in range(100):
-        limit.succeeded(7)
+        limit.record_success(7)
     assert limit.current == 10
 
 
 def test_it_never_falls_below_its_minimum(clock: Clock) -> None:
     limit = AdaptiveLimit(2, 4, 8, clock)
     for _ in range(9):
-        limit.rate_limited()
+        limit.record_rate_limit()
         clock.now += COOL_DOWN
     assert limit.current == 2
 

@@ -78,7 +78,7 @@ def test_a_full_channel_holds_its_producer_back() -> None:
     thread.start()
     time.sleep(0.05)
     assert len(produced) == 2
-    channel.cut()
+    channel.close_and_discard()
     thread.join(2)
     assert len(produced) == 2, "puts after the cut are refused"
 

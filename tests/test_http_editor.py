@@ -336,25 +336,25 @@ def test_a_faulty_endpoint_rests_longer_each_time_and_is_tried_again(pool: Endpo
     for rest in (1.0, 2.0, 4.0):
         with pool.lease() as url:
             before = clock.now
-            pool.failed(url, "no answer")
+            pool.record_failure(url, "no answer")
         with pool.lease():
             assert clock.now - before == rest
-    pool.succeeded(A)
-    pool.failed(A, "no answer")
+    pool.record_success(A)
+    pool.record_failure(A, "no answer")
     with pool.lease():
         assert clock.now == 7.0 + 1.0
 
 
 def test_failures_of_requests_that_were_under_way_together_count_once(pool: Endpoints, clock: Clock) -> None:
     for _ in range(10):
-        pool.failed(A, "no answer")
-        pool.failed(B, "no answer")
+        pool.record_failure(A, "no answer")
+        pool.record_failure(B, "no answer")
     with pool.lease():
         assert clock.now == 1.0
 
 
 def test_while_one_endpoint_rests_the_other_gets_everything(pool: Endpoints, clock: Clock) -> None:
-    pool.failed(A, "no answer", retry_after=60.0)
+    pool.record_failure(A, "no answer", retry_after=60.0)
     for _ in range(5):
         with pool.lease() as url:
             assert url == B

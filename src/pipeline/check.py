@@ -14,7 +14,7 @@ from src.pipeline.costs import Load, cost_lines
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
-from src.pipeline.redone import redone
+from src.pipeline.redone import reasons_to_redo
 from src.record.record import RECORD_NAME, Record, WorkLeft
 from src.reporting.wording import left_out
 
@@ -96,7 +96,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         f"{whole.edits - left.edits} and {whole.verdicts - left.verdicts} are made; without, {whole.edits} of each"
     )
     if record is not None:
-        yield from (f"again    with --resume {sentence}" for sentence in redone(record, plan.info()))
+        yield from (f"again    with --resume {sentence}" for sentence in reasons_to_redo(record, plan.info()))
     yield from cost_lines(plan, left, whole, record)
     yield from forecast(plan, _counts(left), _counts(whole), given)
 

@@ -66,10 +66,10 @@ class PendingEdit:
         """
         with pixels.use(decoded_bytes(self.source_size)):
             self.decode(opened)
-            self.rest(pixels)
+            self.spill_if_full(pixels)
 
-    def rest(self, pixels: PixelBudget) -> None:
-        """To be called before the edit waits: its pictures stay decoded if there is room for them."""
+    def spill_if_full(self, pixels: PixelBudget) -> None:
+        """Keeps the pictures decoded if the budget has room for them while the edit waits; else only the edit, as PNG."""
         held = [picture for picture in (self.source_pixels, self.edited_pixels) if picture is not None]
         if not pixels.keep(self, sum(decoded_bytes(picture.size) for picture in held)):
             if self.edited_pixels is not None:
@@ -84,8 +84,8 @@ class PendingEdit:
         assert self.edited_pixels is not None, f"{self.sample_id} reached the store without an edit"
         return encode_png(self.edited_pixels)
 
-    def leave(self, pixels: PixelBudget) -> None:
-        """Drops the pictures, which are not needed any more."""
+    def release_pixels(self, pixels: PixelBudget) -> None:
+        """Drops the pictures and gives their share of the budget back."""
         self.source_pixels = self.edited_pixels = self._png = None
         pixels.drop(self)
 
@@ -116,10 +116,10 @@ def edit_within(
 def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: PixelBudget) -> EditFailure | None:
     """Gives the edit what the editor made of it, or returns why that is nothing."""
     if isinstance(outcome, EditFailure):
-        edit.leave(pixels)
+        edit.release_pixels(pixels)
         return outcome
     edit.edited_pixels, edit.edited_size = outcome, outcome.size
-    edit.rest(pixels)
+    edit.spill_if_full(pixels)
     return None
 
 

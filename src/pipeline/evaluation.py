@@ -26,7 +26,7 @@ from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
 from src.pipeline.reader import Reader
-from src.pipeline.redone import redone
+from src.pipeline.redone import reasons_to_redo
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem
@@ -105,7 +105,7 @@ def _opened(plan: RunPlan, view: PictureView) -> Iterator[Record]:
         if fresh and (old := set_aside(settings.output_dir, settings.images, view)):
             logger.warning("%s held an earlier run; its record and pictures are now in %s", settings.output_dir, old)
         with closing(Record(settings.output_dir)) as record:
-            for sentence in redone(record, plan.info()):
+            for sentence in reasons_to_redo(record, plan.info()):
                 logger.warning("%s", sentence)
             yield record
 
@@ -178,7 +178,7 @@ class Evaluation(Observer):
             try:
                 for item in reader.items(self._whole(samples), stopping):
                     if self._budget.spent():
-                        item.leave(self._pixels)
+                        item.release_pixels(self._pixels)
                         return
                     yield item
             except DataError as error:  # what was read before the break is still worth finishing

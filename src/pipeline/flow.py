@@ -51,7 +51,7 @@ class ThreadWorker(Generic[Item]):
 
 
 class Channel(Generic[Item]):
-    """A bounded queue that is closed by its producer and can be cut off by anybody."""
+    """A bounded queue that is closed by its producer and can be closed and emptied by anybody."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -60,7 +60,7 @@ class Channel(Generic[Item]):
         self._changed = threading.Condition()
 
     def put(self, item: Item) -> bool:
-        """Waits for room and adds the item; False (and nothing added) once the channel is closed or cut."""
+        """Waits for room and adds the item; False (and nothing added) once the channel is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
             if self._closed:
@@ -102,7 +102,7 @@ class Channel(Generic[Item]):
             self._closed = True
             self._changed.notify_all()
 
-    def cut(self) -> None:
+    def close_and_discard(self) -> None:
         """Closes the channel and drops what is inside."""
         with self._changed:
             self._items.clear()
@@ -116,7 +116,7 @@ class Flow:
         """Calls `hurry` again and again while threads of a stopped flow have not ended: they may be waiting."""
         self._hurry = hurry
         self._threads: list[threading.Thread] = []
-        self._cuttable: list[Channel] = []
+        self._to_discard: list[Channel] = []
         self._error: BaseException | None = None
         self.stopping = threading.Event()
 
@@ -155,13 +155,13 @@ class Flow:
             drains: Finish what is in the inbox even when the flow is stopped.
         """
         if not drains:
-            self._cuttable.append(inbox)
+            self._to_discard.append(inbox)
 
         def run() -> None:
             try:
                 self._feed(inbox, workers, batch_size, full_batches, name)
             finally:
-                inbox.cut()
+                inbox.close_and_discard()
                 if outbox is not None:
                     outbox.close()
 
@@ -215,8 +215,8 @@ class Flow:
     def stop(self) -> None:
         """Starts nothing new; what is being done now is finished and stored."""
         self.stopping.set()
-        for channel in self._cuttable:
-            channel.cut()
+        for channel in self._to_discard:
+            channel.close_and_discard()
 
     def run(self, tick: Callable[[], None], seconds: float = 0.1) -> None:
         """Starts the threads and waits for their end, calling `tick` all the while.

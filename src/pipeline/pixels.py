@@ -32,7 +32,10 @@ def decoded_bytes(size: tuple[int, int]) -> int:
 
 
 class PixelBudget:
-    """Safe to use from several threads."""
+    """A semaphore counted in bytes of decoded pictures, with one share for what waits and one for what is worked on.
+
+    It counts and holds back; it never sees a picture. Safe to use from several threads.
+    """
 
     def __init__(self, megabytes: int = DECODED_MEGABYTES) -> None:
         """Takes the size of both shares together, in units of a million bytes."""

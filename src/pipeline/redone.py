@@ -36,8 +36,8 @@ _ASPECTS: tuple[tuple[str, Aspect, str], ...] = (
 """What decides results besides the sample, the most expensive first, and what another one of it costs."""
 
 
-def redone(record: Record, info: RunInfo) -> Iterator[str]:
-    """A sentence for what has to be made or judged again; none where a run of the record had the same settings.
+def reasons_to_redo(record: Record, info: RunInfo) -> Iterator[str]:
+    """Yields a sentence for what has to be made or judged again; nothing where a run of the record had equal settings.
 
     Args:
         record: Holds the runs before.

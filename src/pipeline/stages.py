@@ -32,8 +32,8 @@ STORE_WORKERS = 2
 CHANNEL_SIZE = 8
 """Items that wait between two stages; the budget of their pixels is a further limit."""
 
-Asked = tuple[WorkItem, Sequence[PendingVerdict]]
-"""What goes to the scorer in one call."""
+JudgeBatchEntry = tuple[WorkItem, Sequence[PendingVerdict]]
+"""An edited item with those of its verdicts that go to the scorer in one call."""
 
 
 class Observer:
@@ -107,7 +107,7 @@ class Stages:
         flow = self._flow = Flow(self._scorer.stop_waiting)
         to_edit: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_store: Channel[WorkItem] = Channel(CHANNEL_SIZE)
-        to_judge: Channel[Asked] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
+        to_judge: Channel[JudgeBatchEntry] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
         judge = partial(self._send, to_judge) if judges else self._finish
         edit = to_edit.put if edits else self._finish
 
@@ -168,7 +168,7 @@ class Stages:
             self._observer.stored(item)
             judge(item)
 
-    def _send(self, to_judge: Channel[Asked], item: WorkItem) -> None:
+    def _send(self, to_judge: Channel[JudgeBatchEntry], item: WorkItem) -> None:
         """Hands an edited item to the scorer, unless nothing is to be asked about it."""
         is_through = item.judged or not item.pending_verdicts
         if is_through or not self._hold_back:
@@ -179,14 +179,14 @@ class Stages:
                 to_judge.put((item, call))
 
     def _finish(self, item: WorkItem) -> None:
-        item.leave(self._pixels)
+        item.release_pixels(self._pixels)
 
-    def _judge_workers(self) -> list[ThreadWorker[Asked]]:
+    def _judge_workers(self) -> list[ThreadWorker[JudgeBatchEntry]]:
         self._load_scorer()
         return [ThreadWorker(self._judge) for _ in range(self._scorer.max_concurrency)]
 
-    def _judge(self, waiting: list[Asked]) -> None:
-        for portion, amount in self._pixels.portions(waiting, lambda asked: asked[0].judging_bytes):
+    def _judge(self, waiting: list[JudgeBatchEntry]) -> None:
+        for portion, amount in self._pixels.portions(waiting, lambda entry: entry[0].judging_bytes):
             items = [item for item, _ in portion]
             pairs = [(item, pending) for item, call in portion for pending in call]
             with self._pixels.use(amount, items):

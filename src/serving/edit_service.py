@@ -127,7 +127,7 @@ class EditService:
         finally:
             if not pending.is_edited_now:
                 pending.edit = None
-                edit.leave(self._pixels)
+                edit.release_pixels(self._pixels)
 
     async def _look_at(self, edit: PendingEdit) -> None:
         """Decodes the picture where there is room for its pixels; else only its header is read before its turn."""
@@ -180,7 +180,7 @@ class EditService:
         for pending in batch:
             pending.is_edited_now = edited_now
             if pending.outcome.cancelled() and pending.edit is not None:
-                pending.edit.leave(self._pixels)
+                pending.edit.release_pixels(self._pixels)
 
 
 def _fail(batch: Sequence[_Pending], error: ModelUnusable) -> None:

@@ -35,8 +35,8 @@ class AdaptiveLimit:
         self._doubling = True
         self._cool_until = float("-inf")
 
-    def succeeded(self, in_use: int) -> None:
-        """An answer came; `in_use` is the number of requests under way, this one included."""
+    def record_success(self, in_use: int) -> None:
+        """Notes a request that was answered while `in_use` requests, this one included, were under way."""
         if in_use < _BUSY * self.current or self._clock() < self._cool_until:
             return
         self._clean += 1
@@ -44,8 +44,8 @@ class AdaptiveLimit:
             self._clean = 0
             self.current = min(self._maximum, self.current * 2 if self._doubling else self.current + 1)
 
-    def rate_limited(self, retry_after: float | None = None) -> None:
-        """The server said "too many"; `retry_after` (seconds) lengthens the cool-down."""
+    def record_rate_limit(self, retry_after: float | None = None) -> None:
+        """Notes that the server answered "too many requests"; `retry_after` (seconds) lengthens the cool-down."""
         now = self._clock()
         wait = max(COOL_DOWN, retry_after or 0.0)
         self._clean = 0
@@ -57,8 +57,8 @@ class AdaptiveLimit:
         elif retry_after is not None:
             self._cool_until = max(self._cool_until, now + retry_after)
 
-    def failed(self) -> None:
-        """A server error, a timeout, a lost connection."""
+    def record_failure(self) -> None:
+        """Notes a request that ended in a server error, a timeout or a lost connection."""
         self._clean = 0
 
 

@@ -74,19 +74,19 @@ class Endpoints:
             state.load += seconds == 0
             return url, seconds
 
-    def succeeded(self, url: str) -> None:
-        """The endpoint answered as it should."""
+    def record_success(self, url: str) -> None:
+        """Notes that the endpoint answered as it should."""
         with self._lock:
             self._states[url].failures = 0
 
-    def rest(self, url: str, seconds: float) -> None:
-        """The endpoint is fine and asks for a pause."""
+    def back_off(self, url: str, seconds: float) -> None:
+        """Gives the endpoint, which is fine but asked for a pause, no request for so many seconds."""
         with self._lock:
             state = self._states[url]
             state.rests_until = max(state.rests_until, self._clock() + seconds)
 
-    def failed(self, url: str, reason: str, retry_after: float | None = None) -> None:
-        """The endpoint gave no answer, or none of use; `retry_after` are seconds that it asked for."""
+    def record_failure(self, url: str, reason: str, retry_after: float | None = None) -> None:
+        """Notes that the endpoint gave no usable answer, and lets it rest; `retry_after` are seconds that it asked for."""
         with self._lock:
             state, now = self._states[url], self._clock()
             if now < state.rests_until:
@@ -97,7 +97,7 @@ class Endpoints:
         logger.warning("%s is left alone for %.1f s: %s", url, seconds, reason)
 
     def exclude(self, url: str, reason: str) -> None:
-        """The endpoint gets no further request."""
+        """Takes the endpoint out of use: it gets no further request."""
         with self._lock:
             known, self._states[url].excluded = self._states[url].excluded, reason
         if known is None:

@@ -144,7 +144,7 @@ class ChatClient:
                 logger.debug("try %d failed, the next in %.1f s: %s", retries.failed, seconds, failure.kind.name)
                 asked_for = failure.retry_after is not None
             else:
-                self._limit.succeeded(self._semaphore.in_use)
+                self._limit.record_success(self._semaphore.in_use)
                 return replies
             await self.pauses.wait(seconds, asked_for=asked_for)
 
@@ -194,9 +194,9 @@ class ChatClient:
 
     def _adjust_limit(self, failure: APIFailure) -> None:
         if failure.kind is FailureKind.RATE_LIMITED:
-            self._limit.rate_limited(failure.retry_after)
+            self._limit.record_rate_limit(failure.retry_after)
         elif failure.kind is FailureKind.PASSING:
-            self._limit.failed()
+            self._limit.record_failure()
 
     def _reported(self, failure: APIFailure) -> APIFailure:
         """The failure as others may read it: without the key, and not too long."""

@@ -100,10 +100,10 @@ class HttpEditor(BaseDiffusionModel):
                         raise ModelError(str(failure)) from None
                     last = failure
                 if last.kind is FailureKind.RATE_LIMITED:
-                    self._endpoints.rest(url, last.retry_after or 0.0)
+                    self._endpoints.back_off(url, last.retry_after or 0.0)
                     patient = time.monotonic() - began < self.params.timeout
                 else:
-                    self._endpoints.failed(url, str(last), last.retry_after)
+                    self._endpoints.record_failure(url, str(last), last.retry_after)
                     failures += 1
                     patient = failures <= self.params.max_retries
             if not patient:
@@ -143,7 +143,7 @@ class HttpEditor(BaseDiffusionModel):
             picture = decode_image(answer.content)
         except ImageError as error:
             raise APIFailure(FailureKind.PASSING, f"an answer without a readable picture: {error}") from error
-        self._endpoints.succeeded(url)
+        self._endpoints.record_success(url)
         return picture
 
     @classmethod

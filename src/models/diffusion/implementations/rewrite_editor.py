@@ -147,13 +147,13 @@ class RewriteEditor(BaseDiffusionModel):
         """
         seeds = seeds or [0] * len(images)
         sample_ids = sample_ids or [""] * len(images)
-        canvases = images
+        images_to_edit = images
         shown: list[tuple[Image.Image, ...]] = [(image,) for image in images]
         if self.params.prompt == "second_pass":
-            canvases = self._carry_out(images, instructions, seeds, sample_ids)
-            shown = list(zip(images, canvases, strict=True))
+            images_to_edit = self._carry_out(images, instructions, seeds, sample_ids)
+            shown = list(zip(images, images_to_edit, strict=True))
         rewrites = self._rewrite(shown, instructions)
-        return self._carry_out(canvases, rewrites, seeds, sample_ids)
+        return self._carry_out(images_to_edit, rewrites, seeds, sample_ids)
 
     def _carry_out(
         self, images: list[Image.Image], instructions: list[str], seeds: list[int], sample_ids: list[str]
