@@ -69,7 +69,7 @@ class PendingEdit:
             self.spill_if_full(pixels)
 
     def spill_if_full(self, pixels: PixelBudget) -> None:
-        """Keeps the pictures decoded if the budget has room for them while the edit waits; else only the edit, as PNG."""
+        """Keeps the pictures decoded while the edit waits if the budget has room; otherwise keeps the edit alone, as PNG."""
         held = [picture for picture in (self.source_pixels, self.edited_pixels) if picture is not None]
         if not pixels.keep(self, sum(decoded_bytes(picture.size) for picture in held)):
             if self.edited_pixels is not None:
