@@ -20,7 +20,7 @@ from src.validation import config_error
 Named = TypeVar("Named")
 
 
-class NamedClass(Protocol):
+class ClassSection(Protocol):
     """A section of a config that names a class: of an editor, a judge, a scorer, a task or a measure."""
 
     @property
@@ -32,7 +32,7 @@ class NamedClass(Protocol):
         """Keyword arguments of the class."""
 
 
-def resolve(section: NamedClass, base: type[Named], where: str) -> type[Named]:
+def resolve(section: ClassSection, base: type[Named], where: str) -> type[Named]:
     """The class that a section names, with its params checked: what every section of a config goes through.
 
     Args:

@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from src.audit.checks import Check, kendall_tau_a
-from src.audit.figures import CheckOutcome, Needed, by_interval
+from src.audit.figures import CheckOutcome, Threshold, by_interval
 from src.audit.partners import with_partners
 from src.audit.preference import preference
 from src.audit.probes import NAMES
@@ -330,4 +330,4 @@ def test_kendalls_tau_counts_rising_against_falling_pairs(scores: list[float], t
 def test_a_figure_passes_or_fails_only_when_its_whole_interval_does(
     interval: tuple[float, float] | None, outcome: CheckOutcome
 ) -> None:
-    assert by_interval("share", 0.5, interval, 10, Needed(">=", 0.5)).outcome is outcome
+    assert by_interval("share", 0.5, interval, 10, Threshold(">=", 0.5)).outcome is outcome

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data import json_stream
-from src.data.json_stream import BrokenOff, Piece, Unparsable, listed_pieces, whole_piece
+from src.data.json_stream import BrokenOff, JsonValueError, RawValue, iter_values, single_value
 from src.data.sources import read_items
 from tests.conftest import item
 
@@ -28,9 +28,9 @@ VALUES = st.recursive(
 FORMATS = st.sampled_from([{}, {"indent": 2}, {"ensure_ascii": False}, {"separators": (",", ":")}])
 
 
-def pieces(text: bytes, step: int = 7) -> Iterator[tuple[str | None, Piece]]:
+def pieces(text: bytes, step: int = 7) -> Iterator[tuple[str | None, RawValue]]:
     chunks = iter([text[start : start + step] for start in range(0, len(text), step)])
-    return listed_pieces(lambda: next(chunks, b""))
+    return iter_values(lambda: next(chunks, b""))
 
 
 @given(st.lists(VALUES, max_size=6), FORMATS, st.integers(1, 40))
@@ -51,7 +51,7 @@ def test_the_pieces_of_a_mapping_are_the_elements_of_its_lists(values: dict[str,
 
 @given(VALUES, FORMATS)
 def test_a_line_is_one_value(value: Any, style: dict[str, Any]) -> None:
-    assert whole_piece(json.dumps(value, **style).encode()).value() == value
+    assert single_value(json.dumps(value, **style).encode()).value() == value
 
 
 @given(st.lists(VALUES, min_size=1, max_size=4), st.binary(max_size=3), st.data())
@@ -67,7 +67,7 @@ def test_a_damaged_document_gives_values_and_reasons_and_nothing_else(
         for _, piece in pieces(damaged):
             try:
                 piece.value()
-            except Unparsable as error:
+            except JsonValueError as error:
                 reasons.append(str(error))
     except BrokenOff as error:
         offsets.append(error.offset)

@@ -10,25 +10,25 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.audit import probes
-from src.audit.figures import CheckOutcome, Figure, Needed, by_interval, by_value, mean_figure, preference_figure
+from src.audit.figures import CheckOutcome, Figure, Threshold, by_interval, by_value, mean_figure, preference_figure
 from src.audit.targets import Targets
 from src.data.verdict import Status
 from src.record.results import SampleResult
 from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval
 
-MOSTLY = Needed(">=", 2 / 3)
+MOSTLY = Threshold(">=", 2 / 3)
 """Right edits must be ahead in two samples of three. Chance is 1/2: that as the threshold could hardly be failed."""
-GOOD = Needed(">=", 7.0)
+GOOD = Threshold(">=", 7.0)
 """Mean score of right edits."""
-LOWER_HALF = Needed("<", 5.0)
+LOWER_HALF = Threshold("<", 5.0)
 """Mean score of unedited pictures: below the middle of the scale."""
-FALLING = Needed("<", 0.0)
+FALLING = Threshold("<", 0.0)
 """Mean rank correlation of damage and score."""
-EVERY_RUNG = Needed(">", 0.0)
+EVERY_RUNG = Threshold(">", 0.0)
 """Fall of the mean score from each rung of a ladder to the next."""
-MOST_NOISE = Needed("<=", 1.0)
+MOST_NOISE = Threshold("<=", 1.0)
 """Standard deviation of the score of one and the same question: a tenth of the scale."""
-LEAST_COVERAGE = Needed(">=", 0.9)
+LEAST_COVERAGE = Threshold(">=", 0.9)
 """Share of questions that get a score, of those that the scorer does not call inapplicable."""
 
 CORRELATIONS = (-1.0, 1.0)
@@ -65,7 +65,7 @@ class Check:
 
     @property
     def outcome(self) -> CheckOutcome:
-        """The worst of its figures'."""
+        """The worst outcome among those of the figures; without any, the check was not possible."""
         found = {figure.outcome for figure in self.figures}
         order = (CheckOutcome.FAIL, CheckOutcome.INCONCLUSIVE, CheckOutcome.PASS)
         return next((outcome for outcome in order if outcome in found), CheckOutcome.NOT_POSSIBLE)
@@ -240,7 +240,7 @@ def _ahead(samples: Sequence[ProbedSample], name: str) -> tuple[Figure, ...]:
     )
 
 
-def _level(samples: Sequence[ProbedSample], name: str, needed: Needed) -> tuple[Figure, ...]:
+def _level(samples: Sequence[ProbedSample], name: str, needed: Threshold) -> tuple[Figure, ...]:
     scored = [(sample.source, score) for sample in samples if (score := sample.score(name)) is not None]
     if not scored:
         return ()

@@ -24,17 +24,17 @@ class CheckOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Needed:
-    """A requirement: `>= 7`."""
+class Threshold:
+    """A bound that a figure has to keep, such as `>= 7`."""
 
     sign: str
     """`<`, `<=`, `>` or `>=`."""
-    threshold: float
+    bound: float
 
     def met_by(self, value: float) -> bool:
-        """Whether the value fulfils it."""
+        """Whether the value keeps the bound."""
         holds = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[self.sign]
-        return bool(holds(value, self.threshold))
+        return bool(holds(value, self.bound))
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Figure:
     """95 %; None for fewer than two sources, or where the value stands for itself."""
     samples: int
     """How many samples it comes from."""
-    needed: Needed | None = None
+    needed: Threshold | None = None
     outcome: CheckOutcome | None = None
     """Set exactly when `needed` is."""
 
 
 def by_interval(
-    label: str, value: float, interval: tuple[float, float] | None, samples: int, needed: Needed | None = None
+    label: str, value: float, interval: tuple[float, float] | None, samples: int, needed: Threshold | None = None
 ) -> Figure:
     """A figure that passes when the whole interval fulfils the requirement and fails when none of it does."""
     if needed is None:
@@ -63,19 +63,21 @@ def by_interval(
     return Figure(label, value, interval, samples, needed, outcome)
 
 
-def by_value(label: str, value: float, samples: int, needed: Needed) -> Figure:
+def by_value(label: str, value: float, samples: int, needed: Threshold) -> Figure:
     """A figure that stands for itself, without a guess about other samples."""
     return Figure(label, value, None, samples, needed, CheckOutcome.PASS if needed.met_by(value) else CheckOutcome.FAIL)
 
 
 def mean_figure(
-    label: str, values: Sequence[float], clusters: Sequence[Hashable], scale: Scale, needed: Needed | None = None
+    label: str, values: Sequence[float], clusters: Sequence[Hashable], scale: Scale, needed: Threshold | None = None
 ) -> Figure:
     """The mean of at least one value on a scale, with the cluster-robust interval of the reports."""
     return by_interval(label, statistics.fmean(values), mean_interval(values, clusters, scale), len(values), needed)
 
 
-def preference_figure(label: str, differences: Sequence[float], clusters: Sequence[Hashable], needed: Needed) -> Figure:
+def preference_figure(
+    label: str, differences: Sequence[float], clusters: Sequence[Hashable], needed: Threshold
+) -> Figure:
     """The share of positive differences, ties counted half; see `preference`."""
     share, interval = preference(differences, clusters)
     return by_interval(label, share, interval, len(differences), needed)

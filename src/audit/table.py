@@ -141,7 +141,7 @@ def _interval(ends: Sequence[float] | None) -> str:
 
 
 def _requirement(figure: Figure) -> str:
-    return f"{_SIGNS[figure.needed.sign]} {figure.needed.threshold:.2g}" if figure.needed else ""
+    return f"{_SIGNS[figure.needed.sign]} {figure.needed.bound:.2g}" if figure.needed else ""
 
 
 def _remark(check: Check) -> str | None:
@@ -157,8 +157,10 @@ def _remark(check: Check) -> str | None:
 
 def _unscored(audit: Audit) -> Iterator[str]:
     """Why probes have no score, as far as no row has said it."""
-    said = {check.reason for check in audit.checks}
-    failures = [entry for entry in audit.report["failures"] if f"{entry['status']}: {entry['reason']}" not in said]
+    reported_reasons = {check.reason for check in audit.checks}
+    failures = [
+        entry for entry in audit.report["failures"] if f"{entry['status']}: {entry['reason']}" not in reported_reasons
+    ]
     for failure in failures[:REASONS_SHOWN]:
         yield one_line(f"without a score: {failure['count']} {failure['status']}: {failure['reason']}")
     if len(failures) > REASONS_SHOWN:

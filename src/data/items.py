@@ -19,15 +19,15 @@ LARGEST_DIFFICULTY = 10**9
 _UNSAFE_ID = re.compile(rf"[/\\{CONTROL}]|\.\.|^\.|^\s*$")
 
 
-class Categorised(Protocol):
-    """An item that may say its category."""
+class HasCategory(Protocol):
+    """Any item, sample or question, that may have a category."""
 
     @property
     def category(self) -> str | None:
         """The category; None where the item states none that can be used."""
 
 
-ItemT = TypeVar("ItemT", bound=Categorised)
+ItemT = TypeVar("ItemT", bound=HasCategory)
 
 
 class ItemIds:
@@ -152,7 +152,7 @@ def selected_items(
         logger.warning("%s: %s", data_path, problem)
 
 
-def _is_selected(item: Categorised, difficulty: str | None, selection: Selection) -> bool:
+def _is_selected(item: HasCategory, difficulty: str | None, selection: Selection) -> bool:
     """A bad item that does not say its category or difficulty is shown rather than silently dropped."""
     if item.category is not None and not selection.takes_category(item.category):
         return False

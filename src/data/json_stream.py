@@ -42,13 +42,13 @@ class BrokenOff(Exception):
         self.offset = offset
 
 
-class Unparsable(ValueError):
+class JsonValueError(ValueError):
     """One value cannot be read; the text says why."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One value of the document as it stands there."""
+class RawValue:
+    """One JSON value as its bytes stand in the document, not parsed yet."""
 
     offset: int
     """The place of its first byte in the file."""
@@ -60,22 +60,22 @@ class Piece:
         """The parsed value.
 
         Raises:
-            Unparsable: it exceeds a limit, is not UTF-8, or is not JSON.
+            JsonValueError: it exceeds a limit, is not UTF-8, or is not JSON.
         """
         if self.problem is not None:
-            raise Unparsable(self.problem)
+            raise JsonValueError(self.problem)
         try:
             return json.loads(self.text.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise Unparsable(f"not UTF-8 at byte {self.offset + error.start}") from error
+            raise JsonValueError(f"not UTF-8 at byte {self.offset + error.start}") from error
         except json.JSONDecodeError as error:
             place = self.offset + len(error.doc[: error.pos].encode())
-            raise Unparsable(f"not valid JSON at byte {place}: {error.msg}") from error
+            raise JsonValueError(f"not valid JSON at byte {place}: {error.msg}") from error
         except ValueError as error:  # Python itself bounds the digits of an integer
-            raise Unparsable("an integer has more than 4,300 digits") from error
+            raise JsonValueError("an integer has more than 4,300 digits") from error
 
 
-def listed_pieces(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[str | None, Piece]]:
+def iter_values(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[str | None, RawValue]]:
     """The items of a JSON list, or of a mapping of lists, each with the key of its list (None in a plain list).
 
     What a mapping holds beside lists is left out with a warning.
@@ -89,19 +89,19 @@ def listed_pieces(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[
     """
     cutter = _Cutter(read, offset)
     if cutter.peek() == b"[":
-        yield from ((None, piece) for piece in cutter.items())
+        yield from ((None, raw) for raw in cutter.items())
     else:
         yield from cutter.items_by_key()
     if cutter.peek():
         raise BrokenOff(cutter.offset, "something follows the end of the document")
 
 
-def whole_piece(text: bytes, offset: int = 0) -> Piece:
+def single_value(text: bytes, offset: int = 0) -> RawValue:
     """A text that is one value, such as a line of JSON Lines, within the same bounds."""
     if _parts(text) > MAX_PARTS:
-        return Piece(offset, b"", _TOO_MANY_PARTS)
+        return RawValue(offset, b"", _TOO_MANY_PARTS)
     rest = iter([text])
-    return _Cutter(lambda: next(rest, b""), offset).piece(to_the_end=True)
+    return _Cutter(lambda: next(rest, b""), offset).raw_value(to_the_end=True)
 
 
 class _Cutter:
@@ -141,18 +141,18 @@ class _Cutter:
         self._at += 1
         return found
 
-    def items(self) -> Iterator[Piece]:
+    def items(self) -> Iterator[RawValue]:
         """The elements of the list that begins here."""
         self.take(b"[")
         if self.peek() == b"]":
             self.take(b"]")
             return
         while True:
-            yield self.piece()
+            yield self.raw_value()
             if self.take(b",]") == b"]":
                 return
 
-    def items_by_key(self) -> Iterator[tuple[str | None, Piece]]:
+    def items_by_key(self) -> Iterator[tuple[str | None, RawValue]]:
         """The elements of all lists of the mapping that begins here."""
         self.take(b"{")
         if self.peek() == b"}":
@@ -161,26 +161,26 @@ class _Cutter:
         while True:
             key = self._key()
             if self.peek() == b"[":
-                yield from ((key, piece) for piece in self.items())
+                yield from ((key, raw) for raw in self.items())
             else:
-                self.piece()
+                self.raw_value()
                 logger.warning("%r in the benchmark file holds no list of items and is ignored", key)
             if self.take(b",}") == b"}":
                 return
 
     def _key(self) -> str:
         self.peek()
-        piece = self.piece(stops=b":", limit=MAX_KEY_BYTES)
+        raw = self.raw_value(stops=b":", limit=MAX_KEY_BYTES)
         try:
-            key = piece.value()
-        except Unparsable as error:
-            raise BrokenOff(piece.offset, f"a key of the mapping is {error}") from error
+            key = raw.value()
+        except JsonValueError as error:
+            raise BrokenOff(raw.offset, f"a key of the mapping is {error}") from error
         self.take(b":")
         if not isinstance(key, str):
-            raise BrokenOff(piece.offset, "a key of the mapping is no text")
+            raise BrokenOff(raw.offset, "a key of the mapping is no text")
         return key
 
-    def piece(self, stops: bytes = b",]}", limit: int | None = None, *, to_the_end: bool = False) -> Piece:
+    def raw_value(self, stops: bytes = b",]}", limit: int | None = None, *, to_the_end: bool = False) -> RawValue:
         """The text from here to the next outermost stop, which stays; or to the end of the file."""
         self.peek()
         cut = _Cut(self.offset, MAX_ITEM_BYTES if limit is None else limit)
@@ -190,10 +190,10 @@ class _Cutter:
             self._at = len(self._buffer) if end is None else end
             cut.keep(self._buffer[begin : self._at])
             if end is not None:
-                return cut.piece()
+                return cut.raw_value()
             if not self._refill():
                 if to_the_end:
-                    return cut.piece()
+                    return cut.raw_value()
                 raise BrokenOff(self.offset, f"the file ends within the value that begins at byte {cut.offset}")
 
     def _refill(self) -> bool:
@@ -285,6 +285,6 @@ class _Cut:
         self._problem = self._problem or problem
         self._kept.clear()
 
-    def piece(self) -> Piece:
+    def raw_value(self) -> RawValue:
         """The text that was cut out."""
-        return Piece(self.offset, b"".join(self._kept).rstrip(), self._problem)
+        return RawValue(self.offset, b"".join(self._kept).rstrip(), self._problem)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.data.json_stream import MAX_ITEM_BYTES, BrokenOff, Piece, Unparsable, listed_pieces, whole_piece
+from src.data.json_stream import MAX_ITEM_BYTES, BrokenOff, JsonValueError, RawValue, iter_values, single_value
 from src.errors import DataError, did_you_mean
 from src.paths import RULE
 
@@ -123,8 +123,8 @@ def _json_items(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
 
         count = 0
         try:
-            for category, piece in listed_pieces(read, start):
-                yield _json_item(count, piece, category)
+            for category, raw in iter_values(read, start):
+                yield _json_item(count, raw, category)
                 count += 1
         except BrokenOff as error:
             raise DataError(
@@ -133,12 +133,12 @@ def _json_items(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
             ) from error
 
 
-def _json_item(index: int, piece: Piece, category: str | None = None, line: int | None = None) -> RawItem:
-    """The item that a piece of JSON holds; in a mapping of lists, one without a `subset` gets the key of its list."""
+def _json_item(index: int, raw: RawValue, category: str | None = None, line: int | None = None) -> RawItem:
+    """The item that a raw JSON value holds; in a mapping of lists, one without a `subset` gets the key of its list."""
     try:
-        item = piece.value()
-    except Unparsable as error:
-        place = f"the item at byte {piece.offset}" if line is None else f"line {line}"
+        item = raw.value()
+    except JsonValueError as error:
+        place = f"the item at byte {raw.offset}" if line is None else f"line {line}"
         return RawItem(index, None, f"{place}: {error}")
     fields, problem = _fields_or_problem(item)
     if category is not None and fields is not None and fields.get("subset") is None:
@@ -161,7 +161,7 @@ def _json_lines(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
             if too_long:
                 yield RawItem(index, None, f"line {number}: larger than {MAX_ITEM_BYTES:,} bytes")
             elif line.removeprefix(_BYTE_ORDER_MARK).strip():
-                yield _json_item(index, whole_piece(line.removeprefix(_BYTE_ORDER_MARK), offset), line=number)
+                yield _json_item(index, single_value(line.removeprefix(_BYTE_ORDER_MARK), offset), line=number)
             else:
                 continue
             index += 1

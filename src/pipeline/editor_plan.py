@@ -10,12 +10,12 @@ from src.config import ModelConfig
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
-from src.models.named_model import NamedModel
+from src.models.model_handle import ModelHandle
 from src.pipeline.keys import digest, edit_key, sample_seed
 from src.registry import build
 
 
-class EditorPlan(NamedModel[BaseDiffusionModel]):
+class EditorPlan(ModelHandle[BaseDiffusionModel]):
     """A checked section `diffusion_model`.
 
     Args:

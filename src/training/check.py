@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from src.config import ModelConfig
 from src.errors import ModelError
 from src.models.base import BaseModel
-from src.models.named_model import NamedModel
+from src.models.model_handle import ModelHandle
 from src.models.weights import resolve_revision
 from src.registry import resolve
 from src.rewards.core.scorer import CompletionScorer, Scorer
@@ -148,7 +148,7 @@ def _besides(config: TrainingConfig, arguments: GRPOConfig, task: Task, missing:
 
 
 def _ready(model: ModelConfig, base: type[BaseModel], where: str) -> None:
-    NamedModel(model, base, where).check_weights()
+    ModelHandle(model, base, where).check_weights()
 
 
 def _is_there(path: str) -> bool:

@@ -86,7 +86,7 @@ class Endpoints:
             state.rests_until = max(state.rests_until, self._clock() + seconds)
 
     def record_failure(self, url: str, reason: str, retry_after: float | None = None) -> None:
-        """Notes that the endpoint gave no usable answer; it rests, for `retry_after` seconds where it asked for them."""
+        """Notes that the endpoint gave no usable answer; it rests, for `retry_after` seconds if it asked for them."""
         with self._lock:
             state, now = self._states[url], self._clock()
             if now < state.rests_until:

@@ -75,7 +75,7 @@ def ask(
         ModelUnusable: when the model can answer nothing at all.
     """
     replies: list[list[Reply]] = [[] for _ in requests]
-    readings: dict[int, _Reading] = {}
+    readings: dict[int, _ParsedReply] = {}
     pending = list(range(len(requests)))
     for attempt in range(most_attempts):
         if not pending:
@@ -100,7 +100,7 @@ def ask_repeatedly(model: VisionLanguageModel, requests: Sequence[ScoreRequest],
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ParsedReply:
     status: Status
     values: dict[str, float] | None = None
     reason: str | None = None
@@ -122,30 +122,30 @@ def _replies(model: VisionLanguageModel, questions: list[Question], attempt: int
     return replies
 
 
-def _read(reply: Reply, request: ScoreRequest) -> _Reading:
+def _read(reply: Reply, request: ScoreRequest) -> _ParsedReply:
     if reply.error is not None:
-        return _Reading(Status.JUDGE_FAILED, reason=without_addresses(reply.error))
+        return _ParsedReply(Status.JUDGE_FAILED, reason=without_addresses(reply.error))
     if reply.refusal is not None:
-        return _Reading(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
+        return _ParsedReply(Status.REFUSED, reason=f"the judge refused: {reply.refusal}")
     if reply.finish_reason == "length":
         reason = "the reply was cut off at the token limit; raise max_new_tokens or max_tokens"
-        return _Reading(Status.JUDGE_FAILED, reason=reason, ask_again=True)
+        return _ParsedReply(Status.JUDGE_FAILED, reason=reason, ask_again=True)
     if not reply.text.strip():
-        return _Reading(Status.JUDGE_FAILED, reason="the reply was empty", ask_again=True)
+        return _ParsedReply(Status.JUDGE_FAILED, reason="the reply was empty", ask_again=True)
     try:
         values = dict(request.parse(reply.text))
     except UnparsableReply as error:
-        return _Reading(Status.UNPARSABLE, reason=str(error), ask_again=True)
+        return _ParsedReply(Status.UNPARSABLE, reason=str(error), ask_again=True)
     if reply.expected_score is not None and request.for_score:
         low, high = request.question.score_range
         if not low <= reply.expected_score <= high:  # NaN fails the comparison
             reason = f"the expected score {reply.expected_score:g} is outside {low:g}–{high:g}"
-            return _Reading(Status.JUDGE_FAILED, reason=reason)
+            return _ParsedReply(Status.JUDGE_FAILED, reason=reason)
         values = {request.names[0]: reply.expected_score}
-    return _Reading(Status.SCORED, values)
+    return _ParsedReply(Status.SCORED, values)
 
 
-def _answer(reading: _Reading, given: list[Reply]) -> Answer:
+def _answer(reading: _ParsedReply, given: list[Reply]) -> Answer:
     return Answer(
         status=reading.status,
         values=reading.values,

@@ -6,13 +6,13 @@ import threading
 
 from src.config import ModelConfig
 from src.errors import ConfigError
-from src.models.named_model import NamedModel
+from src.models.model_handle import ModelHandle
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.registry import build
 
 
-class JudgeHandle(NamedModel[BaseRewardModel]):
+class JudgeHandle(ModelHandle[BaseRewardModel]):
     """A judge that is known by class and params before its weights are there.
 
     Raises:

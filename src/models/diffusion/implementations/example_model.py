@@ -22,5 +22,5 @@ class ExampleDiffusionModel(IdentityModel):
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
-        """None, whichever the template names."""
+        """An empty list: nothing is computed, whichever device the template names."""
         return []

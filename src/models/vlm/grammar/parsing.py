@@ -45,7 +45,7 @@ from src.models.vlm.grammar.numerals import (
     whole_value,
 )
 from src.models.vlm.grammar.scales import OtherScale, standing_numbers, without_scales
-from src.models.vlm.grammar.traced import Traced
+from src.models.vlm.grammar.text_with_offsets import TextWithOffsets
 
 GRAMMAR = "3"
 """Part of the key of every verdict that is read from a reply, expected scores included: raise it with any change to
@@ -172,7 +172,7 @@ def read_score(reply: str, low: float = 0.0, high: float = 10.0) -> Score:
     Raises:
         UnparsableReply: no score, several different ones, or one outside `low`–`high`.
     """
-    answer = _answer(Traced.of(reply)).translated(_PLAIN_FORMS)
+    answer = _answer(TextWithOffsets.of(reply)).translated(_PLAIN_FORMS)
     objects, _ = find_objects(answer.text)
     text, candidates = answer, _from_json(objects, high)
     if not candidates:
@@ -190,7 +190,7 @@ def read_score(reply: str, low: float = 0.0, high: float = 10.0) -> Score:
             or list(_from_lone_numbers(prose, high))
         )
     value, start = _decide(candidates, low, high)
-    return Score(value, text.origins[start + (text.text[start] in "+-")])
+    return Score(value, text.offsets[start + (text.text[start] in "+-")])
 
 
 def _decide(candidates: list[_Candidate], low: float, high: float) -> tuple[float, int]:
@@ -216,10 +216,10 @@ def final_answer(reply: str) -> str:
     Raises:
         UnparsableReply: when the reply breaks off while thinking.
     """
-    return _answer(Traced.of(reply)).text
+    return _answer(TextWithOffsets.of(reply)).text
 
 
-def _answer(reply: Traced) -> Traced:
+def _answer(reply: TextWithOffsets) -> TextWithOffsets:
     thought = max((match.end() for match in _THOUGHT.finditer(reply.text)), default=0)
     answer = reply.cut(thought, len(reply.text))
     if _THINKING.search(answer.text):

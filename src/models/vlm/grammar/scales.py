@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from src.models.vlm.grammar.doubts import holds_doubt
 from src.models.vlm.grammar.numerals import CLOSERS, DIGITS, number, value_at
-from src.models.vlm.grammar.traced import Traced
+from src.models.vlm.grammar.text_with_offsets import TextWithOffsets
 
 _SCALE_WORD = r"(?:scale|range|Skala|échelle|escala)"
 _NOTE = r"(?:[ ]?[(][^()0-9\n]{1,30}[)])?"
@@ -76,7 +76,7 @@ class OtherScale(ValueError):
     """The reply announces a scale that it was not given; the text is the announcement."""
 
 
-def without_scales(text: Traced, low: float, high: float) -> tuple[Traced, list[int]]:
+def without_scales(text: TextWithOffsets, low: float, high: float) -> tuple[TextWithOffsets, list[int]]:
     """The text without its restated scales, and where in it those stood that introduce a number.
 
     A range in the middle of a sentence that no word calls a scale is removed, but introduces nothing.
@@ -90,7 +90,7 @@ def without_scales(text: Traced, low: float, high: float) -> tuple[Traced, list[
     text = remover.remove(_BRACKETED_SCALE, remover.ends, text)
     text = remover.remove(_FULL_MARKS, remover.full_marks, text)
     text = remover.remove(_OUT_OF, remover.out_of, text)
-    return text, sorted({bisect_left(text.origins, origin) for origin in remover.stated})
+    return text, sorted({bisect_left(text.offsets, origin) for origin in remover.stated})
 
 
 class _Remover:
@@ -103,12 +103,12 @@ class _Remover:
         """Positions in the original of the scales that introduce a number."""
 
     def remove(
-        self, pattern: re.Pattern[str], decide: Callable[[re.Match[str]], tuple[str, bool]], text: Traced
-    ) -> Traced:
+        self, pattern: re.Pattern[str], decide: Callable[[re.Match[str]], tuple[str, bool]], text: TextWithOffsets
+    ) -> TextWithOffsets:
         def new(match: re.Match[str]) -> str:
             stays, introduces = decide(match)
             if introduces:
-                self.stated.append(text.origins[match.start()])
+                self.stated.append(text.offsets[match.start()])
             return stays
 
         return text.replaced(pattern, new)

@@ -1,4 +1,4 @@
-"""`NamedModel`: an editor or a judge that is known by class and params before its weights are there."""
+"""`ModelHandle`: an editor or a judge that is known by its class and params before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from src.registry import resolve
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class NamedModel(Generic[Model]):
+class ModelHandle(Generic[Model]):
     """The model of a config's section, checked at once and not loaded.
 
     Args:
