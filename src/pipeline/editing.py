@@ -69,7 +69,7 @@ class PendingEdit:
             self.spill_if_full(pixels)
 
     def spill_if_full(self, pixels: PixelBudget) -> None:
-        """Keeps the pictures decoded while the edit waits; without room in the budget, only the edit is kept, as PNG."""
+        """Keeps the pictures decoded while the edit waits; without room in the budget, only the edit, as PNG."""
         held = [picture for picture in (self.source_pixels, self.edited_pixels) if picture is not None]
         if not pixels.keep(self, sum(decoded_bytes(picture.size) for picture in held)):
             if self.edited_pixels is not None:

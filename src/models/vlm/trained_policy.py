@@ -21,7 +21,7 @@ class TrainedPolicy(TransformersModel):
     """
 
     class Params(TransformersModel.Params):
-        """Those of `TransformersModel`, whose `model_name` is the policy here, and how its adapter and numbers are used."""
+        """Those of `TransformersModel`, whose `model_name` is the policy here, with its adapter and number type."""
 
         adapter: str | None = None
         """Hub id or local folder of a PEFT adapter for it."""

@@ -1,4 +1,4 @@
-"""`TextWithOffsets`: a text that is cut and rewritten piece by piece, and still knows where its characters came from."""
+"""`TextWithOffsets`: a text that is cut and rewritten and still knows where its characters came from."""
 
 from __future__ import annotations
 
