@@ -22,16 +22,19 @@ from src import __version__
 from src.commands import (
     BUDGET_SPENT,
     GO_ON,
+    Assignments,
+    ConfigPath,
     config_options,
     console,
     interruptible,
-    log_to_console,
     print_lines,
     print_page,
     readable_errors,
 )
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
+from src.commands.models import merge_lora, serve_editor
+from src.commands.people import calibrate
 from src.commands.report import report
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
@@ -60,9 +63,10 @@ data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and con
 app.add_typer(data_app, name="data")
 app.command()(compare)
 app.command()(leaderboard)
+app.command()(calibrate)
+app.command("serve-editor")(serve_editor)
+app.command("merge-lora")(merge_lora)
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
-Assignments = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. benchmark.limit=5.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Run only the first N selected samples.")]
 Categories = Annotated[list[str], typer.Option("--category", help="Run only this category; may be repeated.")]
 Difficulties = Annotated[list[str], typer.Option("--difficulty", help="Run only this difficulty; may be repeated.")]
@@ -210,58 +214,6 @@ def train(
         outcome = run(loaded, resume=resume, callbacks=[progress.callback()])
     if outcome is not None:
         print_gains(outcome, console)
-
-
-@app.command("serve-editor")
-@readable_errors()
-def serve_editor(
-    config: ConfigPath = Path("config.yaml"),
-    assignments: Assignments = [],  # noqa: B006
-    host: Annotated[str, typer.Option(help="Address to listen on; any other than loopback is open to its network.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are sent away (429).")] = 64,
-    max_wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for others to fill a batch.")] = 0.02,
-    decoded_mb: Annotated[int, typer.Option(min=1, help="Million bytes of decoded pictures at once.")] = 1000,
-    allow_host: Annotated[
-        list[str], typer.Option(metavar="NAME", help="Name by which clients call the server; repeatable.")
-    ] = [],  # noqa: B006
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="EDITLOOP_SERVE_TOKEN", help="What clients must send; better by the variable than typed."),
-    ] = None,
-    request_seconds: Annotated[float, typer.Option(min=0.1, help="For a request to arrive.")] = 60.0,
-) -> None:
-    """Serve the config's editor over HTTP, for HttpEditor in runs and trainings elsewhere."""
-    from src.config import load_served_model
-    from src.serving.serve import ServingOptions
-    from src.serving.serve import serve_editor as serve
-
-    log_to_console()
-    names = frozenset(name.lower() for name in allow_host)
-    options = ServingOptions(host, port, queue, max_wait, decoded_mb, names, token or None, request_seconds)
-    serve(load_served_model(config, assignments), options)
-
-
-@app.command("merge-lora")
-@readable_errors()
-def merge_lora(
-    base: Annotated[str, typer.Option(help="Vision-language model that the adapter was trained on: folder or hub id.")],
-    adapter: Annotated[Path, typer.Option(help="Folder with adapter_config.json.")],
-    output: Annotated[Path, typer.Option(help="New folder for the merged model.")],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a base model on the hub.")] = None,
-    dtype: Annotated[
-        Literal["auto", "bfloat16", "float16", "float32"], typer.Option(help="How it is stored; auto: as the base.")
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda:1 …")] = "auto",
-    push_to_hub: Annotated[str | None, typer.Option(metavar="ID", help="Upload the result there as well.")] = None,
-) -> None:
-    """Merge a LoRA adapter into its base model, and prove that the result answers as both together."""
-    from src.training.lora.merge import merge_lora as merge
-
-    proof = merge(base, adapter, output, revision=revision, dtype=dtype, device=device, push_to_hub=push_to_hub)
-    print_lines([*proof.lines(), output])
 
 
 @data_app.command("inspect")

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -23,6 +23,9 @@ GO_ON = "Go on with the same command and --resume"
 
 BUDGET_SPENT = 4
 """The exit code of a run that stopped before all was done as its budget was spent; its work is recorded."""
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="YAML file of the run.")]
+Assignments = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. benchmark.limit=5.")]
 
 console = SafeConsole()
 error_console = SafeConsole(stderr=True)

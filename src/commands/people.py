@@ -1,0 +1,66 @@
+"""`calibrate` and `label`: the commands that bring people's opinion of edits in."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from src.commands import console, print_lines, readable_errors
+from src.errors import ConfigError
+
+if TYPE_CHECKING:
+    from src.reporting.calibration.calibrate import LabelledRun
+
+SCORES_FILE, CHOICES_FILE = "labels.jsonl", "labels_choices.jsonl"
+"""In the folder of the (first) run, where no --labels says another place."""
+
+RunDir = Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")]
+SecondRun = Annotated[
+    Path | None, typer.Argument(help="Of a second run of the same benchmark, to choose between both.")
+]
+
+
+@readable_errors()
+def calibrate(
+    run_dir: RunDir,
+    run_b: SecondRun = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV or JSONL with id and score or winner; default: label's.")
+    ] = None,
+    scale: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="Of the scores in the file.")] = (
+        0,
+        10,
+    ),
+    output_dir: Annotated[Path | None, typer.Option(help="For calibration.json and .md; default: RUN_DIR/results.")] = (
+        None
+    ),
+) -> None:
+    """Compare labels of people with a run's scores: order, ties, agreement, recalibration, corrected means."""
+    from src.reporting.calibration.calibrate import calibrate as compare
+    from src.reporting.calibration.labels import read_labels
+    from src.reporting.calibration.tables import print_calibration, write_calibration
+
+    if not scale[0] < scale[1]:
+        raise ConfigError(f"--scale {scale[0]:g} {scale[1]:g}: the lowest score comes first, then the highest")
+    runs = [_run(folder) for folder in (run_dir, run_b) if folder is not None]
+    file = labels or labels_file(run_dir, run_b)
+    report = compare(runs, read_labels(file, scale), file)
+    print_calibration(report, console)
+    print_lines(write_calibration(report, output_dir or run_dir / "results"))
+
+
+def labels_file(run_dir: Path, run_b: Path | None) -> Path:
+    """Where labels are kept unless another place is named."""
+    return run_dir / (SCORES_FILE if run_b is None else CHOICES_FILE)
+
+
+def _run(folder: Path) -> LabelledRun:
+    from src.record.record import Record
+    from src.reporting.calibration.calibrate import LabelledRun
+
+    with closing(Record(folder, for_reading=True)) as record:
+        info = record.latest_run()
+        return LabelledRun(folder, info, list(record.results(info.run_key)))
