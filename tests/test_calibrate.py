@@ -129,7 +129,7 @@ def test_what_is_no_label_is_a_sentence_that_says_where(tmp_path: Path, text: st
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="make labels with .python main"):
+    with pytest.raises(DataError, match=r"make labels with .python main\.py label"):
         read_labels(tmp_path / "labels.jsonl")
     (tmp_path / "x.csv").write_bytes(b"id,score\n\xff\xfe,3\n")
     with pytest.raises(DataError, match="UTF-8"):
