@@ -34,7 +34,7 @@ from src.commands import (
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
 from src.commands.models import merge_lora, serve_editor
-from src.commands.people import calibrate
+from src.commands.people import calibrate, label
 from src.commands.report import report
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
@@ -61,11 +61,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
 app.add_typer(data_app, name="data")
-app.command()(compare)
-app.command()(leaderboard)
-app.command()(calibrate)
-app.command("serve-editor")(serve_editor)
-app.command("merge-lora")(merge_lora)
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Run only the first N selected samples.")]
 Categories = Annotated[list[str], typer.Option("--category", help="Run only this category; may be repeated.")]
@@ -186,10 +181,6 @@ def audit(
         raise typer.Exit(1)
 
 
-app.command()(report)
-app.command()(drift)
-
-
 @app.command()
 @readable_errors()
 def train(
@@ -214,6 +205,10 @@ def train(
         outcome = run(loaded, resume=resume, callbacks=[progress.callback()])
     if outcome is not None:
         print_gains(outcome, console)
+
+
+for command in (report, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora):
+    app.command(command.__name__.replace("_", "-"))(command)
 
 
 @data_app.command("inspect")

@@ -120,7 +120,7 @@ def test_scores_of_another_scale_are_taken_to_ours(tmp_path: Path) -> None:
         ('{"id": "a"\n{"id": "b", "score": 1}\n', "x.jsonl", "line 1 is not JSON"),
         ("[1]\n", "x.jsonl", "is not an object"),
         ("id,score\na,3\n", "x.txt", "read from .csv and .jsonl"),
-        ('{"id": "a", "score": 1}\n{"id": "a", "undone": true}\n', "x.jsonl", "was taken back"),
+        ('{"id": "a", "score": 1}\n{"id": "a", "undone": true}\n', "x.jsonl", "were taken back"),
     ],
 )
 def test_what_is_no_label_is_a_sentence_that_says_where(tmp_path: Path, text: str, name: str, reason: str) -> None:

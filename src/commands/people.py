@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from src.commands import console, print_lines, readable_errors
+from src.commands import console, interruptible, print_lines, readable_errors
 from src.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +50,36 @@ def calibrate(
     report = compare(runs, read_labels(file, scale), file)
     print_calibration(report, console)
     print_lines(write_calibration(report, output_dir or run_dir / "results"))
+
+
+@readable_errors()
+def label(
+    run_dir: RunDir,
+    run_b: SecondRun = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL file for the answers; default: in RUN_DIR.")
+    ] = None,
+    rater: Annotated[str, typer.Option(metavar="NAME", help="Who labels; each rater has answers of their own.")] = "me",
+    limit: Annotated[int | None, typer.Option(min=1, help="Label only the first N of the random order.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the order of the samples, and of left and right.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8200,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Score the edits of a run, or choose between two runs, blind, on a page of this machine; Ctrl-C ends it."""
+    import webbrowser
+
+    from src.serving.label.label import LabelOptions, label_edits
+
+    def ready(address: str) -> None:
+        print_lines([f"labels go to {file}; the page, for this machine alone:"])
+        typer.echo(address)  # with its token, which the console would withhold
+        if open_page:
+            webbrowser.open(address)
+
+    runs = [_run(folder) for folder in (run_dir, run_b) if folder is not None]
+    file = labels or labels_file(run_dir, run_b)
+    with interruptible("every answer is stored. Go on with the same command"):
+        label_edits(runs, LabelOptions(file, rater, seed, limit, port), ready)
 
 
 def labels_file(run_dir: Path, run_b: Path | None) -> Path:

@@ -23,7 +23,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pydantic
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -36,7 +35,8 @@ from src.pipeline.keys import digest
 from src.serving.admission import Admission
 from src.serving.batching import QueueFull
 from src.serving.edit_service import Edited, EditService, Timing
-from src.serving.refused import CLOSE, Refused
+from src.serving.json_body import read_json
+from src.serving.refused import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -81,35 +81,13 @@ def create_app(service: EditService, identity: dict[str, Any], admission: Admiss
     @app.post(EDIT_PATH)
     async def edit(request: Request) -> Response:
         admission.check(request)
-        asked = await _read(request, admission.seconds)
+        asked = await read_json(request, EditBody, admission.seconds, MAX_BODY)
         if asked.digest not in (None, identity_digest):
             raise Refused(409, "other_editor", f"another editor is served here: {identity}")
         edited = await _edit_while_connected(service, request, asked)
         return Response(edited.png, headers={"Server-Timing": _timing(edited.timing)}, media_type="image/png")
 
     return app
-
-
-async def _read(request: Request, seconds: float) -> EditBody:
-    """The request's JSON; a body above `MAX_BODY`, or one that takes longer, is not read to its end."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "bad_request", "the request must have the header content-type: application/json")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    reason = f"the request has more than {MAX_BODY:,} bytes; send a smaller picture"
-                    raise Refused(413, "too_large", reason)
-    except TimeoutError:
-        raise Refused(408, "too_slow", f"the request did not arrive within {seconds:g} s", CLOSE) from None
-    try:
-        return EditBody.model_validate_json(bytes(body))
-    except pydantic.ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        reasons = [f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}" for detail in details]
-        raise Refused(400, "bad_request", "; ".join(reasons)) from None
 
 
 async def _edit_while_connected(service: EditService, request: Request, asked: EditBody) -> Edited:

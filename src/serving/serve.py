@@ -79,6 +79,6 @@ def bound_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigError(
-            f"the editor cannot be served on {host}:{port}: {error.strerror or error}; choose another --port or --host"
+            f"nothing can be served on {host}:{port}: {error.strerror or error}; choose another --port or --host"
         ) from error
     return listener

@@ -53,10 +53,16 @@ def read_labels(path: Path, scale: tuple[float, float] = (0.0, 10.0)) -> list[La
         DataError: the file cannot be read, holds no usable column, a score that is none or off the scale, or a
             sample twice for one rater.
     """
+    labels = stored_labels(path, scale)
+    if not labels:
+        raise DataError(f"{path} holds no labels, or all of them were taken back")
+    return labels
+
+
+def stored_labels(path: Path, scale: tuple[float, float] = (0.0, 10.0)) -> list[Label]:
+    """The labels of a file that may hold none; see `read_labels`."""
     labels: dict[tuple[str, str], Label] = {}
-    rows = 0
     for where, row in _rows(path):
-        rows += 1
         key = sample_id, rater = _who(row, where)
         if row.get(UNDONE) is True:
             labels.pop(key, None)
@@ -69,8 +75,6 @@ def read_labels(path: Path, scale: tuple[float, float] = (0.0, 10.0)) -> list[La
                 "leave one of them, or tell raters apart in a column `rater`"
             )
         labels[key] = label
-    if not labels:
-        raise DataError(f"{path} holds no labels" if not rows else f"every label of {path} was taken back")
     if len({label.score is None for label in labels.values()}) > 1:
         raise DataError(f"{path} has scores and winners: keep single edits and pairs in files of their own")
     return list(labels.values())

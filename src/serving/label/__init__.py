@@ -1,0 +1,1 @@
+"""A local page on which people score edits or choose between two, blind; every answer is stored at once."""

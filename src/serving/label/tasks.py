@@ -1,0 +1,129 @@
+"""What a rater is shown: which edits, in which order, on which side, with the pictures that belong to them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.config import Config
+from src.config_file import checked
+from src.data.image import ImageError, content_hash, decode_image, encode_png
+from src.data.loader import load_samples
+from src.data.sample import EditSample
+from src.data.selection import Selection
+from src.errors import ConfigError, DataError
+from src.pipeline.pixels import PixelBudget
+from src.pipeline.reader import within_limit
+from src.record.results import RunInfo, SampleResult
+from src.reporting.calibration.calibrate import LabelledRun
+
+SOURCE, EDIT, LEFT, RIGHT = "source", "edit", "left", "right"
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """One question to the rater."""
+
+    sample_id: str
+    instruction: str
+    edit_keys: tuple[str | None, ...]
+    """Of the edit, or of those of the first and the second run."""
+    pictures: Mapping[str, Path]
+    """Stored edits by what they are called on the page: `edit`, or `left` and `right`."""
+    left: str | None
+    """Which run's edit is on the left, `a` or `b`; None for single edits."""
+
+
+def label_tasks(runs: Sequence[LabelledRun], rater: str, seed: int, limit: int | None) -> list[LabelTask]:
+    """The tasks of a rater, in their order.
+
+    The order follows from the seed and the ids alone: it is the same for all raters, so that many labels are of
+    samples that others label too, and the first ones are a random part of all scored edits. The sides follow from the
+    rater as well.
+
+    Args:
+        runs: One run, or two of the same samples.
+        rater: Who labels.
+        seed: Of order and sides.
+        limit: How many of the first there are; None for all.
+
+    Raises:
+        DataError: no sample has a score and its picture in every run, or the runs are of different samples.
+    """
+    tables = [run.scored() for run in runs]
+    names = [name for name in tables[0] if all(name in table for table in tables)]
+    for name in names:
+        _refuse_other_samples([table[name] for table in tables], runs)
+    shown = [name for name in names if all(table[name].image_path for table in tables)]
+    if not shown:
+        folders = " and ".join(str(run.folder) for run in runs)
+        cause = f"{len(names)} samples have a score, but their pictures are gone" if names else "no sample has a score"
+        raise DataError(f"nothing in {folders} can be labelled: {cause}; run again with save_generated_images: true")
+    ordered = sorted(shown, key=lambda name: _digest(seed, name))[:limit]
+    return [_task(name, [table[name] for table in tables], runs, rater, seed) for name in ordered]
+
+
+def _task(name: str, rows: Sequence[SampleResult], runs: Sequence[LabelledRun], rater: str, seed: int) -> LabelTask:
+    files = [run.folder / (row.image_path or "") for run, row in zip(runs, rows, strict=True)]
+    swapped = len(files) > 1 and _digest(seed, rater, name)[0] % 2 == 1
+    pictures = dict(
+        zip((EDIT,) if len(files) == 1 else (LEFT, RIGHT), reversed(files) if swapped else files, strict=True)
+    )
+    left = None if len(files) == 1 else "b" if swapped else "a"
+    return LabelTask(name, rows[0].instruction, tuple(row.edit_key for row in rows), pictures, left)
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).digest()
+
+
+def _refuse_other_samples(rows: Sequence[SampleResult], runs: Sequence[LabelledRun]) -> None:
+    first, *others = rows
+    for other, run in zip(others, runs[1:], strict=True):
+        if (other.source_sha256, other.instruction) != (first.source_sha256, first.instruction):
+            raise DataError(
+                f"sample {first.sample_id!r} has another source picture or instruction in {run.folder} than in "
+                f"{runs[0].folder}: edits of different tasks cannot be compared"
+            )
+
+
+def source_pictures(info: RunInfo, rows: Mapping[str, SampleResult], folder: Path) -> dict[str, Path]:
+    """Reads the sources of these samples from the run's benchmark, into files of a folder.
+
+    Args:
+        info: Of the run.
+        rows: The samples by id.
+        folder: An empty folder.
+
+    Raises:
+        ConfigError: the benchmark cannot be read, or has other sources today.
+    """
+    benchmark = checked(Config, info.config, "the configuration stored with the run").benchmark
+    found: dict[str, Path] = {}
+    try:
+        for sample in _samples(benchmark.data_path, Selection.of(benchmark)):
+            if sample.sample_id not in rows:
+                continue
+            _, data = within_limit(sample, benchmark, PixelBudget(1000))
+            if content_hash(data) == rows[sample.sample_id].source_sha256:
+                path = found[sample.sample_id] = folder / f"{len(found)}"
+                path.write_bytes(data)
+    except (DataError, ImageError) as error:
+        raise ConfigError(f"the source pictures are read from the benchmark of the run, but {error}") from error
+    if missing := [name for name in rows if name not in found]:
+        raise ConfigError(
+            f"{benchmark.data_path} no longer has the source pictures of {len(missing)} samples of the run "
+            f"({missing[0]!r:.60} …): label with the benchmark file that was run"
+        )
+    return found
+
+
+def _samples(data_path: str, selection: Selection) -> Iterator[EditSample]:
+    return (sample for sample in load_samples(data_path, selection) if isinstance(sample, EditSample))
+
+
+def as_png(path: Path) -> bytes:
+    """A picture as PNG without anything else that its file holds."""
+    return encode_png(decode_image(path.read_bytes()))

@@ -1,0 +1,46 @@
+"""The words of the labelling page, in English and Chinese."""
+
+from __future__ import annotations
+
+WORDS = {
+    "en": {
+        "title": "Which edit is better?",
+        "title_score": "How good is this edit?",
+        "source": "source",
+        "edit": "edited",
+        "left": "left",
+        "right": "right",
+        "tie": "equally good",
+        "both_bad": "both bad",
+        "undo": "take back",
+        "language": "中文",
+        "done": "All done. Every answer is stored; this page can be closed.",
+        "progress": "{done} of {total}",
+        "help": "← left, → right, ↑ equally good, ↓ both bad; Z takes back; hold the space bar to see the source",
+        "help_score": "keys 0 to 9, X for 10; Z takes back; hold the space bar to see the source",
+        "scale": "0: nothing of what was asked, or a spoilt picture. 10: exactly what was asked, and nothing else.",
+        "lost": "Not stored: {reason}",
+        "unreachable": "the command does not answer; start it again and open the address that it prints",
+        "unauthorized": "open the address that the command printed, with all that stands behind the #",
+    },
+    "zh": {
+        "title": "哪个编辑结果更好？",
+        "title_score": "这个编辑结果有多好？",
+        "source": "原图",
+        "edit": "编辑结果",
+        "left": "左边",
+        "right": "右边",
+        "tie": "一样好",
+        "both_bad": "都不好",
+        "undo": "撤销",
+        "language": "English",
+        "done": "全部完成。所有回答都已保存，可以关闭此页。",
+        "progress": "已完成 {done} / {total}",
+        "help": "← 左边，→ 右边，↑ 一样好，↓ 都不好；Z 撤销；按住空格键看原图",
+        "help_score": "按键 0 到 9，X 表示 10；Z 撤销；按住空格键看原图",
+        "scale": "0：完全没有按要求修改，或图像被破坏。10：完全符合要求，且没有改动其他内容。",
+        "lost": "未保存：{reason}",
+        "unreachable": "命令没有响应；请重新启动，并打开它显示的地址",
+        "unauthorized": "请打开命令显示的完整地址，包括 # 后面的部分",
+    },
+}
