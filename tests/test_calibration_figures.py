@@ -219,11 +219,11 @@ def test_the_map_rises_and_pools_what_falls() -> None:
 
 def test_recalibration_repairs_a_judge_whose_scale_is_bent_and_promises_nothing_for_noise() -> None:
     human = random(1).uniform(0, 10, 300)
-    bent = recalibrate(human**2 / 10, human + random(2).normal(0, 0.3, 300), np.arange(150))
+    bent = recalibrate(human**2 / 10, human + random(2).normal(0, 0.3, 300), np.arange(300))
     assert bent.error is not None
     assert bent.error_of_scores is not None
     assert 0.25 < bent.error < 0.45 < bent.error_of_scores
-    noise = recalibrate(random(3).uniform(0, 10, 300), human, np.arange(150))
+    noise = recalibrate(random(3).uniform(0, 10, 300), human, np.arange(300))
     assert noise.error is not None
     assert noise.error_of_mean is not None
     assert noise.error > noise.error_of_mean
