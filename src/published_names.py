@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -65,6 +66,16 @@ CLASSES = {
 }
 """What a class (or a function) of those modules is called now."""
 
+METHODS = {
+    "edit_inquiry": "edit_prompt",
+    "enquiry": "request",
+    "inquiries": "judge_prompts",
+    "know": "add_examples",
+    "pages": "page_writer",
+    "said": "parsed",
+}
+"""What a method or an attribute of those classes is called now."""
+
 _OLD_MODULES = {new: old for old, new in MODULES.items()}
 _OLD_CLASSES = {new: old for old, new in CLASSES.items()}
 
@@ -75,6 +86,25 @@ def published_name(named: type) -> str:
     if module is None:
         return f"{named.__module__}.{named.__qualname__}"
     return f"{module}.{_OLD_CLASSES.get(named.__qualname__, named.__qualname__)}"
+
+
+def take_old_methods(named: type, *old_names: str) -> None:
+    """Lets each class that `named` derives from, mixins too, answer to both names of a method that it defines.
+
+    An override then counts under either name, and `super()` finds the next definition by either. A class with a base
+    of this project whose methods were renamed calls this when a subclass is made (`__init_subclass__`).
+    """
+    for old in old_names:
+        for one in named.__mro__:
+            for name, other in ((old, METHODS[old]), (METHODS[old], old)):
+                own = vars(one).get(name)
+                if own is not None and other not in vars(one) and not getattr(own, "__isabstractmethod__", False):
+                    setattr(one, other, own)
+
+
+def old_attribute(old_name: str) -> Any:
+    """A property that gives what the attribute of today's name holds."""
+    return property(attrgetter(METHODS[old_name]), doc=f"The name of before of `{METHODS[old_name]}`.")
 
 
 class _Moved(MetaPathFinder, Loader):

@@ -141,7 +141,7 @@ def test_edits_of_a_run_are_shared_with_the_same_editor_in_process(
         }
         resumed = {"resume_from_checkpoint": True}
         remote = make_config(Path(local.benchmark.data_path), diffusion_model=served, evaluation=resumed)
-        assert RunPlan(remote).editor.identity == RunPlan(local).editor.identity
+        assert RunPlan(remote).editor.identity() == RunPlan(local).editor.identity()
         report = evaluate(remote).report
     assert len(log.read_text(encoding="utf-8").splitlines()) == 6
     assert report["overall_statistics"]["num_samples"] == 6

@@ -33,13 +33,16 @@ class ModelHandle(Generic[Model]):
         """The model's class, for messages."""
         return self.model_class.__name__
 
-    @cached_property
     def identity(self) -> dict[str, Any]:
         """What decides the model's results; JSON-able.
 
         Raises:
             ModelError: when its weights are missing.
         """
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         return self.model_class.identity(self.params)
 
     def devices(self) -> list[str]:
@@ -48,7 +51,7 @@ class ModelHandle(Generic[Model]):
 
     def check_weights(self) -> None:
         """Raises `ModelError` when weights are missing, or say that they are not for this model."""
-        _ = self.identity
+        self.identity()
         self.model_class.check_weights(self.params)
 
     def check_devices(self) -> None:

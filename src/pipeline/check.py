@@ -34,9 +34,9 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     """
     plan = RunPlan(config)
     judge = plan.scoring.judge
-    yield f"editor   {plan.editor.identity['class']}, {len(plan.editor.replicas())} replica(s)"
-    yield f"scorer   {plan.scoring.identity['class']}"
-    yield f"judge    {judge.identity['class'] if judge else 'none'}"
+    yield f"editor   {plan.editor.identity()['class']}, {len(plan.editor.replicas())} replica(s)"
+    yield f"scorer   {plan.scoring.identity()['class']}"
+    yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     try:
         plan.check_devices()

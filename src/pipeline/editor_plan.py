@@ -37,7 +37,7 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
     @cached_property
     def digest(self) -> str:
         """The identity's digest, which enters the key of every edit."""
-        return digest(self.identity)
+        return digest(self.identity())
 
     def replicas(self) -> list[dict[str, Any]]:
         """The params of each editor: one per entry of `device_ids`, else a single one."""

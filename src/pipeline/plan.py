@@ -69,7 +69,7 @@ class RunPlan:
 
     def info(self) -> RunInfo:
         """The run as the record stores it."""
-        return run_info(self.config, self.scoring, self.run_key, redact(self.editor.identity))
+        return run_info(self.config, self.scoring, self.run_key, redact(self.editor.identity()))
 
     def check_devices(self) -> None:
         """For a run on this machine; a plan alone may be one for another.
@@ -133,7 +133,7 @@ def run_info(config: Config, scoring: ScorerPlan, key: str, editor: dict[str, An
         run_key=key,
         config=config.redacted(),
         editor=editor,
-        scorer=redact(scoring.identity) | {"prompts": scoring.scorer.prompt_versions()},
+        scorer=redact(scoring.identity()) | {"prompts": scoring.scorer.prompt_versions()},
         environment=environment | versions,
     )
 

@@ -45,19 +45,22 @@ class ScorerPlan:
         setting = ScorerSetting(self.judge, prompts, language, has_completions)
         self.scorer = resolve(scorer, Scorer, "scorer")(scorer.params, setting)  # type: ignore[type-abstract]
 
-    @cached_property
     def identity(self) -> dict[str, Any]:
         """What decides the verdicts, judge included; JSON-able.
 
         Raises:
             ModelError: when the judge's weights are missing.
         """
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         return self.scorer.identity()
 
     @cached_property
     def digest(self) -> str:
         """The identity's digest, which enters the key of every verdict."""
-        return digest(self.identity)
+        return digest(self.identity())
 
     @property
     def name(self) -> str:
@@ -67,7 +70,7 @@ class ScorerPlan:
     @property
     def _asks_judge(self) -> bool:
         """Not every scorer does; a judge that is not asked is not loaded."""
-        return "judge" in self.identity
+        return "judge" in self.identity()
 
     def stated_usage(self) -> frozenset[str]:
         """The amounts that the judge states of every answer; none where no judge is asked."""

@@ -58,7 +58,7 @@ def serve_editor(config: ModelConfig, options: ServingOptions) -> None:
         service = EditService(
             list(plan.load()), options.capacity, options.max_wait, PixelBudget(options.decoded_megabytes)
         )
-        app = create_app(service, plan.identity, admission)
+        app = create_app(service, plan.identity(), admission)
         if options.token is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             logger.warning("whoever reaches this address may use the editor: there is no --token")
         logger.info("serving %s on http://%s:%d", plan.name, *listener.getsockname()[:2])

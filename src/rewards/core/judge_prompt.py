@@ -12,6 +12,7 @@ from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no
 from src.models.vlm.prompts import PromptTemplate
 from src.models.vlm.question import LabelledImage, Picture, Question
+from src.published_names import old_attribute
 from src.rewards.core.scorer import reference_key
 
 
@@ -38,6 +39,8 @@ class JudgePrompt:
         """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
         asked = [self.system, self.text, self.template, self.shows, self.schema]
         return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
+
+    enquiry = old_attribute("enquiry")
 
     def request(self, images: tuple[LabelledImage, ...]) -> ScoreRequest:
         """The question about these images, with the way to read its reply."""

@@ -21,7 +21,7 @@ from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, total_us
 from src.models.vlm.grammar.parsing_several import scores_schema
 from src.models.vlm.prompts import PromptTemplate, load_prompt
 from src.models.vlm.question import LABELS, LabelledImage, Picture
-from src.published_names import published_name
+from src.published_names import published_name, take_old_methods
 from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting
 
@@ -65,8 +65,7 @@ class JudgedScorer(Scorer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Takes plug-ins of before, which say what to ask in `inquiries` and render it by `edit_inquiry`."""
         super().__init_subclass__(**kwargs)
-        if "inquiries" in vars(cls) and "judge_prompts" not in vars(cls):
-            cls.judge_prompts = vars(cls)["inquiries"]  # type: ignore[method-assign]
+        take_old_methods(cls, "inquiries", "edit_inquiry")
 
     def check_judge(self) -> None:
         """Refuses a judge that only scores.
@@ -116,7 +115,7 @@ class JudgedScorer(Scorer):
 
     def identity(self) -> dict[str, Any]:
         """What decides the verdicts, the judge's identity included."""
-        return super().identity() | {"judge": self._handle.identity}
+        return super().identity() | {"judge": self._handle.identity()}
 
     def question(self, sample: EditSample) -> JudgedQuestion:
         """The rendered prompts.
@@ -176,9 +175,6 @@ class JudgedScorer(Scorer):
         }
         schema = scores_schema(dimensions) if len(dimensions) > 1 else None
         return judge_prompt(self.prompt(name), dimensions, values, shows=shows, schema=schema)
-
-    edit_inquiry = edit_prompt
-    """The name of before."""
 
     def load(self) -> None:
         """Builds the judge."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
+from src.published_names import old_attribute, take_old_methods
 from src.record.record import DONE
 from src.training.config import TrainingConfig
 from src.training.grpo.clock import StepClock
@@ -40,6 +41,7 @@ class RewardSetting:
     page_writer: StepPageWriter | None = None
     """Writes an HTML page of every `training.show_every`-th step; None in all processes but the first."""
     clock: StepClock = field(default_factory=StepClock)
+    pages = old_attribute("pages")
 
     @property
     def folder(self) -> Path:
@@ -63,6 +65,11 @@ class RewardFunction(ABC):
         self._metrics: dict[str, float] = {}
         self._step = self._position = 0
         self._unscored_steps = UnscoredSteps()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Takes plug-ins of before, in which `add_examples` is `know`."""
+        super().__init_subclass__(**kwargs)
+        take_old_methods(cls, "know")
 
     @abstractmethod
     def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.data.verdict import Status, Verdict
+from src.published_names import old_attribute
 from src.training.record import CompletionRow
 from src.training.tasks.example import CompletionReader, Example, UnparsableCompletion
 
@@ -19,6 +20,7 @@ class ParsedCompletion:
     completion: str
     parsed: str
     """The instruction or answer that was read."""
+    said = old_attribute("said")
 
 
 @dataclass(frozen=True)
