@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from src.published_names import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,6 +34,15 @@ MAY_IMPORT = {
 }
 """What a layer may import besides itself."""
 
+IMPORTS_BY_NAME = ("src", "src.published_names", "src.registry")
+"""The files that import what a string names: the face of plug-ins, names of before, and class paths."""
+
+OUTSIDE = {"benchmarks", "build_backend", "editloop", "tests"}
+"""What imports the product, and is not imported by it."""
+
+OF_THE_PACKAGE = {"src.__version__"}
+"""What a file of the product may take from the package itself, of which all else is for plug-ins."""
+
 
 def source_files() -> dict[str, Path]:
     """Every module of the product by its dotted name."""
@@ -40,18 +51,43 @@ def source_files() -> dict[str, Path]:
     return {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in names.items()}
 
 
-def imported(path: Path, modules: dict[str, Path]) -> Iterator[str]:
-    """The modules of the product that a file imports: at its head, in functions, and for type checkers alone."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imports_of(code: str, importer: str, modules: Collection[str]) -> set[str]:
+    """The modules of the product that code imports: at its head, in functions, and for type checkers alone.
+
+    An import of a module runs the packages around it, so these count as well where the importer is not in them.
+
+    Raises:
+        AssertionError: for an import that could lead anywhere, or out of the product into its tests.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in modules)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                if found := next((name for name in (whole, node.module) if name in modules), None):
-                    yield found
+            found |= {_module(alias.name, "", modules) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            raise AssertionError(f"{path}:{node.lineno}: imports are absolute here, so that this test sees them")
+            assert node.level == 0, f"{importer}:{node.lineno}: imports are absolute here, so that this test sees them"
+            found |= {_module(node.module or "", alias.name, modules) for alias in node.names}
+        elif importer not in IMPORTS_BY_NAME and _imports_by_name(node):
+            raise AssertionError(f"{importer}: only {', '.join(IMPORTS_BY_NAME)} may import what a string names")
+    packages = {".".join(parts[:end]) for parts in (name.split(".") for name in found) for end in range(2, len(parts))}
+    around = {package for package in packages if not f"{importer}.".startswith(f"{package}.")}
+    return ({name for name in found if name} | around) - {importer}
+
+
+def _module(module: str, name: str, modules: Collection[str]) -> str:
+    """The module of the product that an import needs, under its name of today; empty for one of elsewhere."""
+    whole = f"{module}.{name}" if name else module
+    assert module.split(".")[0] not in OUTSIDE, f"{whole} is no part of the product"
+    known = {*modules, *MODULES, *OF_THE_PACKAGE} - {"src"}
+    assert module != "src" or whole in known, f"{whole}: name the module that has it"
+    today = (MODULES.get(one, one) for one in (whole, module))
+    return next((one for one in today if one in modules), "")
+
+
+def _imports_by_name(node: ast.AST) -> bool:
+    """Whether a node is `importlib.import_module` or `__import__`, called or handed on, or a way to get at them."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "import_module"
+    return isinstance(node, ast.Name) and node.id in {"__import__", "import_module"}
 
 
 def layer(module: str) -> str:
@@ -67,24 +103,82 @@ def layer(module: str) -> str:
 def imports() -> dict[str, set[str]]:
     """What each module imports."""
     modules = source_files()
-    return {name: set(imported(path, modules)) - {name} for name, path in modules.items()}
+    return {name: imports_of(path.read_text(encoding="utf-8"), name, modules) for name, path in modules.items()}
 
 
-def test_imports_point_downwards_only(imports: dict[str, set[str]]) -> None:
-    upward = [
+def upward(imports: Mapping[str, set[str]]) -> list[str]:
+    """The imports that the rule forbids."""
+    return [
         f"{module} → {other}"
         for module, others in sorted(imports.items())
         for other in sorted(others)
         if layer(other) != layer(module) and layer(other) not in MAY_IMPORT[layer(module)]
     ]
-    assert not upward, "\n".join(upward)
 
 
-def test_no_files_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
+def circle(imports: Mapping[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, if there are any."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
-        pytest.fail(f"a circle: {' → '.join(error.args[1])}")
+        return list(error.args[1])
+    return []
+
+
+def test_imports_point_downwards_only(imports: dict[str, set[str]]) -> None:
+    assert not upward(imports), "\n".join(upward(imports))
+
+
+def test_no_files_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
+    assert not circle(imports), f"a circle: {' → '.join(circle(imports))}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from src import Scorer",
+        "import src",
+        "def later():\n    from editloop import Scorer",
+        "import editloop",
+        "import tests.plugins",
+        "from benchmarks import speed",
+        "import importlib\nimportlib.import_module('src.rewards.core.scorer')",
+        "import importlib as i\nload = i.import_module",
+        "from importlib import import_module\nimport_module('src.rewards.core.scorer')",
+        "__import__('src.rewards.core.scorer')",
+        "from . import errors",
+    ],
+)
+def test_an_import_that_the_rule_could_not_see_is_refused(code: str) -> None:
+    with pytest.raises(AssertionError):
+        imports_of(code, "src.data.loader", source_files())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from src.rewards.base import Scorer",
+        "import src.rewards.base",
+        "from src.rewards import base",
+        "from src.rewards.core import scorer",
+        "if TYPE_CHECKING:\n    from src.rewards.core.scorer import Scorer",
+    ],
+)
+def test_a_file_of_the_data_may_import_a_scorer_by_no_name(code: str) -> None:
+    found = imports_of(code, "src.data.loader", source_files())
+    assert "src.data.loader → src.rewards.core.scorer" in upward({"src.data.loader": found})
+
+
+def test_a_circle_through_a_package_is_seen() -> None:
+    codes = {
+        "src.data": "from src.reasons import reason_of",
+        "src.data.names": "",
+        "src.reasons": "from src.data.names import NAMES",
+    }
+    assert set(circle({name: imports_of(code, name, codes) for name, code in codes.items()})) == {
+        "src.data",
+        "src.reasons",
+    }
 
 
 def test_every_folder_is_a_layer_of_the_rule_and_says_what_lives_in_it() -> None:

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 from typing import Any
 
-import src
+from src import __version__
 from src.config import BenchmarkConfig, Config
 from src.data.categories import category_key, difficulty_key
 from src.data.sample import EditSample
@@ -125,7 +125,7 @@ def run_info(config: Config, scoring: ScorerPlan, key: str, editor: dict[str, An
     """
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
     environment = {
-        "editloop": src.__version__,
+        "editloop": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
