@@ -39,7 +39,7 @@ from src.models.vlm.prompts import load_prompt
 from src.models.vlm.question import LabelledImage, Question
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.training.config import TrainingConfig, load_training_config
-from src.training.held_out.edits import rewriting_editor, trained
+from src.training.held_out.edits import rewriting_editor, with_trained_policy
 from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 
@@ -167,7 +167,7 @@ def after_is_the_trained_policy(folder: Path, kind: str, precision: str) -> list
     del base
     watch = Watch(inputs)
     train(config, callbacks=[watch])
-    params = trained(editor, config.training.policy_folder, is_adapter=bool(lora)).params
+    params = with_trained_policy(editor, config.training.policy_folder, is_adapter=bool(lora)).params
     after = log_probabilities(_evaluated(params).model, inputs)
     assert watch.spoken is not None, "the callback runs at the end of every training"
     change = float((watch.spoken - before).abs().max())

@@ -72,9 +72,15 @@ METHODS = {
     "inquiries": "judge_prompts",
     "know": "add_examples",
     "pages": "page_writer",
-    "said": "parsed",
+    "said": "text",
 }
 """What a method or an attribute of those classes is called now."""
+
+CLASSES_OF_MODULE = {
+    "src.rewards.alignment_quality_reward": {"Weights": "AlignmentQualityWeights"},
+    "src.rewards.six_dimension_reward": {"Weights": "SixDimensionWeights"},
+}
+"""The same for names that meant different classes in different modules."""
 
 _OLD_MODULES = {new: old for old, new in MODULES.items()}
 _OLD_CLASSES = {new: old for old, new in CLASSES.items()}
@@ -116,14 +122,15 @@ class _Moved(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         today = importlib.import_module(MODULES[module.__name__])
         module.__doc__ = today.__doc__
+        classes = CLASSES | CLASSES_OF_MODULE.get(module.__name__, {})
 
         def attribute(name: str) -> Any:
-            return getattr(today, CLASSES.get(name, name))
+            return getattr(today, classes.get(name, name))
 
         module.__dict__["__getattr__"] = attribute
         module.__dict__["__dir__"] = lambda: [
             *vars(today),
-            *(old for old, new in CLASSES.items() if new in vars(today)),
+            *(old for old, new in classes.items() if new in vars(today)),
         ]
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from main import app
 from src.errors import ModelError, OutputError
-from src.training.lora.greedy_answers import Agreement, GreedyAnswer, agreement, greedy_answers
+from src.training.lora.greedy_answers import AnswerAgreement, GreedyAnswer, answer_agreement, greedy_answers
 from src.training.lora.merge import merge_lora
 from tests.tiny_judges import save_judge
 
@@ -60,11 +60,11 @@ def test_the_merged_model_answers_as_base_and_adapter_together(base: Path, adapt
     proof = merge_lora(str(base), adapter, tmp_path / "merged")
     unmerged = PeftModel.from_pretrained(load(base), str(adapter)).eval()
     wanted = greedy_answers(unmerged.get_base_model(), AutoProcessor.from_pretrained(base))
-    found = agreement(wanted, answers(tmp_path / "merged"))
+    found = answer_agreement(wanted, answers(tmp_path / "merged"))
     assert found.same_tokens == found.tokens > 20
     assert found.largest_logit_difference < 1e-3
     assert proof.answers.same_tokens == proof.answers.tokens
-    assert agreement(wanted, answers(base)).same_tokens < found.tokens
+    assert answer_agreement(wanted, answers(base)).same_tokens < found.tokens
 
 
 def test_the_proof_counts_the_weights_that_changed(base: Path, adapter: Path, tmp_path: Path) -> None:
@@ -196,6 +196,6 @@ def answer(tokens: list[int], rows: list[list[float]]) -> GreedyAnswer:
 def test_answers_are_compared_up_to_the_first_different_token() -> None:
     first = [answer([0, 1, 1], [[5.0, 1.0], [2.0, 3.0], [0.0, 9.0]])]
     second = [answer([0, 0, 1], [[5.5, 1.0], [3.0, 2.5], [7.0, 0.0]])]
-    assert agreement(first, second) == Agreement(
+    assert answer_agreement(first, second) == AnswerAgreement(
         tokens=3, same_tokens=1, largest_logit_difference=1.0, closest_call=1.0
     )

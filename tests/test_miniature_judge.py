@@ -12,7 +12,7 @@ from PIL import Image
 from src.config import ModelConfig
 from src.errors import ConfigError
 from src.miniature.editor.batches import vision_patches
-from src.miniature.judge.agreement import MAIN, Condition, Measured, agreement
+from src.miniature.judge.agreement import MAIN, Condition, Measured, rank_agreement
 from src.miniature.judge.architecture import (
     LANGUAGES,
     JudgeSize,
@@ -235,7 +235,7 @@ def test_stronger_damage_scores_lower(pairs: JudgePairs) -> None:
 def test_agreement_counts_ties_half_and_knows_pairs_of_one_edit() -> None:
     truth = np.array([0.0, 5.0, 10.0, 2.0])
     judged = np.array([1.0, 1.0, 9.0, np.nan])
-    found = agreement(truth, judged, np.array([0, 0, 1, 1]))
+    found = rank_agreement(truth, judged, np.array([0, 0, 1, 1]))
     assert found.count == 3
     assert found.pairs == pytest.approx(2.5 / 3)
     assert found.ties == pytest.approx(1 / 3)

@@ -22,7 +22,7 @@ from src.training.config import TrainingConfig
 from src.training.grpo.precision import Precision, policy_precision
 from src.training.grpo.settings import grpo_config
 from src.training.held_out.answers import _policies
-from src.training.held_out.edits import rewriting_editor, trained
+from src.training.held_out.edits import rewriting_editor, with_trained_policy
 from src.training.tasks.rewrite import RewriteTask
 from src.training.train import train
 from tests.test_training_run import make_run
@@ -120,7 +120,7 @@ def _evaluated(config: TrainingConfig, ways: str) -> tuple[dict[str, Any], dict[
         policies = _policies(config, 8)
         return policies["before"], policies["after"]
     editor = rewriting_editor(config, RewriteTask().policy_prompt, 8)
-    after = trained(editor, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    after = with_trained_policy(editor, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     return _speaking(editor.params), _speaking(after.params)
 
 

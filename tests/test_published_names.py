@@ -16,7 +16,7 @@ import pytest
 from src.config import ModelConfig
 from src.data import verdict as verdict_today
 from src.errors import ConfigError
-from src.published_names import CLASSES, MODULES, published_name
+from src.published_names import CLASSES, CLASSES_OF_MODULE, MODULES, published_name
 from src.registry import load_class, resolve
 from src.rewards.core.judged_scorer import JudgedScorer, JudgePrompt
 from src.rewards.core.scorer import EditedSample, Scorer, ScorerSetting, question_key
@@ -77,7 +77,8 @@ def test_every_module_of_before_is_listed_here() -> None:
 @pytest.mark.parametrize(("module", "name"), CASES)
 def test_an_old_import_gives_what_the_name_means_today(module: str, name: str) -> None:
     found = getattr(importlib.import_module(module), name)
-    assert found is getattr(importlib.import_module(MODULES[module]), CLASSES.get(name, name))
+    today = (CLASSES | CLASSES_OF_MODULE.get(module, {})).get(name, name)
+    assert found is getattr(importlib.import_module(MODULES[module]), today)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from src.models.plain_text import PlainText
 from src.training.config import DataSettings, load_training_config, parse_training_config
 from src.training.dataset import ImageStore, Split, read_split
 from src.training.grpo.settings import generations, grpo_config, prompts_per_generation
-from src.training.held_out.edits import write_benchmark as write_held_out
+from src.training.held_out.edits import write_held_out_samples as write_held_out
 from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.rewrite import CritiqueTask, RewriteTask
 from src.training.train import train

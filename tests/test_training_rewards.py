@@ -16,10 +16,11 @@ from src.errors import ConfigError, DataError, ModelError
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
 from src.training.grpo import reward_function as rewards_module
+from src.training.grpo.early_stop import MAX_UNSCORED_STEPS, TrainingStopped
 from src.training.grpo.edit_rewards import FirstAttempt
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
-from src.training.grpo.step_summary import MAX_UNSCORED_STEPS, StepSummary, TrainingStopped
+from src.training.grpo.step_summary import StepSummary
 from src.training.tasks.base import Example, UnparsableCompletion
 from src.training.tracking.show import StepPageWriter
 from src.training.tracking.trackers import Tensorboard

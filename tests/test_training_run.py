@@ -14,11 +14,11 @@ from transformers import TrainerCallback
 from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError, ModelError
 from src.training.config import TrainingConfig, parse_training_config
+from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import suppressed_vision_tokens
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
-from src.training.grpo.step_summary import TrainingStopped
 from src.training.output_directory import output_directory
 from src.training.train import train
 from tests.conftest import item
@@ -83,7 +83,7 @@ class Table(RewardFunction):
     failure = Status.JUDGE_FAILED
     rewards: tuple[float | None, ...] = (1, 2, 3, 6, 5, 5, 5, 5, None, 4, None, 8, None, None, None, None)
 
-    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         return [
             CompletionOutcome(failed(self.failure, "away") if reward is None else Verdict(Status.SCORED, reward))
             for reward in self.rewards
@@ -206,7 +206,7 @@ def test_a_run_that_failures_stopped_leaves_a_checkpoint_from_which_it_goes_on_a
 class Exhausted(Table):
     """Stands for whatever needs too much memory within a step."""
 
-    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
 

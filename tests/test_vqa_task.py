@@ -18,8 +18,8 @@ from src.rewards.core.scorer import Completion, CompletionScorer
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.dataset import ImageStore
 from src.training.grpo.answer_rewards import AnswerRewards
+from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.reward_function import RewardSetting
-from src.training.grpo.step_summary import TrainingStopped
 from src.training.tasks.base import Example, UnparsableCompletion
 from src.training.tasks.vqa import VQATask
 from tests.conftest import png

@@ -25,7 +25,7 @@ from src.data.verdict import Status, Verdict
 from src.errors import OutputError
 from src.record.file import connect, readable, sqlite_errors
 from src.record.results import RunInfo, SampleResult
-from src.record.rows import WHOLE_VERDICT, run_info, sample_result, usage
+from src.record.rows import WHOLE_VERDICT, read_run_info, sample_result, usage
 from src.record.schema import REPLACED, create_or_migrate
 from src.redaction import masked, withheld
 
@@ -169,7 +169,7 @@ class Record:
 
     def _run_info(self, row: sqlite3.Row) -> RunInfo:
         try:
-            return run_info(row, self._read(_ATTEMPTS, (row["run_key"],)))
+            return read_run_info(row, self._read(_ATTEMPTS, (row["run_key"],)))
         except (ValueError, IndexError) as error:
             raise OutputError(f"{self._path}: the row of a run is damaged ({error}); run without --resume") from error
 

@@ -135,8 +135,8 @@ def _no_number(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
-def run_info(row: sqlite3.Row, attempts: list[sqlite3.Row]) -> RunInfo:
-    """A run and its attempts.
+def read_run_info(row: sqlite3.Row, attempts: list[sqlite3.Row]) -> RunInfo:
+    """Builds the `RunInfo` from the rows of a run and of its attempts.
 
     Raises:
         ValueError: one of the rows is damaged.

@@ -62,7 +62,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RankAgreement:
     """How well a judge orders candidates.
 
     Attributes:
@@ -80,7 +80,7 @@ class Agreement:
     ties: float
 
 
-def agreement(truth: np.ndarray, judged: np.ndarray, edits: np.ndarray) -> Agreement:
+def rank_agreement(truth: np.ndarray, judged: np.ndarray, edits: np.ndarray) -> RankAgreement:
     """Compares scores; candidates without a judge's score are left out.
 
     Args:
@@ -97,7 +97,7 @@ def agreement(truth: np.ndarray, judged: np.ndarray, edits: np.ndarray) -> Agree
     alike = ordered & (edits[:, None] == edits[None])
     right = 0.5 * (1.0 + oracle * ours)
     spread = len(truth) > 2 and truth.std() >= LEAST_SPREAD and judged.std() > 0
-    return Agreement(
+    return RankAgreement(
         count=len(truth),
         spearman=float(spearmanr(truth, judged).statistic) if spread else float("nan"),
         pairs=_mean(right[ordered]),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.miniature.judge.agreement import MAIN, Agreement, Condition, Measured, agreement
+from src.miniature.judge.agreement import MAIN, Condition, Measured, RankAgreement, rank_agreement
 from src.miniature.judge.pairs import CHUNK, EDITOR_KINDS
 from src.miniature.model_card import markdown_table, megabytes, training_facts
 from src.miniature.world.edits import CATEGORIES
 
 FIGURES = ("n", "Spearman", "pairs", "same edit", "ties")
-"""Columns of the tables: the fields of `Agreement`."""
+"""Columns of the tables: the fields of `RankAgreement`."""
 
 CARD = """\
 # The miniature judge
@@ -68,13 +68,13 @@ def agreement_table(measured: Measured) -> str:
     pairs, rows = measured.pairs, []
     for name, chosen in (("all", np.full(len(pairs), True)), ("editor's outputs", np.isin(pairs.kinds, EDITOR_KINDS))):
         for condition, judged in measured.scores.items():
-            found = agreement(pairs.scores[chosen], judged[chosen], pairs.rows[chosen, 0])
+            found = rank_agreement(pairs.scores[chosen], judged[chosen], pairs.rows[chosen, 0])
             how = (condition.language, "yes" if condition.rationale else "no", condition.mode)
             rows.append((name, *how, *_figures(found)))
     return markdown_table(("candidates", "language", "rationale", "mode", *FIGURES), rows)
 
 
-def _figures(found: Agreement) -> tuple[str, ...]:
+def _figures(found: RankAgreement) -> tuple[str, ...]:
     """The cells below `FIGURES`."""
     shown = (found.spearman, found.pairs, found.same_edit, found.ties)
     return str(found.count), *("–" if np.isnan(value) else f"{value:.3f}" for value in shown)
@@ -88,7 +88,7 @@ def group_table(measured: Measured, condition: Condition) -> str:
     groups += [(f"*{kind}*", pairs.kinds == kind) for kind in sorted(set(pairs.kinds))]
     rows = []
     for name, chosen in groups:
-        found = agreement(pairs.scores[chosen], judged[chosen], pairs.rows[chosen, 0])
+        found = rank_agreement(pairs.scores[chosen], judged[chosen], pairs.rows[chosen, 0])
         means = f"{pairs.scores[chosen].mean():.2f}", f"{np.nanmean(judged[chosen]):.2f}"
         rows.append((name, *means, *_figures(found)))
     return markdown_table(("group", "oracle's mean", "judge's mean", *FIGURES), rows)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from src.config import ModelConfig
-from src.miniature.judge.agreement import CONDITIONS, MAIN, Condition, Measured, ScoreMode, agreement
+from src.miniature.judge.agreement import CONDITIONS, MAIN, Condition, Measured, ScoreMode, rank_agreement
 from src.miniature.judge.batches import as_sample
 from src.miniature.judge.candidates import blurred, compressed
 from src.miniature.judge.card import model_card
@@ -86,7 +86,7 @@ def evaluate(folder: Path, pairs: JudgePairs) -> Measured:
         scores[condition] = judged(folder, pairs, condition)
         if condition.mode == "text":
             seconds = (time.perf_counter() - began) / len(pairs)
-        logger.info("%s: %s", condition, agreement(pairs.scores, scores[condition], pairs.rows[:, 0]))
+        logger.info("%s: %s", condition, rank_agreement(pairs.scores, scores[condition], pairs.rows[:, 0]))
     return Measured(pairs, scores, _controls(folder, pairs), seconds)
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import torch
     from diffusers import PipelineQuantizationConfig
 
-Weights = Literal["int8", "nf4"]
-PACKAGES: dict[Weights, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
+WeightFormat = Literal["int8", "nf4"]
+PACKAGES: dict[WeightFormat, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
 """Which package makes them. Not offered: quanto, which diffusers is about to drop; 8 bits of bitsandbytes, which cannot
 be moved between devices; 4 bits of torchao, which need a further package."""
 
@@ -24,7 +24,7 @@ class Quantization(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    weights: Weights
+    weights: WeightFormat
     """`int8`: integers with a scale for each row, by torchao. `nf4`: 4-bit NormalFloat in blocks of 64 (QLoRA, arXiv
     2305.14314), by bitsandbytes; diffusers makes it on a GPU only."""
     components: Annotated[list[str], pydantic.Field(min_length=1)] = ["transformer", "text_encoder"]
@@ -83,7 +83,7 @@ def pipeline_quantization(
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 
-def _configuration(weights: Weights, library: Any, dtype: torch.dtype) -> Any:
+def _configuration(weights: WeightFormat, library: Any, dtype: torch.dtype) -> Any:
     if weights == "nf4":
         return library.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
     from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,unused-ignore]

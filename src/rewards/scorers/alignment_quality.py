@@ -17,7 +17,7 @@ ALIGNMENT = ("instruction_following", "identity_preservation")
 QUALITY = ("perceptual_quality",)
 
 
-class Weights(ModelParams):
+class AlignmentQualityWeights(ModelParams):
     """The weights of the dimensions; they are relative and need not add up to 1."""
 
     instruction_following: Weight = 1.0
@@ -49,7 +49,7 @@ class AlignmentQualityScorer(JudgedScorer):
     class Params(JudgedParams):
         """The weights are equal by default, as in Complex-Edit."""
 
-        weights: Weights = Weights()
+        weights: AlignmentQualityWeights = AlignmentQualityWeights()
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         """One prompt shows both images, one the edit alone."""

@@ -20,7 +20,7 @@ JUDGED = ("physical_geometric", "environment_context", "cultural_social", "logic
 """Dimensions that the judge scores, one for each of the benchmark's categories."""
 
 
-class Weights(ModelParams):
+class SixDimensionWeights(ModelParams):
     """The weights of the dimensions; they are relative and need not add up to 1."""
 
     physical_geometric: Weight = 0.15
@@ -69,7 +69,7 @@ class SixDimensionScorer(JudgedScorer):
     class Params(JudgedParams):
         """Defaults are the published ones, with format points doubled to 0–10."""
 
-        weights: Weights = Weights()
+        weights: SixDimensionWeights = SixDimensionWeights()
         strategy: Literal["weighted_sum", "gated", "multiplicative", "max_deviation"] = "weighted_sum"
         gate: float = pydantic.Field(5.0, ge=0, le=10)
         """The least format, 0–10, with which the strategy `gated` gives more than 0."""

@@ -30,16 +30,14 @@ class AnswerRewards(RewardFunction):
         own = self._scorer.identity() if isinstance(self._scorer, Scorer) else {}
         self._identity = digest([section.class_path, section.params, own])
 
-    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Scores all completions at once; the same text of the same question is recorded once."""
         started = time.perf_counter()
-        verdicts = score_texts(
-            self._scorer, [Completion(one.completion, one.example.subject.answer) for one in readings]
-        )
+        verdicts = score_texts(self._scorer, [Completion(one.completion, one.example.subject.answer) for one in parsed])
         self.count({"seconds/judge": time.perf_counter() - started})
         outcomes = []
-        for reading, verdict in zip(readings, verdicts, strict=True):
-            key = digest(["answer", self._identity, reading.example.subject.answer, reading.completion])
+        for one, verdict in zip(parsed, verdicts, strict=True):
+            key = digest(["answer", self._identity, one.example.subject.answer, one.completion])
             self.record.add_verdict(key, verdict)
             outcomes.append(CompletionOutcome(verdict, verdict_key=key))
         return outcomes

@@ -60,11 +60,10 @@ class EditRewards(RewardFunction):
         self.pipeline.unload()
         super().close()
 
-    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Edits and judges what is not in the record yet, both at once."""
         requests = [
-            RewardRequest(reading.example.subject, reading.example.images[-1], reading.parsed, reading.completion)
-            for reading in readings
+            RewardRequest(one.example.subject, one.example.images[-1], one.text, one.completion) for one in parsed
         ]
         outcomes, counts = self.pipeline.edit_and_judge(requests)
         self.count(

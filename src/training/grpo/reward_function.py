@@ -16,9 +16,10 @@ from src.published_names import old_attribute, take_old_methods
 from src.record.record import DONE
 from src.training.config import TrainingConfig
 from src.training.grpo.clock import StepClock
+from src.training.grpo.early_stop import UnscoredSteps
 from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout, rollout_metrics, verdicts_of
-from src.training.grpo.step_summary import UnscoredSteps, commonest_failure, outage_reason, step_summary
+from src.training.grpo.step_summary import commonest_failure, outage_reason, step_summary
 from src.training.record import PLACES, CompletionRow, TrainingRecord
 from src.training.tasks.example import CompletionReader, Example
 from src.training.tracking.show import StepPageWriter
@@ -72,7 +73,7 @@ class RewardFunction(ABC):
         take_old_methods(cls, "know")
 
     @abstractmethod
-    def outcomes(self, readings: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Returns one outcome for each parsed completion, in order; a single failure is a verdict, not an error."""
 
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
@@ -135,7 +136,7 @@ class RewardFunction(ABC):
             for name, completion in zip(example_id, completions, strict=True)
         ]
         self._metrics = {"seconds/parse": time.perf_counter() - started}
-        problem = self._reward([one for one in rollouts if one.reading is not None])
+        problem = self._reward([one for one in rollouts if one.parsed is not None])
         step, verdicts = trainer_state.global_step + 1, verdicts_of(rollouts)
         self._unscored_steps.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))
         self._warn(verdicts, step)
@@ -166,7 +167,7 @@ class RewardFunction(ABC):
         pending = rollouts
         while True:
             try:
-                outcomes = self.outcomes([one.reading for one in pending if one.reading is not None])
+                outcomes = self.outcomes([one.parsed for one in pending if one.parsed is not None])
             except EditLoopError as error:
                 return str(error)
             for rollout, outcome in zip(pending, outcomes, strict=True):

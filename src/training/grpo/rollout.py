@@ -18,7 +18,7 @@ class ParsedCompletion:
 
     example: Example
     completion: str
-    parsed: str
+    text: str
     """The instruction or answer that was read."""
     said = old_attribute("said")
 
@@ -38,7 +38,7 @@ class Rollout:
 
     example: Example
     completion: str
-    reading: ParsedCompletion | None = None
+    parsed: ParsedCompletion | None = None
     problem: str | None = None
     """Why nothing could be read."""
     outcome: CompletionOutcome | None = None
@@ -46,7 +46,7 @@ class Rollout:
 
     @classmethod
     def read(cls, example: Example, completion: str, reader: CompletionReader) -> Rollout:
-        """Reads a completion; one that cannot be read has a problem instead of a reading."""
+        """Reads a completion; one that cannot be read has a problem instead."""
         try:
             return cls(example, completion, ParsedCompletion(example, completion, reader.read(completion)))
         except UnparsableCompletion as error:
@@ -62,7 +62,7 @@ class Rollout:
             category=self.example.category,
             request=self.example.request,
             completion=self.completion,
-            reading=self.reading.parsed if self.reading else None,
+            reading=self.parsed.text if self.parsed else None,
             problem=self.problem,
             edit_key=outcome.edit_key if outcome else None,
             verdict_key=outcome.verdict_key if outcome else None,

@@ -1,21 +1,13 @@
-"""Sums up a step's completions over all processes, and stops a training that has no sense any more."""
+"""Sums up the completions of one step, and tells an outage of editor or judge from bad luck."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from src.data.verdict import Status, Verdict
-from src.errors import EditLoopError
 from src.record.record import DONE
-
-MAX_UNSCORED_STEPS = 10
-"""Steps in a row without a single scored completion, after which a run stops."""
-
-
-class TrainingStopped(EditLoopError):
-    """Training cannot go on for now. What is done is recorded and a checkpoint can be written: `--resume` goes on."""
 
 
 @dataclass(frozen=True)
@@ -59,31 +51,3 @@ def outage_reason(verdicts: Collection[Verdict], most_failures: float) -> str | 
         f"training.most_failures ({most_failures:g}) allows; {commonest_failure(failures)}. "
         "Repair this, then go on with --resume"
     )
-
-
-class UnscoredSteps:
-    """Counts the steps in a row of which no completion is scored, so that they teach nothing."""
-
-    def __init__(self) -> None:
-        self._steps = 0
-
-    def after(self, step: Sequence[StepSummary]) -> None:
-        """Takes note of a step, as all processes found it.
-
-        Raises:
-            TrainingStopped: a process cannot go on, or nothing was scored for `MAX_UNSCORED_STEPS` steps.
-        """
-        for one in step:
-            if one.problem is not None:
-                raise TrainingStopped(one.problem)
-        readable = sum(one.readable for one in step)
-        if any(one.scored for one in step):
-            self._steps = 0
-        elif readable:
-            self._steps += 1
-        if self._steps >= MAX_UNSCORED_STEPS:
-            reason = next(one.reason for one in step if one.reason)
-            raise TrainingStopped(
-                f"for {self._steps} steps in a row no completion has got a reward, so that nothing is learned; "
-                f"of the last {readable}: {reason}. Change the judge, its rubric or the data, then go on with --resume"
-            )

@@ -11,10 +11,10 @@ from src.models.plain_text import PlainText
 from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
 from src.training.grpo.checkpoints import StepRandomState, unfounded_warnings_hidden, whole_model
+from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
 from src.training.grpo.reward_function import RewardFunction
 from src.training.grpo.settings import prompts_drawn
-from src.training.grpo.step_summary import TrainingStopped
 from src.training.grpo.vllm_prompts import collapse_image_tokens
 from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.example import Example

@@ -38,7 +38,7 @@ class RewritePrompt:
     """The scorer's rules of form below it; empty for none."""
 
 
-def write_benchmark(samples: Sequence[EditSample], path: Path) -> None:
+def write_held_out_samples(samples: Sequence[EditSample], path: Path) -> None:
     """Writes samples whose images are files below `path`'s folder as JSONL that `load_samples` reads back equal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
@@ -99,7 +99,7 @@ def rewriting_editor(config: TrainingConfig, prompt: RewritePrompt, max_new_toke
     )
 
 
-def trained(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConfig:
+def with_trained_policy(editor: ModelConfig, policy: Path, *, is_adapter: bool) -> ModelConfig:
     """Returns the same section with the trained policy."""
     changed = {"adapter": str(policy)} if is_adapter else {"policy": str(policy), "revision": None}
     params = {key: value for key, value in (editor.params | changed).items() if value is not None}
@@ -120,7 +120,7 @@ def compare_edits(
         max_new_tokens: The most tokens of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
-        write_benchmark([example.subject for example in examples], _data_path(config))
+        write_held_out_samples([example.subject for example in examples], _data_path(config))
     gains = []
     for scorer, runs in _runs(config, prompt, max_new_tokens):
         rows = {}
@@ -169,7 +169,7 @@ def _runs(
 ) -> Iterator[tuple[ClassConfig, dict[str, Config]]]:
     """Yields each scorer with the configs of the benchmark's run before training and of the one after."""
     before = rewriting_editor(config, prompt, max_new_tokens)
-    after = trained(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    after = with_trained_policy(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
     for scorer, judge in _scorers(config):
         yield (
             scorer,

@@ -33,7 +33,7 @@ class GreedyAnswer:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AnswerAgreement:
     """How alike two models answered, up to the first different token of each answer."""
 
     tokens: int
@@ -88,7 +88,7 @@ def _picture() -> Image.Image:
     return Image.merge("RGB", (ramp, ramp.transpose(Image.Transpose.ROTATE_90), Image.new("L", ramp.size, 90)))
 
 
-def agreement(first: Sequence[GreedyAnswer], second: Sequence[GreedyAnswer]) -> Agreement:
+def answer_agreement(first: Sequence[GreedyAnswer], second: Sequence[GreedyAnswer]) -> AnswerAgreement:
     """Compares two models' answers to the same questions."""
     same = total = 0
     largest = closest = 0.0
@@ -101,4 +101,4 @@ def agreement(first: Sequence[GreedyAnswer], second: Sequence[GreedyAnswer]) -> 
                 closest = max(closest, float(row[token] - row[choice]))
                 break
             same += 1
-    return Agreement(total, same, largest, closest)
+    return AnswerAgreement(total, same, largest, closest)

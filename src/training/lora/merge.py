@@ -14,7 +14,7 @@ from src.models.device import pick_device
 from src.models.vlm.adapter import with_adapter
 from src.models.weights import is_local, pinned
 from src.training.lora.adapter_weights import WeightChanges, merge
-from src.training.lora.greedy_answers import Agreement, agreement, greedy_answers
+from src.training.lora.greedy_answers import AnswerAgreement, answer_agreement, greedy_answers
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class MergeProof:
     """The figures that show that a merge worked."""
 
     weights: WeightChanges
-    answers: Agreement
+    answers: AnswerAgreement
     dtype: str
 
     def lines(self) -> list[str]:
@@ -90,7 +90,7 @@ def merge_lora(
         processor.save_pretrained(unproven)
         del model, merged
         gc.collect()
-        answers = agreement(wanted, greedy_answers(_load(str(unproven), "float32", where), processor))
+        answers = answer_agreement(wanted, greedy_answers(_load(str(unproven), "float32", where), processor))
         _require_same_answers(answers, stored_as)
         unproven.rename(output)
     finally:
@@ -174,7 +174,7 @@ def _require_change(changes: WeightChanges, adapter: Path, dtype: str) -> None:
         )
 
 
-def _require_same_answers(answers: Agreement, dtype: str) -> None:
+def _require_same_answers(answers: AnswerAgreement, dtype: str) -> None:
     if answers.closest_call > NEAR_TIES[dtype]:
         raise ModelError(
             f"the merged model answers otherwise than base + adapter: {answers.same_tokens} of {answers.tokens} greedy "
