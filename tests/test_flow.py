@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -99,3 +101,21 @@ def test_stopping_drops_what_waits_but_drains_the_stages_that_must_finish() -> N
     flow.run(lambda: None, seconds=0.01)
     assert stored[0] == 0, "what was in flight is stored"
     assert len(stored) < 10, "what was waiting is dropped"
+
+
+def test_a_real_ctrl_c_waits_for_the_work_in_flight() -> None:
+    """Python 3.11 takes a thread for ended whose `join` a signal interrupts."""
+    done: list[int] = []
+
+    def work(batch: list[int]) -> None:
+        time.sleep(1)
+        done.extend(batch)
+
+    flow, inbox = Flow(), Channel[int](4)
+    flow.source(lambda: inbox.put(1) and None, [inbox])
+    flow.stage(inbox, lambda: [ThreadWorker(work)], name="work")
+    interrupt = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        flow.run(lambda: None)
+    assert done == [1]

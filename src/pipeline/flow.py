@@ -115,7 +115,7 @@ class Flow:
     def __init__(self, hurry: Callable[[], None] = lambda: None) -> None:
         """Calls `hurry` again and again while threads of a stopped flow have not ended: they may be waiting."""
         self._hurry = hurry
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Thread, threading.Event]] = []
         self._to_discard: list[Channel] = []
         self._error: BaseException | None = None
         self.stopping = threading.Event()
@@ -195,14 +195,18 @@ class Flow:
             worker.close()
 
     def _start(self, run: Callable[[], None], name: str) -> None:
-        self._threads.append(self._thread(run, name))
+        ended = threading.Event()
+        self._threads.append((self._thread(run, name, ended), ended))
 
-    def _thread(self, run: Callable[[], None], name: str) -> threading.Thread:
+    def _thread(self, run: Callable[[], None], name: str, ended: threading.Event | None = None) -> threading.Thread:
         def guarded() -> None:
             try:
                 run()
             except BaseException as error:  # handed to the main thread, which raises it
                 self.fail(error)
+            finally:
+                if ended is not None:
+                    ended.set()
 
         return threading.Thread(target=guarded, name=name, daemon=True)
 
@@ -225,13 +229,13 @@ class Flow:
             KeyboardInterrupt: after Ctrl-C, when the work in flight is stored. A second Ctrl-C does not wait.
             BaseException: the first error of any thread.
         """
-        for thread in self._threads:
+        for thread, _ in self._threads:
             thread.start()
         interrupted = False
-        for thread in self._threads:
-            while thread.is_alive():
+        for _, ended in self._threads:
+            while not ended.is_set():
                 try:
-                    thread.join(seconds)
+                    ended.wait(seconds)  # Python 3.11 takes a thread for ended whose `join` a signal interrupts
                     tick()
                     if self.stopping.is_set():
                         self._hurry()
