@@ -18,12 +18,14 @@ from main import app
 from src.config import BudgetConfig, Config, parse_config
 from src.data.verdict import Status, Verdict
 from src.errors import ConfigError, ModelError
+from src.models.reward.base_reward import Judgement, JudgeRequest
 from src.pipeline.budget import Budget
 from src.pipeline.evaluation import evaluate, latest_report
 from src.pipeline.plan import RunPlan
 from src.record.record import Record
 from tests.api_judge import server  # noqa: F401 (a fixture)
 from tests.chat_server import Answer, ChatServer, completion, failure
+from tests.plugins import BrightnessJudge
 
 Write = Callable[..., Path]
 Make = Callable[..., Config]
@@ -31,6 +33,17 @@ JUDGE = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
 SAMPLES = 12
 PRICES = {"price_per_million_prompt_tokens": 1000.0, "price_per_million_completion_tokens": 10000.0}
 """The server's answers take 100 and 10 tokens: 0.2 dollars each."""
+
+
+class CountingJudge(BrightnessJudge):
+    """A plug-in that says what each of its answers took and cost."""
+
+    @classmethod
+    def stated_usage(cls, params: dict[str, Any]) -> frozenset[str]:
+        return frozenset({"calls", "cost"})
+
+    def judge(self, request: JudgeRequest) -> Judgement:
+        return Judgement(super().judge(request).score, usage={"calls": 2, "cost": 0.5})
 
 
 @pytest.fixture
@@ -85,6 +98,13 @@ def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
     assert run(config, larger, *stage, "--resume").exit_code == 0
     assert len(server.requests) == SAMPLES
     assert report_of(config)["statuses"] == {"scored": SAMPLES}
+
+
+@pytest.mark.parametrize("budget", [{"judge_calls": 7}, {"usd": 1.8}])
+def test_a_plug_in_that_states_its_usage_can_have_a_budget(config: Path, budget: dict[str, Any]) -> None:
+    judge = ("--set", "reward_model={class_path: tests.test_budget.CountingJudge}")
+    assert run(config, budget, *judge).exit_code == 4
+    assert report_of(config)["usage"]["calls"]["total"] == 8
 
 
 def test_a_budget_that_suffices_exactly_leaves_a_finished_run(config: Path, server: ChatServer) -> None:

@@ -52,9 +52,10 @@ class Budget:
         Raises:
             ModelError: the budget is one of money, and nobody knows what the verdict has cost.
         """
-        if self._limits.usd is not None and verdict.status is Status.SCORED and not verdict.usage.get("prompt_tokens"):
+        unknown = "cost" not in verdict.usage or verdict.usage.get("prompt_tokens") == 0
+        if self._limits.usd is not None and verdict.status is Status.SCORED and unknown:
             raise ModelError(
-                "evaluation.budget.usd: the judge's server does not say how many tokens an answer took, so nobody "
+                "evaluation.budget.usd: the judge does not say how many tokens an answer took, so nobody "
                 "knows what it costs; use judge_calls or minutes instead, then --resume"
             )
         with self._lock:
