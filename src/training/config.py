@@ -28,7 +28,7 @@ LANGUAGE_MODEL_LAYERS = r"^(?!.*(visual|vision)).*\.(q|k|v|o|gate|up|down)_proj$
 
 
 class LoraSettings(pydantic.BaseModel):
-    """A low-rank adapter; every other field of `peft.LoraConfig` may be set beside these."""
+    """A low-rank adapter; further fields of `peft.LoraConfig` may be set beside these (`grpo.adapter_fields`)."""
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 

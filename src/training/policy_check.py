@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from src.errors import ConfigError, ModelError
 from src.models.weights import pinned, resolve_revision
-from src.training.config import LoraSettings, PolicySettings
-from src.training.grpo.policy import add_adapter, vision_towers
+from src.training.adapter_check import check_adapter
+from src.training.config import PolicySettings
+from src.training.grpo.policy import vision_towers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -17,7 +18,7 @@ def check_policy(settings: PolicySettings) -> None:
     """Builds the policy without its weights and looks for what the settings name in it.
 
     Raises:
-        ConfigError: the adapter's `target_modules` name nothing in it, or its head; it has no such attention.
+        ConfigError: the adapter names what it does not have, or its head; it has no such attention.
         ModelError: it is missing, or not a vision-language model; there is no vision tower to freeze.
     """
     resolve_revision(settings.model, settings.revision)
@@ -27,7 +28,7 @@ def check_policy(settings: PolicySettings) -> None:
     if settings.attn_implementation is not None and "/" not in settings.attn_implementation:
         _check_attention(model, settings.attn_implementation)
     if settings.lora is not None:
-        _check_targets(model, settings.lora)
+        check_adapter(model, settings.lora)
 
 
 def meta_policy(settings: PolicySettings) -> PreTrainedModel:
@@ -57,22 +58,3 @@ def _check_attention(model: PreTrainedModel, name: str) -> None:
         model.get_correct_attn_implementation(name.removeprefix("paged|"), is_init_check=True)
     except (ValueError, ImportError) as error:
         raise ConfigError(f"policy.attn_implementation: {type(model).__name__} has no {name} ({error})") from error
-
-
-def _check_targets(model: PreTrainedModel, settings: LoraSettings) -> None:
-    """Peft refuses an adapter without any layer; that single names of a list fit nothing it does not say."""
-    names = [name for name, _ in model.named_modules()]
-    targets = [] if isinstance(settings.target_modules, str) else settings.target_modules
-    strays = [target for target in targets if not any(_ends(name, target) for name in names)]
-    if strays:
-        raise ConfigError(f"policy.lora.target_modules: the policy has no module {', '.join(strays)}")
-    add_adapter(model, settings)
-    if any("lora_" in name for name, _ in model.get_output_embeddings().named_parameters()):
-        raise ConfigError(
-            "policy.lora.target_modules: an adapter of lm_head would never be trained, since TRL computes "
-            "log-probabilities from its weight alone; leave it out"
-        )
-
-
-def _ends(name: str, target: str) -> bool:
-    return name == target or name.endswith(f".{target}")

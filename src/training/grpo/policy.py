@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import ConfigError, ModelError
 from src.models.weights import is_local, pinned
 from src.training.config import LoraSettings, TrainingConfig
+from src.training.grpo.adapter_fields import checked_adapter_fields
 from src.training.grpo.precision import policy_precision
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
     """Returns the settings of the adapter of `policy.lora`.
 
     Raises:
-        ConfigError: a field that `peft.LoraConfig` does not have, or that it refuses.
+        ConfigError: a field that is not supported, or a value that cannot be.
     """
     from peft import LoraConfig
 
+    fields = checked_adapter_fields(settings.model_dump())
     try:
-        return LoraConfig(task_type="CAUSAL_LM", **settings.model_dump())
+        return LoraConfig(task_type="CAUSAL_LM", **fields)
     except Exception as error:  # peft checks little and fails in many ways
         raise ConfigError(f"policy.lora: {type(error).__name__}: {error}") from error
 
