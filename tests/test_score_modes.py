@@ -131,6 +131,8 @@ def test_an_api_judge_agrees_with_the_text_on_the_status_of_any_reply(
     text, expected = (ask_once(model, api_question()) for model in both_modes)
     assert (expected.status, expected.reason) == (text.status, text.reason)
     assert text.status is (status_in_text(reply) if ending == "stop" else Status.JUDGE_FAILED)
+    if text.values is not None:
+        assert text.values == {"score": parse_score(reply)}
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from src.errors import ModelUnusable
 from src.models.http.adaptive_limit import AdaptiveLimit, AdaptiveSemaphore
@@ -173,7 +173,7 @@ class ChatClient:
             repeats = body.get("n", 1)
             if len(completion.choices) < repeats:
                 self._dialect.ask_singly()
-            return _replies(completion, question, repeats)
+            return _replies(completion, question, repeats, self._params.score_mode)
 
     async def _send(self, body: dict[str, Any]) -> ChatCompletion:
         import openai
@@ -215,13 +215,15 @@ class ChatClient:
         return Reply(refusal=str(failure)) if failure.kind is FailureKind.REFUSED else Reply(error=str(failure))
 
 
-def _replies(completion: ChatCompletion, question: Question, repeats: int) -> dict[int, Reply]:
+def _replies(
+    completion: ChatCompletion, question: Question, repeats: int, score_mode: Literal["text", "expected"]
+) -> dict[int, Reply]:
     """The answers by place, at most `repeats`; an empty one is left out.
 
     Raises:
         APIFailure: there is none.
     """
-    read = [_reply(choice, completion.model or "", question) for choice in completion.choices[:repeats]]
+    read = [_reply(choice, completion.model or "", question, score_mode) for choice in completion.choices[:repeats]]
     replies = {place: reply for place, reply in enumerate(read) if reply is not None}
     if not replies:
         reasons = ", ".join(str(choice.finish_reason) for choice in completion.choices)
@@ -231,13 +233,14 @@ def _replies(completion: ChatCompletion, question: Question, repeats: int) -> di
     return replies
 
 
-def _reply(choice: Choice, model: str, question: Question) -> Reply | None:
+def _reply(choice: Choice, model: str, question: Question, score_mode: Literal["text", "expected"]) -> Reply | None:
     text, finish = choice.message.content or "", choice.finish_reason
     if choice.message.refusal or finish == "content_filter":
         refusal = choice.message.refusal or text or "stopped by the content filter"
         return Reply(refusal=refusal, finish_reason=finish, model=model)
     if not text.strip() and finish != "length":
         return None
-    tokens = choice.logprobs.content if choice.logprobs else None
+    # Some servers give log-probabilities unasked.
+    tokens = choice.logprobs.content if choice.logprobs and score_mode == "expected" else None
     score = expected_score(tokens, *question.score_range, text) if tokens else None
     return Reply(text=text, finish_reason=finish, expected_score=score, model=model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pydantic
 
@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 TOP_LOGPROBS = 20
 """Alternatives per token that are asked for: the most that OpenAI gives."""
 
+_ROUNDING = 1e-3
+"""How far above 0 the logarithm of a probability may come by a server's arithmetic."""
+
 
 class _ServerObject(pydantic.BaseModel):
     """A JSON object of a server; fields that servers add on their own are ignored."""
@@ -27,8 +30,8 @@ class Alternative(_ServerObject):
     """A token that might have been chosen."""
 
     token: str
-    logprob: float
-    utf8: list[int] | None = pydantic.Field(None, alias="bytes")
+    logprob: float = pydantic.Field(le=_ROUNDING)
+    utf8: list[Annotated[int, pydantic.Field(ge=0, le=255)]] | None = pydantic.Field(None, alias="bytes")
 
     @property
     def data(self) -> bytes:
@@ -59,6 +62,15 @@ class Choice(_ServerObject):
     message: Message
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
+
+    @pydantic.field_validator("logprobs", mode="wrap")
+    @classmethod
+    def _possible(cls, given: Any, read: pydantic.ValidatorFunctionWrapHandler) -> _Logprobs | None:
+        """Log-probabilities that no token can have are none: the answer beside them may be sound."""
+        try:
+            return cast("_Logprobs | None", read(given))
+        except pydantic.ValidationError:
+            return None
 
 
 MOST_TOKENS = 10**9

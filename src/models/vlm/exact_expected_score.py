@@ -50,8 +50,8 @@ class NumberTokens:
             text = tokenizer.decode([index])
             if text == ".":
                 point = index
-            elif _DIGITS.fullmatch(text.strip()):
-                digits.setdefault(text.strip(), []).append(index)
+            elif _DIGITS.fullmatch(text.lstrip()):
+                digits.setdefault(text.lstrip(), []).append(index)
         return cls(digits, point)
 
 
@@ -77,11 +77,11 @@ def expected_score(
 
     Returns:
         A number from `low` to `high`; None where the grammar reads no score from the reply, where the tokens do not
-        tell its number from its neighbours, or where the range is another.
+        write exactly its number (`08`, or `0.` in one token after a `1`), or where the range is another.
     """
     if not 0 <= low < high <= 10 or numbers.point is None:
         return None
-    place = _said_score(reply, tokenizer, low, high)
+    place = _said_score(reply, tokenizer, numbers.point, low, high)
     if place is None:
         return None
     position, said = place
@@ -144,31 +144,36 @@ def _lengthened(prompt: Any, tokens: list[int]) -> dict[str, Any]:
     }
 
 
-def _said_score(reply: Sequence[int], tokenizer: Any, low: float, high: float) -> tuple[int, SaidFraction] | None:
+def _said_score(
+    reply: Sequence[int], tokenizer: Any, point: int, low: float, high: float
+) -> tuple[int, SaidFraction] | None:
     """The index of the token with which the score begins, and its fraction.
 
-    None where the token of either begins with something else, or goes on with it.
+    None where the tokens of its whole part, the point or the first token of its fraction write anything else.
     """
 
     def text_of(count: int) -> str:
         return str(tokenizer.decode(reply[:count], skip_special_tokens=True))
 
+    def piece(position: int) -> str:
+        return str(tokenizer.decode(reply[position : position + 1]))
+
     whole = text_of(len(reply))
-    start = score_place(whole, low, high)
-    number = None if start is None else SAID_NUMBER.match(whole, start)
+    place = score_place(whole, low, high)
+    number = None if place is None else SAID_NUMBER.match(whole, place)
     if number is None:
         return None
-
-    def token_at(place: int) -> int | None:
-        position = bisect_right(range(len(reply) + 1), place, key=lambda count: len(text_of(count))) - 1
-        return position if text_of(position).rstrip() == whole[:place].rstrip() else None
-
-    position = token_at(number.start())
-    if position is None or number[2] is None:
-        return None if position is None else (position, SaidFraction("", ""))
-    begin = token_at(number.start(2) + 1)
-    first = "" if begin is None else str(tokenizer.decode(reply[begin : begin + 1]))
-    return (position, SaidFraction(first, number[2][1:])) if _DIGITS.fullmatch(first) else None
+    start = bisect_right(range(len(reply) + 1), number.start(), key=lambda count: len(text_of(count))) - 1
+    end, left = start + 1, number[1].removeprefix(piece(start).lstrip())
+    while left and piece(end) and left.startswith(piece(end)):
+        end, left = end + 1, left.removeprefix(piece(end))
+    if left or not _DIGITS.fullmatch(piece(start).lstrip()):
+        return None
+    if number[2] is None:
+        return start, SaidFraction("", "")
+    first = piece(end + 1)
+    is_told = end < len(reply) and reply[end] == point and _DIGITS.fullmatch(first)
+    return (start, SaidFraction(first, number[2][1:])) if is_told else None
 
 
 def _continued(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from src.models.vlm.chat_completion import Token
 from src.models.vlm.grammar.parsing import score_place
 
-SAID_NUMBER = re.compile(r"([0-9]+)(\.[0-9]+)?")
+SAID_NUMBER = re.compile(r"(0|[1-9][0-9]*)(?![0-9])(\.[0-9]+)?")
+"""A score in its usual form: numbers with a leading zero, such as `08`, have alternatives that mean something else."""
 _LEAST_MASS = 0.5
 
 
@@ -40,6 +41,9 @@ def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str 
     E = Σ p(v)·v / Σ p(v), and the first token of its fraction likewise; the two are taken as independent, and their sum
     is at most `high`.
 
+    Where the tokens do not write exactly that number, as with `08`, or with `0.` in one token after a `1`, there is no
+    expectation and the number of the text stands. White space may share a token with digits.
+
     Where the tokenizer splits `10` into `1` and `0`, `1` is the beginning of two scores. If `1` was chosen, the next
     token's alternatives say how much of it is `10`; if it was not, nobody knows, and its share is left out of the mean.
 
@@ -50,22 +54,24 @@ def expected_score(tokens: Sequence[Token], low: float, high: float, reply: str 
         reply: The part of it that is the reply, for servers that keep the thinking back; None for all of it.
 
     Returns:
-        None where the reply has no score, where its tokens do not tell the number from its neighbours, or where less
-        than half of the probability belongs to known scores.
+        None where the reply has no score or its tokens do not write it, or where less than half of the probability
+        belongs to known scores.
     """
-    text = b"".join(token.data for token in tokens).decode(errors="replace")
-    shift = 0 if reply is None else text.rfind(reply)
-    place = score_place(text if reply is None else reply, low, high)
-    match = SAID_NUMBER.match(text, shift + place) if shift >= 0 and place is not None else None
-    if match is None:
+    data = b"".join(token.data for token in tokens)
+    said = data.decode(errors="replace") if reply is None else reply
+    place = score_place(said, low, high)
+    number = None if place is None else SAID_NUMBER.match(said, place)
+    shift = data.rfind(said.encode())
+    if number is None or shift < 0:
         return None
-    offset = len(text[: match.start()].encode())
-    position = _token_at(tokens, offset)
-    if position is None:
+    written = _tokens_from(tokens, shift + len(said[: number.start()].encode()))
+    digits = number[1].encode()
+    count = _count_of(written, digits)
+    if count is None:
         return None
-    masses = _integers(tokens[position:], low, high)
+    masses = _integers(written, digits, count, low, high)
     total = math.fsum(masses.values())
-    fraction = _fraction(tokens, offset + len(match[1]) + 1, match[2][1:]) if match[2] else 0.0
+    fraction = _fraction(written[count:], number[2][1:]) if number[2] else 0.0
     if total < _LEAST_MASS or fraction is None:
         return None
     return mean_score([(min(value + fraction, high), mass) for value, mass in masses.items()])
@@ -84,68 +90,78 @@ def mean_score(weighted: Sequence[tuple[float, float]]) -> float | None:
     return min(max(mean, min(values)), max(values))
 
 
-def _integers(tokens: Sequence[Token], low: float, high: float) -> dict[int, float]:
-    """Probability of each integer part on the scale, followed along the tokens that were chosen."""
-    masses: dict[int, float] = {}
-    whole = any(len(option.lstrip()) > 1 and option.lstrip().isdigit() for option in _options(tokens[0]))
+def _tokens_from(tokens: Sequence[Token], offset: int) -> Sequence[Token]:
+    """The tokens from the one on that the byte at this offset is in; none if anything but white space begins it."""
+    end = 0
+    for position, token in enumerate(tokens):
+        before, end = offset - end, end + len(token.data)
+        if offset < end:
+            return () if token.data[:before].strip() else tokens[position:]
+    return ()
+
+
+def _count_of(tokens: Sequence[Token], digits: bytes) -> int | None:
+    """How many tokens write these digits; None where one of them writes anything else but white space around them."""
+    left = digits
+    for count, token in enumerate(tokens, start=1):
+        part = token.data.lstrip() if count == 1 else token.data
+        if part.rstrip() == left:
+            return count
+        if not part or not left.startswith(part):
+            return None
+        left = left[len(part) :]
+    return None
+
+
+def _integers(tokens: Sequence[Token], said: bytes, count: int, low: float, high: float) -> dict[float, float]:
+    """Probability of each integer part on the scale, followed along the `count` tokens that write the one said."""
+    masses: dict[float, float] = {}
+    whole = count == 1 and any(len(option.strip()) > 1 and option.strip().isdigit() for option in _options(tokens[0]))
 
     def add(digits: bytes, mass: float) -> None:
-        if low <= int(digits) <= high:
-            masses[int(digits)] = masses.get(int(digits), 0.0) + mass
+        value = float(digits)
+        if low <= value <= high:
+            masses[value] = masses.get(value, 0.0) + mass
+
+    def may_go_on(text: bytes) -> bool:
+        return not whole and not text[-1:].isspace() and 0 < float(text) * 10 <= high
 
     prefix, path = b"", 1.0
     for token in tokens:
-        chosen = token.data.lstrip()
         options = _options(token)
         for option, mass in options.items():
-            digits = option.lstrip()
+            text = option if prefix else option.lstrip()
             if option == token.data:
                 continue
-            if not digits.isdigit():
-                if prefix:
-                    add(prefix, path * mass)
-            elif whole or not _may_go_on(prefix + digits, high):
-                add(prefix + digits, path * mass)
-        path *= options.get(token.data, 0.0)
-        if not chosen.isdigit():
+            if text.rstrip().isdigit():
+                if not may_go_on(prefix + text):
+                    add(prefix + text, path * mass)
+            elif prefix and not text[:1].isdigit():
+                add(prefix, path * mass)
+        path *= options[token.data]
+        if prefix == said:
             break
-        prefix += chosen
-        if whole or not _may_go_on(prefix, high):
+        prefix += token.data if prefix else token.data.lstrip()
+        if prefix.rstrip() == said and not may_go_on(prefix):
             break
-    add(prefix, path)
+    add(said, path)
     return masses
 
 
-def _may_go_on(digits: bytes, high: float) -> bool:
-    return 0 < int(digits) * 10 <= high
-
-
-def _fraction(tokens: Sequence[Token], offset: int, digits: str) -> float | None:
-    """Mean of the digits after the point, by their first token's alternatives."""
-    position = _token_at(tokens, offset)
-    if position is None:
+def _fraction(tokens: Sequence[Token], digits: str) -> float | None:
+    """Mean of the digits after the point, which the first of these tokens is, by their first token's alternatives."""
+    if len(tokens) < 2 or tokens[0].data != b".":
         return None
-    options = {option: mass for option, mass in _options(tokens[position]).items() if option.isdigit()}
-    total = math.fsum(options.values())
-    said = SaidFraction(tokens[position].data.decode(), digits)
-    return (
-        math.fsum(float(f"0.{said.of(option.decode())}") * mass for option, mass in options.items()) / total
-        if total
-        else None
-    )
+    first = tokens[1].data.rstrip()
+    if not first.isdigit():
+        return None
+    options = [(option.rstrip(), mass) for option, mass in _options(tokens[1]).items()]
+    known = [(option.decode(), mass) for option, mass in options if option.isdigit()]
+    said = SaidFraction(first.decode(), digits)
+    return mean_score([(float(f"0.{said.of(option)}"), mass) for option, mass in known])
 
 
 def _options(token: Token) -> dict[bytes, float]:
     """Probability of each alternative, the chosen one included."""
     options = {other.data: math.exp(other.logprob) for other in token.top_logprobs}
     return {token.data: math.exp(token.logprob)} | options
-
-
-def _token_at(tokens: Sequence[Token], offset: int) -> int | None:
-    """Which token the number at this byte begins in; None unless the token, but for white space, is all digits."""
-    end = 0
-    for position, token in enumerate(tokens):
-        end += len(token.data)
-        if offset < end:
-            return position if token.data.strip().isdigit() else None
-    return None
