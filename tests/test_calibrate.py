@@ -15,21 +15,22 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from main import app
-from src.errors import DataError
+from src.errors import ComparisonError, DataError
 from src.pipeline.evaluation import evaluate
 from src.record.results import SampleResult
 from src.reporting import load_run
-from src.reporting.calibration.calibrate import LabelledRun, calibrate
+from src.reporting.calibration.calibrate import calibrate
 from src.reporting.calibration.labels import Label, read_labels
 from src.reporting.calibration.tables import render_markdown
+from src.reporting.stored_runs import StoredRun
 from tests.conftest import CATEGORIES, item
 from tests.sample_results import HOSTILE, failure, info, result
 
 FILE = Path("labels.jsonl")
 
 
-def run(results: list[SampleResult], name: str = "out", **changes: Any) -> LabelledRun:
-    return LabelledRun(Path(name), info(**changes), results)
+def run(results: list[SampleResult], name: str = "out", **changes: Any) -> StoredRun:
+    return StoredRun(name, Path(name), info(**changes), tuple(results))
 
 
 def score(sample: int, value: float, rater: str = "") -> Label:
@@ -40,7 +41,7 @@ def choice(sample: int, winner: str, rater: str = "") -> Label:
     return Label(f"{sample:05d}", rater, None, winner)
 
 
-def noisy_run(count: int = 120) -> tuple[LabelledRun, list[float]]:
+def noisy_run(count: int = 120) -> tuple[StoredRun, list[float]]:
     """Scores of a judge that is right but for noise and half a point, and what people say."""
     draw = np.random.default_rng(1)
     human = draw.integers(1, 10, count).astype(float)
@@ -213,8 +214,9 @@ def test_choices_and_runs_must_fit_together() -> None:
         calibrate([one], [choice(0, "a")], FILE)
     with pytest.raises(DataError, match="scores of single edits"):
         calibrate([one, one], [score(0, 1)], FILE)
-    with pytest.raises(DataError, match="scored by different judges"):
+    with pytest.raises(ComparisonError, match="judge: class is") as refused:
         calibrate([one, other], [choice(0, "a"), choice(1, "b")], FILE)
+    assert "--allow" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from main import app
-from src.errors import ConfigError, DataError, OutputError
+from src.errors import ComparisonError, ConfigError, DataError, OutputError
 from src.pipeline.evaluation import evaluate
-from src.reporting.calibration.calibrate import LabelledRun, calibrate
+from src.record.results import RunInfo, SampleResult
+from src.reporting.calibration.calibrate import calibrate
 from src.reporting.calibration.labels import read_labels
+from src.reporting.stored_runs import StoredRun, latest_run
 from src.serving.label.label import LabelOptions, label_edits
 from src.serving.label.label_file import LabelFile
 from src.serving.label.tasks import label_tasks
@@ -39,9 +41,8 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledRun]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[StoredRun]:
     """Two runs of the same eight samples: one editor inverts, the other paints the seed."""
-    from src.commands.people import _run
     from src.config import parse_config
 
     folder = tmp_path_factory.mktemp("runs")
@@ -57,8 +58,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledRun]:
             "evaluation": {"output_dir": str(folder / name)},
         }
         evaluate(parse_config(sections, "test"))
-        found.append(_run(folder / name))
+        found.append(latest_run(folder / name))
     return found
+
+
+def stored(name: str, info: RunInfo, results: list[SampleResult]) -> StoredRun:
+    return StoredRun(name, Path(name), info, tuple(results))
 
 
 class Page:
@@ -82,7 +87,7 @@ class Page:
 
 
 @contextmanager
-def labelling(runs: list[LabelledRun], file: Path, rater: str = "ann", **options: Any) -> Iterator[Page]:
+def labelling(runs: list[StoredRun], file: Path, rater: str = "ann", **options: Any) -> Iterator[Page]:
     """The page of a command that runs in a thread; leaving the block ends it as Ctrl-C would."""
     import uvicorn
 
@@ -123,7 +128,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 # Answers.
 
 
-def test_scores_are_stored_at_once_each_with_its_edit_and_rater(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_scores_are_stored_at_once_each_with_its_edit_and_rater(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     with labelling(runs[:1], file) as page:
         state = page.task()
@@ -141,7 +146,7 @@ def test_scores_are_stored_at_once_each_with_its_edit_and_rater(runs: list[Label
     assert calibrate(runs[:1], read_labels(file), file)["overall"]["samples"] == SAMPLES
 
 
-def test_a_choice_names_the_run_whose_edit_was_on_that_side(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_a_choice_names_the_run_whose_edit_was_on_that_side(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     pictures = [{row.sample_id: run.folder / (row.image_path or "") for row in run.results} for run in runs]
     with labelling(runs, file) as page:
@@ -157,7 +162,7 @@ def test_a_choice_names_the_run_whose_edit_was_on_that_side(runs: list[LabelledR
     assert report["overall"]["preference_of_people"]["value"] == 0
 
 
-def test_ties_and_both_bad_are_kept_apart(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_ties_and_both_bad_are_kept_apart(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     with labelling(runs, file) as page:
         page.answer("tie")
@@ -166,7 +171,7 @@ def test_ties_and_both_bad_are_kept_apart(runs: list[LabelledRun], tmp_path: Pat
 
 
 def test_undo_takes_back_also_what_was_answered_before_the_command_was_started(
-    runs: list[LabelledRun], tmp_path: Path
+    runs: list[StoredRun], tmp_path: Path
 ) -> None:
     file = tmp_path / "labels.jsonl"
     with labelling(runs[:1], file) as page:
@@ -184,7 +189,7 @@ def test_undo_takes_back_also_what_was_answered_before_the_command_was_started(
 
 
 @pytest.mark.parametrize("answer", [-1, 11, 5.5, "7", True, None, "left", [1]])
-def test_what_is_no_score_is_refused_and_stores_nothing(runs: list[LabelledRun], tmp_path: Path, answer: Any) -> None:
+def test_what_is_no_score_is_refused_and_stores_nothing(runs: list[StoredRun], tmp_path: Path, answer: Any) -> None:
     file = tmp_path / "labels.jsonl"
     with labelling(runs[:1], file) as page:
         assert page.answer(answer).status_code in (400, 422)
@@ -192,7 +197,7 @@ def test_what_is_no_score_is_refused_and_stores_nothing(runs: list[LabelledRun],
 
 
 def test_an_answer_to_another_sample_than_the_one_that_is_shown_is_refused(
-    runs: list[LabelledRun], tmp_path: Path
+    runs: list[StoredRun], tmp_path: Path
 ) -> None:
     """A double click or a second page answers a question that was answered already."""
     with labelling(runs[:1], tmp_path / "labels.jsonl") as page:
@@ -206,8 +211,8 @@ def test_an_answer_to_another_sample_than_the_one_that_is_shown_is_refused(
 # Order and blindness.
 
 
-def test_the_order_is_random_seeded_and_the_same_for_all_raters_and_sides_are_not(runs: list[LabelledRun]) -> None:
-    many = [LabelledRun(Path(name), runs[0].info, [result(index) for index in range(300)]) for name in "ab"]
+def test_the_order_is_random_seeded_and_the_same_for_all_raters_and_sides_are_not(runs: list[StoredRun]) -> None:
+    many = [stored(name, runs[0].info, [result(index) for index in range(300)]) for name in "ab"]
     ann, again, bob, other = (
         label_tasks(many, rater, seed, None) for rater, seed in (("ann", 0), ("ann", 0), ("bob", 0), ("ann", 1))
     )
@@ -220,7 +225,7 @@ def test_the_order_is_random_seeded_and_the_same_for_all_raters_and_sides_are_no
     assert [task.sample_id for task in label_tasks(many, "ann", 0, 20)] == order[:20]
 
 
-def test_nothing_that_the_page_gets_names_an_editor_a_judge_or_a_score(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_nothing_that_the_page_gets_names_an_editor_a_judge_or_a_score(runs: list[StoredRun], tmp_path: Path) -> None:
     with labelling(runs, tmp_path / "labels.jsonl") as page:
         state = page.task()
         assert set(state["task"]) == {"sample", "instruction"}
@@ -242,7 +247,7 @@ def test_nothing_that_the_page_gets_names_an_editor_a_judge_or_a_score(runs: lis
 # Safety.
 
 
-def test_pictures_are_found_by_sample_alone(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_pictures_are_found_by_sample_alone(runs: list[StoredRun], tmp_path: Path) -> None:
     with labelling(runs[:1], tmp_path / "labels.jsonl") as page:
         sample = page.task()["task"]["sample"]
         source = page.picture(sample, "source")
@@ -262,7 +267,7 @@ def test_pictures_are_found_by_sample_alone(runs: list[LabelledRun], tmp_path: P
             assert page.client.get(path).status_code == 404
 
 
-def test_only_the_holder_of_the_address_is_answered(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_only_the_holder_of_the_address_is_answered(runs: list[StoredRun], tmp_path: Path) -> None:
     with labelling(runs[:1], tmp_path / "labels.jsonl") as page:
         with httpx2.Client(base_url=page.url, trust_env=False) as stranger:
             assert stranger.get("/").status_code == 200
@@ -281,7 +286,7 @@ def test_only_the_holder_of_the_address_is_answered(runs: list[LabelledRun], tmp
 
 
 def test_the_page_runs_its_own_script_alone_and_holds_no_text_of_the_data(
-    runs: list[LabelledRun], tmp_path: Path
+    runs: list[StoredRun], tmp_path: Path
 ) -> None:
     with labelling(runs[:1], tmp_path / "labels.jsonl") as page:
         answer, again = page.client.get("/"), page.client.get("/")
@@ -307,7 +312,7 @@ def test_the_page_runs_its_own_script_alone_and_holds_no_text_of_the_data(
 # Files.
 
 
-def test_two_raters_at_once_lose_no_line(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_two_raters_at_once_lose_no_line(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     with ExitStack() as stack:
         pages = [stack.enter_context(labelling(runs[:1], file, rater)) for rater in ("ann", "bob", "柯")]
@@ -343,7 +348,7 @@ def test_half_a_line_is_removed_and_a_whole_one_is_ended(tmp_path: Path) -> None
             assert [label.sample_id for label in file.labels()] == ["a", "c"]
 
 
-def test_a_killed_command_has_stored_every_answer_and_goes_on_after_it(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_a_killed_command_has_stored_every_answer_and_goes_on_after_it(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     command = [sys.executable, "-u", "main.py", "label", str(runs[0].folder), "--labels", str(file), "--port", "0"]
     for done in (0, 2):
@@ -370,7 +375,7 @@ def test_a_killed_command_has_stored_every_answer_and_goes_on_after_it(runs: lis
     assert len(read_labels(file)) == 4
 
 
-def test_a_rater_goes_on_with_labels_of_the_same_runs_alone(runs: list[LabelledRun], tmp_path: Path) -> None:
+def test_a_rater_goes_on_with_labels_of_the_same_runs_alone(runs: list[StoredRun], tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     with labelling(runs[:1], file) as page:
         page.answer(1)
@@ -383,18 +388,18 @@ def test_a_rater_goes_on_with_labels_of_the_same_runs_alone(runs: list[LabelledR
 # What cannot be labelled.
 
 
-def test_runs_without_pictures_are_refused(runs: list[LabelledRun]) -> None:
-    gone = LabelledRun(Path("out"), runs[0].info, [result(0, image_path=None)])
+def test_runs_without_pictures_are_refused(runs: list[StoredRun]) -> None:
+    gone = stored("out", runs[0].info, [result(0, image_path=None)])
     with pytest.raises(DataError, match="1 samples have a score, but their pictures are gone"):
         label_tasks([gone], "ann", 0, None)
-    with pytest.raises(DataError, match="no sample has a score"):
-        label_tasks([LabelledRun(Path("out"), runs[0].info, [])], "ann", 0, None)
+    with pytest.raises(ComparisonError, match="holds no sample yet"):
+        label_tasks([stored("out", runs[0].info, [])], "ann", 0, None)
 
 
-def test_edits_of_different_tasks_are_not_compared(runs: list[LabelledRun]) -> None:
-    one = LabelledRun(Path("out"), runs[0].info, [result(0)])
-    other = LabelledRun(Path("other"), runs[0].info, [result(0, instruction="something else")])
-    with pytest.raises(DataError, match="another source picture or instruction in other than in out"):
+def test_edits_of_different_tasks_are_not_compared(runs: list[StoredRun]) -> None:
+    one = stored("out", runs[0].info, [result(0)])
+    other = stored("other", runs[0].info, [result(0, instruction="something else")])
+    with pytest.raises(ComparisonError, match="1 samples have another instruction in other than in out"):
         label_tasks([one, other], "ann", 0, None)
 
 
@@ -422,7 +427,7 @@ def test_a_benchmark_that_has_changed_is_a_sentence(
         (["--labels", "/dev/null/labels.jsonl"], "cannot be written"),
     ],
 )
-def test_options_that_cannot_be_are_a_sentence(runs: list[LabelledRun], options: list[str], reason: str) -> None:
+def test_options_that_cannot_be_are_a_sentence(runs: list[StoredRun], options: list[str], reason: str) -> None:
     done = CliRunner().invoke(app, ["label", str(runs[0].folder), "--port", "0", *options])
     assert done.exit_code == 1
     assert reason in " ".join(done.output.split())

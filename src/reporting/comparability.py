@@ -44,8 +44,15 @@ class Mismatch:
     """What differs, as a sentence without its full stop."""
 
 
-def check_comparable(runs: Sequence[StoredRun], allowed: Collection[Difference]) -> list[Mismatch]:
+def check_comparable(
+    runs: Sequence[StoredRun], allowed: Collection[Difference], *, by_option: bool = True
+) -> list[Mismatch]:
     """Compares every run with the first one.
+
+    Args:
+        runs: All runs.
+        allowed: What may differ.
+        by_option: Whether the command has the option `--allow`, which the error then names.
 
     Returns:
         The differences that were allowed.
@@ -62,11 +69,8 @@ def check_comparable(runs: Sequence[StoredRun], allowed: Collection[Difference])
         lines = [f"{mismatch.kind}: {mismatch.text}" for mismatch in refused]
         advice = dict.fromkeys(_remedy(kind, runs[0].name) for kind in kinds)
         options = " ".join(f"--allow {kind}" for kind in kinds)
-        raise ComparisonError(
-            "the runs cannot be compared.\n  "
-            + "\n  ".join([*lines, *advice])
-            + f"\n  Or compare them all the same, with a mark on every table: {options}"
-        )
+        offer = [f"Or compare them all the same, with a mark on every table: {options}"] if by_option else []
+        raise ComparisonError("\n  ".join(["the runs cannot be compared.", *lines, *advice, *offer]))
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from src.data.verdict import Status
 from src.errors import DataError
-from src.record.results import RunInfo, SampleResult
+from src.record.results import SampleResult
 from src.reporting.calibration.agreement import Level, krippendorff_alpha
 from src.reporting.calibration.labels import BOTH_BAD, FIRST_WINS, SECOND_WINS, TIE, Label, check_ids
 from src.reporting.calibration.pair_order import (
@@ -29,8 +29,10 @@ from src.reporting.calibration.prediction_powered import prediction_powered_mean
 from src.reporting.calibration.rank_correlation import kendall_tau_b, spearman_rho
 from src.reporting.calibration.recalibration import recalibrate
 from src.reporting.calibration.resampling import Array, Measured, cluster_numbers
+from src.reporting.comparability import check_comparable
 from src.reporting.report import NO_NAME
 from src.reporting.statistics import SCORES, mean_interval
+from src.reporting.stored_runs import StoredRun
 
 SCHEMA_VERSION = 1
 SIGNS = {FIRST_WINS: -1.0, SECOND_WINS: 1.0, TIE: 0.0, BOTH_BAD: 0.0}
@@ -38,17 +40,9 @@ SIGNS = {FIRST_WINS: -1.0, SECOND_WINS: 1.0, TIE: 0.0, BOTH_BAD: 0.0}
 _CODES = {name: float(place) for place, name in enumerate(SIGNS)}
 
 
-@dataclass(frozen=True)
-class LabelledRun:
-    """A run with all its samples."""
-
-    folder: Path
-    info: RunInfo
-    results: Sequence[SampleResult]
-
-    def scored(self) -> dict[str, SampleResult]:
-        """The samples with a score, by id."""
-        return {row.sample_id: row for row in self.results if row.status is Status.SCORED}
+def scored_samples(run: StoredRun) -> dict[str, SampleResult]:
+    """The samples of a run that have a score, by id."""
+    return {row.sample_id: row for row in run.results if row.status is Status.SCORED}
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ class _Point:
     """Mean label, or the mean sign of the choices."""
 
 
-def calibrate(runs: Sequence[LabelledRun], labels: Sequence[Label], labels_file: Path) -> dict[str, Any]:
+def calibrate(runs: Sequence[StoredRun], labels: Sequence[Label], labels_file: Path) -> dict[str, Any]:
     """Compares the labels with the runs, overall and in each category.
 
     Args:
@@ -77,6 +71,7 @@ def calibrate(runs: Sequence[LabelledRun], labels: Sequence[Label], labels_file:
 
     Raises:
         DataError: the labels do not belong to the runs, or fewer than two labelled samples have a score.
+        ComparisonError: a run has no scores, or two runs have other samples or another judge than each other.
     """
     of_pairs = labels[0].winner is not None
     _check_runs(runs, of_pairs, labels_file)
@@ -84,7 +79,7 @@ def calibrate(runs: Sequence[LabelledRun], labels: Sequence[Label], labels_file:
     known = [{row.sample_id: row.edit_key for row in run.results} for run in runs]
     common = {name: [keys[name] for keys in known] for name in known[0] if all(name in keys for keys in known)}
     check_ids(labels, common, labels_file, named)
-    scored = [run.scored() for run in runs]
+    scored = [scored_samples(run) for run in runs]
     points = _points(labels, scored)
     labelled = len({label.sample_id for label in labels})
     if len(points) < 2:
@@ -126,18 +121,14 @@ def calibrate(runs: Sequence[LabelledRun], labels: Sequence[Label], labels_file:
     return report
 
 
-def _check_runs(runs: Sequence[LabelledRun], of_pairs: bool, path: Path) -> None:
+def _check_runs(runs: Sequence[StoredRun], of_pairs: bool, path: Path) -> None:
     if of_pairs and len(runs) < 2:
         raise DataError(
             f"{path} has choices between two runs: name both, `calibrate RUN_A RUN_B`, a and b in its words"
         )
     if not of_pairs and len(runs) > 1:
         raise DataError(f"{path} has scores of single edits: name the one run that they are of")
-    if of_pairs and runs[0].info.scorer != runs[1].info.scorer:
-        raise DataError(
-            f"{runs[0].folder} and {runs[1].folder} were scored by different judges, rubrics or settings; "
-            "score one of them anew with `--resume` and the other's scorer (no edit is made again)"
-        )
+    check_comparable(runs, (), by_option=False)
 
 
 def _points(labels: Iterable[Label], scored: Sequence[dict[str, SampleResult]]) -> list[_Point]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import ConfigError
-from src.reporting.calibration.calibrate import LabelledRun
+from src.reporting.stored_runs import StoredRun
 from src.serving.admission import Admission
 from src.serving.label.label_file import LabelFile
 from src.serving.label.server import create_label_app
@@ -36,7 +36,7 @@ class LabelOptions:
     """0 takes any free one."""
 
 
-def label_edits(runs: Sequence[LabelledRun], options: LabelOptions, ready: Callable[[str], None]) -> None:
+def label_edits(runs: Sequence[StoredRun], options: LabelOptions, ready: Callable[[str], None]) -> None:
     """Serves the page on the loopback address until it is told to stop (Ctrl-C).
 
     Args:

@@ -17,9 +17,13 @@ from src.errors import ConfigError, DataError
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.reader import within_limit
 from src.record.results import RunInfo, SampleResult
-from src.reporting.calibration.calibrate import LabelledRun
+from src.reporting.calibration.calibrate import scored_samples
+from src.reporting.comparability import Difference, check_comparable
+from src.reporting.stored_runs import StoredRun
 
 SOURCE, EDIT, LEFT, RIGHT = "source", "edit", "left", "right"
+JUDGEMENT = (Difference.JUDGE, Difference.RUBRIC, Difference.IMAGES)
+"""What may differ between runs whose edits people compare: no judge is asked."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class LabelTask:
     """Which run's edit is on the left, `a` or `b`; None for single edits."""
 
 
-def label_tasks(runs: Sequence[LabelledRun], rater: str, seed: int, limit: int | None) -> list[LabelTask]:
+def label_tasks(runs: Sequence[StoredRun], rater: str, seed: int, limit: int | None) -> list[LabelTask]:
     """The tasks of a rater, in their order.
 
     The order follows from the seed and the ids alone: it is the same for all raters, so that many labels are of
@@ -50,12 +54,12 @@ def label_tasks(runs: Sequence[LabelledRun], rater: str, seed: int, limit: int |
         limit: How many of the first there are; None for all.
 
     Raises:
-        DataError: no sample has a score and its picture in every run, or the runs are of different samples.
+        DataError: no sample has a score and its picture in every run.
+        ComparisonError: a run has no scores, or the runs are of different samples.
     """
-    tables = [run.scored() for run in runs]
+    check_comparable(runs, JUDGEMENT, by_option=False)
+    tables = [scored_samples(run) for run in runs]
     names = [name for name in tables[0] if all(name in table for table in tables)]
-    for name in names:
-        _refuse_other_samples([table[name] for table in tables], runs)
     shown = [name for name in names if all(table[name].image_path for table in tables)]
     if not shown:
         folders = " and ".join(str(run.folder) for run in runs)
@@ -65,7 +69,7 @@ def label_tasks(runs: Sequence[LabelledRun], rater: str, seed: int, limit: int |
     return [_task(name, [table[name] for table in tables], runs, rater, seed) for name in ordered]
 
 
-def _task(name: str, rows: Sequence[SampleResult], runs: Sequence[LabelledRun], rater: str, seed: int) -> LabelTask:
+def _task(name: str, rows: Sequence[SampleResult], runs: Sequence[StoredRun], rater: str, seed: int) -> LabelTask:
     files = [run.folder / (row.image_path or "") for run, row in zip(runs, rows, strict=True)]
     swapped = len(files) > 1 and _digest(seed, rater, name)[0] % 2 == 1
     pictures = dict(
@@ -77,16 +81,6 @@ def _task(name: str, rows: Sequence[SampleResult], runs: Sequence[LabelledRun], 
 
 def _digest(*parts: object) -> bytes:
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).digest()
-
-
-def _refuse_other_samples(rows: Sequence[SampleResult], runs: Sequence[LabelledRun]) -> None:
-    first, *others = rows
-    for other, run in zip(others, runs[1:], strict=True):
-        if (other.source_sha256, other.instruction) != (first.source_sha256, first.instruction):
-            raise DataError(
-                f"sample {first.sample_id!r} has another source picture or instruction in {run.folder} than in "
-                f"{runs[0].folder}: edits of different tasks cannot be compared"
-            )
 
 
 def source_pictures(info: RunInfo, rows: Mapping[str, SampleResult], folder: Path) -> dict[str, Path]:
