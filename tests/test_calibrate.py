@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -287,3 +289,24 @@ def test_the_command_says_what_is_missing(run_dir: Path, options: list[str], rea
     assert done.exit_code == 1
     assert reason in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+# The page of the docs.
+
+
+def test_the_example_of_the_page_runs(run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another run in place of the miniature one: the Python as it stands, and every command's options."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "calibration.md").read_text(encoding="utf-8")
+    (example,) = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for name in ("miniature", "oracle"):
+        shutil.copytree(run_dir, tmp_path / "outputs" / name)
+    exec(example.replace("sample(30", "sample(10"), {})
+    commands = re.findall(r"^(?:\$ )?python main\.py ((?:calibrate|label) .*?)(?: +#.*)?$", page, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands:
+        words = command.split()
+        assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0
+        assert {word for word in words if word.startswith("--")} <= {"--labels", "--scale"}
+    done = CliRunner().invoke(app, commands[-1].split())
+    assert done.exit_code == 0, done.output

@@ -95,7 +95,8 @@ def test_a_judge_that_says_what_people_say_is_always_right() -> None:
     human = random(3).integers(0, 11, 60).astype(float)
     clusters = cluster_numbers([place // 2 for place in range(60)])
     found = accuracy_of_scores(human, human, clusters)
-    assert (found.value, found.ci95) == (1.0, (1.0, 1.0))
+    assert (found.value, found.ci95) == (1.0, None)
+    assert "every resample gives the same" in found.note
     signs = np.sign(human - 5)
     assert accuracy_of_choices(human - 5, signs, clusters).value == 1.0
     assert accuracy_of_choices(5 - human, signs, clusters).value == pytest.approx((signs == 0).mean())
@@ -129,6 +130,15 @@ def test_resampled_correlations_are_those_of_the_repeated_labels() -> None:
     repeated = [np.repeat(values, weights[0].astype(int)) for values in (judge, human)]
     assert _tau_b(judge, human, weights)[0] == pytest.approx(scipy.stats.kendalltau(*repeated)[0])
     assert _rho(judge, human, weights)[0] == pytest.approx(scipy.stats.spearmanr(*repeated)[0])
+
+
+def test_few_source_pictures_have_a_figure_and_no_interval() -> None:
+    judge, human = random(1).normal(size=27), random(2).normal(size=27)
+    few, enough = (kendall_tau_b(judge, human, np.arange(27) % count) for count in (9, 10))
+    assert few.value == enough.value
+    assert few.ci95 is None
+    assert "fewer than 10 source pictures" in few.note
+    assert enough.ci95 is not None
 
 
 def test_constant_labels_have_no_order() -> None:

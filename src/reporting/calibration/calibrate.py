@@ -136,15 +136,14 @@ def _points(labels: Iterable[Label], scored: Sequence[dict[str, SampleResult]]) 
     for label in labels:
         said[label.sample_id].append(SIGNS[label.winner] if label.winner else label.score or 0.0)
     points = []
-    for name, values in said.items():
+    for name in (name for name in scored[0] if name in said):
         rows = [results.get(name) for results in scored]
         scores = [row.score for row in rows if row is not None and row.score is not None]
-        first = rows[0]
-        if first is None or len(scores) < len(rows):
+        if len(scores) < len(rows):
             continue
         judge = scores[-1] - scores[0] if len(scores) > 1 else scores[0]
-        category = first.category or NO_NAME
-        points.append(_Point(name, category, first.source_sha256, judge, statistics.fmean(values)))
+        first = scored[0][name]
+        points.append(_Point(name, first.category or NO_NAME, first.source_sha256, judge, statistics.fmean(said[name])))
     return points
 
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from src.reporting.statistics import t_quantile
 
 RESAMPLES = 1000
+FEWEST = 10
+"""Source pictures below which resampling them says little about others."""
 _SEED = 2305
 """Of the resampling: the same labels always have the same intervals."""
 
@@ -69,8 +71,10 @@ def measured(value: float, resampled: Array, clusters: npt.NDArray[np.int64], n:
         return Measured(None, None, n, why_not)
     count = len(np.unique(clusters))
     possible = resampled[np.isfinite(resampled)]
-    if count < 2 or len(possible) < RESAMPLES / 2:
-        return Measured(float(value), None, n, "labels on too few source pictures for an interval")
+    if count < FEWEST or len(possible) < RESAMPLES / 2:
+        return Measured(float(value), None, n, f"labels on fewer than {FEWEST} source pictures: no interval")
     tail = float(ndtr(-t_quantile(count - 1) * np.sqrt(count / (count - 1))))
     low, high = np.quantile(possible, (tail, 1 - tail))
+    if low == high:
+        return Measured(float(value), None, n, "every resample gives the same figure: no interval")
     return Measured(float(value), (float(low), float(high)), n)

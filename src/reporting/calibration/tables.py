@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -54,17 +55,20 @@ def _groups(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _order(report: dict[str, Any], of_pairs: bool) -> Table:
     figures = ("accuracy",) if of_pairs else ("accuracy", "tau_b", "rho")
-    titles = {"accuracy": "pairwise accuracy", "tau_b": "Kendall's tau-b", "rho": "Spearman's rho"}
+    titles = {"accuracy": "accuracy", "tau_b": "tau-b", "rho": "rho"}
     rows = [
-        [name, str(group["samples"]), str(group["sources"]), *(_measured(group[figure]) for figure in figures)]
+        [name, str(group["samples"]), *(_measured(group[figure]) for figure in figures)]
         for name, group in _groups(report)
     ]
+    correlations = "" if of_pairs else " Correlations are Kendall's tau-b and Spearman's rho."
+    width = number(report["tie_width"], 2)
     notes = [
-        f"Pairwise accuracy counts ties (arXiv 2305.14324); its tie width is chosen on other source pictures than it "
-        f"is measured on. On all labels the best width is {number(report['tie_width'], 2)}.",
+        f"Accuracy is that of pairs and counts ties (arXiv 2305.14324); its tie width is chosen on other source "
+        f"pictures than it is measured on; on all labels the best width is {width}.{correlations}",
+        f"The labels are of {report['overall']['sources']} source pictures, by which all intervals are clustered.",
         *_notes(report, figures),
     ]
-    return Table("Order", ["category", "samples", "pictures", *(titles[figure] for figure in figures)], rows, notes)
+    return Table("Order", ["category", "n", *(titles[figure] for figure in figures)], rows, notes)
 
 
 def _means(report: dict[str, Any], of_pairs: bool) -> Table:
@@ -97,11 +101,13 @@ def _agreement(report: dict[str, Any]) -> Table:
 
 
 def _recalibration(found: dict[str, Any]) -> Table:
-    knots = zip(found["scores"], found["labels"], strict=True)
+    ends = found["scores"][0], found["scores"][-1]
+    scores = sorted({*ends, *(score for score in range(11) if ends[0] < score < ends[1])})
     errors = [("rising map", "error"), ("judge's score", "error_of_scores"), ("mean label", "error_of_mean")]
     said = ", ".join(f"{name} {number(found[key], 2)}" for name, key in errors)
     notes = [f"Root mean square error on source pictures that were held out: {said}.", found["note"]]
-    rows = [[number(score, 2), number(label, 2)] for score, label in knots]
+    labels = np.interp(scores, found["scores"], found["labels"])
+    rows = [[number(score, 2), number(label, 2)] for score, label in zip(scores, labels, strict=True)]
     return Table("Recalibration", ["judge says", "people say"], rows, [*filter(None, notes)])
 
 
@@ -124,9 +130,11 @@ def print_calibration(report: dict[str, Any], console: Console) -> None:
     """Shows the tables on a terminal; texts from data are never read as markup."""
     console.print(Text(headline(report), style="bold"))
     for table in calibration_tables(report):
-        shown = RichTable(box=box.HORIZONTALS, show_edge=False, pad_edge=False, title=table.title, title_justify="left")
+        console.print()
+        console.print(Text(table.title, style="bold"))
+        shown = RichTable(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for place, column in enumerate(table.columns):
-            shown.add_column(column, justify="left" if place == 0 else "right")
+            shown.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
         for row in table.rows:
             shown.add_row(*map(Text, row))
         console.print(shown)
