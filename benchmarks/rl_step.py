@@ -17,7 +17,7 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.training.config import load_training_config, parse_training_config
 from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
-from src.training.record import TrainingRecord
+from src.training.storage.record import TrainingRecord
 from src.training.train import train
 
 PROMPTS, GROUP = 16, 8

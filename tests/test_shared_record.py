@@ -18,16 +18,16 @@ import pytest
 from src.data.image import decode_image
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict, failed
-from src.training import claims as claims_module
 from src.training import dataset
-from src.training.claims import Claims
 from src.training.config import parse_training_config
 from src.training.dataset import ImageStore
 from src.training.grpo.edit_rewards import CritiqueRewards
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardSetting
-from src.training.record import CompletionRow, TrainingRecord
-from src.training.shared_record import prepare_shared_record
+from src.training.storage import claims as claims_module
+from src.training.storage.claims import Claims
+from src.training.storage.record import CompletionRow, TrainingRecord
+from src.training.storage.shared_record import prepare_shared_record
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask
 from tests.conftest import item, png

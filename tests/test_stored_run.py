@@ -10,7 +10,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.training.config import TrainingConfig, parse_training_config
-from src.training.stored_run import STORED_RUN, as_run, check_same_run
+from src.training.storage.stored_run import STORED_RUN, as_run, check_same_run
 
 
 def run(folder: Path, **data: Any) -> TrainingConfig:

@@ -19,7 +19,7 @@ from src.training.grpo.policy import suppressed_vision_tokens
 from src.training.grpo.processes import Processes
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
-from src.training.output_directory import output_directory
+from src.training.storage.output_directory import output_directory
 from src.training.train import train
 from tests.conftest import item
 from tests.tiny_policies import policy_folder

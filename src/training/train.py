@@ -15,8 +15,8 @@ from src.training.grpo.checkpoints import StepRandomState, latest_checkpoint
 from src.training.grpo.processes import without_zero3_sharding
 from src.training.grpo.trainer import build_trainer, run_trainer
 from src.training.held_out.gain import Gain
-from src.training.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.policy_check import check_policy
+from src.training.storage.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.tracking.curve import draw_curve
 from src.training.validate import Validated, check_data, check_devices, check_processes, validate
 

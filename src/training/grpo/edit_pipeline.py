@@ -25,10 +25,10 @@ from src.pipeline.pixels import PixelBudget
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem
-from src.training.claims import POLL, Claims
 from src.training.config import TrainingConfig
 from src.training.grpo.rollout import CompletionOutcome
-from src.training.record import TrainingRecord
+from src.training.storage.claims import POLL, Claims
+from src.training.storage.record import TrainingRecord
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from src.training.grpo.early_stop import UnscoredSteps
 from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout, rollout_metrics, verdicts_of
 from src.training.grpo.step_summary import commonest_failure, outage_reason, step_summary
-from src.training.record import PLACES, CompletionRow, TrainingRecord
+from src.training.storage.record import PLACES, CompletionRow, TrainingRecord
 from src.training.tasks.example import CompletionReader, Example
 from src.training.tracking.show import StepPageWriter
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from src.data.verdict import Status, Verdict
 from src.published_names import old_attribute
-from src.training.record import CompletionRow
+from src.training.storage.record import CompletionRow
 from src.training.tasks.example import CompletionReader, Example, UnparsableCompletion
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from src.training.record import CompletionRow, TrainingRecord
+from src.training.storage.record import CompletionRow, TrainingRecord
 from src.training.tasks.example import Example
 
 

@@ -11,7 +11,7 @@ from src.data.image import LazyImage
 from src.reporting.page.model import Card, Outcome, Page, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.render import render_page
-from src.training.record import CompletionRow, TrainingRecord
+from src.training.storage.record import CompletionRow, TrainingRecord
 from src.training.tasks.example import Example
 from src.training.tracking.groups import ShownCompletion, ShownGroup, shown_groups
 from src.training.tracking.trackers import Tracker

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from src.training.record import TrainingRecord
+    from src.training.storage.record import TrainingRecord
 
 LEASE = 60.0
 """Seconds after which a claim that nobody renews is free: its owner is dead."""

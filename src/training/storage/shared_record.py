@@ -11,7 +11,7 @@ from pathlib import Path
 
 from src.record.record import RECORD_NAME
 from src.training.grpo.processes import Processes
-from src.training.record import TrainingRecord
+from src.training.storage.record import TrainingRecord
 
 logger = logging.getLogger(__name__)
 

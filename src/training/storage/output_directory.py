@@ -16,8 +16,8 @@ from src.pipeline.output import exclusive
 from src.training.config import POLICY, TrainingConfig
 from src.training.grpo.processes import Processes
 from src.training.grpo.settings import CHECKPOINTS
-from src.training.shared_record import prepare_shared_record
-from src.training.stored_run import STORED_RUN, as_run, check_same_run
+from src.training.storage.shared_record import prepare_shared_record
+from src.training.storage.stored_run import STORED_RUN, as_run, check_same_run
 
 logger = logging.getLogger(__name__)
 
