@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-deepspeed test-quantization test-vllm check lock clean
+.PHONY: help setup demo test test-browser test-deepspeed test-quantization test-vllm check lock clean
 
 help:
 	@echo "make setup           install into .venv, with the command editloop (.venv/bin/editloop)"
 	@echo "make demo            install, benchmark the miniature editor, say where the reports are (minutes, no GPU)"
 	@echo "make test            install, run the test suite"
+	@echo "make test-browser    install Playwright and Debian's Chromium as well, run the tests of pages in it"
 	@echo "make test-deepspeed  install DeepSpeed as well, run the tests of ZeRO-2 and ZeRO-3 (two processes, no GPU)"
 	@echo "make test-quantization  install torchao as well, run the tests of quantised editors"
 	@echo "make test-vllm       make an environment with a CPU build of vLLM in .venv-vllm, train with its completions"
@@ -30,6 +31,19 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# The browser is the system's: where it is missing, root gets Debian's.
+test-browser: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
+		--constraint requirements.lock --editable '.[browser]'
+	@{ command -v "$${EDITLOOP_CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+		else \
+			echo "there is no Chromium: install it (Debian: apt-get install chromium) or name it in EDITLOOP_CHROMIUM" >&2; \
+			exit 1; \
+		fi
+	$(BIN)/python -m pytest -m browser
 
 # DeepSpeed has no wheel, and building it needs the torch that is installed already.
 test-deepspeed: $(READY)

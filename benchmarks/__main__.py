@@ -49,6 +49,7 @@ RUNS = (
     Run("judge_prefill"),
     Run("judge_batching"),
     Run("rl_step", quick="--steps 0"),
+    Run("report_page", quick="--samples 1000", on_cpu=False),
     Run("qwen_full_size --size tiny"),
     Run("gpu_first_light --device cpu"),
     Run("qwen_full_size", on_cpu=False),

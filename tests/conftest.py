@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import settings
 from PIL import Image
 
 from src.config import Config, parse_config
+from tests.browser import OpenPage, chromium, opened_in
 
 # The same examples on every machine, and no failure because a machine is busy.
 settings.register_profile("editloop", derandomize=True, deadline=None)
@@ -74,3 +75,18 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
         return parse_config(data, "test config")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, for tests with the marker `browser`."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[OpenPage]:
+    """A tab of the browser, in which no script may fail."""
+    with opened_in(browser) as shown:
+        yield shown
+        assert shown.errors == []

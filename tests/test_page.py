@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 from datetime import datetime
@@ -184,6 +185,22 @@ def test_a_tiny_picture_is_embedded_without_loss_and_a_large_one_shrunk() -> Non
     assert not large.is_whole
     assert large.size == (900, 600)
     assert len(base64.b64decode(large.uri.partition(",")[2])) <= 6_000
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_photo_is_shrunk_while_it_is_decoded_and_stays_upright(orientation: int) -> None:
+    """Only the size of the full picture, as it is seen, says that it was larger."""
+    photo, file = Image.new("RGB", (1600, 1000), "red"), io.BytesIO()
+    photo.paste("blue", (0, 0, 800, 1000))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo.save(file, "JPEG", exif=exif)
+    thumbnail = make_thumbnail(file.getvalue(), 16_000)
+    seen = Image.open(io.BytesIO(base64.b64decode(thumbnail.uri.partition(",")[2])))
+    assert thumbnail.size == ((1600, 1000) if orientation == 1 else (1000, 1600))
+    assert seen.size == ((256, 160) if orientation == 1 else (160, 256))
+    red, _, blue = seen.convert("RGB").getpixel((20, 20))  # type: ignore[misc]
+    assert blue > 200 > red
 
 
 def test_thumbnails_get_smaller_where_there_are_many(tmp_path: Path) -> None:

@@ -109,10 +109,16 @@ class OpenedImage:
         self.size: tuple[int, int] = self._image.size
         """Width and height as the header states them."""
 
-    def decode(self) -> Image.Image:
-        """The pixels, by the rules of `decode_image`. To be called once: the file is read to its end."""
+    def decode(self, least_side: int | None = None) -> Image.Image:
+        """The pixels, by the rules of `decode_image`. To be called once: the file is read to its end.
+
+        Args:
+            least_side: A JPEG may be decoded smaller, in a fraction of the time, but with no side below this.
+        """
         image = self._image
         with _readable():
+            if least_side is not None:
+                image.draft(None, (least_side, least_side))
             # MPO is a phone's JPEG: one photo, then previews or depth maps of it.
             if image.format != "MPO" and _has_second_frame(image, self._data):
                 raise ImageError("it has several frames (an animation?): store the frame that is meant")

@@ -26,8 +26,9 @@ THUMBNAIL_BYTES = 16_000_000
 """Of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
 MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
 """Of one thumbnail."""
-_SMALLER = 0.75
 _QUALITY = 78
+_USUAL_BYTES = 9_000
+"""Of a photograph's thumbnail with the largest side: where fewer are allowed, the first try is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,19 @@ class PagePictures:
             OSError: it cannot be stored.
         """
         try:
-            data = image.read_bytes()
-            thumbnail = make_thumbnail(data, self._bytes_each)
+            return self.of_bytes(label, image.read_bytes(), image.path)
         except ImageError as error:
             return Picture(label, missing=str(error))
-        full = ""
-        if not thumbnail.is_whole:
-            full = self.link(image.path if image.path is not None else self._stored(data))
+
+    def of_bytes(self, label: str, data: bytes, path: Path | None) -> Picture:
+        """The same of a picture that has been read already, from a file at `path` if there is one.
+
+        Raises:
+            ImageError: it is no picture that can be shown.
+            OSError: it cannot be stored.
+        """
+        thumbnail = make_thumbnail(data, self._bytes_each)
+        full = "" if thumbnail.is_whole else self.link(path if path is not None else self._stored(data))
         return Picture(label, thumbnail=thumbnail.uri, full=full, size=thumbnail.size)
 
     def link(self, path: Path) -> str:
@@ -90,19 +97,26 @@ def make_thumbnail(data: bytes, most_bytes: int) -> Thumbnail:
     Raises:
         ImageError: it is no picture that can be shown.
     """
-    image = OpenedImage(data).decode()
-    size = image.size
+    opened = OpenedImage(data)
+    image = opened.decode(least_side=LARGEST_SIDE)
+    size = _upright(opened.size, image.size)
     if max(size) <= EXACT_SIDE:
         exact = _encoded(image, "WEBP", lossless=True, quality=50, method=0)
         if len(exact) <= max(most_bytes, MOST_BYTES // 2):
             return Thumbnail(_uri("webp", exact), size, is_whole=True)
-    side = LARGEST_SIDE
+    side = min(LARGEST_SIDE, max(SMALLEST_SIDE, int(LARGEST_SIDE * (most_bytes / _USUAL_BYTES) ** 0.5)))
     while True:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.0)
         encoded = _encoded(image, "JPEG", quality=_QUALITY)
         if len(encoded) <= most_bytes or side <= SMALLEST_SIDE:
             return Thumbnail(_uri("jpeg", encoded), size, is_whole=False)
-        side = max(SMALLEST_SIDE, int(side * _SMALLER))
+        side = max(SMALLEST_SIDE, min(int(0.9 * side), int(side * (most_bytes / len(encoded)) ** 0.5)))
+
+
+def _upright(stored: tuple[int, int], decoded: tuple[int, int]) -> tuple[int, int]:
+    """The full size of a picture that was decoded smaller, and turned if its file says so."""
+    is_turned = (stored[0] < stored[1]) != (decoded[0] < decoded[1])
+    return (stored[1], stored[0]) if is_turned else stored
 
 
 def _encoded(image: Image.Image, kind: str, **settings: object) -> bytes:

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from src.data.categories import category_label
-from src.data.image import LazyImage
+from src.data.image import ImageError, LazyImage, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
 from src.reporting.page.pictures import PagePictures
-from src.reporting.page.sources import BenchmarkSamples, is_the_source
+from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME
 from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line, stopped
 
@@ -111,14 +111,12 @@ def sample_card(row: Row, sample: EditSample | None, problem: str, pictures: Pag
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    reference = None
-    if sample is not None and not is_the_source(sample, row["source_sha256"]):
-        sample, problem = None, "the benchmark file has another picture now than the run edited"
-    if sample is None:
-        source = Picture(Word("source"), missing=problem)
-    else:
-        source = pictures.of(Word("source"), sample.source)
-        if sample.reference is not None:
+    source, reference = Picture(Word("source"), missing=problem), None
+    if sample is not None:
+        source = _source(row, sample, pictures)
+        if source.missing:
+            sample = None
+        elif sample.reference is not None:
             reference = pictures.of(Word("reference"), sample.reference)
     category = row["category"] or ""
     return Card(
@@ -133,6 +131,17 @@ def sample_card(row: Row, sample: EditSample | None, problem: str, pictures: Pag
         reference=reference,
         **more,
     )
+
+
+def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture:
+    """The source, if the benchmark file still has the very picture that the run has edited."""
+    try:
+        data = sample.source.read_bytes()
+        if row["source_sha256"] not in (None, content_hash(data)):
+            return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
+        return pictures.of_bytes(Word("source"), data, sample.source.path)
+    except ImageError as error:
+        return Picture(Word("source"), missing=str(error))
 
 
 def statistics_chart(title: Word, groups: Mapping[str, Row], filter_name: str) -> Chart:

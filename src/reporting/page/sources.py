@@ -7,7 +7,6 @@ from typing import Any
 
 from src.config import BenchmarkConfig
 from src.config_file import checked
-from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
@@ -36,11 +35,3 @@ class BenchmarkSamples:
             self.problem = f"the benchmark cannot be read any more: {error}"
         except OSError as error:
             self.problem = f"the benchmark cannot be read any more: {error.strerror or error}"
-
-
-def is_the_source(sample: EditSample, sha256: str | None) -> bool:
-    """Whether the sample's source is the very picture that the run has edited."""
-    try:
-        return sha256 is None or content_hash(sample.source.read_bytes()) == sha256
-    except ImageError:
-        return False

@@ -35,7 +35,7 @@ function showAll() {
   fillChoices();
   syncInputs();
   showCards();
-  if ($("viewer").open) drawViewer();
+  if (viewer.isOpen) drawViewer();
 }
 
 function openAddressed() {
@@ -44,7 +44,7 @@ function openAddressed() {
   const unknown = $("unknown");
   unknown.hidden = !state.id || place >= 0;
   unknown.textContent = unknown.hidden ? "" : word("unknown_card", state.id);
-  if (place >= 0 && place !== (($("viewer").open && viewer.place) || -1)) openCard(place);
+  if (place >= 0 && place !== (viewer.isOpen ? viewer.place : -1)) openCard(place);
   else if (!state.id) closeViewer();
 }
 
@@ -71,13 +71,13 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.matches("input, select, textarea");
   if (typing) {
-    if (event.key === "Escape" && !$("viewer").open) event.target.blur();
+    if (event.key === "Escape" && !viewer.isOpen) event.target.blur();
     return;
   }
   if (event.key === "l") return changeLanguage();
   if (event.key === "d") return changeTheme();
   if (!cards.length) return;
-  if ($("viewer").open) {
+  if (viewer.isOpen) {
     const onButton = event.key === " " && event.target.matches("button, summary");
     if (VIEWER_KEYS[event.key] && !onButton) {
       VIEWER_KEYS[event.key]();
@@ -112,13 +112,11 @@ addEventListener("hashchange", () => {
 /* Thumbnails come after the script, so that a large page shows its first cards at once. */
 addEventListener("DOMContentLoaded", () => {
   if (cards.length) refresh();
-  if ($("viewer").open) drawViewer();
+  if (viewer.isOpen) drawViewer();
 });
-$("viewer").addEventListener("close", () => {
-  clearInterval(viewer.timer);
-  state.id = "";
-  writeAddress();
-  const position = gallery.shown.indexOf(viewer.place);
-  if (position >= 0) focusCard(position);
+$("viewer").addEventListener("cancel", (event) => {
+  event.preventDefault();
+  closeViewer();
 });
+$("viewer").addEventListener("close", closeViewer);
 $("viewer").addEventListener("click", (event) => event.target === $("viewer") && closeViewer());

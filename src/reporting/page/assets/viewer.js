@@ -2,7 +2,7 @@
 const MODES = ["side", "slider", "flicker", "difference"];
 const FLICKER_MS = 600;
 const DETAILS = ["prompts", "replies"];
-const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, parts: {} };
+const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, parts: {} };
 
 function openCard(place) {
   const pictures = picturesOf(cards[place]);
@@ -10,14 +10,22 @@ function openCard(place) {
   Object.assign(viewer, { place, left: there[0] ?? 0, right: there[1] ?? there[0] ?? 0, zoom: 1, x: 0, y: 0, cut: 50 });
   state.id = cards[place].id;
   writeAddress();
+  viewer.isOpen = true;
   drawViewer();
   if (!$("viewer").open) $("viewer").showModal();
   $("viewer").scrollTop = 0;
 }
 
+/* Ends the viewer, however it was closed: a second call does nothing. */
 function closeViewer() {
+  if (!viewer.isOpen) return;
+  viewer.isOpen = false;
   clearInterval(viewer.timer);
   if ($("viewer").open) $("viewer").close();
+  state.id = "";
+  writeAddress();
+  const position = gallery.shown.indexOf(viewer.place);
+  if (position >= 0) focusCard(position);
 }
 
 function step(by) {
@@ -86,13 +94,12 @@ viewer.differenceControls = () => [
 /* The full picture; its thumbnail where the file is not there. */
 function large(picture, className = "") {
   if (typeof picture.thumbnail !== "number") return el("span", { class: "missing" }, picture.missing || word("no_picture"));
-  const inside = thumbnail(picture.thumbnail);
-  const image = el("img", { src: picture.full || inside, alt: said(picture.label), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
+  const image = el("img", { src: picture.full || thumbnail(picture.thumbnail), alt: said(picture.label), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
   image.addEventListener("error", () => {
-    if (image.src !== inside) {
-      image.src = inside;
-      image.title = word("thumbnail_only");
-    }
+    const inside = thumbnail(picture.thumbnail);
+    if (inside === null || image.src === inside) return;
+    image.src = inside;
+    image.title = word("thumbnail_only");
   });
   return image;
 }
