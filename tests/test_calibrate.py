@@ -291,6 +291,13 @@ def test_the_command_says_what_is_missing(run_dir: Path, options: list[str], rea
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("command", ["calibrate", "label"])
+def test_a_run_is_not_compared_with_itself(run_dir: Path, command: str) -> None:
+    done = CliRunner().invoke(app, [command, str(run_dir), f"{run_dir}/../{run_dir.name}"])
+    assert done.exit_code == 1
+    assert "named twice" in " ".join(done.output.split())
+
+
 # The page of the docs.
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from src.commands import console, interruptible, print_lines, readable_errors
 from src.errors import ConfigError
+
+if TYPE_CHECKING:
+    from src.reporting.stored_runs import StoredRun
 
 SCORES_FILE, CHOICES_FILE = "labels.jsonl", "labels_choices.jsonl"
 """In the folder of the (first) run, where no --labels says another place."""
@@ -38,11 +41,10 @@ def calibrate(
     from src.reporting.calibration.calibrate import calibrate as compare
     from src.reporting.calibration.labels import read_labels
     from src.reporting.calibration.tables import print_calibration, write_calibration
-    from src.reporting.stored_runs import latest_run
 
     if not scale[0] < scale[1]:
         raise ConfigError(f"--scale {scale[0]:g} {scale[1]:g}: the lowest score comes first, then the highest")
-    runs = [latest_run(folder) for folder in (run_dir, run_b) if folder is not None]
+    runs = _runs(run_dir, run_b)
     file = labels or labels_file(run_dir, run_b)
     report = compare(runs, read_labels(file, scale), file)
     print_calibration(report, console)
@@ -65,7 +67,6 @@ def label(
     """Score the edits of a run, or choose between two runs, blind, on a page of this machine; Ctrl-C ends it."""
     import webbrowser
 
-    from src.reporting.stored_runs import latest_run
     from src.serving.label.label import LabelOptions, label_edits
 
     def ready(address: str) -> None:
@@ -74,7 +75,7 @@ def label(
         if open_page:
             webbrowser.open(address)
 
-    runs = [latest_run(folder) for folder in (run_dir, run_b) if folder is not None]
+    runs = _runs(run_dir, run_b)
     file = labels or labels_file(run_dir, run_b)
     with interruptible("every answer is stored. Go on with the same command"):
         label_edits(runs, LabelOptions(file, rater, seed, limit, port), ready)
@@ -83,3 +84,9 @@ def label(
 def labels_file(run_dir: Path, run_b: Path | None) -> Path:
     """Where labels are kept unless another place is named."""
     return run_dir / (SCORES_FILE if run_b is None else CHOICES_FILE)
+
+
+def _runs(run_dir: Path, run_b: Path | None) -> list[StoredRun]:
+    from src.reporting.stored_runs import latest_run, runs_to_compare
+
+    return [latest_run(run_dir)] if run_b is None else runs_to_compare([run_dir, run_b])
