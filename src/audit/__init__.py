@@ -1,1 +1,4 @@
-"""Label-free checks of a scorer: probes, verdicts, one table. Nothing that scores or edits by itself."""
+"""Label-free checks of a scorer: probes are judged, and their scores become one table of checks.
+
+Nothing here scores or edits by itself.
+"""

@@ -1,1 +1,4 @@
-"""Samples, questions, verdicts: frozen data, and what reads it from files. No model, no run."""
+"""Samples, questions and verdicts as frozen data, and the readers that stream them from files.
+
+Models and runs have no place here.
+"""

@@ -1,1 +1,4 @@
-"""Editors and judges behind two small base classes. No scorer, no run."""
+"""Editors and judges behind two small base classes.
+
+A scorer or a run has no place here.
+"""

@@ -1,1 +1,4 @@
-"""The miniature policy: architecture, training, measurement. Reinforcement learning is `src/training`'s."""
+"""The miniature policy: its architecture, its supervised training and its measurement.
+
+Reinforcement learning is done by `training`, as for any policy.
+"""

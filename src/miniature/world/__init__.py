@@ -1,1 +1,4 @@
-"""Scenes, edits and questions of the miniature world, drawn exactly. No model."""
+"""Scenes, edits and questions of the miniature world, drawn exactly.
+
+Models have no place here.
+"""

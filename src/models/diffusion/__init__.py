@@ -1,1 +1,4 @@
-"""Editors: the base class and what they share; one class a file in `implementations`."""
+"""Editors: their base class, what they share, and one class in each file of `implementations`.
+
+Nothing here knows what is asked of a judge.
+"""

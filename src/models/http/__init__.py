@@ -1,1 +1,4 @@
-"""What every client of a server needs: errors, bounded answers, adaptive limit, endpoints. No protocol."""
+"""What every client of a server needs: errors, retries, bounded answers, an adaptive limit, endpoints.
+
+What is said to a server, its protocol, belongs to the client that says it.
+"""

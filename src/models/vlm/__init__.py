@@ -1,1 +1,4 @@
-"""The vision-language model: question in, reply out, here or behind a server. Neither scores nor statistics."""
+"""The vision-language model: a question goes in and a reply comes out, here or behind a server.
+
+Verdicts, formulas and statistics have no place here.
+"""

@@ -1,1 +1,4 @@
-"""Labels of people against the scores of a judge: agreement of order, recalibration, and means corrected by labels."""
+"""Labels of people beside the scores of a judge: agreement, recalibration, and means corrected by labels.
+
+Asking people is the business of `serving/label`.
+"""

@@ -1,1 +1,4 @@
-"""One HTML page for runs, comparisons, leaderboards and training steps: plain data, one template, no network."""
+"""One HTML page for runs, comparisons, leaderboards and training steps: plain data and one template.
+
+Nothing here needs the network or computes a statistic.
+"""

@@ -1,1 +1,4 @@
-"""What a scorer is, and what those share that ask a judge. No protocol."""
+"""What a scorer is, and what all scorers share that ask a judge.
+
+A protocol, its prompts and its formula belong to `rewards/scorers`.
+"""

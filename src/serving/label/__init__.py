@@ -1,1 +1,4 @@
-"""A local page on which people score edits or choose between two, blind; every answer is stored at once."""
+"""A local page on which people score edits or choose between two, blind; every answer is stored at once.
+
+Statistics of the labels belong to `reporting/calibration`.
+"""

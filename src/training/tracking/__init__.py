@@ -1,1 +1,4 @@
-"""Trackers, pages and curves of a training. Nothing here decides a number."""
+"""Trackers, pages and curves that show a training while it runs and afterwards.
+
+Nothing here decides a number or stops a training.
+"""

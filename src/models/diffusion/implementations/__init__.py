@@ -1,1 +1,4 @@
-"""Editors that a YAML names by `class_path`."""
+"""Editors that a YAML names by `class_path`, one class in each file.
+
+What several of them share lives one folder up.
+"""

@@ -1,1 +1,4 @@
-"""Judges that a YAML names by `class_path`."""
+"""Judges that a YAML names by `class_path`, one class in each file.
+
+What several of them share lives one folder up, or in `models/vlm`.
+"""

@@ -1,1 +1,4 @@
-"""The score grammar: reads numbers from the words of a reply, or raises `UnparsableReply`. No model lives here."""
+"""The score grammar: it reads numbers from the words of a reply, or raises `UnparsableReply`.
+
+Models have no place here.
+"""
