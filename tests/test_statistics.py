@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -141,23 +142,34 @@ def test_copies_of_every_score_in_its_own_cluster_add_no_certainty(values: list[
     assert summary.num_samples == len(values) * copies
 
 
-def satterthwaite(sizes: list[int]) -> float:
+def satterthwaite(sizes: list[int], correlation: float) -> float:
     """Degrees of freedom of the adjusted variance, from the covariance matrix of what it sums the squares of."""
     membership = np.repeat(np.eye(len(sizes)), sizes, axis=1)
+    within = membership.T @ membership
+    covariance = correlation * within + (1 - correlation) * np.eye(sum(sizes))
     total = sum(sizes)
     residuals = np.eye(total) - 1 / total
     adjusted = membership @ residuals / np.sqrt(1 - np.array(sizes) / total)[:, None]
-    eigenvalues = np.linalg.eigvalsh(adjusted @ adjusted.T)
+    eigenvalues = np.linalg.eigvalsh(adjusted @ covariance @ adjusted.T)
     return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=12))
-def test_the_degrees_of_freedom_are_those_of_the_covariance_matrix(sizes: list[int]) -> None:
-    clusters = np.repeat(np.arange(len(sizes)), sizes).tolist()
-    measured = clustered_mean([float(place % 7) for place in range(len(clusters))], clusters)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=12), st.integers(1, 7))
+def test_the_degrees_of_freedom_are_those_of_the_covariance_matrix(sizes: list[int], period: int) -> None:
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.array([float(place % period) for place in range(len(clusters))])
+    measured = clustered_mean(values.tolist(), clusters.tolist())
     assert measured is not None
-    assert measured.degrees == pytest.approx(satterthwaite(sizes))
+    residuals = values - values.mean()
+    products = [
+        residuals[i] * residuals[j]
+        for i, j in itertools.permutations(range(len(values)), 2)
+        if clusters[i] == clusters[j]
+    ]
+    spread = residuals.var()
+    correlation = float(np.clip(np.mean(products) / spread, 0, 1)) if products and spread else 0.0
+    assert measured.degrees == pytest.approx(satterthwaite(sizes, correlation))
     assert measured.clusters == len(sizes)
 
 
@@ -172,7 +184,7 @@ def test_the_clustered_interval_of_a_worked_example() -> None:
     """Deviations from the mean 4 sum to -3, 0 and 3 by cluster: variance (9 / (3/5) + 0 + 9 / (3/5)) / 5² = 1.2."""
     values, sources = [2.0, 3.0, 4.0, 5.0, 6.0], ["a", "a", "b", "c", "c"]
     summary = summarise(values, sources)
-    half = scipy.stats.t.ppf(0.975, satterthwaite([2, 1, 2])) * math.sqrt(1.2)
+    half = scipy.stats.t.ppf(0.975, satterthwaite([2, 1, 2], 1.0)) * math.sqrt(1.2)
     assert mean_interval(values, sources, None) == pytest.approx((4 - half, 4 + half))
     ratio = half**2 / (4 * 6)
     roots = np.roots([1 + ratio, -(2 * 4 + 10 * ratio), 4**2])  # of (4 − µ)² = ratio · µ(10 − µ)

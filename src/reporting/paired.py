@@ -142,7 +142,7 @@ def bootstrap_interval(differences: Sequence[float], clusters: Sequence[str], me
 
     The plain percentile interval is too short for few clusters. This is Hesterberg's expanded one (The American
     Statistician 69, 2015): its percentiles are Φ(∓ t · r), where t is Student's quantile for the degrees of freedom of
-    the mean, and r its standard error ÷ the one that resampling stands for, √(Σ_g (Σ_{i∈g} (x_i − x̄))²) / n.
+    the mean, and r its standard error ÷ the standard deviation of the resampled means.
 
     Args:
         differences: Of each sample.
@@ -157,10 +157,10 @@ def bootstrap_interval(differences: Sequence[float], clusters: Sequence[str], me
     # In an order and with sums that do not depend on the order of the samples.
     sums = np.array([math.fsum(members[cluster]) for cluster in sorted(members)])
     sizes = np.array([len(members[cluster]) for cluster in sorted(members)], dtype=float)
-    resampled_variance = float(np.sum((sums - sizes * measured.mean) ** 2)) / len(differences) ** 2
-    ratio = math.sqrt(measured.variance / resampled_variance)
+    means = _resampled_means(sums, sizes)
+    ratio = math.sqrt(measured.variance) / float(means.std())
     share = float(ndtr(-t_quantile(measured.degrees) * ratio))
-    low, high = np.quantile(_resampled_means(sums, sizes), [share, 1 - share])
+    low, high = np.quantile(means, [share, 1 - share])
     return float(low), float(high)
 
 

@@ -137,9 +137,9 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clu
     """The mean of values with its variance, robust to dependence within clusters, also few ones of unequal size.
 
     The variance is the clustered one of Miller (arXiv 2411.00640) with the adjustment CR2 of Bell and McCaffrey (Survey
-    Methodology 28, 2002): V = Σ_g (Σ_{i∈g} (x_i − x̄))² / (1 − n_g/n) / n², unbiased for independent values. Its degrees
-    of freedom are their approximation by Satterthwaite, n² / (Σ n_g² + (Σ a_g)² − Σ a_g²) with a_g = n_g² / (n − n_g).
-    For G clusters of equal size these are G/(G−1) · Σ_g (…)² / n² and G − 1; with one value a cluster, s²/n and n − 1.
+    Methodology 28, 2002): V = Σ_g (Σ_{i∈g} (x_i − x̄))² / (1 − n_g/n) / n², unbiased for independent values. For G
+    clusters of equal size this is G/(G−1) · Σ_g (…)² / n² with G − 1 degrees of freedom, for values without clusters
+    s²/n; for unequal ones see `_degrees_of_freedom`.
 
     Args:
         values: At least one.
@@ -160,10 +160,34 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clu
     if len(set(sizes)) == 1:
         return ClusteredMean(mean, count / (count - 1) * math.fsum(squares) / total**2, count - 1, count)
     adjusted = math.fsum(square * total / (total - size) for square, size in zip(squares, sizes, strict=True))
-    leverages = [size**2 / (total - size) for size in sizes]
-    across = math.fsum(leverages) ** 2 - math.fsum(leverage**2 for leverage in leverages)
-    degrees = total**2 / (sum(size**2 for size in sizes) + across)
-    return ClusteredMean(mean, adjusted / total**2, degrees, count)
+    spread = math.fsum(deviation**2 for group in members.values() for deviation in group)
+    alike = (math.fsum(squares) - spread) / sum(size * (size - 1) for size in sizes)
+    correlation = min(1.0, max(0.0, alike * total / spread)) if spread > 0 else 0.0
+    return ClusteredMean(mean, adjusted / total**2, _degrees_of_freedom(sizes, correlation), count)
+
+
+def _degrees_of_freedom(sizes: Sequence[int], correlation: float) -> float:
+    """Satterthwaite's degrees of freedom of the CR2 variance, for values that correlate so much within clusters.
+
+    As Imbens and Kolesár propose (Review of Economics and Statistics 98, 2016), with the covariance of a model of
+    random effects: a sum over cluster g has the variance v_g = n_g (1 + (n_g − 1) ρ), and the adjusted residuals of the
+    sums the covariance C_gk = (δ_gk v_g − h_g u_k − h_k u_g) / √((1 − h_g)(1 − h_k)), with h_g = n_g/n and
+    u_g = v_g − h_g Σv / 2. The degrees are (Σ_g C_gg)² / Σ_gk C_gk².
+
+    Args:
+        sizes: Of the clusters, two or more.
+        correlation: ρ, 0 to 1.
+    """
+    total = sum(sizes)
+    sums = [size * (1 + (size - 1) * correlation) for size in sizes]
+    shares = [size / total for size in sizes]
+    half = math.fsum(sums) / 2
+    rows = [(share, value - share * half, value, 1 - share) for share, value in zip(shares, sums, strict=True)]
+    trace = math.fsum((v - 2 * h * u) / rest for h, u, v, rest in rows)
+    across = math.fsum(h * h / rest for h, u, v, rest in rows) * math.fsum(u * u / rest for h, u, v, rest in rows)
+    mixed = math.fsum(h * u / rest for h, u, v, rest in rows) ** 2
+    diagonal = math.fsum(((v - 2 * h * u) ** 2 - (2 * h * u) ** 2) / rest**2 for h, u, v, rest in rows)
+    return trace**2 / (2 * (across + mixed) + diagonal)
 
 
 def _wilson(share: float, ratio: float) -> tuple[float, float]:
