@@ -42,6 +42,7 @@ def compare(
     category: Annotated[
         list[str], typer.Option("--category", help="What --fail-if-worse judges, instead of all samples; repeatable.")
     ] = [],  # noqa: B006
+    page: Annotated[bool, typer.Option(help="Write the page with all pictures as well; it takes the longest.")] = True,
     output_dir: OutputDir = COMPARISONS,
 ) -> None:
     """Compare runs sample by sample; exit 3 if they are not comparable, 1 if --fail-if-worse says worse."""
@@ -49,6 +50,8 @@ def compare(
     from src.reporting.comparison_console import print_comparison
     from src.reporting.comparison_markdown import render_comparison
     from src.reporting.gate import gate
+    from src.reporting.page.comparison_page import comparison_page
+    from src.reporting.page.render import render_page
     from src.reporting.stored_runs import runs_to_compare
     from src.reporting.write import report_json, write_together
 
@@ -57,10 +60,13 @@ def compare(
     if fail_if_worse is not None and len(folders) != 2:
         raise typer.BadParameter("--fail-if-worse takes two runs: BASE NEW")
     with readable_errors(NOT_COMPARABLE):
-        found = compare_runs(runs_to_compare(folders), allow, tie_width)
+        runs = runs_to_compare(folders)
+        found = compare_runs(runs, allow, tie_width)
         gates = gate(found.pairs[0], fail_if_worse, category) if fail_if_worse is not None else []
         print_comparison(found.report, console)
         renderers = {".md": lambda: render_comparison(found.report), ".json": lambda: report_json(found.report)}
+        if page:
+            renderers[".html"] = lambda: render_page(comparison_page(runs, found.report, output_dir))
         stem = f"comparison_{datetime.now():%Y%m%d_%H%M%S}"
         print_lines(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`").values())
         for result in gates:
@@ -77,10 +83,13 @@ def leaderboard(
     """Show all runs below a folder, one table for each benchmark and judge."""
     from src.reporting.leaderboard import build_leaderboard
     from src.reporting.leaderboard_console import print_leaderboard
+    from src.reporting.page.leaderboard_page import leaderboard_page
+    from src.reporting.page.render import render_page
     from src.reporting.write import readable_json, write_together
 
     report = build_leaderboard(folder)
     print_leaderboard(report, console)
     stem = f"leaderboard_{datetime.now():%Y%m%d_%H%M%S}"
+    renderers = {".json": lambda: readable_json(report), ".html": lambda: render_page(leaderboard_page(report))}
     again = "`python main.py leaderboard DIR --output-dir DIR`"
-    print_lines(write_together(output_dir, stem, {".json": lambda: readable_json(report)}, again).values())
+    print_lines(write_together(output_dir, stem, renderers, again).values())

@@ -17,7 +17,7 @@ from src.reporting.comparability import Difference, Mismatch, check_comparable, 
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.paired import RESAMPLES, PairedDifference, paired_difference, samples_needed
 from src.reporting.report import DIFFICULTIES, NO_NAME
-from src.reporting.statistics import summarise
+from src.reporting.statistics import Summary, summarise
 from src.reporting.stored_runs import StoredRun, describe_editor, score_of
 
 SCHEMA_VERSION = 1
@@ -204,7 +204,7 @@ def _runs(runs: Sequence[StoredRun], pairs: Sequence[PairComparison]) -> list[di
     """The runs, the best first by their mean over the samples that all have a score for."""
     common = _scored_by_all(runs)
     means = {run.name: _mean([score_of(run.by_id[sample_id]) for sample_id in common]) for run in runs}
-    own = {run.name: summarise(run.scores, [row.source_sha256 for row in run.results]) for run in runs}
+    own = {run.name: summarise_rows(run.results) for run in runs}
     ranked_by = means if common else {name: summary.mean for name, summary in own.items()}
     ordered = sorted(runs, key=lambda run: -(ranked_by[run.name] or 0.0))
     different = [
@@ -243,6 +243,19 @@ def _scored_by_all(runs: Sequence[StoredRun]) -> list[str]:
 
 def _mean(scores: Sequence[float | None]) -> float | None:
     return summarise(scores).mean
+
+
+def scores_by_category(run: StoredRun) -> dict[str, dict[str, Any]]:
+    """Summaries of a run's scores by category, as JSON data."""
+    groups: dict[str, list[SampleResult]] = defaultdict(list)
+    for row in run.results:
+        groups[row.category or NO_NAME].append(row)
+    return {name: asdict(summarise_rows(rows)) for name, rows in groups.items()}
+
+
+def summarise_rows(rows: Sequence[SampleResult]) -> Summary:
+    """The summary of the scores of some samples, clustered by source picture."""
+    return summarise([score_of(row) for row in rows], [row.source_sha256 for row in rows])
 
 
 def statuses_of(run: StoredRun) -> dict[str, int]:

@@ -77,8 +77,8 @@ def _explanation(report: Mapping[str, Any]) -> list[str]:
     return [
         "- A difference is the mean of the second run's score minus the first one's over the samples that have a score "
         "in both. A failure is never a number: samples without a score are counted by side, and are in no difference.",
-        "- Samples of one source picture are one cluster (CR2 standard error of Bell and McCaffrey, Satterthwaite's "
-        f"degrees of freedom). The bootstrap resamples pictures {report['resamples']:,} times with a fixed seed.",
+        "- Samples of one source picture are one cluster (CR2 standard error of Bell and McCaffrey, degrees of freedom "
+        f"of Imbens and Kolesár). The bootstrap resamples pictures {report['resamples']:,} times with a fixed seed.",
         f"- p is that of “no difference”; Holm adjusts it for all {report['tests']} tests of this comparison together.",
         f"- Win / tie / loss count samples; scores within {report['tie_width']:g} of each other are a tie.",
         "- Detectable: the smallest true difference that so many samples show with a chance of 80 %.",

@@ -14,11 +14,10 @@ from typing import Any
 from src.errors import ComparisonError, OutputError
 from src.record.results import SampleResult
 from src.reporting.comparability import judgement_identity, same_sample, samples_identity
-from src.reporting.comparison import overall_difference, statuses_of
+from src.reporting.comparison import overall_difference, scores_by_category, statuses_of, summarise_rows
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.report import NO_NAME
-from src.reporting.statistics import summarise
-from src.reporting.stored_runs import StoredRun, all_runs, describe_editor, find_records, score_of, short_names
+from src.reporting.stored_runs import StoredRun, all_runs, describe_editor, find_records, short_names
 
 SCHEMA_VERSION = 1
 
@@ -111,7 +110,7 @@ def _boards(runs: Sequence[StoredRun]) -> list[_Board]:
 
 
 def _board(board: _Board) -> dict[str, Any]:
-    own = {run.name: summarise(run.scores, [row.source_sha256 for row in run.results]) for run in board.runs}
+    own = {run.name: summarise_rows(run.results) for run in board.runs}
     ordered = sorted(board.runs, key=lambda run: -(own[run.name].mean or 0.0))
     letters = _letters(ordered)
     largest = max(board.runs, key=lambda run: len(run.results))
@@ -132,7 +131,7 @@ def _board(board: _Board) -> dict[str, Any]:
                 "interrupted": run.interrupted,
                 "group": letters[run.name],
                 "overall": asdict(own[run.name]),
-                "categories": _categories(run),
+                "categories": scores_by_category(run),
                 "statuses": statuses_of(run),
             }
             for run in ordered
@@ -150,13 +149,3 @@ def _letters(runs: Sequence[StoredRun]) -> dict[str, str]:
         if p is not None and p < SIGNIFICANT
     ]
     return group_letters([run.name for run in runs], different)
-
-
-def _categories(run: StoredRun) -> dict[str, Any]:
-    groups: dict[str, list[SampleResult]] = {}
-    for row in run.results:
-        groups.setdefault(row.category or NO_NAME, []).append(row)
-    return {
-        name: asdict(summarise([score_of(row) for row in rows], [row.source_sha256 for row in rows]))
-        for name, rows in groups.items()
-    }

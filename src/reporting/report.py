@@ -64,7 +64,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "failures": _failures(rows),
         "sizes": _sizes(rows),
         "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
-        "samples": [{name: getattr(row, name) for name in SampleResult.__dataclass_fields__} for row in rows],
+        "samples": [sample_row(row) for row in rows],
         "editor": info.editor,
         "scorer": info.scorer,
         "judge_models": sorted({row.judge_model for row in rows if row.judge_model}),
@@ -83,6 +83,11 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
     }
     plain: dict[str, Any] = _json_data(report)
     return plain
+
+
+def sample_row(row: SampleResult) -> dict[str, Any]:
+    """One sample as it stands in a report."""
+    return {name: getattr(row, name) for name in SampleResult.__dataclass_fields__}
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
