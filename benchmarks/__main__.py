@@ -50,6 +50,8 @@ RUNS = (
     Run("judge_batching"),
     Run("rl_step", quick="--steps 0"),
     Run("report_page", quick="--samples 1000", on_cpu=False),
+    Run("statistics_coverage", quick="--trials 1000"),
+    Run("comparison"),
     Run("qwen_full_size --size tiny"),
     Run("gpu_first_light --device cpu"),
     Run("qwen_full_size", on_cpu=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageStat
 
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
@@ -33,6 +34,32 @@ class SleepingEditor(BaseDiffusionModel):
         if self._seconds:
             time.sleep(self._seconds)
         return original_image.copy()
+
+
+class ShadingEditor(BaseDiffusionModel):
+    """Darkens the source by an amount that its seed draws, `shade` (0–1) on average."""
+
+    def _initialize(self) -> None:
+        self._shade = float(self.config.get("shade", 0.3))
+
+    def edit_image(
+        self, original_image: Image.Image, edit_instruction: str, *, seed: int = 0, **kwargs: Any
+    ) -> Image.Image:
+        """The same picture for the same seed."""
+        amount = min(1.0, max(0.0, random.Random(seed).gauss(self._shade, 0.1)))
+        return Image.blend(original_image, Image.new("RGB", original_image.size), amount)
+
+
+class BrightnessJudge(BaseRewardModel):
+    """Scores how bright the edit is."""
+
+    needs_prompts = False
+
+    def _initialize(self) -> None: ...
+
+    def score(self, edited_image: Image.Image, *args: Any, **kwargs: Any) -> float:
+        """0 for black, 10 for white."""
+        return sum(ImageStat.Stat(edited_image).mean) / 3 / 25.5
 
 
 class ServerJudge(BaseRewardModel):

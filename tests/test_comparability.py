@@ -11,7 +11,8 @@ import pytest
 from src.data.verdict import Status
 from src.errors import ComparisonError
 from src.record.results import Attempt
-from src.reporting.comparability import Difference, check_comparable, mismatches
+from src.reporting.comparability import check_comparable, mismatches
+from src.reporting.mismatch import Difference
 from src.reporting.stored_runs import StoredRun
 from tests.comparable_runs import changed, judged_by, run
 from tests.sample_results import failure, info

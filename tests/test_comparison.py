@@ -13,11 +13,11 @@ from rich.console import Console
 
 from src.data.verdict import Status
 from src.errors import ComparisonError
-from src.reporting.comparability import Difference
 from src.reporting.comparison import Comparison, compare
 from src.reporting.comparison_console import print_comparison
 from src.reporting.comparison_markdown import render_comparison
 from src.reporting.gate import gate
+from src.reporting.mismatch import Difference
 from src.reporting.multiplicity import holm
 from src.reporting.stored_runs import StoredRun
 from src.reporting.write import report_json

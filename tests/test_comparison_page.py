@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from src.data.verdict import Status
-from src.reporting.comparability import Difference
 from src.reporting.comparison import compare
 from src.reporting.leaderboard import build_leaderboard
+from src.reporting.mismatch import Difference
 from src.reporting.page.comparison_page import comparison_page
 from src.reporting.page.leaderboard_page import leaderboard_page
 from src.reporting.page.model import Page, Word

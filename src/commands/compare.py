@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from src.commands import console, print_lines, readable_errors
-from src.reporting.comparability import Difference
+from src.reporting.mismatch import Difference
 
 NOT_COMPARABLE = 3
 """Exit code for runs that cannot be compared; 1 says that the new one is worse, 2 that the command is wrong."""

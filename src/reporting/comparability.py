@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from src.data.categories import category_key
@@ -14,34 +12,13 @@ from src.data.verdict import Status
 from src.errors import ComparisonError
 from src.record.differences import differing_values
 from src.record.results import RunInfo, SampleResult
+from src.reporting.mismatch import Difference, Mismatch
 from src.reporting.stored_runs import StoredRun
 
 ANSWERED_BY = "answered by"
 _SHOWN = 3
 _SAMPLE_FIELDS = ("source_sha256", "instruction", "description", "category", "difficulty")
 """What makes a sample the same sample: all that is recorded of what editor and judge are given."""
-
-
-class Difference(StrEnum):
-    """What may differ between two runs, by the name under which `--allow` lets it pass."""
-
-    SAMPLES = "samples"
-    """Ids, source pictures, instructions, descriptions, categories or difficulties."""
-    JUDGE = "judge"
-    """Class, version, params, weights or resolved model of the scorer and its judge."""
-    RUBRIC = "rubric"
-    """Prompts, shipped or in the config."""
-    IMAGES = "images"
-    """How the pictures are scaled and encoded for the judge."""
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """One way in which two runs differ."""
-
-    kind: Difference
-    text: str
-    """What differs, as a sentence without its full stop."""
 
 
 def check_comparable(

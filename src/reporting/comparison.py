@@ -13,7 +13,8 @@ from src.data.categories import category_key
 from src.data.verdict import Status
 from src.errors import ComparisonError, did_you_mean
 from src.record.results import SampleResult
-from src.reporting.comparability import Difference, Mismatch, check_comparable, same_sample
+from src.reporting.comparability import check_comparable, same_sample
+from src.reporting.mismatch import Difference, Mismatch
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.paired import RESAMPLES, PairedDifference, paired_difference, samples_needed
 from src.reporting.report import DIFFICULTIES, NO_NAME

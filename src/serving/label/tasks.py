@@ -18,7 +18,8 @@ from src.pipeline.pixels import PixelBudget
 from src.pipeline.reader import within_limit
 from src.record.results import RunInfo, SampleResult
 from src.reporting.calibration.calibrate import scored_samples
-from src.reporting.comparability import Difference, check_comparable
+from src.reporting.comparability import check_comparable
+from src.reporting.mismatch import Difference
 from src.reporting.stored_runs import StoredRun
 
 SOURCE, EDIT, LEFT, RIGHT = "source", "edit", "left", "right"
