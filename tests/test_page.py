@@ -85,6 +85,14 @@ def test_a_card_has_the_pictures_both_languages_the_verdict_and_the_reason(run: 
     assert "score" not in failed["outcomes"][0]
 
 
+def test_a_card_names_the_prompt_of_its_category_with_its_hash(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = run
+    report["scorer"]["prompts"] = {"category/physical v1": "a" * 64, "category/environment v1": "b" * 64}
+    cards = run_page(report, folder, folder).cards
+    shown = [card.outcomes[0].facts["prompt"] for card in cards]
+    assert shown[:2] == ["category/physical v1 (sha256 aaaaaaaaaaaa)", "category/environment v1 (sha256 bbbbbbbbbbbb)"]
+
+
 def test_another_picture_in_the_benchmark_file_is_not_shown_as_the_source(run: tuple[Path, dict[str, Any]]) -> None:
     folder, report = run
     report["samples"][0]["source_sha256"] = "0" * 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from src.data.categories import category_label
+from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
@@ -56,20 +56,22 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path) -> Page:
         charts=_charts(report),
         tables=_tables(report),
         details=_details(report),
-        cards=list(_cards(rows, report["config"]["benchmark"], run_dir, pictures)),
+        cards=_cards(report, run_dir, pictures),
         language=report["config"]["benchmark"].get("language", "en"),
     )
 
 
-def outcome(row: Row, picture: Picture | None, name: str = "") -> Outcome:
+def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | None = None) -> Outcome:
     """What a run made of a sample, for the card of one run or of several side by side.
 
     Args:
         row: The sample in the report of the run.
         picture: The edit.
         name: The editor's, where the card shows several.
+        scorer: Identity of the run's scorer, if the prompts that it names are to be shown.
     """
-    facts = {"seed": row["seed"], "judge model": row["judge_model"], "edit key": row["edit_key"]}
+    asked = ", ".join(f"{prompt} (sha256 {digest[:12]})" for prompt, digest in _prompts(row, scorer or {}).items())
+    facts = {"seed": row["seed"], "judge model": row["judge_model"], "edit key": row["edit_key"], "prompt": asked}
     used = {name: f"{amount:g}" for name, amount in row["usage"].items() if isinstance(amount, int | float)}
     return Outcome(
         name=name,
@@ -83,6 +85,13 @@ def outcome(row: Row, picture: Picture | None, name: str = "") -> Outcome:
         judge_seconds=row["judge_seconds"],
         facts={name: one_line(value) for name, value in {**facts, **used}.items() if value not in (None, "")},
     )
+
+
+def _prompts(row: Row, scorer: Row) -> dict[str, str]:
+    """Digests of the prompt files by name: those of the sample's category, where the scorer has one for each."""
+    prompts: dict[str, str] = scorer.get("prompts") or {}
+    category = f"category/{ENGLISH.get(row['category'] or '', '')} "
+    return {name: digest for name, digest in prompts.items() if name.startswith(category)} or prompts
 
 
 def edited_picture(row: Row, run_dir: Path, pictures: PagePictures, label: str | None = None) -> Picture:
@@ -175,12 +184,13 @@ def with_samples(rows: Iterable[Row], samples: Iterable[EditSample]) -> Iterator
         yield row, None
 
 
-def _cards(rows: Sequence[Row], benchmark: Row, run_dir: Path, pictures: PagePictures) -> list[Card]:
-    samples = BenchmarkSamples(benchmark)
+def _cards(report: Row, run_dir: Path, pictures: PagePictures) -> list[Card]:
+    rows = report["samples"]
+    samples = BenchmarkSamples(report["config"]["benchmark"])
 
     def card(pair: tuple[Row, EditSample | None]) -> Card:
         row, sample = pair
-        result = outcome(row, edited_picture(row, run_dir, pictures))
+        result = outcome(row, edited_picture(row, run_dir, pictures), scorer=report["scorer"])
         return sample_card(row, sample, samples.problem, pictures, outcomes=[result])
 
     places = {row["sample_id"]: place for place, row in enumerate(rows)}

@@ -1,4 +1,4 @@
-const CHART = { label: 150, width: 640, note: 190, row: 30, top: 8, bottom: 26 };
+const CHART = { label: 138, width: 640, note: 178, row: 30, top: 8, bottom: 26 };
 
 /* One chart with its two views: error bars, and a radar where there are three rows or more. */
 function chart(each) {
@@ -82,14 +82,14 @@ function clipped(text, most) {
 }
 
 function radar(each) {
-  const size = 380;
-  const radius = 125;
+  const size = 330;
+  const radius = 130;
   const [low, high] = each.scale;
   const count = each.rows.length;
   const point = (place, value) => {
     const angle = (2 * Math.PI * place) / count - Math.PI / 2;
     const length = (radius * (value - low)) / (high - low);
-    return [size / 2 + length * Math.cos(angle), size / 2 - 5 + length * Math.sin(angle)];
+    return [size / 2 + length * Math.cos(angle), size / 2 - 2 + length * Math.sin(angle)];
   };
   const outline = (values) => `M${values.map((value, place) => point(place, value).map((one) => one.toFixed(1)).join(",")).join("L")}Z`;
   const rings = [0.2, 0.4, 0.6, 0.8, 1].map((share) => svg("path", { class: "grid-line", d: outline(each.rows.map(() => low + share * (high - low))) }));
@@ -97,7 +97,7 @@ function radar(each) {
     const [x, y] = point(place, high);
     const [tx, ty] = point(place, low + 1.16 * (high - low));
     const anchor = Math.abs(tx - size / 2) < 20 ? "middle" : tx < size / 2 ? "end" : "start";
-    return [svg("line", { class: "grid-line", x1: size / 2, y1: size / 2 - 5, x2: x, y2: y }), svg("text", { class: "row-label", x: tx, y: ty, "text-anchor": anchor, "dominant-baseline": "central" }, clipped(said(one.label), 16))];
+    return [svg("line", { class: "grid-line", x1: size / 2, y1: size / 2 - 2, x2: x, y2: y }), svg("text", { class: "row-label", x: tx, y: ty, "text-anchor": anchor, "dominant-baseline": "central" }, clipped(said(one.label), 16))];
   });
   const shapes = (each.series || [""]).map((name, which) => {
     const marks = each.rows.map((one) => one.marks[which]);
@@ -110,5 +110,5 @@ function radar(each) {
     });
     return svg("g", { class: `mark s${which % 8}` }, svg("path", { class: "band", "fill-rule": "evenodd", d: outline(ends(1, low)) + outline(ends(0, low)) }), svg("path", { class: "shape", d: outline(means) }), dots);
   });
-  return svg("svg", { class: "radar", viewBox: `-60 0 ${size + 120} ${size}`, role: "img", "aria-label": said(each.title) }, rings, spokes, shapes);
+  return svg("svg", { class: "radar", viewBox: `-115 0 ${size + 230} ${size - 20}`, role: "img", "aria-label": said(each.title) }, rings, spokes, shapes);
 }
