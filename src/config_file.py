@@ -1,4 +1,4 @@
-"""From the text of a YAML to a checked config: overrides, environment variables, relative paths, schema."""
+"""Reads the text of a YAML into a checked config: overrides, environment variables, relative paths, schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a plug-in imports: `from editloop import Editor, Judge, Scorer, Task`, or the same from `src`.
+"""Everything that a plug-in imports: `from editloop import Editor, Judge, Scorer, Task`, or the same from `src`.
 
 Nothing in the project imports this file: the package and `editloop` look into it when they are asked for a name.
 """

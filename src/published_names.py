@@ -43,7 +43,7 @@ MODULES = {
     "src.training.edit_rewards": "src.training.grpo.edit_rewards",
     "src.training.rewards": "src.training.grpo.reward_function",
 }
-"""Where a module of before is now."""
+"""The module of today, by the name of a module of before."""
 
 CLASSES = {
     "AlignmentQualityReward": "AlignmentQualityScorer",
@@ -80,7 +80,7 @@ CLASSES_OF_MODULE = {
     "src.rewards.alignment_quality_reward": {"Weights": "AlignmentQualityWeights"},
     "src.rewards.six_dimension_reward": {"Weights": "SixDimensionWeights"},
 }
-"""The same for names that meant different classes in different modules."""
+"""What such a name means in one module alone, where several modules had it for different classes."""
 
 _OLD_MODULES = {new: old for old, new in MODULES.items()}
 _OLD_CLASSES = {new: old for old, new in CLASSES.items()}

@@ -1,4 +1,4 @@
-"""From an exception to the reason that records and reports give: equal failures have equal reasons."""
+"""Words the reason that records and reports give for an exception: equal failures have equal reasons."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """All that a secret may consist of; a boolean is none."""
+    """Yields every text or number of which a secret may consist; a boolean is none."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from _leaves(item)
@@ -181,7 +181,7 @@ def redact(value: Any) -> Any:
 
 
 def fingerprints(value: Any) -> Any:
-    """As `redact`, but `***` and a hash: different secrets stay different, and none can be read or looked up."""
+    """Redacts to `***` and a hash: different secrets stay different, and none can be read or looked up."""
     return _replaced(value, lambda secret: f"{REDACTED}{_hash(str(secret))}")
 
 

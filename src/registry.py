@@ -1,4 +1,4 @@
-"""From `class_path` to a class: imported when it is asked for, and checked against its base class."""
+"""Resolves a `class_path` to a class, which is imported when asked for and checked against its base class."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ClassSection(Protocol):
 
     @property
     def class_path(self) -> str:
-        """`package.module.ClassName`."""
+        """The path of the class, such as `package.module.ClassName`."""
 
     @property
     def params(self) -> dict[str, Any]:
-        """Keyword arguments of the class."""
+        """The params of the class, by name."""
 
 
 def resolve(section: ClassSection, base: type[Named], where: str) -> type[Named]:

@@ -1,4 +1,4 @@
-"""Where a command's log goes: a file that holds everything, also the error that ends the command, and the console."""
+"""Sends a command's log to the console, and to a file that also holds the error that ends the command."""
 
 from __future__ import annotations
 

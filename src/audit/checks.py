@@ -37,15 +37,15 @@ CORRELATIONS = (-1.0, 1.0)
 
 @dataclass(frozen=True)
 class ProbedSample:
-    """What a scorer said of one sample's probes."""
+    """One sample with the results of its probes."""
 
     source: Hashable
     """Identity of the source picture; samples that share one are not independent."""
     results: Mapping[str, SampleResult]
-    """By name of the probe."""
+    """The result of each probe, by the name of the probe."""
 
     def score(self, name: str) -> float | None:
-        """None where the probe was not made or has no score."""
+        """Returns the score of a probe; None where the probe was not made or has no score."""
         return self.results[name].score if name in self.results else None
 
 
@@ -59,7 +59,7 @@ class Check:
     meaning: str
     """What a failure means for somebody who uses the scorer."""
     figures: tuple[Figure, ...]
-    """Those with a requirement decide; none where nothing could be measured."""
+    """What was measured; figures with a requirement decide, and there are none where nothing could be measured."""
     reason: str | None = None
     """Why the check, or a part of it, was not possible."""
 
@@ -72,7 +72,7 @@ class Check:
 
 
 def run_checks(samples: Sequence[ProbedSample], targets: Targets) -> list[Check]:
-    """All checks in the order of the table, those included that these samples do not allow."""
+    """Makes all checks in the order of the table, also those that these samples do not allow."""
     return [
         _exact_target(samples, targets),
         _no_edit(samples, targets),

@@ -1,4 +1,4 @@
-"""For each sample another one of its category, from which a probe borrows what does not belong."""
+"""Finds for each sample another one of its category, from which a probe borrows what does not belong."""
 
 from __future__ import annotations
 

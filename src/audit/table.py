@@ -156,7 +156,7 @@ def _remark(check: Check) -> str | None:
 
 
 def _unscored(audit: Audit) -> Iterator[str]:
-    """Why probes have no score, as far as no row has said it."""
+    """Yields the reasons why probes have no score, without those that a row of the table has reported already."""
     reported_reasons = {check.reason for check in audit.checks}
     failures = [
         entry for entry in audit.report["failures"] if f"{entry['status']}: {entry['reason']}" not in reported_reasons

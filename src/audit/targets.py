@@ -12,7 +12,7 @@ from src.record.record import Record
 
 
 class Targets(Protocol):
-    """Where the pictures come from that a scorer should like."""
+    """The source of right edits: the pictures that a scorer should like."""
 
     exact: bool
     """Whether they are known to be right; edits of a run are only likely to be better than no edit."""

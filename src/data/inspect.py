@@ -58,7 +58,7 @@ class Inspection:
         return not self.problems and self.broken_off is None
 
     def to_json(self) -> str:
-        """The same as JSON."""
+        """Returns all that was found as JSON."""
         return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
 
 

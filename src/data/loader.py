@@ -1,4 +1,4 @@
-"""From raw items to `EditSample`s: fields, languages, ids, selection — and a `BadSample` for what cannot be one."""
+"""Turns raw items into `EditSample`s (fields, languages, ids, selection), or a `BadSample` for what cannot be one."""
 
 from __future__ import annotations
 

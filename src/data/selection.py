@@ -58,7 +58,7 @@ class Selection:
         return frozenset(map(difficulty_key, self.difficulties or ()))
 
     def describe(self) -> str:
-        """For messages: `category in 物理, 环境; difficulty in hard`."""
+        """Says in a message what is selected, such as `category in 物理, 环境; difficulty in hard`."""
         parts = []
         if self.categories:
             parts.append(f"category in {', '.join(self.categories)}")

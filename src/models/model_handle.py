@@ -46,7 +46,7 @@ class ModelHandle(Generic[Model]):
         return self.model_class.identity(self.params)
 
     def devices(self) -> list[str]:
-        """Where the model would compute; empty for one that runs elsewhere."""
+        """Names the devices on which the model would compute; none for one that runs elsewhere."""
         return self.model_class.devices(self.params)
 
     def check_weights(self) -> None:

@@ -30,7 +30,7 @@ class Load:
     calls: int = 0
     """Questions to the judge, without those that are asked again."""
     prompt_tokens: float = 0.0
-    """Of these questions, by the rule of thumb above."""
+    """Prompt tokens of these questions, by the rule of thumb above."""
     picture_bytes: int = 0
     """Encoded sources of the samples whose edits are to be made."""
 

@@ -72,7 +72,7 @@ class RunPlan:
         return run_info(self.config, self.scoring, self.run_key, redact(self.editor.identity()))
 
     def check_devices(self) -> None:
-        """For a run on this machine; a plan alone may be one for another.
+        """Checks the devices for a run on this machine; a plan that is not run may be meant for another.
 
         Raises:
             ModelError: editor or judge ask for a GPU that is not here.

@@ -17,7 +17,7 @@ Work = Literal["edit", "judgement"]
 Found = TypeVar("Found")
 
 RECORDS_LOOKED_AT = 50
-"""Of the newest beside a run's output directory."""
+"""How many of the newest records beside a run's output directory are looked at."""
 
 _ROWS: dict[Work, str] = {
     "edit": "FROM edits w JOIN samples s ON s.edit_key = w.edit_key WHERE s.run_key = ? AND w.reason IS NULL",
@@ -32,9 +32,9 @@ class Rate:
     """What is known of the speed of one stage."""
 
     seconds: float
-    """For which a worker is busy with one sample; its share of a batch where a model works in batches."""
+    """Seconds for which a worker is busy with one sample: its share of a batch where a model works in batches."""
     source: str
-    """Where that comes from, for people."""
+    """Says to people where the figure comes from."""
     at_once: float = 1.0
     """Samples that were worked on at the same time, at least: the busy seconds of all workers ÷ the run's wall time."""
 
@@ -125,7 +125,7 @@ def _folders(output_dir: Path) -> Iterator[Path]:
 
 
 def _stored(identity: Any) -> Any:
-    """As a record gives it back."""
+    """Returns an identity as a record gives it back, which went through JSON."""
     return json.loads(json.dumps(identity))
 
 

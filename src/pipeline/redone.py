@@ -65,6 +65,6 @@ def _plain(data: Any) -> Any:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Where two mappings of JSON data differ, such as `editor.params.num_inference_steps: 8, now 4`; empty if not."""
+    """Says where two mappings of JSON data differ, such as `editor.params.seed: 8, now 4`; empty where they do not."""
     named = [f"{name}: {old}, now {new}" for name, old, new in differing_values(before, now)]
     return "; ".join(named[:SHOWN]) + ("; …" if len(named) > SHOWN else "")

@@ -69,7 +69,7 @@ class ScorerPlan:
 
     @property
     def _asks_judge(self) -> bool:
-        """Not every scorer does; a judge that is not asked is not loaded."""
+        """Whether the scorer asks the judge; a judge that is not asked is not loaded."""
         return "judge" in self.identity()
 
     def stated_usage(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ class PendingVerdict:
     """One question to the scorer about one edit."""
 
     sample: EditSample
-    """With the user's own instruction and the source that the judge sees."""
+    """The sample as the judge sees it: with the user's own instruction and source."""
     verdict_key: str
     """The content key under which its verdict is stored."""
     question: Any = None

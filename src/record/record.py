@@ -221,7 +221,7 @@ class Record:
     # Edits.
 
     def edit_path(self, edit_key: str) -> Path:
-        """Where the picture of an edit lies."""
+        """Returns the path of the picture of an edit."""
         return self.edits_dir / f"{edit_key}.png"
 
     def has_edit(self, edit_key: str) -> bool:

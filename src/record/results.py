@@ -21,7 +21,7 @@ class SampleResult:
     description: str
     seed: int | None
     status: Status | None
-    """None: the sample was read, but the run ended before its verdict."""
+    """The status; None where the sample was read, but the run ended before its verdict."""
     score: float | None
     dimensions: dict[str, float | None]
     reason: str | None
@@ -34,7 +34,7 @@ class SampleResult:
     source_size: tuple[int, int] | None
     """Width and height in pixels of the source as the editor got it."""
     edit_size: tuple[int, int] | None
-    """The same of what the editor returned."""
+    """Width and height in pixels of the picture that the editor returned."""
     edit_seconds: float | None
     judge_seconds: float | None
     judge_model: str = ""

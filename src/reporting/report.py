@@ -23,7 +23,7 @@ NO_NAME = "(none)"
 """The group of samples without a category or difficulty: bad samples, mostly."""
 EXAMPLES = 5
 LARGEST_AMOUNT = 1e18
-"""Of usage: what a plug-in states beyond it, NaN included, is no amount."""
+"""The largest amount of usage that counts; what a plug-in states beyond it, or as NaN, is left out."""
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 

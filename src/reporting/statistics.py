@@ -13,7 +13,7 @@ Scale = tuple[float, float]
 """The lowest and the highest value that something can have."""
 SCORES: Scale = (0.0, 10.0)
 DIFFERENCES: Scale = (-10.0, 10.0)
-"""Of two scores."""
+"""The scale of differences between two scores."""
 Z95 = 1.959964
 """The 97.5 % quantile of the normal distribution."""
 
@@ -46,11 +46,11 @@ class ClusteredMean:
 
     mean: float
     variance: float
-    """Of the mean, robust to dependence within clusters."""
+    """Variance of the mean, robust to dependence within clusters."""
     degrees: float
     """Degrees of freedom of the variance, for quantiles of Student's t."""
     clusters: int
-    """At least 2."""
+    """Number of clusters, at least 2."""
 
 
 def summarise(scores: Sequence[float | None], sources: Sequence[Hashable] | None = None) -> Summary:

@@ -58,7 +58,7 @@ def byte_size(count: float) -> str:
 
 
 def class_name(identity: Mapping[str, Any]) -> str:
-    """The bare class name of an editor's, scorer's or judge's identity; of a scorer with a judge, the judge's."""
+    """Returns the bare class name of an identity; a scorer with a judge goes by the name of the judge."""
     return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]
 
 

@@ -20,7 +20,7 @@ from src.terminal import clean_json
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """Where a report was written."""
+    """The paths of a written report."""
 
     json: Path
     markdown: Path

@@ -34,7 +34,7 @@ class Admission:
     token: str | None = None
     """What every request must bring as `Authorization: Bearer …`; None asks for nothing."""
     seconds: float = REQUEST_SECONDS
-    """For the head of a request, and for its body."""
+    """Seconds that a client has for the head of a request, and again for its body."""
 
     def __post_init__(self) -> None:
         if self.token is None:

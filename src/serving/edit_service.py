@@ -47,7 +47,7 @@ class Edited:
 @dataclass
 class _Pending:
     edit: PendingEdit | None
-    """None once its caller has gone: nothing is held for nobody."""
+    """The edit; None once its caller has gone, so that nothing is held for nobody."""
     arrived: float
     outcome: asyncio.Future[Timing | EditFailure]
     is_edited_now: bool = False
@@ -138,7 +138,7 @@ class EditService:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Within the block, requests are edited."""
+        """Edits requests as long as the block lasts."""
         workers = [
             asyncio.create_task(self._work(editor)) for editor in self._editors for _ in range(editor.max_concurrency)
         ]

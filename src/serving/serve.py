@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """Where the editor is served, and how many requests wait how long."""
+    """The address at which the editor is served, and how many requests may wait how long."""
 
     host: str = "127.0.0.1"
     port: int = 8100
@@ -31,12 +31,12 @@ class ServingOptions:
     max_wait: float = 0.02
     """Seconds for which a request waits for others to share its batch."""
     decoded_megabytes: int = DECODED_MEGABYTES
-    """Of the pictures of all requests; see `PixelBudget`."""
+    """Megabytes of decoded pictures of all requests together; see `PixelBudget`."""
     hosts: frozenset[str] = frozenset()
     """Names in `Host` that are this server's, besides its addresses."""
     token: str | None = None
     request_seconds: float = REQUEST_SECONDS
-    """For the head of a request, and for its body."""
+    """Seconds that a client has for the head of a request, and again for its body."""
 
 
 def serve_editor(config: ModelConfig, options: ServingOptions) -> None:

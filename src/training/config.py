@@ -50,7 +50,7 @@ class PolicySettings(Section):
     attn_implementation: str | None = None
     """Attention kernel, as in `from_pretrained`; None lets transformers choose."""
     lora: LoraSettings | None = None
-    """None trains all weights of the language model."""
+    """The adapter that is trained; None trains all weights of the language model."""
     freeze_vision_tower: bool = True
     trust_remote_code: bool = False
     image_max_side: int | None = pydantic.Field(None, ge=28)
@@ -172,7 +172,7 @@ POLICY = "policy"
 
 
 class TrainingSettings(Section):
-    """Where the training writes, how it is rewarded, and when it gives up."""
+    """The output directory of the training, how completions are rewarded, and when the training gives up."""
 
     output_dir: Path = Path("outputs/training")
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
@@ -216,7 +216,7 @@ class TrainingConfig(Section):
     training: TrainingSettings = pydantic.Field(default_factory=TrainingSettings)
     evaluation: ComparisonSettings = pydantic.Field(default_factory=ComparisonSettings)
     hardware: HardwareSettings | None = None
-    """None is a single GPU, or none."""
+    """The GPUs that the training has; None stands for a single one, or for the CPU."""
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
 
     @property

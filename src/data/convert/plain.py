@@ -44,7 +44,7 @@ class Plain(Converter):
         self._folder = ImageFolder(Path(), self.params.follow_links)
 
     def rows(self, source: str) -> Iterator[RawItem]:
-        """Also of CSV and TSV, and of folders: with `metadata.jsonl` or `.csv` inside, or `x.png` beside `x.txt`."""
+        """Reads CSV and TSV too, and folders with `metadata.jsonl` or `.csv` inside or `x.png` beside `x.txt`."""
         self._folder = ImageFolder.of(source, follow_links=self.params.follow_links)
         return plain_rows(source)
 

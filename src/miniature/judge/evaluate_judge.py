@@ -108,7 +108,7 @@ def judged(folder: Path, pairs: JudgePairs, condition: Condition) -> np.ndarray:
 
 
 def _controls(folder: Path, pairs: JudgePairs) -> dict[str, tuple[float, float]]:
-    """Mean scores, the judge's and the oracle's, of the exact targets under growing damage."""
+    """Measures the mean scores that judge and oracle give to the exact targets under growing damage."""
     judge = HeldOutJudge(folder, MAIN.language, MAIN.mode)
     sources, targets = pairs.pictures[pairs.sources], pairs.pictures[pairs.targets]
     ladders = {f"blur, radius {radius:g}": [blurred(target, radius) for target in targets] for radius in BLUR_RADII}

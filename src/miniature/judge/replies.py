@@ -56,5 +56,5 @@ class ScoreReplies:
         return wanted / total, self._replies[chosen]
 
     def first_digit_values(self) -> np.ndarray:
-        """For each symbol the middle of the scores that begin with it, 0 for other symbols."""
+        """Returns for each symbol the middle of the scores that begin with it, and 0 for other symbols."""
         return np.array([self._digits[symbol] + 0.45 if symbol in self._digits else 0.0 for symbol in self.symbols])

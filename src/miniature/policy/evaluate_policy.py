@@ -86,7 +86,7 @@ def evaluate(
     pipeline: QwenImageEditPipeline,
     edits: Sequence[MiniatureEdit],
 ) -> list[EditScores]:
-    """Scores every wording of each edit: the user's, the explicit one and the policy's, likeliest and sampled."""
+    """Scores each edit as worded by the user, explicitly, and by the policy (likeliest and sampled)."""
     greedy = write_rewrites(policy, processor, edits)
     sampled = write_rewrites(policy, processor, edits, SAMPLES)
     told = [(_worded(edit, "instruction", place), _worded(edit, "explicit", place)) for place, edit in enumerate(edits)]

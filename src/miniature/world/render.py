@@ -1,4 +1,4 @@
-"""From a scene to its picture: backdrop, sun, shadows, things, reflections, falling rain and snow."""
+"""Renders a scene as a picture: backdrop, sun, shadows, things, reflections, falling rain and snow."""
 
 from __future__ import annotations
 

@@ -33,5 +33,5 @@ class BaseDiffusionModel(BaseModel):
         return [self.edit_image(image, text, **kwargs) for image, text in zip(images, instructions, strict=True)]
 
     def __call__(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
-        """Same as `edit_image`."""
+        """Does what `edit_image` does."""
         return self.edit_image(original_image, edit_instruction, **kwargs)

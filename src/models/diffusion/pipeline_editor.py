@@ -38,7 +38,7 @@ class PipelineParams(CheckpointParams):
     quantization: Quantization | None = None
     """Weights of some parts in 8 or 4 bits."""
     num_inference_steps: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """None is the pipeline's own default."""
+    """Number of denoising steps; None takes the pipeline's own default."""
     seed: int = 0
     """Used as it is for calls without a seed, and added to the seed of all others."""
     batch_size: int = pydantic.Field(1, ge=1)
@@ -67,7 +67,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """As of every model, with the pipeline's own defaults in the place of what is left to them.
+        """The identity of any model, with the pipeline's own defaults in the place of what is left to them.
 
         The batch size is in it where samples share calls in a type shorter than float32: there the sums of another
         shape round to other pixels.

@@ -1,4 +1,4 @@
-"""At which width and height a pipeline works, where its call alone does not decide.
+"""Sets the width and height at which a pipeline works where the arguments of its call alone do not decide it.
 
 Some pipelines scale every source to about a megapixel by a rule of their own. For the length of one call each function
 here replaces that rule by one width and height.
@@ -18,13 +18,13 @@ Resizing = Callable[[Any, int, int], AbstractContextManager[None]]
 
 
 def own_module_sizes(pipeline: Any, width: int, height: int) -> AbstractContextManager[None]:
-    """For pipelines whose module has a `calculate_dimensions`."""
+    """Sets the size of pipelines whose module has a `calculate_dimensions`."""
     return condition_sizes(pipeline, math.sqrt(width * height), None)
 
 
 @contextmanager
 def own_buckets(pipeline: Any, width: int, height: int) -> Iterator[None]:
-    """For pipelines whose image processor picks the nearest of its buckets."""
+    """Sets the size of pipelines whose image processor picks the nearest of its buckets."""
     processor = getattr(pipeline, "vae_image_processor", pipeline.image_processor)
     processor.get_default_height_width = lambda *_: (height, width)
     try:
@@ -35,7 +35,7 @@ def own_buckets(pipeline: Any, width: int, height: int) -> Iterator[None]:
 
 @contextmanager
 def own_vision_size(pipeline: Any, width: int, height: int) -> Iterator[None]:
-    """For pipelines that put latents where vision tokens were: their processor must not scale the picture again."""
+    """Keeps the processor from scaling the picture again, in pipelines that put latents where vision tokens were."""
     processor = pipeline.processor.image_processor
     stock, processor.size = processor.size, {"shortest_edge": 1, "longest_edge": 4 * width * height}
     try:
@@ -46,7 +46,7 @@ def own_vision_size(pipeline: Any, width: int, height: int) -> Iterator[None]:
 
 @contextmanager
 def own_resolutions(pipeline: Any, width: int, height: int) -> Iterator[None]:
-    """For pipelines with a list of `resolutions`."""
+    """Sets the size of pipelines with a list of `resolutions`."""
     stock, pipeline.resolutions = pipeline.resolutions, [(width, height)]
     try:
         yield

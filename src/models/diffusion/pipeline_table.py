@@ -232,4 +232,4 @@ PIPELINES: dict[str, EditingPipeline] = {
         ),
     )
 }
-"""By name."""
+"""All pipelines by the name of their class."""

@@ -57,7 +57,7 @@ class FailureKind(Enum):
     REFUSED = auto()
     """The content was declined."""
     QUESTION = auto()
-    """This request can never succeed, others may."""
+    """This request can never succeed, but others may."""
     KEY = auto()
     """The key is wrong, or may not do this."""
     ACCOUNT = auto()

@@ -17,7 +17,7 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True)
 class JudgeRequest:
-    """All that a judge may look at for one edit."""
+    """Everything that a judge may look at for one edit."""
 
     edited_image: Image.Image
     original_image: Image.Image
@@ -136,5 +136,5 @@ class BaseRewardModel(BaseModel):
         return [Judgement(score) for score in scores]
 
     def __call__(self, *args: Any, **kwargs: Any) -> float:
-        """Same as `score`."""
+        """Does what `score` does."""
         return self.score(*args, **kwargs)

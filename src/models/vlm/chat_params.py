@@ -28,7 +28,7 @@ class ChatParams(ModelParams):
     """A longer answer of the server is not read to its end, and its question fails; log-probabilities have room
     of their own."""
     temperature: float | None = pydantic.Field(0.0, ge=0)
-    """None leaves it to the server, for models that refuse a value."""
+    """Sampling temperature; None leaves it to the server, for models that refuse a value."""
     seed: int | None = None
     """Sampling seed; a re-asked question takes the next one. None sends none."""
     structured_output: Literal["auto", "on", "off"] = "auto"
@@ -53,7 +53,7 @@ class ChatParams(ModelParams):
     max_concurrency: int = pydantic.Field(32, ge=1)
     price_per_million_prompt_tokens: float | None = pydantic.Field(None, ge=0)
     price_per_million_completion_tokens: float | None = pydantic.Field(None, ge=0)
-    """With both prices, each reply's usage has a `cost`, in the currency of the prices."""
+    """Where both prices are given, each reply's usage has a `cost` in their currency."""
     prices_as_of: datetime.date | None = None
     """The day on which the prices were written down, as `2026-01-31`; `check` says it with what a run will cost."""
 

@@ -51,7 +51,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         device: str = "auto"
         """`auto` (spread over all GPUs where there are several), `cuda:1`, `cpu` …"""
         device_ids: list[int] | None = None
-        """With `device: auto` or `cuda`: the GPUs over which the model is spread, instead of all."""
+        """The GPUs over which the model is spread, instead of all; for `device: auto` or `cuda`."""
         use_flash_attention: bool = False
         """Use the package flash-attn instead of torch's own attention."""
         trust_remote_code: bool = False
@@ -60,9 +60,9 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         temperature: float = pydantic.Field(0.0, ge=0)
         """0 is greedy decoding."""
         top_p: float = pydantic.Field(1.0, gt=0, le=1)
-        """With a temperature: sample from the likeliest tokens that together have this probability."""
+        """Draws are made from the likeliest tokens that together have this probability (above temperature 0)."""
         seed: int = 0
-        """With a temperature: what the draws start from, together with question and attempt."""
+        """Seed of the draws, together with question and attempt (above temperature 0)."""
         score_mode: Literal["text", "expected"] = "text"
         """`expected` adds the mean over the score's probabilities to each reply (`exact_expected_score.py` has the
         formula), for one further pass over the prompt."""
@@ -100,7 +100,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """With the version of the expectation where it decides the scores."""
+        """The checkpoint's identity, with the version of the expected score where that decides the scores."""
         expected = cls.Params(**params).score_mode == "expected"
         return super().identity(params) | ({"expectation": EXPECTATION} if expected else {})
 

@@ -64,7 +64,7 @@ def judge_prompt(
 
 @dataclass(frozen=True)
 class JudgedQuestion:
-    """All that a scorer asks about one sample: rendered once, hashed into the verdict's key, sent to the judge."""
+    """What a scorer asks about one sample: rendered once, hashed into the verdict's key, sent to the judge."""
 
     prompts: tuple[JudgePrompt, ...]
     sample: EditSample

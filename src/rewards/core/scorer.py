@@ -117,7 +117,7 @@ class Scorer(ABC):
         return 0
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the verdicts, the judge included; JSON-able, and known before anything is loaded."""
+        """What decides the verdicts, the judge included; JSON-able, and known before anything is loaded."""
         own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 

@@ -84,7 +84,7 @@ class CategoryScorer(JudgedScorer):
         return super().prompt_versions() if self._converses else {}
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """The one prompt of the sample's category: the config's, else the shipped rubric.
+        """Returns the prompt of the sample's category: the one in the config, or else the shipped rubric.
 
         Raises:
             ConfigError: when the judge needs a prompt for the sample's category and there is none.

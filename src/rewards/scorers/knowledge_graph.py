@@ -47,7 +47,7 @@ class KnowledgeGraphScorer(JudgedScorer):
         self._readability = _build_readability(self.params.readability) if self.params.readability else None
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the verdicts, the judge and the measure of readability included."""
+        """What decides the verdicts, the judge and the measure of readability included."""
         return super().identity() | {"readability": self._readability.identity() if self._readability else None}
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:

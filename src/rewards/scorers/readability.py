@@ -27,7 +27,7 @@ class Readability(ABC):
         self.params: Any = self.Params(**(params or {}))
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the values of the measure; JSON-able."""
+        """What decides the values of the measure; JSON-able."""
         own = {"class": published_name(type(self)), "version": self.VERSION}
         return own | {"params": self.params.model_dump(mode="json")}
 

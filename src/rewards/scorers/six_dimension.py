@@ -88,7 +88,7 @@ class SixDimensionScorer(JudgedScorer):
         self._weights: dict[str, float] = self.params.weights.model_dump()
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the verdicts, the judge and the rules of the format included."""
+        """What decides the verdicts, the judge and the rules of the format included."""
         return super().identity() | {"format": self._format.identity()}
 
     def left_out(self, sample: EditSample) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""All that TRL's trainer is given: policy, settings and reward functions; and what joins its processes.
+"""What TRL's trainer is given (policy, settings, reward functions), and what joins its processes.
 
 Nothing here knows the prompts of a task.
 """

@@ -118,7 +118,7 @@ class CritiqueRewards(EditRewards):
         ]
 
     def _first_attempts(self, examples: Sequence[Example]) -> list[FirstAttempt]:
-        """This process's share of those that its machine needs and the data do not bring; recorded, for a resume."""
+        """Makes or finds this process's share of the first attempts that the data do not bring; all are recorded."""
         missing = {example.example_id: example for example in examples if example.subject.preliminary is None}
         processes = self.setting.processes
         share = list(missing.values())[processes.here.index(processes.rank) :: len(processes.here)]

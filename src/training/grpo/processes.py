@@ -24,7 +24,7 @@ def machine_name() -> str:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all processes of the run."""
+    """Knows the place of this process among all processes of the run."""
 
     rank: int = 0
     count: int = 1

@@ -103,7 +103,7 @@ class RewardFunction(ABC):
 
     @property
     def record(self) -> TrainingRecord:
-        """This process's record."""
+        """The record that this process has opened."""
         assert self._record is not None, "load() must be called before the first reward"
         return self._record
 

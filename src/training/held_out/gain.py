@@ -33,7 +33,7 @@ class Gain:
     difference: float | None
     """Mean of the paired differences, in points of 10."""
     ci95: tuple[float, float] | None
-    """Its 95 % interval, within ±10, clustered by source image; see `mean_interval`."""
+    """95 % interval of the gain, within ±10, clustered by source image; see `mean_interval`."""
     coverage: float
     """Share of the held-out samples that have a score in both runs."""
 

@@ -21,7 +21,7 @@ class WeightChanges:
     """What a merge did to the weights as they are stored, after rounding to the stored number type."""
 
     tensors: int
-    """That the adapter concerns."""
+    """Number of tensors that the adapter concerns."""
     changed: int
     largest: float
     """Largest absolute change of a number."""

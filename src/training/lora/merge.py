@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 NEAR_TIES = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
-"""By stored type: the lead in logits below which another token counts as a tie that rounding decided."""
+"""The lead in logits, by stored type, below which another token counts as a tie that rounding decided."""
 MUCH_ROUNDING = 0.5
 _LARGEST_SHARD = "5GB"
 

@@ -55,7 +55,7 @@ VISION_LANGUAGE: dict[str, dict[str, Any]] = {
     "Qwen/Qwen2.5-VL-3B-Instruct": _QWEN2_5_VL_3B,
     "Qwen/Qwen3-VL-8B-Instruct": _QWEN3_VL_8B,
 }
-"""Of their `config.json` what decides the shapes, and the longest context."""
+"""The part of each model's `config.json` that decides its shapes, and its longest context."""
 
 QWEN_IMAGE_EDIT: dict[str, Any] = {
     "transformer": {"num_layers": 60, "num_attention_heads": 24, "joint_attention_dim": 3584},
@@ -91,7 +91,7 @@ def vision_language_config(name: str) -> PretrainedConfig:
 
 
 def unknown(name: str) -> UnknownShape:
-    """That a model's shape is not known, and how to make it known."""
+    """Returns the error that says that a model's shape is not known, and how to make it known."""
     is_path = name.startswith((".", "/", "~"))
     remedy = "" if is_path else f"; get its configuration first: hf download {name} --include '*.json'"
     return UnknownShape(f"unknown, since {name} is not on this machine{remedy}")

@@ -44,7 +44,7 @@ def compared_editor(config: TrainingConfig) -> ModelConfig | None:
 
 
 def comparing_judges(config: TrainingConfig) -> Iterator[ModelConfig]:
-    """Those that judge one after the other, each after all edits."""
+    """Yields the judges that judge one after the other, each after all edits."""
     judges = [config.reward_model]
     if config.evaluation.scorer is not None:
         judges.append(config.evaluation.reward_model)

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """Within the block, counts the bytes of every storage that an operation made and that is still alive."""
+    """Counts, as long as the block lasts, the bytes of every storage that an operation made and that is still alive."""
 
     def __init__(self) -> None:
         super().__init__()

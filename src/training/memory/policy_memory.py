@@ -38,7 +38,7 @@ class ParameterCounts:
     total: int
     """Without an adapter."""
     trained: int
-    """The adapter's, or all weights that are not frozen."""
+    """Trained parameters: those of the adapter, or all that are not frozen."""
 
 
 @dataclass(frozen=True)

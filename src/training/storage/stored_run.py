@@ -16,7 +16,7 @@ from src.training.config import DataSettings, PolicySettings, TrainingConfig
 from src.training.grpo.precision import policy_precision
 
 STORED_RUN = "config.json"
-"""Within `training.output_dir`."""
+"""Name of the file within `training.output_dir`."""
 _FIXED: Mapping[str, type[pydantic.BaseModel]] = {"policy": PolicySettings, "task": ClassConfig, "data": DataSettings}
 
 

@@ -39,7 +39,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         quality: str | None = None
         """Quality, such as `low`, `medium`, `high`; None leaves it to the server."""
         response_format: Literal["b64_json"] | None = None
-        """For servers that answer with an address unless told otherwise; OpenAI's own image models refuse it."""
+        """The form of the answer, for servers that send an address unless told otherwise; OpenAI refuses it."""
         base_url: str | None = None
         """The server; None is OpenAI's own, or what OPENAI_BASE_URL says."""
         api_key_env: str = "OPENAI_API_KEY"

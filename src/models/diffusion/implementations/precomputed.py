@@ -27,7 +27,7 @@ class PrecomputedEditModel(BaseDiffusionModel):
     """
 
     class Params(ModelParams):
-        """Where the edits lie."""
+        """Names the folder in which the edits lie."""
 
         folder: Path
         """Searched with all its subfolders."""

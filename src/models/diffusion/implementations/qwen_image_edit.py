@@ -52,14 +52,13 @@ class QwenImageEditModel(PipelineEditor):
         output_resolution: Side | Literal["source"] = 1024
         """`source` keeps the size of the source, rounded to what the autoencoder can make."""
         condition_resolution: Side = 1024
-        """Of the source as the autoencoder encodes it: decides most of the cost beside the output's own size."""
+        """Size of the source as the autoencoder encodes it; besides the output's size it decides most of the cost."""
         vl_resolution: Side | None = None
-        """Of the source as the vision-language encoder sees it. None is stock: 384 for Plus, else as the condition.
-
-        2.1 knows no size but that of the condition.
+        """Size of the source as the vision-language encoder sees it; None is stock: 384 for Plus, else as the
+        condition. 2.1 knows no size but that of the condition.
         """
         use_kv_cache: bool = True
-        """Of 2.1: compute text and source once per edit and not in each step. Changes the rounding, hence the edit."""
+        """In 2.1, compute text and source once per edit, not in each step; changes the rounding, hence the edit."""
         lora: str | None = None
         """Local file or folder, or hub id, of a LoRA for the transformer (safetensors)."""
         lora_weight_name: str | None = None
@@ -70,7 +69,7 @@ class QwenImageEditModel(PipelineEditor):
         compile: bool = False
         """Compile the transformer's blocks: faster steps after a slow first call per size."""
         enable_batch_sync: bool | None = None
-        """Of older configs; ignored."""
+        """A key of older configs, which has no effect."""
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = PipelineEditor.NOT_IN_IDENTITY | {"enable_batch_sync"}
     MEMORY_SETTINGS: ClassVar[str] = (
@@ -193,7 +192,7 @@ class QwenImageEditModel(PipelineEditor):
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """That of the checkpoint and, joined by `+`, that of the LoRA."""
+        """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
         revision = super().weights_revision(params)
         checked = cls.Params(**params)
         if checked.lora is None:
