@@ -150,6 +150,7 @@ def test_a_category_for_which_the_judge_has_no_prompt_is_found_before_the_first_
     ("name", "reason"),
     [
         ("nonsense", r"policy\.attn_implementation: transformers has no attention 'nonsense', only .*\bsdpa\b"),
+        ("paged|eager", r"transformers has no attention 'paged\|eager', only (?!.*paged\|sdpa)"),
         ("flash_attention_2", "needs the package flash_attn"),
         ("flash_attention_7", "has no attention 'flash_attention_7'"),
         ("somebody/kernel", "needs the package kernels"),

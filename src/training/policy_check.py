@@ -55,6 +55,6 @@ def meta_policy(settings: PolicySettings) -> PreTrainedModel:
 def _check_attention(model: PreTrainedModel, name: str) -> None:
     """A kernel of the hub is left to loading, which fetches it."""
     try:
-        model.get_correct_attn_implementation(name.removeprefix("paged|"), is_init_check=True)
+        model.get_correct_attn_implementation(name, is_init_check=True)
     except (ValueError, ImportError) as error:
         raise ConfigError(f"policy.attn_implementation: {type(model).__name__} has no {name} ({error})") from error

@@ -28,14 +28,14 @@ def require_attention(name: str, where: str) -> None:
         return
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    plain = name.removeprefix("paged|")
-    known = ["eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()]
-    if plain not in known:
+    # Paged attention is for transformers' own continuous batching, which nothing here does.
+    known = ["eager", *(key for key in ALL_ATTENTION_FUNCTIONS.valid_keys() if not key.startswith("paged|"))]
+    if name not in known:
         raise ConfigError(
             f"{where}: transformers has no attention {name!r}, only {', '.join(sorted(set(known)))}, or "
             f"organisation/kernel on the hub.{did_you_mean(name, known)}"
         )
-    if (flash := _FLASH.fullmatch(plain)) is not None:
+    if (flash := _FLASH.fullmatch(name)) is not None:
         _require(_PACKAGES.get(flash[1], "flash_attn"), name, where)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, did_you_mean
+from src.training.grpo.sampling import check_sampling
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 _STEPS = 100
 """Steps of the learning rate's schedule that is tried."""
+_SWITCH = (True, False)
+_CHECKPOINTING: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(
+        ("use_reentrant", "preserve_rng_state", "debug", "early_stop", "respect_saved_tensors_hooks"), _SWITCH
+    ),
+    "determinism_check": ("default", "none"),
+}
+"""Arguments of `torch.utils.checkpoint.checkpoint` that a YAML can give, and their values."""
 
 
 def check_parts(arguments: GRPOConfig) -> None:
@@ -30,7 +39,7 @@ def check_parts(arguments: GRPOConfig) -> None:
     optimizer = _tried("optim, optim_args, optim_target_modules", arguments, _optimizer)
     _tried("lr_scheduler_type, lr_scheduler_kwargs", arguments, lambda given: _schedule(given, optimizer))
     _tried("dataloader_*", arguments, _data_loader)
-    _tried("generation_kwargs, cache_implementation", arguments, _generation)
+    _tried("generation_kwargs, cache_implementation", arguments, check_sampling)
     _check_names(arguments)
     _check_together(arguments)
     _check_packages(arguments)
@@ -89,35 +98,20 @@ def _data_loader(arguments: GRPOConfig) -> None:
     )
 
 
-def _generation(arguments: GRPOConfig) -> None:
-    """With vLLM the settings are those of its `SamplingParams`, which only that package knows."""
-    from transformers import GenerationConfig
-
-    given: Any = arguments.generation_kwargs or {}
-    if arguments.use_vllm:
-        return
-    known = set(vars(GenerationConfig()))
-    for name in given:
-        if name not in known:
-            raise ConfigError(
-                f"training.grpo.generation_kwargs.{name}: GenerationConfig has no such field."
-                f"{did_you_mean(name, known)}"
-            )
-    settings = {"do_sample": True, "cache_implementation": arguments.cache_implementation, **given}
-    GenerationConfig(**settings).validate(strict=True)
-
-
 def _check_names(arguments: GRPOConfig) -> None:
     """Settings that are passed on by name."""
     from torch.utils.checkpoint import checkpoint
 
-    known = [*inspect.signature(checkpoint).parameters]
-    for name in arguments.activation_checkpointing_kwargs or {}:
+    known = [name for name in inspect.signature(checkpoint).parameters if name in _CHECKPOINTING]
+    for name, value in (arguments.activation_checkpointing_kwargs or {}).items():
+        where = f"training.grpo.gradient_checkpointing_kwargs.{name}"
         if name not in known:
             raise ConfigError(
-                f"training.grpo.gradient_checkpointing_kwargs.{name}: torch.utils.checkpoint.checkpoint has no such "
-                f"argument.{did_you_mean(name, known)}"
+                f"{where}: torch.utils.checkpoint.checkpoint has no such argument that a YAML could give."
+                f"{did_you_mean(name, known)}"
             )
+        if value not in _CHECKPOINTING[name] or type(value) is int:  # 1 equals True
+            raise ConfigError(f"{where}: it is one of {', '.join(map(str, _CHECKPOINTING[name]))} (got {value!r})")
     try:
         re.compile(arguments.vllm_structured_outputs_regex or "")
     except re.error as error:

@@ -51,6 +51,7 @@ def grpo_config(settings: TrainingSettings) -> GRPOConfig:
     hints = typing.get_type_hints(GRPOConfig)
     known = [field.name for field in dataclasses.fields(GRPOConfig) if field.init]
     given = {name: _checked(name, value, known, hints) for name, value in settings.grpo.items()}
+    _check_vllm_is_chosen(given)
     has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
     own = _OWN_DEFAULTS | ({} if has_accelerator else _CPU_DEFAULTS)
     mixed = mixed_precision(given)
@@ -81,6 +82,16 @@ def _checked(name: str, value: Any, known: list[str], hints: dict[str, Any]) -> 
         raise ConfigError(f"training.grpo.{name}: {reasons} (got {value!r})") from error
     except pydantic.PydanticUserError:  # a type of transformers that pydantic cannot check; its own class does
         return value
+
+
+def _check_vllm_is_chosen(given: dict[str, Any]) -> None:
+    """Settings of vLLM may stay where `use_vllm: false` says that they rest."""
+    unused = sorted(name for name in given if name.startswith("vllm_"))
+    if unused and "use_vllm" not in given:
+        raise ConfigError(
+            f"training.grpo.{unused[0]}: nothing uses it without vLLM; set use_vllm: true, or leave out "
+            f"{', '.join(unused)}"
+        )
 
 
 def _check_resumable(arguments: GRPOConfig) -> None:

@@ -11,6 +11,7 @@ from src.models.plain_text import PlainText
 from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
 from src.training.grpo.checkpoints import StepRandomState, unfounded_warnings_hidden, whole_model
+from src.training.grpo.divergence import finite_weights, trainer_class
 from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
 from src.training.grpo.reward_function import RewardFunction
@@ -53,7 +54,6 @@ def build_trainer(
         ModelError: the policy cannot be loaded.
     """
     from transformers import PrinterCallback
-    from trl import GRPOTrainer
 
     model, processor = load_policy(config, whole_model(checkpoint))
     arguments.generation_kwargs = suppressed_vision_tokens(
@@ -62,14 +62,14 @@ def build_trainer(
     order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)
     arguments.num_train_epochs = 1
     rewards.add_examples(examples)
-    trainer = GRPOTrainer(
+    trainer = trainer_class()(
         model=model,
         reward_funcs=[rewards],
         args=arguments,
         train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
         processing_class=processor,
         peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
-        callbacks=list(callbacks),
+        callbacks=[finite_weights(), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     if arguments.use_vllm and arguments.vllm_mode == "colocate":
@@ -92,6 +92,7 @@ def run_trainer(trainer: GRPOTrainer, random_state: StepRandomState, checkpoint:
 
     Raises:
         TrainingStopped: with the place of the checkpoint.
+        TrainingDiverged: a loss or weight is NaN or infinite; no checkpoint is written.
         ModelError: the accelerator's memory does not suffice.
     """
     try:

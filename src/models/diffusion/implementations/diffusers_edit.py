@@ -55,7 +55,7 @@ class DiffusersEditModel(PipelineEditor):
         """Name of a diffusers class; `auto` is the one that the checkpoint names."""
         call_params: dict[str, Any] = pydantic.Field(default_factory=dict)
         """Further arguments of each call, such as `guidance_scale`; what is left out is the pipeline's own default."""
-        resolution: Annotated[int, pydantic.Field(ge=16)] | None = None
+        resolution: Annotated[int, pydantic.Field(ge=16, le=8192)] | None = None
         """Side in pixels of the square whose area source and edit get; both keep the source's aspect ratio.
 
         None is the pipeline's own: the size of the source, about a megapixel, or one of a few fixed sizes. Sides are

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _ADAPTER = "editor"
 
-Side = Annotated[int, pydantic.Field(ge=16)]
+Side = Annotated[int, pydantic.Field(ge=16, le=8192)]
 """Side in pixels of the square whose area is meant; pictures keep their aspect ratio."""
 
 
