@@ -14,7 +14,9 @@ __version__ = src.__version__
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(src, name)
+    if name == "__all__":  # asked for by `from editloop import *`
+        return sorted({*__dir__()} - {"__version__"})
+    return src.plugin_name(name, __name__)
 
 
 def __dir__() -> list[str]:

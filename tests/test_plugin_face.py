@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -60,6 +61,20 @@ def test_a_plug_in_loads_no_model_library() -> None:
 def test_an_unknown_name_is_an_import_error(module: str, name: str) -> None:
     with pytest.raises(ImportError, match=f"cannot import name '{name}'"):
         exec(f"from {module} import {name}")
+
+
+@pytest.mark.parametrize("module", [editloop, src])
+@pytest.mark.parametrize("name", ["Nothing", "nothing", "BaseDiffusionModel"])
+def test_a_name_that_is_not_of_the_face_is_missing_in_the_module_that_was_asked(module: ModuleType, name: str) -> None:
+    with pytest.raises(AttributeError, match=f"^module '{module.__name__}' has no attribute '{name}'$"):
+        getattr(module, name)
+
+
+def test_a_star_import_gives_every_name_of_the_face() -> None:
+    names: dict[str, object] = {}
+    exec("from editloop import *", names)
+    assert set(names) - {"__builtins__"} == set(plugin_face.__all__)
+    assert names["Scorer"] is Scorer
 
 
 def test_the_command_does_not_load_what_plug_ins_need() -> None:

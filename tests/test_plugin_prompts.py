@@ -104,6 +104,44 @@ def test_a_missing_prompt_is_an_error_that_names_the_folders_that_were_searched(
     assert f"{PROMPTS_FOLDER}, which holds alignment_quality/" in str(caught.value)
 
 
+def test_a_folder_that_a_derived_class_searches_as_well_is_named_once(plugin: Plugin, tmp_path: Path) -> None:
+    parent = plugin()
+    derived = type("Sharper", (parent,), {"__module__": parent.__module__})
+    with pytest.raises(ConfigError) as caught:
+        judged(derived, {}, language="zh").question(sample())
+    assert str(caught.value).count(f"{tmp_path / 'prompts'}, which holds") == 1
+
+
+def test_a_prompt_of_its_own_goes_before_the_one_of_this_project(tmp_path: Path) -> None:
+    shipped = load_prompt("vie_score", "perceptual_quality", "en")
+    own = tmp_path / "vie_score/perceptual_quality.en.j2"
+    own.parent.mkdir()
+    own.write_text("{# vie_score/perceptual_quality v9 #}\nmine", encoding="utf-8")
+    found = load_prompt("vie_score", "perceptual_quality", "en", (tmp_path,))
+    assert (found.version, found.render()) == ("vie_score/perceptual_quality v9", ("mine", "mine"))
+    assert found.sha256 != shipped.sha256
+
+
+@pytest.mark.parametrize("word", ["extends", "include"])
+def test_a_prompt_that_extends_itself_is_an_error_that_names_its_file(
+    plugin: Plugin, tmp_path: Path, word: str
+) -> None:
+    scorer = judged(plugin(PROMPT.replace('extends "shared/frame.en.j2"', f'{word} "sharpness/other.en.j2"')), {})
+    other = tmp_path / "prompts/sharpness/other.en.j2"
+    other.write_text(f'{{# sharpness/other v1 #}}\n{{% {word} "sharpness/edges.en.j2" %}}', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        scorer.question(sample())
+    assert f"{tmp_path / 'prompts/sharpness/edges.en.j2'} extends itself" in str(caught.value)
+    assert "sharpness/edges.en.j2 → sharpness/other.en.j2 → sharpness/edges.en.j2" in str(caught.value)
+
+
+def test_a_file_that_two_prompts_extend_is_no_circle(plugin: Plugin, tmp_path: Path) -> None:
+    frame = '{% extends "shared/frame.en.j2" %}'
+    scorer = judged(plugin(f'{PROMPT}{{% include "sharpness/tail.en.j2" %}}'), {})
+    (tmp_path / "prompts/sharpness/tail.en.j2").write_text(frame, encoding="utf-8")
+    assert list(scorer.prompt_versions()) == ["sharpness/edges v1"]
+
+
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [

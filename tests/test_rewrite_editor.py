@@ -59,6 +59,21 @@ def test_the_second_pass_edits_the_result_of_the_users_own_instruction(parrot_fo
     assert edits(tmp_path) == ["paint 2|5|(1, 2, 3)", "paint 7|5|(51, 51, 51)"]
 
 
+def test_the_inner_editor_gets_batches_of_its_own_size(
+    parrot_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    from tests.plugins import BatchEditor
+
+    monkeypatch.setattr(BatchEditor, "batches", [])
+    inner = {"class_path": "tests.plugins.BatchEditor"}
+    editor = RewriteEditor(rewriting(parrot_folder, tmp_path, batch_size=6, editor=inner)["params"])
+    sources = [Image.new("RGB", (16, 16), (place, 0, 0)) for place in range(6)]
+    assert len(editor.batch_edit(sources, ["x"] * 6, seeds=list(range(6)))) == 6
+    assert BatchEditor.batches == [4, 2]
+
+
 def test_an_unreadable_rewrite_is_a_failed_edit_with_its_reason(
     policy_folder: Path, tmp_path: Path, write_benchmark: Callable[..., Path], make_config: MakeConfig
 ) -> None:

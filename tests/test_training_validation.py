@@ -97,6 +97,17 @@ def test_an_evaluation_that_does_not_happen_is_not_looked_at(make_run: MakeRun) 
         validate(make_run(evaluation=broken))
 
 
+@pytest.mark.parametrize("absent", [{"data": {"held_out": None}}, {"evaluation": {"enabled": False}}, {}])
+def test_a_judge_of_the_comparison_without_a_scorer_is_refused_whether_or_not_anything_is_compared(
+    make_run: MakeRun, absent: dict[str, Any]
+) -> None:
+    judge = {"class_path": "tests.training_plugins.DelayedJudge"}
+    config = make_run(evaluation={"reward_model": judge, **absent.get("evaluation", {})})
+    data = config.data.model_copy(update=absent.get("data", {}))
+    with pytest.raises(ConfigError, match=r"add evaluation\.scorer\.class_path \(and params\), or leave it out"):
+        validate(config.model_copy(update={"data": data}))
+
+
 def test_settings_of_edits_are_refused_where_answers_are_compared(make_run: MakeRun, tmp_path: Path) -> None:
     sections = {"task": VQA, "diffusion_model": None, "reward_model": None, "scorer": VQA_REWARD}
     validate(make_run(**sections))

@@ -88,8 +88,7 @@ def check_settings(config: TrainingConfig) -> None:
         lora_config(config.policy.lora)
     if config.policy.attn_implementation is not None:
         require_attention(config.policy.attn_implementation, "policy.attn_implementation")
-    if config.is_evaluated:
-        _check_judge_has_scorer(config)
+    _check_judge_has_scorer(config)
     _check_writable(config.training.output_dir)
 
 
@@ -181,7 +180,8 @@ def build_task(config: TrainingConfig) -> Task:
 def _check_judge_has_scorer(config: TrainingConfig) -> None:
     if config.evaluation.reward_model is not None and config.evaluation.scorer is None:
         raise ConfigError(
-            "evaluation.reward_model is asked by evaluation.scorer alone: add evaluation.scorer.class_path (and params)"
+            "evaluation.reward_model is asked by evaluation.scorer alone: add evaluation.scorer.class_path "
+            "(and params), or leave it out"
         )
 
 

@@ -69,12 +69,13 @@ def load_prompt(protocol: str, name: str, language: Language, own: tuple[Path, .
 
     Raises:
         ConfigError: when there is no such prompt, naming the folders that were searched and what they hold, when it
-            is no template, or when its first line does not say `{# protocol/name vN #}`.
+            is no template, when it extends or includes itself, or when its first line does not say
+            `{# protocol/name vN #}`.
     """
     from jinja2 import TemplateSyntaxError
 
     path = f"{protocol}/{name}.{language}.j2"
-    folders = (*own, PROMPTS_FOLDER)
+    folders = tuple(dict.fromkeys((*own, PROMPTS_FOLDER)))
     if not _NAME.fullmatch(f"{protocol}/{name}"):
         raise ConfigError(f"{protocol}/{name} is no name of a prompt: use a-z, 0-9 and _, with / between folders")
     try:
@@ -89,19 +90,21 @@ def load_prompt(protocol: str, name: str, language: Language, own: tuple[Path, .
     return PromptTemplate(template, f"{first['name']} {first['version']}", digest)
 
 
-def _with_parents(path: str, folders: tuple[Path, ...]) -> list[str]:
-    """The source of a template, followed by the sources of those that it extends or includes."""
+def _with_parents(path: str, folders: tuple[Path, ...], children: tuple[str, ...] = ()) -> list[str]:
+    """The source of a template, followed by the sources of those that it extends or includes; `children` led to it."""
     from jinja2 import TemplateNotFound, meta
 
     environment = _environment(folders)
     assert environment.loader is not None
     try:
-        source, _, _ = environment.loader.get_source(environment, path)
+        source, file, _ = environment.loader.get_source(environment, path)
     except TemplateNotFound as error:
         held = "; ".join(_held(folder) for folder in folders)
         raise ConfigError(f"there is no prompt {path}. Searched were: {held}") from error
+    if path in children:
+        raise ConfigError(f"prompt {file} extends itself: {' → '.join((*children, path))}")
     parents = sorted(parent for parent in meta.find_referenced_templates(environment.parse(source)) if parent)
-    return [source, *(text for parent in parents for text in _with_parents(parent, folders))]
+    return [source, *(text for parent in parents for text in _with_parents(parent, folders, (*children, path)))]
 
 
 def _held(folder: Path) -> str:
