@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from src.config import Config
 from src.pipeline.evaluation import evaluate
 from src.record.record import RECORD_NAME
 from tests.comparable_runs import store, store_unreadable
+from tests.test_read_only import command as weakened_command
 
 DICE = random.Random(0)
 BASE = [round(DICE.uniform(3, 8), 2) for _ in range(30)]
@@ -148,11 +148,19 @@ def test_bad_samples_are_without_a_score_and_not_another_set(tmp_path: Path) -> 
     assert json.loads(written(tmp_path, ".json"))["pairs"][0]["overall"]["first_missing"] == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_runs_in_read_only_folders_are_compared(runs: Path) -> None:
-    for name in ("base", "worse"):
-        (runs / name).chmod(0o555)
-    assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
+def test_runs_in_read_only_folders_are_compared_and_left_as_they_are(runs: Path) -> None:
+    folders = [runs / "base", runs / "worse"]
+    before = [sorted(folder.rglob("*")) for folder in folders]
+    for folder in folders:
+        (folder / RECORD_NAME).chmod(0o444)
+        folder.chmod(0o555)
+    try:
+        done = weakened_command("compare", *map(str, folders), "--output-dir", str(runs / "written"))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert [sorted(folder.rglob("*")) for folder in folders] == before
 
 
 def test_a_place_that_cannot_be_written_is_named_with_the_way_out(runs: Path) -> None:
