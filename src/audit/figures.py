@@ -13,7 +13,7 @@ from src.reporting.statistics import Scale, mean_interval
 
 
 class CheckOutcome(StrEnum):
-    """What is known of a requirement."""
+    """Whether a figure keeps its threshold, as far as that is known."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -55,7 +55,7 @@ class Figure:
 def by_interval(
     label: str, value: float, interval: tuple[float, float] | None, samples: int, needed: Threshold | None = None
 ) -> Figure:
-    """A figure that passes when the whole interval fulfils the requirement and fails when none of it does."""
+    """Makes a figure that passes when the whole interval fulfils the requirement and fails when none of it does."""
     if needed is None:
         return Figure(label, value, interval, samples)
     met = {needed.met_by(end) for end in interval} if interval else {True, False}
@@ -64,7 +64,7 @@ def by_interval(
 
 
 def by_value(label: str, value: float, samples: int, needed: Threshold) -> Figure:
-    """A figure that stands for itself, without a guess about other samples."""
+    """Makes a figure that stands for itself, without a guess about other samples."""
     return Figure(label, value, None, samples, needed, CheckOutcome.PASS if needed.met_by(value) else CheckOutcome.FAIL)
 
 

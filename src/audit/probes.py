@@ -37,7 +37,7 @@ NAMES = (TARGET, NO_EDIT, SWAPPED, WRONG_SOURCE, SHUFFLED, *BLUR_LADDER, *JPEG_L
 
 @dataclass(frozen=True)
 class Probe:
-    """One thing to ask a scorer about."""
+    """A pair of pictures and an instruction that a scorer is asked about."""
 
     name: str
     """One of `NAMES`."""

@@ -47,7 +47,7 @@ class Audit:
 
     checks: list[Check]
     targets: str
-    """Where the right edits came from, in words."""
+    """Says in words where the right edits came from."""
     samples: int
     """How many samples were probed; bad ones are not."""
     report: dict[str, Any]

@@ -83,7 +83,7 @@ def write_audit(audit: Audit, folder: Path) -> tuple[Path, Path]:
 
 
 def to_json(audit: Audit) -> dict[str, Any]:
-    """All of the audit but the rows of single probes, which are in the record."""
+    """Returns the whole audit but the rows of single probes, which are in the record."""
     taken = ("timestamp", "run_key", "scorer", "judge_models", "statuses", "failures", "timings", "environment")
     return {
         "schema_version": SCHEMA_VERSION,

@@ -23,7 +23,7 @@ class Targets(Protocol):
     """Differs between two sources of targets."""
 
     def __call__(self, sample: EditSample) -> LazyImage | None:
-        """The target of a sample, or None."""
+        """Returns the target of a sample, or None where it has none."""
 
 
 class ReferenceTargets:

@@ -28,7 +28,7 @@ class ImageFolder:
         return cls(path if path.is_dir() else path.parent, follow_links)
 
     def image(self, path: str) -> LazyImage:
-        """The image at a path that starts from here.
+        """Returns the image at a path that starts from here.
 
         Raises:
             OutsideFolder: the path or a link on its way leads elsewhere, or it cannot be the name of a file.

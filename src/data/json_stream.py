@@ -57,7 +57,7 @@ class RawValue:
     """Why it is not kept (`text` is empty then)."""
 
     def value(self) -> Any:
-        """The parsed value.
+        """Parses the value.
 
         Raises:
             JsonValueError: it exceeds a limit, is not UTF-8, or is not JSON.
@@ -76,7 +76,7 @@ class RawValue:
 
 
 def iter_values(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[str | None, RawValue]]:
-    """The items of a JSON list, or of a mapping of lists, each with the key of its list (None in a plain list).
+    """Yields the items of a JSON list, or of a mapping of lists, each with the key of its list (None in a plain list).
 
     What a mapping holds beside lists is left out with a warning.
 
@@ -97,7 +97,7 @@ def iter_values(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[st
 
 
 def single_value(text: bytes, offset: int = 0) -> RawValue:
-    """A text that is one value, such as a line of JSON Lines, within the same bounds."""
+    """Takes a text that is one value, such as a line of JSON Lines, within the same bounds."""
     if _parts(text) > MAX_PARTS:
         return RawValue(offset, b"", _TOO_MANY_PARTS)
     rest = iter([text])
@@ -142,7 +142,7 @@ class _Cutter:
         return found
 
     def items(self) -> Iterator[RawValue]:
-        """The elements of the list that begins here."""
+        """Yields the elements of the list that begins here."""
         self.take(b"[")
         if self.peek() == b"]":
             self.take(b"]")
@@ -153,7 +153,7 @@ class _Cutter:
                 return
 
     def items_by_key(self) -> Iterator[tuple[str | None, RawValue]]:
-        """The elements of all lists of the mapping that begins here."""
+        """Yields the elements of all lists of the mapping that begins here."""
         self.take(b"{")
         if self.peek() == b"}":
             self.take(b"}")

@@ -27,7 +27,7 @@ class KnowledgeGraph:
     elements: tuple[str, ...]
     """At least one element; all are different."""
     dependencies: tuple[Dependency, ...]
-    """All different, each between two elements."""
+    """The dependencies, each between two elements; all are different."""
 
 
 def read_knowledge_graph(value: Any) -> KnowledgeGraph:

@@ -20,7 +20,7 @@ _FILTER_UP = 2
 
 
 def rgb_png(image: Image.Image) -> bytes:
-    """The PNG file of an image of mode RGB."""
+    """Encodes an image of mode RGB as a PNG file."""
     import numpy as np
 
     width, height = image.size

@@ -230,7 +230,7 @@ def _rows(batches: Iterator[Any]) -> Iterator[RawItem]:
 
 
 def _row(alone: Any) -> RawItem:
-    """The only row of a batch."""
+    """Returns the only row of a batch."""
     try:
         (row,) = alone.to_pylist()
     except UnicodeDecodeError as error:

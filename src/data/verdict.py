@@ -23,7 +23,7 @@ SCORE_RANGE = (0.0, 10.0)
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of scoring one edit once.
+    """The result of scoring one edit once.
 
     Raises:
         ValueError: on construction, when score and status contradict each other or the score leaves 0–10.
@@ -53,5 +53,5 @@ class Verdict:
 
 
 def failed(status: Status, reason: str) -> Verdict:
-    """A verdict without a score."""
+    """Makes a verdict without a score."""
     return Verdict(status=status, reason=reason)

@@ -88,7 +88,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:
-    """All files but hidden ones (download caches) and Markdown (a model card decides no result)."""
+    """Yields all files but hidden ones (download caches) and Markdown (a model card decides no result)."""
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and not hidden and path.suffix != ".md":

@@ -60,7 +60,7 @@ def _prompts(question: Any) -> list[JudgePrompt]:
 
 
 def _shown_pixels(plan: RunPlan, size: tuple[int, int]) -> float:
-    """Pixels of a picture as the judge gets it."""
+    """Estimates the pixels of a picture as the judge gets it."""
     longest = _judge_param(plan, "image_max_side") or max(size)
     scale = min(1.0, longest / max(size))
     return size[0] * size[1] * scale**2
@@ -143,7 +143,7 @@ def _tokens(costs: _Costs) -> str:
 
 
 def _money_line(plan: RunPlan, ways: Callable[[Callable[[_Costs], str]], str], anew: _Costs) -> str | None:
-    """None for a judge that cannot have prices."""
+    """Says what the work would cost; None for a judge that cannot have prices."""
     judge = plan.scoring.judge
     fields = judge.model_class.Params.model_fields if judge and judge.model_class.Params else {}
     if "price_per_million_prompt_tokens" not in fields:

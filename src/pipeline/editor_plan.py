@@ -16,7 +16,7 @@ from src.registry import build
 
 
 class EditorPlan(ModelHandle[BaseDiffusionModel]):
-    """A checked section `diffusion_model`.
+    """The editor of a run before it is loaded: its checked section, and the keys of its edits.
 
     Args:
         section: Class path and params.

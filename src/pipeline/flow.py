@@ -20,7 +20,7 @@ Batch = TypeVar("Batch", contravariant=True)
 
 
 class Worker(Protocol[Batch]):
-    """Does one batch at a time."""
+    """Anything that does one batch at a time."""
 
     def submit(self, batch: Batch) -> Future[None]:
         """Starts work on a batch; the future fails only for errors that must stop the run."""

@@ -42,7 +42,7 @@ class StageForecast:
 
     @property
     def at_once(self) -> int:
-        """Samples that are worked on at the same time."""
+        """Returns how many samples are worked on at the same time."""
         shown = round(self.rate.at_once) if self.rate else 1
         return max(1, min(self.count, max(self.workers, shown)))
 

@@ -63,7 +63,7 @@ class PixelBudget:
             return True
 
     def drop(self, owner: Hashable) -> None:
-        """The owner keeps nothing any more."""
+        """Gives back what the owner kept."""
         with self._changed:
             self._waiting -= self._kept.pop(owner, 0)
 

@@ -41,7 +41,7 @@ class RunPlan:
 
     @property
     def selection(self) -> Selection:
-        """Which samples of the benchmark are run."""
+        """The selection of samples of the benchmark that are run."""
         return Selection.of(self.config.benchmark)
 
     @property

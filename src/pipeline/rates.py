@@ -41,7 +41,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Measured:
-    """Means over what an earlier run has made."""
+    """The means over what an earlier run has made."""
 
     means: dict[str, float]
     count: int

@@ -40,17 +40,17 @@ class Observer:
     """Hears what becomes of each item, in the threads of the stages and after the record; does nothing by default."""
 
     def edit_tried(self, item: WorkItem, failure: EditFailure | None) -> None:
-        """The editor has made the edit, or failed."""
+        """Hears that the editor has made the edit, or failed."""
 
     def stored(self, item: WorkItem) -> None:
-        """The edit is in the record."""
+        """Hears that the edit is in the record."""
 
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
-        """The verdict is in the record; `seconds` is its share in the wall time of the scorer's call."""
+        """Hears that the verdict is in the record; `seconds` is its share in the wall time of the scorer's call."""
 
 
 class Stages:
-    """Carries work items through editing, storing and judging. Safe for one `run` at a time.
+    """Carries work items through editing, storing and judging; one `run` at a time.
 
     Args:
         record: Where edits and verdicts go, and edits are found.

@@ -46,7 +46,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
+        """Seconds of wall time since the start."""
         return time.perf_counter() - self.started
 
     @property
@@ -62,6 +62,6 @@ class Tally:
 
     @property
     def judged(self) -> int:
-        """Samples that are through."""
+        """The number of samples with which nothing is left to do."""
         judged = self.verdicts_made + self.verdicts_reused + self.verdicts_failed
         return judged + self.edits_failed + self.bad + self.inapplicable

@@ -23,7 +23,7 @@ REQUEST_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Admission:
-    """Rules of one server.
+    """The rules by which one server admits requests.
 
     Raises:
         ConfigError: on construction, for a token that cannot stand in a header.
@@ -44,7 +44,7 @@ class Admission:
         remember(self.token)
 
     def check(self, request: Request) -> None:
-        """Lets the request pass.
+        """Lets the request pass, or raises the refusal that answers it.
 
         Raises:
             Refused: 403 for a foreign host or origin, 401 without the right token.

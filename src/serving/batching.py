@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 class QueueFull(Exception):
-    """There is no room for another item."""
+    """The queue has no room for another item."""
 
 
 class BatchQueue(Generic[Item]):

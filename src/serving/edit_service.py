@@ -87,7 +87,7 @@ class EditService:
 
     @property
     def waiting(self) -> int:
-        """Requests whose turn has not come."""
+        """The number of requests whose turn has not come."""
         return len(self._queue)
 
     @property

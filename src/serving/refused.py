@@ -21,5 +21,5 @@ class Refused(Exception):
         self.headers = headers
 
     def response(self) -> Response:
-        """The answer that the client gets."""
+        """Returns the answer that the client gets."""
         return Response(self.problem.model_dump_json(), self.status, self.headers, "application/json")

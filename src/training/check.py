@@ -232,7 +232,7 @@ def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: SequenceLength
 
 
 def _alike(gpus: dict[int, Gpu]) -> list[tuple[str, Gpu]]:
-    """GPUs that hold the same, with their numbers."""
+    """Groups GPUs that hold the same, with their numbers."""
     groups: list[tuple[list[int], Gpu]] = []
     for index, gpu in gpus.items():
         if groups and groups[-1][1] == gpu:

@@ -116,7 +116,7 @@ def _read(task: Task, path: str, selection: Selection, store: ImageStore) -> lis
 
 
 def _prefixed(examples: Sequence[Example], prefix: str) -> list[Example]:
-    """Ids are unique within a file only."""
+    """Puts the prefix before all ids, since ids are unique within a file only."""
     return [replace(one, example_id=prefix + one.example_id) for one in examples]
 
 

@@ -48,7 +48,7 @@ class Converter(ABC):
 
     @abstractmethod
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """The items that a row gives.
+        """Yields the items that a row gives.
 
         Args:
             row: As it stands in the file.
@@ -62,7 +62,7 @@ class Converter(ABC):
 
 
 def text_of(row: Mapping[str, Any], name: str) -> str:
-    """A text field without outer blanks.
+    """Returns a text field without outer blanks.
 
     Raises:
         BadRow: it is absent, blank, or no text.
@@ -89,7 +89,7 @@ def image_of(value: Any, name: str) -> LazyImage:
 
 
 def kept(keep: Keep, image: LazyImage, name: str) -> str:
-    """The path of a stored image.
+    """Returns the path of a stored image.
 
     Raises:
         BadRow: it cannot be decoded; the text names its field.

@@ -20,7 +20,7 @@ class ComplexEdit(Converter):
     """
 
     class Params(ConverterParams):
-        """The levels of complexity that are taken."""
+        """The params: which levels of complexity are taken."""
 
         levels: list[int] = pydantic.Field(list(range(1, LEVELS + 1)), min_length=1)
 
@@ -35,7 +35,7 @@ class ComplexEdit(Converter):
     RESULT: ClassVar[str] = "edit task"
 
     def items(self, row: Mapping[str, Any], index: int, keep: Keep) -> Iterator[dict[str, Any]]:
-        """One item a level."""
+        """Yields one item for each level."""
         edit = row.get("edit")
         compound = edit.get("compound") if isinstance(edit, Mapping) else None
         if not isinstance(compound, list):

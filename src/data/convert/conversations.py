@@ -19,7 +19,7 @@ class Conversations(Converter):
     """
 
     class Params(ConverterParams):
-        """The folder of the images."""
+        """The params: the folder of the images."""
 
         image_dir: Path
         """Image paths lead from here, and may not lead out."""

@@ -47,7 +47,7 @@ class Conversion:
 
 
 def build_converter(source_format: str, params: Mapping[str, Any]) -> Converter:
-    """The converter of a format.
+    """Builds the converter of a format.
 
     Raises:
         ConfigError: an unknown format or setting, with the nearest name.

@@ -10,7 +10,7 @@ from src.data.questions import IMAGE_MARK
 
 
 class VqaRad(Converter):
-    """One row is one question."""
+    """Converts VQA-RAD, of which each row is one question."""
 
     SOURCE: ClassVar[str] = "flaviagiammarino/vqa-rad (parquet or hf://)"
     RESULT: ClassVar[str] = "question"

@@ -240,7 +240,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
 
 
 def _groups_of_equal_size(images: list[Image.Image], limit: int) -> Iterator[list[int]]:
-    """Positions of images that may share a call."""
+    """Groups the positions of images that may share a call."""
     by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for index, image in enumerate(images):
         by_size[image.size].append(index)

@@ -16,14 +16,14 @@ _SAMPLE = "an instruction"
 
 
 def table() -> str:
-    """One row per pipeline, in Markdown."""
+    """Returns a Markdown table with a row for each pipeline."""
     heads = ("pipeline", "runs", "pictures per call", "size without `resolution`", "seed", "own defaults", "remarks")
     rows = [heads, tuple("---" for _ in heads), *(_cells(row) for row in PIPELINES.values())]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
 def with_table(page: str) -> str:
-    """The page with the table as it should be."""
+    """Returns the page with the table as it should be."""
     before, _, rest = page.partition(_START)
     after = rest.partition(_END)[2]
     return f"{before}{_START}\n{table()}\n{_END}{after}"

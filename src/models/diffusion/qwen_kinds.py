@@ -14,7 +14,7 @@ from src.models.diffusion.steps_without_effect import fixed_steps
 
 @dataclass(frozen=True, slots=True)
 class QwenKind:
-    """One pipeline class.
+    """What sets one pipeline class of Qwen-Image-Edit apart from the others.
 
     Attributes:
         pipeline: Name of its diffusers class.

@@ -12,7 +12,7 @@ _TRIED_STEPS = 4
 
 
 def changed_scheduler(scheduler: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of a scheduler with overrides, after a schedule was made with them.
+    """Returns all settings of a scheduler with overrides, after a schedule was made with them.
 
     Args:
         scheduler: Of diffusers, as the checkpoint has it.

@@ -1,4 +1,4 @@
-"""Which editor a set of endpoints serves."""
+"""Finds out which editor a set of endpoints serves."""
 
 from __future__ import annotations
 

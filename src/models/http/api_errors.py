@@ -48,7 +48,7 @@ _PASSING_STATUS = (408, 409, 425)
 
 
 class FailureKind(Enum):
-    """What follows from a failed request."""
+    """The kinds of failed requests, by what follows from them."""
 
     RATE_LIMITED = auto()
     """Wait and send less."""

@@ -52,7 +52,7 @@ class BoundedClient(httpx2.Client):
 
 
 class BoundedAsyncClient(httpx2.AsyncClient):
-    """`BoundedClient` for one event loop."""
+    """The same client as `BoundedClient`, for one event loop."""
 
     def __init__(self, limit: int, timeout: float) -> None:
         super().__init__(**_settings(timeout, None))

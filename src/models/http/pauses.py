@@ -16,7 +16,7 @@ class Pauses:
         self._broken_off = asyncio.Event()
 
     async def wait(self, seconds: float, *, asked_for: bool) -> None:
-        """Waits.
+        """Waits for so many seconds, unless the wait is broken off.
 
         Args:
             seconds: How long.

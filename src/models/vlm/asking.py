@@ -60,7 +60,7 @@ def score_request(question: Question, name: str = "score") -> ScoreRequest:
 def ask(
     model: VisionLanguageModel, requests: Sequence[ScoreRequest], most_attempts: int = MOST_ATTEMPTS
 ) -> list[Answer]:
-    """One answer a request, in order.
+    """Asks until each request has an answer, and returns the answers in order.
 
     Replies that are unreadable, cut off or empty are asked again, all together, up to `most_attempts` times in all.
     Refusals and errors are final: the model has retried what can be retried. An expected score that the model computed
@@ -89,7 +89,7 @@ def ask(
 
 
 def ask_repeatedly(model: VisionLanguageModel, requests: Sequence[ScoreRequest], repeats: int) -> list[Answer]:
-    """One answer a request, in order: the mean over `repeats` independent replies to each.
+    """Asks each request `repeats` times and returns the mean answers, in order.
 
     A question that is listed several times in one call is answered so often; servers do it in one request where they
     can. Replies without values are left out of the mean; an answer without any value has the status of its last reply.
@@ -172,7 +172,7 @@ def _mean(answers: list[Answer]) -> Answer:
 
 
 def total_usage(usages: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The sum of several accounts, name by name."""
+    """Adds up several accounts of usage, name by name."""
     total: Counter[str] = Counter()
     for usage in usages:
         total.update(usage)

@@ -27,7 +27,7 @@ class _ServerObject(pydantic.BaseModel):
 
 
 class Alternative(_ServerObject):
-    """A token that might have been chosen."""
+    """A token that the model might have chosen, with its log-probability."""
 
     token: str
     logprob: float = pydantic.Field(le=_ROUNDING)
@@ -50,14 +50,14 @@ class _Logprobs(_ServerObject):
 
 
 class Message(_ServerObject):
-    """What the model said."""
+    """The message of the model in one choice."""
 
     content: str | None = None
     refusal: str | None = None
 
 
 class Choice(_ServerObject):
-    """One answer."""
+    """One of the answers that a response holds."""
 
     message: Message
     finish_reason: str | None = None
@@ -90,7 +90,7 @@ class Usage(_ServerObject):
 
 
 class ChatCompletion(_ServerObject):
-    """A whole response."""
+    """The body of a response of `/chat/completions`."""
 
     choices: list[Choice]
     model: str | None = None
@@ -141,7 +141,7 @@ class Dialect:
         """Whether to ask for several answers with one request (`n`)."""
 
     def options(self, question: Question) -> dict[str, Any]:
-        """The parts to send with this question."""
+        """Returns the parts to send with this question."""
         options: dict[str, Any] = {self._max_tokens_name: self._max_tokens}
         if self._structured and question.schema is not None:
             schema = {"name": "answer", "schema": dict(question.schema), "strict": True}

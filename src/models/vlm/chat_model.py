@@ -58,7 +58,7 @@ class ChatModel(VisionLanguageModel, BaseModel):
 
     @classmethod
     def stated_usage(cls, params: dict[str, Any]) -> frozenset[str]:
-        """Calls and tokens, and with prices the cost."""
+        """Names the amounts that every reply states: calls and tokens, and with prices the cost."""
         priced = cls.Params(**params).price_per_million_prompt_tokens is not None
         return frozenset({"calls", "prompt_tokens", "completion_tokens"} | ({"cost"} if priced else set()))
 

@@ -66,7 +66,7 @@ def _digest(image: Image.Image) -> bytes:
 
 
 def encode(image: Image.Image, policy: ImagePolicy) -> str:
-    """An RGB image as a `data:` URL."""
+    """Encodes an RGB image as a `data:` URL."""
     longest = max(image.size)
     if policy.max_side is not None and longest > policy.max_side:
         width, height = (max(1, round(side * policy.max_side / longest)) for side in image.size)

@@ -44,7 +44,7 @@ class Rewrite:
     """A completion that reasons and then tells an editor what to do."""
 
     thought: str
-    """All reasoning, one `<CoT>` a line."""
+    """The whole reasoning, with each `<CoT>` on a line of its own."""
     instructions: tuple[str, ...]
     """The instructions in their order, each in one line and none empty."""
     problems: tuple[str, ...]

@@ -113,7 +113,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
 
     @classmethod
     def devices(cls, params: dict[str, Any]) -> list[str]:
-        """All GPUs over which the model would be spread, or its single device."""
+        """Returns all GPUs over which the model would be spread, or its single device."""
         checked = cls.Params(**params)
         device = resolved_device(checked.device)
         if checked.device not in ("auto", "cuda") or not device.startswith("cuda"):

@@ -176,7 +176,7 @@ class CompletionScorer(ABC):
 
     @abstractmethod
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:
-        """One verdict a text, in order."""
+        """Returns one verdict for each text, in order."""
 
 
 NO_REFERENCE = "the sample has no reference image"

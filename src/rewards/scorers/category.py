@@ -103,11 +103,11 @@ class CategoryScorer(JudgedScorer):
         return [JudgePrompt("", "", None, (_SCORE,), shows)]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
-        """The judge's score as it is."""
+        """Returns the judge's score as it is."""
         return values[_SCORE], {}
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
-        """One verdict an edit, in order."""
+        """Returns one verdict for each edit, in order."""
         return super().score(batch) if self._converses else self._score_plainly(batch)
 
     def make_question(self, sample: EditSample) -> CategoryQuestion:

@@ -66,7 +66,7 @@ class CombinedScorer(Scorer, CompletionScorer):
     """
 
     class Params(ModelParams):
-        """The scorers that are combined."""
+        """The params of a combination: the scorers that are combined."""
 
         parts: tuple[WeightedScorer, ...] = pydantic.Field(min_length=1)
 
@@ -123,7 +123,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         return found
 
     def policy_rules(self, language: Language) -> str:
-        """The rules of all parts, each once."""
+        """Returns the rules of all parts, each once."""
         rules = [scorer.policy_rules(language) for scorer in self._scorers.values()]
         return "\n\n".join(dict.fromkeys(filter(None, rules)))
 
@@ -156,7 +156,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         return super().identity() | {"params": {"parts": parts}}
 
     def prompt_versions(self) -> dict[str, str]:
-        """The prompt files of all parts."""
+        """Returns version and hash of the prompt files of all parts."""
         parts = self._scorers.values()
         return {version: sha256 for part in parts for version, sha256 in part.prompt_versions().items()}
 
@@ -169,7 +169,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         self._turns = {name: threading.Semaphore(scorer.max_concurrency) for name, scorer in self._scorers.items()}
 
     def question(self, sample: EditSample) -> CombinedQuestion:
-        """What each part asks."""
+        """Returns what each part asks about the sample."""
         parts: dict[str, PartQuestion] = {}
         for name, scorer in self._scorers.items():
             reason = scorer.inapplicable(sample)
@@ -177,7 +177,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         return CombinedQuestion(parts)
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
-        """One verdict an edit, in order."""
+        """Returns one verdict for each edit, in order."""
         questions = [self.question(edit.sample) if edit.question is None else edit.question for edit in batch]
         columns = {
             name: self._score_part(name, [(edit, one.parts[name]) for edit, one in zip(batch, questions, strict=True)])
@@ -187,7 +187,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         return [self._combine(dict(zip(columns, row, strict=True))) for row in rows]
 
     def score_completions(self, batch: list[Completion]) -> list[Verdict]:
-        """One verdict a text, in order."""
+        """Returns one verdict for each text, in order."""
         columns = {
             name: scorer.score_completions(batch)
             for name, scorer in self._scorers.items()

@@ -66,11 +66,11 @@ class FormatScorer(Scorer, CompletionScorer):
         return None if self.setting.has_completions else NO_COMPLETION
 
     def question(self, sample: EditSample) -> Any:
-        """None, as nobody is asked: the scorer reads the completion alone."""
+        """Returns no question, as nobody is asked: the scorer reads the completion alone."""
         return None
 
     def policy_rules(self, language: Language) -> str:
-        """All rules of the form, with their numbers."""
+        """Returns all rules of the form, with their numbers."""
         steps = zip(self.params.length_limits, self.params.length_penalties, strict=True)
         rules, _ = load_prompt("rewrite", "form", language).render(
             style=self.params.style,

@@ -23,7 +23,7 @@ class GroundTruthScorer(JudgedScorer):
     PROMPTS = ("agreement",)
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
-        """The one prompt shows all three pictures."""
+        """Returns one prompt that shows all three pictures."""
         return [self.edit_prompt("agreement", (_AGREEMENT,), sample, shows=("source", "edited", "reference"))]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:

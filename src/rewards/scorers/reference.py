@@ -36,11 +36,11 @@ class ReferenceScorer(Scorer):
         return reference_key(sample)
 
     def score(self, batch: list[EditedSample]) -> list[Verdict]:
-        """One verdict an edit, in order."""
+        """Returns one verdict for each edit, in order."""
         return [self._verdict(edit) for edit in batch]
 
     def reference(self, edit: EditedSample) -> Image.Image | None:
-        """The picture that the edit is compared with.
+        """Returns the picture that the edit is compared with.
 
         Raises:
             ImageError: when the sample's reference cannot be decoded.

@@ -107,7 +107,7 @@ class SixDimensionScorer(JudgedScorer):
                 return self._weights["format"] > 0
 
     def policy_rules(self, language: Language) -> str:
-        """The rules of the format."""
+        """Returns the rules of the format."""
         return self._format.policy_rules(language)
 
     def prompt_agrees(self, template: str) -> None:

@@ -14,7 +14,7 @@ from src.training.text_scorers import build_text_scorer, check_form, score_texts
 
 
 class AnswerRewards(RewardFunction):
-    """The reward of an answer.
+    """Rewards completions by the score of their text.
 
     Raises:
         ConfigError: on construction, when the scorer does not score texts, or rewards another form than the one that

@@ -24,7 +24,7 @@ SHOWN_FAILURES = 5
 
 
 class EditRewards(RewardFunction):
-    """The reward of an edit; the editor works on the last picture that the policy was shown.
+    """Rewards completions by the score of their edits; the editor works on the last picture that the policy was shown.
 
     The judge sees the user's own instruction, the source and the result, never the policy's words for it; a scorer of
     the policy's form finds them in `EditedSample.completion`.
@@ -91,7 +91,7 @@ class FirstAttempt:
 
 
 class CritiqueRewards(EditRewards):
-    """The reward of an edit of a first attempt, for a policy that sees it and says what to correct in it."""
+    """Rewards corrections of a first attempt, for a policy that sees the attempt and says what to correct in it."""
 
     def prepare(self, examples: Sequence[Example]) -> list[Example]:
         """Adds the first attempt at the user's own instruction to the pictures of each example.

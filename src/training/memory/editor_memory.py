@@ -33,7 +33,7 @@ _BYTES = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
 
 @dataclass(frozen=True)
 class Component:
-    """One model of a pipeline."""
+    """One model of a pipeline, with what it holds in memory."""
 
     linear: int
     """Parameters that quantization shrinks: weights of linear layers, but for the head of a language model."""

@@ -65,7 +65,7 @@ class Gpu:
 def place(
     config: TrainingConfig, arguments: GRPOConfig, hardware: HardwareSettings, sizes: SequenceLengths
 ) -> dict[int, Gpu]:
-    """Each GPU with what works on it.
+    """Lays out each GPU with what works on it.
 
     Args:
         config: Of the training.

@@ -33,10 +33,10 @@ LOGITS_TILE = 4096 * 32768
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Parameters of a policy."""
+    """How many parameters a policy has."""
 
     total: int
-    """Without an adapter."""
+    """Parameters of the base model, without an adapter."""
     trained: int
     """Trained parameters: those of the adapter, or all that are not frozen."""
 
@@ -54,7 +54,7 @@ class SequenceLengths:
 
     @property
     def tokens(self) -> int:
-        """Tokens of one prompt with its completion."""
+        """The number of tokens of one prompt with its completion."""
         return self.prompt + self.completion
 
 

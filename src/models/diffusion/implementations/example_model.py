@@ -12,7 +12,7 @@ class ExampleDiffusionModel(IdentityModel):
     """`IdentityModel` under the template's name and with its params, none of which does anything."""
 
     class Params(ModelParams):
-        """The keys of the older template."""
+        """The keys of the older template, none of which does anything."""
 
         model_name: str = ""
         device: str = ""

@@ -1,4 +1,4 @@
-"""`IdentityModel`: the no-edit control."""
+"""`IdentityModel`: the control of a benchmark, an editor that returns its input."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class IdentityModel(BaseDiffusionModel):
     """Returns a copy of the source. A control: what it scores is the floor under every real editor's score."""
 
     class Params(ModelParams):
-        """No parameters."""
+        """The editor takes no params."""
 
     def _initialize(self) -> None: ...
 
     def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
-        """The source, unchanged."""
+        """Returns the source unchanged."""
         return original_image.copy()

@@ -40,7 +40,7 @@ class PrecomputedEditModel(BaseDiffusionModel):
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, sample_id: str = "", **kwargs: Any
     ) -> Image.Image:
-        """The stored edit of `sample_id`.
+        """Returns the stored edit of `sample_id`.
 
         Raises:
             FileNotFoundError: there is no file for the sample; the text says which was looked for.

@@ -40,7 +40,7 @@ class QwenImageEditModel(PipelineEditor):
     """
 
     class Params(PipelineParams):
-        """Defaults are those of the stock pipelines."""
+        """The params of the Qwen editors; their defaults are those of the stock pipelines."""
 
         model_name: str = "Qwen/Qwen-Image-Edit"
         true_cfg_scale: float | None = None

@@ -124,7 +124,7 @@ class RewriteEditor(BaseDiffusionModel):
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, seed: int = 0, sample_id: str = "", **kwargs: Any
     ) -> Image.Image:
-        """Rewrites, then edits.
+        """Has the policy rewrite the instruction, then has the editor carry the rewrite out.
 
         Raises:
             UnreadableRewrite: the policy's text cannot be read.

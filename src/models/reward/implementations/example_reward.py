@@ -27,7 +27,7 @@ class ExampleRewardModel(BaseRewardModel):
     needs_prompts: ClassVar[bool] = False
 
     class Params(ModelParams):
-        """The keys of the older template."""
+        """The keys of the older template, none of which does anything."""
 
         model_name: str = ""
         device: str = ""

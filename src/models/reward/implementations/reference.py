@@ -31,7 +31,7 @@ class ReferenceRewardModel(BaseRewardModel):
     needs_reference: ClassVar[bool] = True
 
     class Params(ModelParams):
-        """No parameters."""
+        """The judge takes no params."""
 
     def _initialize(self) -> None: ...
 
@@ -66,7 +66,7 @@ class ReferenceRewardModel(BaseRewardModel):
         original_image: Image.Image | None,
         reference_image: Image.Image | None,
     ) -> ReferenceComparison:
-        """The comparison behind `score`.
+        """Returns the comparison that `score` rests on.
 
         Raises:
             NotApplicable: there is no source or no reference image, or the two are the same picture.

@@ -16,11 +16,11 @@ class TextWithOffsets:
 
     @classmethod
     def of(cls, original: str) -> TextWithOffsets:
-        """The original itself."""
+        """Takes the original itself, each character at its own position."""
         return cls(original, tuple(range(len(original))))
 
     def cut(self, start: int, end: int) -> TextWithOffsets:
-        """The part from `start` up to `end`."""
+        """Returns the part from `start` up to `end`, with its offsets in the original."""
         return TextWithOffsets(self.text[start:end], self.offsets[start:end])
 
     def replaced(self, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str]) -> TextWithOffsets:
