@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.verdict import Status, Verdict
@@ -47,6 +47,17 @@ def formed(answer: str) -> str:
         ("Yes. No. It is clear.", "yes", 0.0),
         ("Yes or no, the lung is clear", "yes", 0.0),
         ("No, yes it is", "no", 0.0),
+        ("No, yes effusion is seen", "no", 0.0),
+        ("Yes, I see an effusion", "yes", 1.0),
+        ("Yes, both lungs look clear", "yes", 1.0),
+        ("No, lungs look clear", "no", 1.0),
+        ("Yes, a fracture of the left rib", "yes", 1.0),
+        ("Yes, with pleural effusion", "yes", 1.0),
+        ("Yes, I see an effusion", "effusion", 0.0),
+        ("Yes, I see no effusion", "yes", 1.0),
+        ("Yes, I see. No, I do not.", "yes", 0.0),
+        ("yes, left lung", "yes", 0.0),
+        ("yes and left or right", "yes", 0.0),
         ("Yes, the lung is clear", "yes, it is", 1.0),
         ("Yes, the lung is clear", "yes, clear", 0.0),
         ("yes and no", "yes", 0.0),
@@ -149,8 +160,9 @@ def test_no_row_of_guesses_is_right_more_often_than_the_best_of_them(
     assert listed <= best + 1e-9
 
 
-@given(st.lists(PHRASES, min_size=2, max_size=5).filter(apart), SEPARATORS, st.floats(0.5, 1), st.data())
-def test_no_list_of_phrases_gains_more_on_average_than_the_best_of_them(
+@settings(max_examples=300)
+@given(st.lists(PHRASES | SENTENCES, min_size=2, max_size=5).filter(apart), SEPARATORS, st.floats(0, 1), st.data())
+def test_no_list_of_guesses_gains_more_on_average_than_the_best_of_them(
     guesses: list[str], separator: str, accuracy_weight: float, data: st.DataObject
 ) -> None:
     def worth(answer: str, truth: str) -> float:
@@ -159,6 +171,27 @@ def test_no_list_of_phrases_gains_more_on_average_than_the_best_of_them(
 
     best, listed = best_and_listed(guesses, separator, data, worth)
     assert listed <= best + 1e-9
+
+
+@pytest.mark.parametrize("accuracy_weight", [0.8, 0.5, 0.0])
+@pytest.mark.parametrize(
+    ("listed", "truths"),
+    [
+        ("Yes is left right", ["yes", "left", "right"]),
+        ("Yes is left right red blue", ["yes", "left", "right", "red", "blue"]),
+        ("a b c d e f", [" ".join(letters) for letters in combinations("abcdef", 3)]),
+        ("red yes is left", ["red", "yes is left", "yes is right", "yes is lung"]),
+    ],
+)
+def test_a_list_gains_nothing_by_the_words_that_it_shares_with_many_truths(
+    listed: str, truths: list[str], accuracy_weight: float
+) -> None:
+    weights = {"accuracy_weight": accuracy_weight, "overlap_weight": 1 - accuracy_weight}
+
+    def total(answer: str) -> float:
+        return sum(judged(formed(answer), truth, **weights).score or 0.0 for truth in truths)
+
+    assert total(listed) <= max(map(total, truths))
 
 
 @pytest.mark.parametrize("listed", ["yes no", "yes, no", "yes or no", "no; yes", "Yes. No."])

@@ -26,19 +26,25 @@ _FILLERS = frozenset(
 )
 """Words with which an answer becomes a sentence and says nothing more."""
 _OPPOSITE = {"yes": "no", "no": "yes"}
-_VERBS = frozenset([
-    "is", "are", "was", "were", "has", "have", "had", "does", "do", "did", "can", "could", "show", "shows", "showed",
-    "appear", "appears", "seem", "seems",
-    "s", "re", "isn", "aren", "wasn", "weren", "hasn", "haven", "hadn", "doesn", "don", "didn", "couldn",
-])  # fmt: skip
-"""What makes a sentence of the words after a leading yes or no; guesses in a list are phrases without one. The last row
-is what is left of "it's", "they're", "isn't"."""
+_SENTENCE_WORDS = frozenset(
+    (  # pronouns and determiners, prepositions, auxiliaries, the verbs of findings, what is left of "isn't" and "it's"
+        "i you he she it we they there this that these those its their both all some any each a an the "
+        "in on at of to with within without from by for near over under between through not "
+        "is are was were be been has have had does do did can could will would may might must should "
+        "show shows showed shown see sees saw seen look looks looked appear appears appeared seem seems seemed "
+        "suggest suggests indicate indicates demonstrate demonstrates reveal reveals contain contains remain remains "
+        "s re m ve isn aren wasn weren hasn haven hadn doesn don didn couldn wouldn"
+    ).split()  # noqa: SIM905
+)
+"""What makes a sentence of the words after a leading yes or no; guesses in a row are names of things without them."""
 _BLEU_ORDER = 4
 _NO_ANSWER = "an edit has no right answer in words"
 
 
 class VQAScorer(Scorer, CompletionScorer):
     """`score = 10 × format × (accuracy_weight × accuracy + overlap_weight × overlap) / (sum of the weights)`.
+
+    An answer whose accuracy is 0 scores 0, whatever its overlap.
 
     The formula and the default weights are those of the VQA-RAD task for EasyR1 (MLLM_POISON_RELEASE,
     `task_vqa_vqa_rad_cot`); its components are made anew:
@@ -47,11 +53,12 @@ class VQAScorer(Scorer, CompletionScorer):
       the answer could come before it.
     - `accuracy`: see `accuracy`. There any substring counted, so that "abnormal" had the truth "no" in it, and a list
       of all possible answers was right; and any answer that began with the right yes or no, whatever came after it.
-    - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that a long list of guesses gains less than an
-      answer. There it was the substring again, which the accuracy held already.
+    - `overlap`: the F1 of the words, as for SQuAD (arXiv 1606.05250), so that of two right answers the shorter one
+      gains more. There it was the substring again, which the accuracy held already.
 
     However often each answer is the right one, a list of guesses gains no more on average than the best of them alone,
-    as long as `overlap_weight` is at most `accuracy_weight` and no guess lies within another.
+    as long as no guess lies within another. For a list can be accurate only to the yes or no that it begins with; to
+    any other truth it says a word too many, and then earns nothing for the words that they share.
 
     Edits have no answer: to them it is not applicable.
 
@@ -75,7 +82,7 @@ class VQAScorer(Scorer, CompletionScorer):
                 raise ValueError("accuracy_weight and overlap_weight must not both be 0")
             return self
 
-    VERSION = "4"
+    VERSION = "5"
 
     def question(self, sample: EditSample) -> Any:
         """None, as nobody is asked: the scorer reads completions alone."""
@@ -120,7 +127,8 @@ class VQAScorer(Scorer, CompletionScorer):
             "rouge_l": rouge_l(answer, truth),
         }
         weights = (self.params.accuracy_weight, self.params.overlap_weight)
-        content = (weights[0] * parts["accuracy"] + weights[1] * parts["overlap"]) / sum(weights)
+        weighted = weights[0] * parts["accuracy"] + weights[1] * parts["overlap"]
+        content = weighted / sum(weights) if parts["accuracy"] else 0.0
         full = SCORE_RANGE[1]
         dimensions: dict[str, float | None] = {name: full * value for name, value in parts.items()}
         return Verdict(Status.SCORED, full * parts["format"] * content, dimensions)
@@ -187,7 +195,7 @@ def _leading_word(text: str) -> str | None:
     """The yes or no that a sentence begins with; None where it does not, or takes it back."""
     first, *rest = words(text) or [""]
     opposite = _OPPOSITE.get(first)
-    if opposite is None or _VERBS.isdisjoint(rest):
+    if opposite is None or _SENTENCE_WORDS.isdisjoint(rest):
         return None
     claims = (_is_claim(word, after) for word, after in pairwise([*rest, ""]) if word == opposite)
     return None if any(claims) else first
@@ -195,7 +203,7 @@ def _leading_word(text: str) -> str | None:
 
 def _is_claim(word: str, after: str) -> bool:
     """Whether a yes or no answers the question once more, unlike the "no" of "no effusion"."""
-    return word == "yes" or not after or after in _FILLERS | _VERBS | _OPPOSITE.keys()
+    return word == "yes" or not after or after in _FILLERS | _SENTENCE_WORDS | _OPPOSITE.keys()
 
 
 def _common(given: Sequence[str], expected: Sequence[str]) -> int:
