@@ -214,6 +214,15 @@ def test_an_alternative_that_goes_on_with_a_digit_and_more_is_left_out() -> None
     assert expected_score(tokens, 0, 10) == pytest.approx((0.2 * 9 + 0.4 * 1) / 0.6)
 
 
+def test_where_a_number_goes_on_so_may_its_alternatives() -> None:
+    tokens = [from_probabilities("10", {"5": 0.4}), *plain("0")]
+    assert expected_score(tokens, 0, 100) == pytest.approx(100)
+
+
+def test_a_fraction_that_shares_its_token_with_the_point_is_not_refined() -> None:
+    assert expected_score([*plain("8", ".2"), from_probabilities("5", {"7": 0.5})], 0, 10) is None
+
+
 def test_of_a_number_that_was_thought_and_then_said_the_said_one_is_refined() -> None:
     tokens = [*plain("8", "\n"), from_probabilities("8", {"6": 0.5})]
     assert expected_score(tokens, 0, 10, "8") == pytest.approx(7)

@@ -167,7 +167,7 @@ def _said_score(
     end, left = start + 1, number[1].removeprefix(piece(start).lstrip())
     while left and piece(end) and left.startswith(piece(end)):
         end, left = end + 1, left.removeprefix(piece(end))
-    if left or not _DIGITS.fullmatch(piece(start).lstrip()):
+    if left:
         return None
     if number[2] is None:
         return start, SaidFraction("", "")

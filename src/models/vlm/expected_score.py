@@ -91,12 +91,12 @@ def mean_score(weighted: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _tokens_from(tokens: Sequence[Token], offset: int) -> Sequence[Token]:
-    """The tokens from the one on that the byte at this offset is in; none if anything but white space begins it."""
+    """The tokens from the one on that the byte at this offset is in."""
     end = 0
     for position, token in enumerate(tokens):
-        before, end = offset - end, end + len(token.data)
+        end += len(token.data)
         if offset < end:
-            return () if token.data[:before].strip() else tokens[position:]
+            return tokens[position:]
     return ()
 
 
