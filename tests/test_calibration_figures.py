@@ -21,7 +21,7 @@ from src.reporting.calibration.pair_order import (
 from src.reporting.calibration.prediction_powered import prediction_powered_mean
 from src.reporting.calibration.rank_correlation import kendall_tau_b, spearman_rho
 from src.reporting.calibration.recalibration import recalibrate
-from src.reporting.calibration.resampling import cluster_numbers
+from src.reporting.calibration.resampling import cluster_numbers, resample_weights
 from src.reporting.statistics import SCORES
 
 
@@ -59,7 +59,7 @@ def test_the_best_tie_width_is_the_best_of_all_that_can_be_tried() -> None:
 
 
 def test_rounding_makes_no_tie_and_breaks_none() -> None:
-    pairs = all_pairs(np.array([7.3, 7.0, 0.3, 0.0]), np.array([1.0, 1.0, 0.0, 0.0]))
+    pairs = all_pairs(np.array([7.3, 7.0, 0.4, 0.1]), np.array([1.0, 1.0, 0.0, 0.0]))
     assert pairs.correct(0.3).all()
 
 
@@ -107,6 +107,16 @@ def test_too_few_pictures_for_a_tie_width_are_said_to_be_too_few() -> None:
         found = accuracy_of_scores(np.arange(9.0), np.arange(9.0), np.arange(9) % count)
         assert found.value is None
         assert "at least four source pictures" in found.note
+
+
+def test_resamples_draw_whole_source_pictures() -> None:
+    clusters = cluster_numbers(["a", "a", "b", None, None, "a"])
+    assert clusters.tolist() == [0, 0, 1, 2, 3, 0]
+    weights = resample_weights(clusters)
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 0] == weights[:, 5]).all()
+    assert (weights[:, [0, 2, 3, 4]].sum(1) == 4).all()
+    assert weights.mean(0) == pytest.approx(np.ones(6), abs=0.1)
 
 
 # Rank correlation.
@@ -244,13 +254,15 @@ def test_recalibration_repairs_a_judge_whose_scale_is_bent_and_promises_nothing_
 
 def test_the_prediction_powered_mean_is_its_formula() -> None:
     labelled, others = [(3.0, 2.0, "a"), (5.0, 5.5, "b"), (9.0, 7.0, "c")], [(2.0, "d"), (4.0, "e"), (8.0, "f")]
-    found = prediction_powered_mean(labelled, others, SCORES)
+    found = prediction_powered_mean(labelled, others, (-100, 100))
     errors, scores = np.array([1.0, -0.5, 2.0]), np.array([2.0, 4.0, 8.0])
     assert found.value == pytest.approx(scores.mean() + errors.mean())
     assert found.ci95 is not None
     assert found.n == 3
     half = scipy.stats.t.ppf(0.975, 2) * np.sqrt(errors.var(ddof=1) / 3 + scores.var(ddof=1) / 3)
-    assert found.value - found.ci95[0] == pytest.approx(half * math.sqrt(6 / 5), rel=1e-6) or found.ci95[0] == 0
+    assert found.value - found.ci95[0] == pytest.approx(half * math.sqrt(6 / 5))
+    inside = prediction_powered_mean(labelled, others, SCORES)
+    assert inside.ci95 == (0, 10)
 
 
 @pytest.mark.parametrize("size", [1, 3])
