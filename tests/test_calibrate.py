@@ -274,6 +274,10 @@ def test_the_command_prints_and_writes_what_it_found(run_dir: Path, tmp_path: Pa
     report = json.loads((run_dir / "results" / "calibration.json").read_text(encoding="utf-8"))
     assert report["overall"]["tau_b"]["value"] == pytest.approx(1)
     assert (run_dir / "results" / "calibration.md").read_text(encoding="utf-8").startswith("# Calibration to people")
+    nowhere = ["--output-dir", str(labels / "results")]
+    done = CliRunner().invoke(app, ["calibrate", str(run_dir), "--labels", str(labels), *nowhere])
+    assert done.exit_code == 1
+    assert "the calibration cannot be written to" in done.output
 
 
 @pytest.mark.parametrize(

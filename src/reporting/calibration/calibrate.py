@@ -49,7 +49,6 @@ def scored_samples(run: StoredRun) -> dict[str, SampleResult]:
 class _Point:
     """One labelled sample: what the judge says of it and, over all raters, what people say."""
 
-    sample_id: str
     category: str
     source: str | None
     judge: float
@@ -143,7 +142,7 @@ def _points(labels: Iterable[Label], scored: Sequence[dict[str, SampleResult]]) 
             continue
         judge = scores[-1] - scores[0] if len(scores) > 1 else scores[0]
         first = scored[0][name]
-        points.append(_Point(name, first.category or NO_NAME, first.source_sha256, judge, statistics.fmean(said[name])))
+        points.append(_Point(first.category or NO_NAME, first.source_sha256, judge, statistics.fmean(said[name])))
     return points
 
 
