@@ -72,6 +72,13 @@ def test_the_order_of_the_samples_changes_nothing(found: Rows, dice: random.Rand
     assert compared(shuffled) == compared(found)
 
 
+def test_the_order_of_the_source_pictures_does_not_change_the_bootstrap() -> None:
+    dice = np.random.default_rng(0)
+    found: Rows = [(5.0, 5 + float(dice.normal()), f"picture {place // 2}") for place in range(60)]
+    assert compared(found[::-1]).bootstrap95 == compared(found).bootstrap95
+    assert compared(found[::-1]) == compared(found)
+
+
 @settings(deadline=None)
 @given(rows)
 def test_a_sample_without_a_score_is_in_no_figure(found: Rows) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from src.commands import console, print_lines, readable_errors
+from src.commands import console, print_lines, print_page, readable_errors
 from src.reporting.mismatch import Difference
 
 NOT_COMPARABLE = 3
@@ -20,6 +21,7 @@ Allowed = Annotated[
 
 
 OutputDir = Annotated[Path, typer.Option(help="Where the files are written.")]
+Opens = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 COMPARISONS = Path("outputs/comparisons")
 
 
@@ -43,6 +45,7 @@ def compare(
         list[str], typer.Option("--category", help="What --fail-if-worse judges, instead of all samples; repeatable.")
     ] = [],  # noqa: B006
     page: Annotated[bool, typer.Option(help="Write the page with all pictures as well; it takes the longest.")] = True,
+    opens: Opens = False,
     output_dir: OutputDir = COMPARISONS,
 ) -> None:
     """Compare runs sample by sample; exit 3 if they are not comparable, 1 if --fail-if-worse says worse."""
@@ -68,7 +71,7 @@ def compare(
         if page:
             renderers[".html"] = lambda: render_page(comparison_page(runs, found.report, output_dir))
         stem = f"comparison_{datetime.now():%Y%m%d_%H%M%S}"
-        print_lines(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`").values())
+        _print_paths(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`"), opens)
         for result in gates:
             print_lines([result.sentence()], style="bold red" if result.worse else "green")
         if any(result.worse for result in gates):
@@ -78,6 +81,7 @@ def compare(
 @readable_errors()
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Every run at or below it is shown.")],
+    opens: Opens = False,
     output_dir: OutputDir = COMPARISONS,
 ) -> None:
     """Show all runs below a folder, one table for each benchmark and judge."""
@@ -92,4 +96,11 @@ def leaderboard(
     stem = f"leaderboard_{datetime.now():%Y%m%d_%H%M%S}"
     renderers = {".json": lambda: readable_json(report), ".html": lambda: render_page(leaderboard_page(report))}
     again = "`python main.py leaderboard DIR --output-dir DIR`"
-    print_lines(write_together(output_dir, stem, renderers, again).values())
+    _print_paths(write_together(output_dir, stem, renderers, again), opens)
+
+
+def _print_paths(paths: Mapping[str, Path], opens: bool) -> None:
+    """Shows where the files lie, the page as a link and at last."""
+    print_lines(path for ending, path in paths.items() if ending != ".html")
+    if ".html" in paths:
+        print_page(paths[".html"], opens=opens)

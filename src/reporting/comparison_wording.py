@@ -13,12 +13,17 @@ Figures = Mapping[str, Any]
 
 def interval(ends: tuple[float, float] | None, sign: str = "") -> str:
     """`[−0.31, 0.24]`, or a dash where there is none."""
-    return f"[{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else "–"
+    return f"[{', '.join(f'{_rounded(end):{sign}.2f}' for end in ends)}]" if ends else "–"
 
 
 def signed(value: float | None) -> str:
     """A difference with its sign, or a dash."""
-    return "–" if value is None else f"{value:+.2f}"
+    return "–" if value is None else f"{_rounded(value):+.2f}"
+
+
+def _rounded(value: float) -> float:
+    """Two digits, and no minus before a zero."""
+    return round(value, 2) + 0.0
 
 
 def p_value(value: float | None) -> str:
