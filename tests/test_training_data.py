@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.data.loader import load_samples
+from src.data.loader import Language, load_samples
 from src.data.selection import Selection
 from src.errors import ConfigError, DataError
 from src.models.plain_text import PlainText
@@ -198,16 +198,18 @@ def test_the_critique_task_asks_another_prompt() -> None:
     assert "two images" in second
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_held_out_samples_survive_the_way_through_a_benchmark_file(
-    tmp_path: Path, write_benchmark: Callable[..., Path]
+    tmp_path: Path, write_benchmark: Callable[..., Path], language: Language
 ) -> None:
     graph = {"elements": ["sun", "shadow"], "dependencies": [["sun", "Causes", "shadow"]]}
     changes = {"rationale_short_en": "because", "knowledge_graph": graph, "family": "sunset", "seed": 4}
     changes["preliminary_img_b64"] = item(9)["src_img_b64"]
-    split = read(tmp_path, train=str(write_benchmark([item(0, **changes), item(1, tags=None, reference_img_b64=None)])))
+    data = write_benchmark([item(0, **changes), item(1, tags=None, reference_img_b64=None)])
+    split = read(tmp_path, train=str(data), language=language)
     path = tmp_path / "held_out.jsonl"
-    write_held_out([one.subject for one in split.train], path)
-    again = list(load_samples(str(path), Selection()))
+    write_held_out([one.subject for one in split.train], path, language)
+    again = list(load_samples(str(path), Selection(language=language)))
     for one, sample in zip(split.train, again, strict=True):
         assert sample.source.read_bytes() == one.subject.source.read_bytes()
         for field in dataclasses.fields(sample):

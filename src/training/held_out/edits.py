@@ -11,6 +11,7 @@ from typing import Any
 
 from src.config import BenchmarkConfig, ClassConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
+from src.data.loader import Language
 from src.data.sample import EditSample
 from src.errors import EditLoopError, ModelError
 from src.pipeline.evaluation import evaluate
@@ -38,19 +39,29 @@ class RewritePrompt:
     """The scorer's rules of form below it; empty for none."""
 
 
-def write_held_out_samples(samples: Sequence[EditSample], path: Path) -> None:
-    """Writes samples whose images are files below `path`'s folder as JSONL that `load_samples` reads back equal."""
+def write_held_out_samples(samples: Sequence[EditSample], path: Path, language: Language) -> None:
+    """Writes samples whose images are files below `path`'s folder as JSONL that `load_samples` reads back equal.
+
+    Args:
+        samples: The samples.
+        path: The file.
+        language: The language in which their instructions were read.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for sample in samples:
-            file.write(json.dumps(_item(sample, path.parent), ensure_ascii=False) + "\n")
+            file.write(json.dumps(_item(sample, path.parent, language), ensure_ascii=False) + "\n")
 
 
-def _item(sample: EditSample, folder: Path) -> dict[str, Any]:
+def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any]:
+    chinese, english = sample.instruction, sample.other_instruction
+    if language == "en" and english is not None:
+        chinese, english = english, chinese
     fields: dict[str, Any] = {
         "id": sample.sample_id,
         "subset": sample.category,
-        "edit_instruction": sample.instruction,
+        "edit_instruction": chinese,
+        "edit_instruction_en": english,
         "original_description": sample.description,
         "src_img": _inside(sample.source, folder),
         "difficulty": sample.difficulty,
@@ -120,7 +131,7 @@ def compare_edits(
         max_new_tokens: The most tokens of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
-        write_held_out_samples([example.subject for example in examples], _data_path(config))
+        write_held_out_samples([example.subject for example in examples], _data_path(config), config.data.language)
     gains = []
     for scorer, runs in _runs(config, prompt, max_new_tokens):
         rows = {}
