@@ -60,6 +60,16 @@ def test_of_two_runs_the_page_has_all_groups_and_of_more_all_pairs(tmp_path: Pat
     assert len(two.tiles) == 4
 
 
+@pytest.mark.parametrize("new", [ALIKE, WORSE, [0.0] * 60, [10.0 - score for score in BASE]])
+def test_the_chart_of_differences_holds_every_interval_and_has_a_line_at_zero(new: list[float], tmp_path: Path) -> None:
+    chart = built([run("base", BASE), run("new", new)], tmp_path).charts[1]
+    low, high = chart.scale
+    intervals = [mark.interval for row in chart.rows for mark in row.marks if mark is not None and mark.interval]
+    assert intervals
+    assert all(low <= interval[0] and interval[1] <= high for interval in intervals)
+    assert any(low + (high - low) * tick / 5 == pytest.approx(0) for tick in range(6))
+
+
 def test_marks_and_warnings_head_the_page_and_stand_on_its_tables(tmp_path: Path) -> None:
     other = replace(run("new", [*ALIKE[:59], None]), info=judged_by({"judge": {"class": "my.Else"}}))
     page = built([run("base", BASE), other], tmp_path, Difference.JUDGE)

@@ -29,6 +29,8 @@ from src.reporting.wording import coverage, number, one_line
 
 _INPUTS = 2
 """Source and reference of each card."""
+_STEPS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Between two lines of a chart of differences."""
 
 
 def comparison_page(runs: Sequence[StoredRun], report: Mapping[str, Any], folder: Path) -> Page:
@@ -85,10 +87,19 @@ def _charts(runs: Sequence[StoredRun], pairs: Sequence[Mapping[str, Any]]) -> It
     yield Chart(Word("by_category"), rows, [one_line(run.name) for run in runs])
     for pair in pairs if len(pairs) == 1 else ():
         shown = list(groups(pair))
-        ends = [abs(end) for _, found in shown for end in found["ci95"] or (found["difference"] or 0.0,)]
-        reach = max(1.0, float(math.ceil(max(ends, default=1.0))))
         marks = [ChartRow(one_line(name), [_mark(found)]) for name, found in shown]
-        yield Chart(_title(pair), marks, scale=(-reach, reach))
+        yield Chart(_title(pair), marks, scale=_scale([found for _, found in shown]))
+
+
+def _scale(shown: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """The scale of a chart of differences: five round steps, of which one begins at 0."""
+    ends = [end for found in shown for end in found["ci95"] or (found["difference"] or 0.0,)]
+    least, most = min(0.0, *ends), max(0.0, *ends)
+    for step in _STEPS:
+        low = math.floor(least / step) * step
+        if low + 5 * step >= most:
+            break
+    return low, low + 5 * step
 
 
 def _mark(found: Mapping[str, Any]) -> Mark:
