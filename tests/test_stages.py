@@ -41,6 +41,8 @@ class Asked(Scorer):
         self.calls.append(batch)
         if batch[0].sample.instruction == "raise":
             raise RuntimeError("out of ideas")
+        if batch[0].sample.instruction == "forget":
+            return []
         if batch[0].sample.instruction == "give up":
             raise ModelUnusable("the key is wrong")
         return [Verdict(Status.SCORED, 5.0) for _ in batch]
@@ -137,9 +139,13 @@ def test_verdicts_of_one_edit_are_asked_for_one_by_one_or_in_one_call(folder: Pa
 def test_a_scorer_that_fails_is_a_status_and_one_that_can_serve_nothing_stops_the_flow(folder: Path) -> None:
     bench = Bench(folder, InvertEditor({}))
     with closing(bench.record):
-        bench.run(work("a", "raise"), work("b"))
+        bench.run(work("a", "raise"), work("b"), work("f", "forget"))
         judged = {name: said for kind, name, said in bench.listener.heard if kind == "judged"}
-        assert judged == {"a:0": (Status.JUDGE_FAILED, False), "b:0": (Status.SCORED, True)}
+        assert judged == {
+            "a:0": (Status.JUDGE_FAILED, False),
+            "b:0": (Status.SCORED, True),
+            "f:0": (Status.JUDGE_FAILED, False),
+        }
         with pytest.raises(ModelUnusable, match="the key is wrong"):
             bench.run(work("c", "give up"))
 

@@ -11,8 +11,8 @@ import pytest
 
 from src.data.sample import BadSample
 from src.data.selection import Selection
-from src.data.verdict import Verdict
-from src.errors import ConfigError
+from src.data.verdict import Status, Verdict
+from src.errors import ConfigError, ModelUnusable
 from src.miniature.world.questions import write_questions
 from src.rewards.core.scorer import Completion, CompletionScorer
 from src.training.config import TrainingConfig, parse_training_config
@@ -120,6 +120,43 @@ def test_right_answers_are_rewarded_and_each_completion_gets_its_own_reward(tmp_
     assert metrics["completions/unparsable"] == 0.1
     assert metrics["dimensions/format"] == 10.0
     function.close()
+
+
+class MiscountingScorer(BrokenScorer):
+    """Forgets a text."""
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        return [Verdict(Status.SCORED, 5.0)] * (len(batch) - 1)
+
+
+class UnusableScorer(BrokenScorer):
+    """Can serve nothing."""
+
+    def score_completions(self, batch: list[Completion]) -> list[Verdict]:
+        raise ModelUnusable("the dictionary is locked")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Broken", "no dictionary"),
+        ("Miscounting", "1 verdicts about 2 samples"),
+        ("Unusable", "^the dictionary is locked"),
+    ],
+)
+def test_a_failure_of_a_scorer_of_texts_is_logged_with_its_examples_unless_it_can_serve_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, message: str
+) -> None:
+    task = VQATask()
+    asked = examples(task, tmp_path, 2)
+    function = rewards(tmp_path, task, scorer={"class_path": f"tests.test_vqa_task.{name}Scorer"})
+    function.load()
+    function.add_examples(asked)
+    with pytest.raises(TrainingStopped, match=message):
+        call(function, asked, [reply("a"), reply("b")], {})
+    function.close()
+    logged = f"the scorer failed on {asked[0].example_id}, {asked[1].example_id}" in caplog.text
+    assert logged is (name != "Unusable")
 
 
 def test_a_scorer_that_fails_masks_and_then_stops_the_run(tmp_path: Path) -> None:

@@ -26,14 +26,14 @@ from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict, failed
 from src.models.diffusion.implementations.identity import IdentityModel
-from src.pipeline.keys import digest
+from src.pipeline.keys import audit_run_key, digest, probe_key
 from src.pipeline.output import exclusive
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import run_info, run_key, scorer_plan
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
-from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
 from src.record.record import Record, SampleKeys
 from src.record.results import RunInfo, SampleResult
 from src.reporting.report import build_report
@@ -104,7 +104,7 @@ def _run_info(config: Config, plan: ScorerPlan, targets: Targets) -> RunInfo:
     unedited = digest(IdentityModel.identity({}))
     asked = run_key(config.benchmark, plan, unedited, config.runtime.seed)
     editor = {"class": f"{probes.__module__}.{probes.__qualname__}", "targets": targets.description}
-    return run_info(config, plan, digest(["audit", asked, targets.identity]), editor)
+    return run_info(config, plan, audit_run_key(asked, targets.identity), editor)
 
 
 def _by_sample(results: list[SampleResult]) -> list[ProbedSample]:
@@ -145,7 +145,9 @@ class _Probing(Observer):
                 keys = _edit_keys(group)
                 noted = [self._note(probe, key, source_sha256) for probe, key in zip(group, keys, strict=True)]
                 if pending := [one for one in noted if one is not None]:
-                    yield _item(group[0], keys[0], pending)
+                    first = group[0]
+                    pictures = (first.source, first.edited)
+                    yield work_item(first.sample, keys[0], pending, pictures=pictures, in_one_call=True)
 
     def _samples(self) -> Iterator[EditSample]:
         selection = Selection.of(self._benchmark)
@@ -206,28 +208,11 @@ class _Probing(Observer):
         self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
 
 
-def _item(probe: Probe, edit_key: str, pending: Sequence[PendingVerdict]) -> WorkItem:
-    """The pictures of a probe, with what is asked about them in one call."""
-    return WorkItem(
-        source=probe.sample.source,
-        instruction=probe.sample.instruction,
-        sample_id=probe.sample.sample_id,
-        source_size=probe.source.size,
-        source_pixels=probe.source,
-        edited_size=probe.edited.size,
-        edited_pixels=probe.edited,
-        edit_key=edit_key,
-        pending_verdicts=pending,
-        in_one_call=True,
-        to_edit=False,
-    )
-
-
 def _edit_keys(group: Sequence[Probe]) -> list[str]:
     """The content key of each probe's edit; the probes of a group share their pictures."""
-    asked, pictures = group[0].sample, [_pixel_hash(group[0].source), _pixel_hash(group[0].edited)]
+    asked, source, edited = group[0].sample, _pixel_hash(group[0].source), _pixel_hash(group[0].edited)
     repetitions = [probe.name if probe.name in REPEATED else None for probe in group]
-    return [digest(["probe", *pictures, asked.instruction, asked.description, again]) for again in repetitions]
+    return [probe_key(source, edited, asked.instruction, asked.description, again) for again in repetitions]
 
 
 def _pixel_hash(image: Image.Image) -> str:

@@ -21,7 +21,7 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict
 from src.errors import ConfigError, OutputError
-from src.pipeline.keys import digest, sample_seed
+from src.pipeline.keys import digest, drift_run_key, drift_verdict_key, sample_seed
 from src.pipeline.output import exclusive
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import run_info, scorer_plan
@@ -30,7 +30,7 @@ from src.pipeline.redone import differences
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
-from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
 from src.record.record import Record, SampleKeys
 from src.record.results import RunInfo, SampleResult
 from src.reporting.drift import Drift, build_drift
@@ -203,7 +203,7 @@ def _begun(
         if earlier == about | {"begun": earlier.get("begun")} and not ended:
             begun = earlier["begun"]
     about["begun"] = begun
-    return run_info(config, plan, digest(["drift", about]), about)
+    return run_info(config, plan, drift_run_key(about), about)
 
 
 class _Asking(Observer):
@@ -235,25 +235,15 @@ class _Asking(Observer):
     def _item(self, anchor: _Anchor) -> WorkItem | None:
         """Notes the anchor; None where today's verdict is known from before a break."""
         then, edit_key = anchor.then, anchor.then.edit_key or ""
-        key = digest(["drift", self._run_key, anchor.pending.verdict_key])
+        key = drift_verdict_key(self._run_key, anchor.pending.verdict_key)
         keys = SampleKeys(then.seed or 0, then.source_sha256 or "", edit_key, key)
         self._record.add_sample(self._run_key, anchor.sample, keys)
         if self._record.has_verdict(key):
             self._tally.add(verdicts_reused=1)
             return None
         source, edited = anchor.sample.source.decode(), open_rgb(self._run.edit_path(edit_key))
-        return WorkItem(
-            source=anchor.sample.source,
-            instruction=anchor.sample.instruction,
-            sample_id=then.sample_id,
-            source_size=source.size,
-            source_pixels=source,
-            edited_size=edited.size,
-            edited_pixels=edited,
-            edit_key=edit_key,
-            pending_verdicts=[replace(anchor.pending, verdict_key=key)],
-            to_edit=False,
-        )
+        pending = replace(anchor.pending, verdict_key=key)
+        return work_item(anchor.sample, edit_key, [pending], pictures=(source, edited))
 
     def _load_scorer(self) -> None:
         self._tally.loading = self._plan.name

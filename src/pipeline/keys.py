@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SPECIAL_TOKEN = re.compile(r"<\|?[^<>\s]{1,40}>|\[[A-Z_/]{1,20}\]")
@@ -36,3 +37,33 @@ def edit_key(editor: str, source_sha256: str, instruction: str, seed: int) -> st
 def verdict_key(scorer: str, question: Any, edit: str) -> str:
     """Key of a verdict; `scorer` digests the scorer's identity, `question` is what it asks, `edit` an edit key."""
     return digest(["verdict", scorer, question, edit])
+
+
+def answer_key(scorer: str, answer: str | None, completion: str) -> str:
+    """Key of a verdict on a text; `scorer` digests the scorer, `answer` is the right one, `completion` the text."""
+    return digest(["answer", scorer, answer, completion])
+
+
+def reply_key(policy: Mapping[str, Any], system: str, user: str, images: Sequence[str]) -> str:
+    """Key of a policy's greedy reply; `policy` is its identity, `images` are the hashes of what it is shown."""
+    return digest([policy, system, user, images])
+
+
+def probe_key(source: str, edited: str, instruction: str, description: str, repetition: str | None) -> str:
+    """Key of an audit's probe; `source` and `edited` hash the pixels, `repetition` names one of a repeated question."""
+    return digest(["probe", source, edited, instruction, description, repetition])
+
+
+def audit_run_key(asked: str, targets: str) -> str:
+    """Key of an audit; `asked` is the key of a run that edits nothing, `targets` tells where right edits come from."""
+    return digest(["audit", asked, targets])
+
+
+def drift_run_key(about: Mapping[str, Any]) -> str:
+    """Key of a measurement of drift; `about` is what was measured, and when it was begun."""
+    return digest(["drift", about])
+
+
+def drift_verdict_key(run_key: str, verdict: str) -> str:
+    """Key of a verdict of today; `run_key` is that of the measurement, `verdict` the key of the verdict of then."""
+    return digest(["drift", run_key, verdict])

@@ -15,7 +15,7 @@ from src.pipeline.budget import check_budget
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.keys import digest
 from src.pipeline.scorer_plan import ScorerPlan
-from src.pipeline.work_item import WorkItem
+from src.pipeline.work_item import WorkItem, work_item
 from src.record.record import SampleKeys
 from src.record.results import RunInfo
 from src.redaction import redact
@@ -53,14 +53,7 @@ class RunPlan:
         """The work that the run has with a sample, and the content keys under which the record finds it."""
         seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction)
         pending = self.scoring.pending_verdict(sample, edit_key)
-        item = WorkItem(
-            source=sample.source,
-            instruction=sample.instruction,
-            sample_id=sample.sample_id,
-            seed=seed,
-            edit_key=edit_key,
-            pending_verdicts=[pending],
-        )
+        item = work_item(sample, edit_key, [pending], seed=seed)
         return item, SampleKeys(seed, source_sha256, edit_key, pending.verdict_key)
 
     def left_out(self, sample: EditSample) -> list[str]:

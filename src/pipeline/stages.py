@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from src.data.image import content_hash, open_rgb
-from src.data.verdict import Status, Verdict, failed
-from src.errors import EditLoopError, WaitBrokenOff
+from src.data.verdict import Verdict
+from src.errors import WaitBrokenOff
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import edit_within
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.work_item import PendingVerdict, WorkItem
-from src.reasons import reason_of
 from src.record.record import Record
 from src.rewards.core.scorer import EditedSample, Scorer
+from src.rewards.core.scoring import scored
 
 logger = logging.getLogger(__name__)
 
@@ -200,19 +200,15 @@ class Stages:
                 self._observer.judged(item, pending, verdict, seconds)
 
     def _verdicts(self, pairs: Sequence[tuple[WorkItem, PendingVerdict]]) -> list[Verdict]:
-        """The one place where a scorer that fails becomes the status of its samples.
+        """The scorer's verdicts; none where its wait for a server was broken off."""
 
-        None where the scorer's wait for a server was broken off.
-        """
-        try:
+        def score() -> list[Verdict]:
             return self._scorer.score([self._edited_sample(item, pending) for item, pending in pairs])
+
+        try:
+            return scored(score, [pending.sample.sample_id for _, pending in pairs])
         except WaitBrokenOff:
             return []
-        except EditLoopError:
-            raise
-        except Exception as error:  # a scorer may fail in any way; its samples are counted, the work goes on
-            logger.exception("the scorer failed on %s", ", ".join(pending.sample.sample_id for _, pending in pairs))
-            return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(pairs)
 
     def _edited_sample(self, item: WorkItem, pending: PendingVerdict) -> EditedSample:
         """What the scorer looks at; pixels that are not held are read here."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.pipeline.editing import PendingEdit
 from src.pipeline.pixels import decoded_bytes
@@ -54,3 +55,45 @@ class WorkItem(PendingEdit):
         if self.source_pixels is not None and pending.sample.source == self.source:
             return self.source_pixels
         return pending.sample.source.decode()
+
+
+def work_item(
+    sample: EditSample,
+    edit_key: str,
+    pending_verdicts: Sequence[PendingVerdict],
+    *,
+    source: LazyImage | None = None,
+    instruction: str | None = None,
+    seed: int = 0,
+    source_size: tuple[int, int] = (0, 0),
+    pictures: tuple[Image.Image, Image.Image] | None = None,
+    in_one_call: bool = False,
+) -> WorkItem:
+    """Makes the work with an edit of a sample.
+
+    Args:
+        sample: Whose edit it is.
+        edit_key: The edit's content key.
+        pending_verdicts: What is to be asked about the edit.
+        source: The picture that is edited; None for the sample's own.
+        instruction: What the editor is told; None for the sample's own words.
+        seed: The seed of the edit.
+        source_size: Width and height of the source in pixels, where they are known.
+        pictures: Source and edit, of an edit that is only judged; None for one that is to be made.
+        in_one_call: See `WorkItem`.
+    """
+    item = WorkItem(
+        source=source or sample.source,
+        instruction=sample.instruction if instruction is None else instruction,
+        sample_id=sample.sample_id,
+        seed=seed,
+        source_size=source_size,
+        edit_key=edit_key,
+        pending_verdicts=pending_verdicts,
+        in_one_call=in_one_call,
+        to_edit=pictures is None,
+    )
+    if pictures is not None:
+        item.source_pixels, item.edited_pixels = pictures
+        item.source_size, item.edited_size = (picture.size for picture in pictures)
+    return item

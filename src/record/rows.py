@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pydantic
 
-from src.data.verdict import Status, Verdict
+from src.data.verdict import Status, Verdict, failed
 from src.record.results import Attempt, RunInfo, SampleResult
 
 WHOLE_VERDICT = """
@@ -70,12 +70,13 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
     if row["bad_reason"] is not None:
         status, reason = Status.BAD_SAMPLE, row["bad_reason"]
     elif row["edit_reason"] is not None:
-        status, reason = Status.EDIT_FAILED, row["edit_reason"]
+        verdict = failed_edit(row["edit_reason"])
+        status, reason = verdict.status, verdict.reason
     elif row["status"] is not None:
         status, reason = Status(row["status"]), row["reason"]
     else:
         status, reason = None, None
-    judged = row["status"] is not None and status is not Status.EDIT_FAILED
+    judged = row["status"] is not None and row["edit_reason"] is None
     edited = row["known_edit"] is not None and row["edit_reason"] is None
     picture = edits_dir / f"{row['edit_key']}.png" if edited else None
     result = _RESULT.validate_python(
@@ -107,6 +108,11 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
     if result.status is not None:
         Verdict(result.status, result.score)  # refuses a score out of its range, and a failure that has one
     return result
+
+
+def failed_edit(reason: str) -> Verdict:
+    """What becomes of all that was to be judged about an edit that failed: the one place that says so."""
+    return failed(Status.EDIT_FAILED, reason)
 
 
 def usage(text: str) -> dict[str, float]:

@@ -1,13 +1,11 @@
-"""The scorers of completions as texts: built from a config, checked against the task, and asked without a failure."""
+"""The scorers of completions as texts: built from a config and checked against the task."""
 
 from __future__ import annotations
 
 from src.config import ClassConfig
-from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError
-from src.reasons import reason_of
 from src.registry import resolve
-from src.rewards.core.scorer import Completion, CompletionScorer
+from src.rewards.core.scorer import CompletionScorer
 from src.training.config import TrainingConfig
 from src.training.tasks.base import Task
 
@@ -60,11 +58,3 @@ def check_text_evaluation(task: Task, config: TrainingConfig) -> None:
     edits = {"reward_model": own.reward_model, "diffusion_params": own.diffusion_params}
     if given := [f"evaluation.{name}" for name, value in edits.items() if value]:
         raise ConfigError(f"{', '.join(given)}: {type(task).__name__} edits nothing and asks no judge; leave them out")
-
-
-def score_texts(scorer: CompletionScorer, completions: list[Completion]) -> list[Verdict]:
-    """Returns one verdict for each text, in order; if the scorer fails, every verdict is that failure."""
-    try:
-        return scorer.score_completions(completions)
-    except Exception as error:  # a plug-in may fail in any way
-        return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(completions)

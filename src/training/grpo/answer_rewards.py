@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from src.pipeline.keys import digest
+from src.pipeline.keys import answer_key, digest
 from src.rewards.core.scorer import Completion, Scorer
+from src.rewards.core.scoring import scored
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion
 from src.training.tasks.base import Task
-from src.training.text_scorers import build_text_scorer, check_form, score_texts
+from src.training.text_scorers import build_text_scorer, check_form
 
 
 class AnswerRewards(RewardFunction):
@@ -33,11 +34,12 @@ class AnswerRewards(RewardFunction):
     def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Scores all completions at once; the same text of the same question is recorded once."""
         started = time.perf_counter()
-        verdicts = score_texts(self._scorer, [Completion(one.completion, one.example.subject.answer) for one in parsed])
+        texts = [Completion(one.completion, one.example.subject.answer) for one in parsed]
+        verdicts = scored(lambda: self._scorer.score_completions(texts), [one.example.example_id for one in parsed])
         self.count({"seconds/judge": time.perf_counter() - started})
         outcomes = []
         for one, verdict in zip(parsed, verdicts, strict=True):
-            key = digest(["answer", self._identity, one.example.subject.answer, one.completion])
+            key = answer_key(self._identity, one.example.subject.answer, one.completion)
             self.record.add_verdict(key, verdict)
             outcomes.append(CompletionOutcome(verdict, verdict_key=key))
         return outcomes

@@ -16,7 +16,7 @@ from functools import partial
 
 from src.data.image import LazyImage, content_hash, image_size
 from src.data.sample import EditSample
-from src.data.verdict import Status, Verdict, failed
+from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
@@ -24,7 +24,8 @@ from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
-from src.pipeline.work_item import PendingVerdict, WorkItem
+from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
+from src.record.rows import failed_edit
 from src.training.config import TrainingConfig
 from src.training.grpo.rollout import CompletionOutcome
 from src.training.storage.claims import POLL, Claims
@@ -122,16 +123,16 @@ class EditPipeline:
             ImageError: the source cannot be read.
         """
         data = request.source.read_bytes()
-        name = request.sample.sample_id
-        seed, edit_key = self.editor.keys(name, content_hash(data), request.instruction)
-        return WorkItem(
+        seed, edit_key = self.editor.keys(request.sample.sample_id, content_hash(data), request.instruction)
+        pending = self.scoring.pending_verdict(request.sample, edit_key, request.completion)
+        return work_item(
+            request.sample,
+            edit_key,
+            [pending],
             source=request.source,
             instruction=request.instruction,
-            sample_id=name,
             seed=seed,
             source_size=image_size(data),
-            edit_key=edit_key,
-            pending_verdicts=[self.scoring.pending_verdict(request.sample, edit_key, request.completion)],
         )
 
     def warn_of_lost(self, edit_keys: Sequence[str]) -> None:
@@ -188,7 +189,7 @@ class _Batch(Observer):
 
     def _verdict(self, edit_key: str, verdict_key: str) -> Verdict:
         if failure := self._failures.get(edit_key):
-            return failed(Status.EDIT_FAILED, failure.reason)
+            return failed_edit(failure.reason)
         return self._verdicts[verdict_key]
 
     def _run(self) -> None:

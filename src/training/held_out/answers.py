@@ -13,13 +13,13 @@ from src.data.questions import VQAQuestion
 from src.models.vlm.question import LabelledImage
 from src.models.vlm.question import Question as Prompt
 from src.models.vlm.trained_policy import TrainedPolicy
-from src.pipeline.keys import digest
+from src.pipeline.keys import reply_key
 from src.rewards.core.scorer import Completion, CompletionScorer
+from src.rewards.core.scoring import scored
 from src.training.config import TrainingConfig
 from src.training.grpo.precision import policy_precision
 from src.training.held_out.gain import Gain, ScoredSample, paired_gain
 from src.training.tasks.example import Example
-from src.training.text_scorers import score_texts
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def compare_answers(
 def _keys(policy: dict[str, Any], examples: Sequence[Example[VQAQuestion]]) -> dict[str, str]:
     """Returns by example id a digest of all that an answer depends on: the policy, the texts and the pictures."""
     identity = TrainedPolicy.identity(policy)
-    return {one.example_id: digest([identity, one.system, one.user, _hashes(one)]) for one in examples}
+    return {one.example_id: reply_key(identity, one.system, one.user, _hashes(one)) for one in examples}
 
 
 def _policies(config: TrainingConfig, max_new_tokens: int) -> dict[str, dict[str, Any]]:
@@ -132,7 +132,8 @@ def _hashes(example: Example[VQAQuestion]) -> list[str]:
 def _scores(scorer: CompletionScorer, examples: Sequence[Example[VQAQuestion]], answers: Answers) -> list[ScoredSample]:
     answered = {name: text for name, text in answers.items() if text is not None}
     truths = {one.example_id: one.subject.answer for one in examples}
-    verdicts = score_texts(scorer, [Completion(text, truths[name]) for name, text in answered.items()])
+    texts = [Completion(text, truths[name]) for name, text in answered.items()]
+    verdicts = scored(lambda: scorer.score_completions(texts), list(answered))
     scores = {name: verdict.score for name, verdict in zip(answered, verdicts, strict=True)}
     return [ScoredSample(one.example_id, one.source_sha256, scores.get(one.example_id)) for one in examples]
 
