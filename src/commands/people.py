@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from src.reporting.stored_runs import StoredRun
 
 SCORES_FILE, CHOICES_FILE = "labels.jsonl", "labels_choices.jsonl"
-"""In the folder of the (first) run, where no --labels says another place."""
+"""Names of the files of labels in the folder of the (first) run, where --labels names no other place."""
 
 RunDir = Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")]
 SecondRun = Annotated[
@@ -82,7 +82,7 @@ def label(
 
 
 def labels_file(run_dir: Path, run_b: Path | None) -> Path:
-    """Where labels are kept unless another place is named."""
+    """Returns the file in which labels are kept unless another place is named."""
     return run_dir / (SCORES_FILE if run_b is None else CHOICES_FILE)
 
 

@@ -75,7 +75,7 @@ def _remedy(kind: Difference, first: str) -> str:
 
 
 def mismatches(first: StoredRun, second: StoredRun) -> list[Mismatch]:
-    """All that differs in samples and judgement; an unfinished run may lack samples."""
+    """Yields all that differs in samples and judgement; an unfinished run may lack samples."""
     found = list(_different_samples(first, second))
     one, other = (judgement_identity(run.info, run.results) for run in (first, second))
     if not (one[ANSWERED_BY] and other[ANSWERED_BY]):  # a judge that does not say, or a record from before it was noted

@@ -162,7 +162,7 @@ def _all(pair: PairComparison) -> list[PairedDifference]:
 
 
 def adjusted(pairs: Sequence[PairComparison]) -> list[PairComparison]:
-    """The same with p-values adjusted for all tests of all pairs."""
+    """Returns the comparison with p-values adjusted for all tests of all pairs."""
     values = iter(holm([one.p for pair in pairs for one in _all(pair)]))
     return [
         replace(

@@ -28,7 +28,7 @@ from src.reporting.wording import (
 LABEL_WIDTH = 16
 FAILURES_SHOWN = 5
 WIDE = 100
-"""From this width on, columns stand two blanks apart."""
+"""The width in characters from which on columns stand two blanks apart."""
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:

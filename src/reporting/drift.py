@@ -42,7 +42,7 @@ class Shift:
     mean: float | None
     """The mean of the paired differences; below 0 where the judge is stricter today."""
     ci95: tuple[float, float] | None
-    """Its 95 % interval, clustered by source picture (`mean_interval`); None for fewer than two source pictures."""
+    """95 % interval, clustered by source picture (`mean_interval`); None for fewer than two source pictures."""
     equal: float | None
     """The share of anchors whose score is the very same."""
     scored: int

@@ -14,7 +14,7 @@ from src.reporting.statistics import ClusteredMean, clustered_mean, t_quantile
 
 RESAMPLES = 5000
 _SEED = 20190
-"""Of the resampling: the same scores always have the same interval."""
+"""Seed of the resampling, so that the same scores always have the same interval."""
 _CHUNK = 500
 """Resamples at once, so that memory does not grow with them."""
 _ROUNDING = 1e-9
@@ -44,13 +44,13 @@ class PairedDifference:
     std: float | None
     """Sample standard deviation of the paired differences."""
     standard_error: float | None
-    """Of the mean difference, clustered by source picture; see `clustered_mean`."""
+    """Standard error of the mean difference, clustered by source picture; see `clustered_mean`."""
     degrees: float | None
     """Degrees of freedom of the standard error."""
     ci95: Interval | None
     """95 % interval of the difference by Student's t."""
     bootstrap95: Interval | None
-    """The same by resampling source pictures; see `bootstrap_interval`."""
+    """95 % interval of the difference by resampling source pictures; see `bootstrap_interval`."""
     p: float | None
     """Two-sided p-value of “there is no difference”, not adjusted."""
     wins: int

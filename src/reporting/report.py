@@ -97,7 +97,7 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json_data(value: Any) -> Any:
-    """A copy with text keys, with lists for tuples, and with null for NaN and infinity (a plug-in's, if any)."""
+    """Returns a copy with text keys, lists for tuples, and null for what a plug-in gave as NaN or infinity."""
     if isinstance(value, dict):
         return {str(key): _json_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -42,7 +42,7 @@ def krippendorff_alpha(
 
 
 def _alpha(values: Array, unit: Numbers, weights: Array, level: Level) -> Array:
-    """For each row of weights of the units.
+    """Returns the value for each row of weights of the units.
 
     Sums of squared differences over pairs follow from moments: Σ_{i≠j} (x_i − x_j)² = 2 (m Σx² − (Σx)²). A nominal
     label is a vector with a single 1, of which half the squared distance to another one is δ².

@@ -36,7 +36,7 @@ from src.reporting.stored_runs import StoredRun
 
 SCHEMA_VERSION = 1
 SIGNS = {FIRST_WINS: -1.0, SECOND_WINS: 1.0, TIE: 0.0, BOTH_BAD: 0.0}
-"""Of a choice: what the second run gains by it."""
+"""What the second run gains by each choice."""
 _CODES = {name: float(place) for place, name in enumerate(SIGNS)}
 
 

@@ -37,7 +37,7 @@ class Label:
     winner: str | None
     """`a`, `b`, `tie` or `both_bad`."""
     edit_keys: tuple[str, ...] = ()
-    """Of what was shown, where the file says so: one edit, or those of the first and the second run."""
+    """Keys of the edits that were shown, where the file says so: one edit, or one of each of two runs."""
     where: str = ""
     """The line, for messages."""
 

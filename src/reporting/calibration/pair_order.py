@@ -42,7 +42,7 @@ class Pairs:
     """Whether the edits are equal to people."""
 
     def correct(self, width: float) -> Truths:
-        """Of which pairs the judge says what people say, when gaps up to the width are ties."""
+        """Finds the pairs of which the judge says what people say, when gaps up to the width are ties."""
         return np.where(self.tied, self.gap <= width, self.agree & (self.gap > width))
 
     def part(self, chosen: npt.NDArray[np.generic]) -> Pairs:
@@ -119,7 +119,7 @@ def accuracy_of_scores(judge: Array, human: Array, clusters: Numbers) -> Measure
 
 
 def accuracy_of_choices(judge_differences: Array, human_signs: Array, clusters: Numbers) -> Measured:
-    """The same over pairs that people have compared directly.
+    """Compares the order over pairs that people have compared directly.
 
     Args:
         judge_differences: The judge's score of the second edit of a pair minus that of the first.

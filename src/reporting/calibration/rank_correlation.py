@@ -10,7 +10,7 @@ from src.reporting.calibration.pair_order import Numbers
 from src.reporting.calibration.resampling import Array, Measured, measured, resample_weights
 
 _ROWS = 512
-"""Of the matrix of pairs at once, so that memory grows with the labels and not with their square."""
+"""Rows of the matrix of pairs at once, so that memory grows with the labels and not with their square."""
 CONSTANT = "all labels or all scores are equal: they have no order"
 
 

@@ -14,7 +14,7 @@ RESAMPLES = 1000
 FEWEST = 10
 """Source pictures below which resampling them says little about others."""
 _SEED = 2305
-"""Of the resampling: the same labels always have the same intervals."""
+"""Seed of the resampling, so that the same labels always have the same intervals."""
 
 Array = npt.NDArray[np.float64]
 

@@ -143,7 +143,7 @@ def print_calibration(report: dict[str, Any], console: Console) -> None:
 
 
 def render_markdown(report: dict[str, Any]) -> str:
-    """The same as Markdown, in which texts from data show literally."""
+    """Renders the tables as Markdown, in which texts from data show literally."""
     lines = ["# Calibration to people", "", escape(headline(report)) + "."]
     lines += ["", f"Labels: {escape(report['labels']['file'])}. Written {report['timestamp']}."]
     for table in calibration_tables(report):

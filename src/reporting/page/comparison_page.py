@@ -126,7 +126,7 @@ def _runs(report: Mapping[str, Any]) -> Table:
 
 
 def _differences(report: Mapping[str, Any]) -> Table:
-    """Of two runs all groups of samples; of more, every pair on all samples. The Markdown file has the rest."""
+    """Returns all groups of two runs; of more runs, every pair on all samples. The Markdown file has the rest."""
     pairs = report["pairs"]
     if len(pairs) == 1:
         title, shown = _title(pairs[0]), list(groups(pairs[0]))

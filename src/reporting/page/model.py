@@ -24,7 +24,7 @@ class Picture:
     """One picture of a card: its thumbnail is inside the page, the full picture lies beside it."""
 
     label: str
-    """What it is: a `Word` (`source`, `edited`, `reference` …), or a name such as an editor's."""
+    """What the picture is: a `Word` (`source`, `edited`, `reference` …), or a name such as that of an editor."""
     thumbnail: str = ""
     """Data URI; empty where there is no picture."""
     full: str = ""
@@ -77,7 +77,7 @@ class Card:
     difficulty: str = ""
     tags: Sequence[str] = ()
     instruction: Mapping[str, str] = field(default_factory=dict)
-    """By language, `en` or `zh`."""
+    """The instruction by language, `en` or `zh`."""
     description: str = ""
     inputs: Sequence[Picture] = ()
     """The source; several pictures where an editor takes several."""
@@ -156,7 +156,7 @@ class Page:
     """A whole page, without its thumbnails' order or its hashes, which `render_page` adds."""
 
     title: str
-    """Of the page and its window; `Word` or text."""
+    """Title of the page and of its window, as a `Word` or a text."""
     subtitle: str = ""
     notices: Sequence[str] = ()
     """What the reader must know first, such as a run that is not finished."""

@@ -16,19 +16,19 @@ from src.data.image import ImageError, LazyImage, OpenedImage, content_hash
 from src.reporting.page.model import Picture
 
 PICTURES_FOLDER = "pictures"
-"""Beside the page: full pictures that lie in no file of their own, named by their content."""
+"""Folder beside the page for full pictures that lie in no file of their own, named by their content."""
 LARGEST_SIDE = 256
 """Pixels of a thumbnail's longer side."""
 EXACT_SIDE = 128
 """Pictures with no side above it are embedded as they are, without loss."""
 SMALLEST_SIDE = 48
 THUMBNAIL_BYTES = 16_000_000
-"""Of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
+"""Bytes of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
 MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
-"""Of one thumbnail."""
+"""Bounds of the bytes of one thumbnail."""
 _QUALITY = 78
 _USUAL_BYTES = 9_000
-"""Of a photograph's thumbnail with the largest side: where fewer are allowed, the first try is smaller."""
+"""Bytes of a photograph's thumbnail with the largest side: where fewer are allowed, the first try is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class PagePictures:
             return Picture(label, missing=str(error))
 
     def of_bytes(self, label: str, data: bytes, path: Path | None) -> Picture:
-        """The same of a picture that has been read already, from a file at `path` if there is one.
+        """Embeds a picture that has been read already, from a file at `path` if there is one.
 
         Raises:
             ImageError: it is no picture that can be shown.

@@ -1,4 +1,4 @@
-"""From a `Page` to one HTML file that needs no network and in which nothing runs but its own script."""
+"""Renders a `Page` as one HTML file that needs no network and in which nothing runs but its own script."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
 
 
 def _instructions(row: Row, sample: EditSample | None) -> dict[str, str]:
-    """By language; the run's own text is the record's, whatever the file says today."""
+    """Returns the instruction by language; the run's own text is that of the record, whatever the file says today."""
     text = row["instruction"]
     if sample is None or sample.other_instruction is None:
         return {"zh" if _is_chinese(text) else "en": text} if text else {}

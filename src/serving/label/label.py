@@ -29,7 +29,7 @@ class LabelOptions:
     labels: Path
     rater: str
     seed: int = 0
-    """Of the order of the samples, and of the sides."""
+    """Seed of the order of the samples, and of the sides."""
     limit: int | None = None
     """Label only the first N in that order."""
     port: int = 8200

@@ -17,7 +17,7 @@ from src.reporting.calibration.labels import UNDONE, Label, stored_labels
 
 SUFFIXES = (".jsonl", ".ndjson")
 LOCK_SECONDS = 10.0
-"""For which a line waits for those of other raters."""
+"""Seconds for which a line waits for those of other raters."""
 
 
 class LabelFile:

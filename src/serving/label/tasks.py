@@ -34,7 +34,7 @@ class LabelTask:
     sample_id: str
     instruction: str
     edit_keys: tuple[str | None, ...]
-    """Of the edit, or of those of the first and the second run."""
+    """Key of the edit, or of the edits of the first and the second run."""
     pictures: Mapping[str, Path]
     """Stored edits by what they are called on the page: `edit`, or `left` and `right`."""
     left: str | None
