@@ -42,12 +42,13 @@ def make_runs(folder: Path, samples: int) -> list[Path]:
     """Two finished runs of the same benchmark."""
     data = write_benchmark(folder / "benchmark.json", samples)
     outputs = []
-    for shade in SHADES:
+    for seed, shade in enumerate(SHADES):
         output = folder / f"shade_{shade}"
         sections = {
             "benchmark": {"data_path": str(data)},
             "diffusion_model": {"class_path": "benchmarks.models.ShadingEditor", "params": {"shade": shade}},
             "reward_model": {"class_path": "benchmarks.models.BrightnessJudge"},
+            "runtime": {"seed": seed},
             "evaluation": {"output_dir": str(output)},
         }
         evaluate(parse_config(sections, "benchmark"))
