@@ -219,6 +219,18 @@ def test_alpha_is_its_definition_for_any_labels(level: Level) -> None:
     assert found.value == pytest.approx(1 - observed / expected)
 
 
+def test_intervals_of_alpha_hold_the_truth() -> None:
+    """Three raters who err by half the spread of the truth: alpha is 1 / (1 + 1/4)."""
+    held = 0
+    for seed in range(200):
+        draw = random(seed)
+        truths = draw.normal(0, 1, 50)
+        units = {str(unit): (truth + draw.normal(0, 0.5, 3)).tolist() for unit, truth in enumerate(truths)}
+        low, high = krippendorff_alpha(units, {unit: unit for unit in units}, "interval").ci95 or (1, 0)
+        held += low <= 0.8 <= high
+    assert 0.89 <= held / 200 <= 0.98
+
+
 def test_one_rater_agrees_with_nobody() -> None:
     found = krippendorff_alpha({"a": [1.0], "b": [2.0]}, {"a": "a", "b": "b"}, "interval")
     assert found.value is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def label_edits(runs: Sequence[StoredRun], options: LabelOptions, ready: Callabl
     ):
         raise ConfigError(f"--rater {options.rater!r:.120} is no name: use 1 to {MAX_RATER} printable characters")
     tasks = label_tasks(runs, options.rater, options.seed, options.limit)
-    rows = {row.sample_id: row for row in runs[0].results if row.sample_id in {task.sample_id for task in tasks}}
+    names = {task.sample_id for task in tasks}
+    rows = {row.sample_id: row for row in runs[0].results if row.sample_id in names}
     known = {row.sample_id: [row.edit_key] for row in runs[0].results}
     for run in runs[1:]:
         keys = {row.sample_id: row.edit_key for row in run.results}
@@ -69,6 +71,11 @@ def label_edits(runs: Sequence[StoredRun], options: LabelOptions, ready: Callabl
     ):
         session = LabelSession(tasks, file, known, " and ".join(str(run.folder) for run in runs))
         app = create_label_app(session, source_pictures(runs[0].info, rows, Path(folder)), admission)
-        server = uvicorn.Server(uvicorn.Config(app, **uvicorn_settings(admission.seconds)))
-        ready(f"http://{HOST}:{listener.getsockname()[1]}/#{admission.token}")
-        server.run([listener])
+        address = f"http://{HOST}:{listener.getsockname()[1]}/#{admission.token}"
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                ready(address)
+
+        Server(uvicorn.Config(app, **uvicorn_settings(admission.seconds))).run([listener])
