@@ -199,7 +199,7 @@ def train(
     from src.training.train import train as run
 
     loaded = load_training_config(config, assignments)
-    log_to(loaded.logging, loaded.training.output_dir / "logs" / "training.log", console)
+    log_to(loaded.logging, loaded.training.log_file, console)
     progress = TrainingProgress(console)
     with interruptible(f"edits and verdicts are recorded. {GO_ON}"), progress.shown():
         outcome = run(loaded, resume=resume, callbacks=[progress.callback()])

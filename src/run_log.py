@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,28 @@ def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
         handlers.append(written)
     clean_all_records()
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
+
+
+def check_log(settings: LoggingConfig, log_file: Path) -> None:
+    """Looks whether `log_to` could write the log; nothing stays behind.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = (settings.log_file or log_file).absolute()
+    if not settings.file_output:
+        return
+    try:
+        if path.exists():
+            path.open("ab").close()
+            return
+        there = next(parent for parent in path.parents if parent.exists())
+        with tempfile.TemporaryDirectory(prefix=".editloop-", dir=there):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"the log {path} cannot be written: {error.strerror or error}; choose another place with logging.log_file"
+        ) from error
 
 
 def console_handler(level: int, console: Console) -> logging.Handler:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from src.errors import ConfigError, DataError, EditLoopError, ModelError
-from src.training.config import PolicySettings, TrainingConfig, parse_training_config
+from src.training.check import check_training
+from src.training.config import PolicySettings, TrainingConfig, load_training_config, parse_training_config
 from src.training.policy_check import check_policy
 from src.training.train import train
 from src.training.validate import validate
@@ -19,6 +20,7 @@ from tests.tiny_policies import policy_folder
 __all__ = ["policy_folder"]
 
 MakeRun = Callable[..., TrainingConfig]
+MINIATURE = Path("configs/training/miniature_rewrite.yaml")
 REFERENCE = "src.rewards.scorers.reference.ReferenceScorer"
 ORACLE = "src.miniature.oracle_scorer.OracleScorer"
 VQA = {"class_path": "src.training.tasks.vqa.VQATask"}
@@ -244,11 +246,9 @@ def test_an_output_directory_that_cannot_be_written_is_found_and_not_created(mak
 def test_a_missing_vllm_is_found_before_anything_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from src.training.config import load_training_config
-
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "vllm" else find(name, *rest))
-    config = load_training_config(Path("configs/training/miniature_rewrite.yaml"), ["training.grpo.use_vllm=true"])
+    config = load_training_config(MINIATURE, ["training.grpo.use_vllm=true"])
     with pytest.raises(ModelError, match=r"the package vllm is missing.*pip install"):
         validate(config)
 
@@ -278,3 +278,37 @@ def test_a_judge_that_cannot_be_loaded_is_found_before_the_training(
     with pytest.raises(EditLoopError, match=message):
         train(config)
     assert not config.training.output_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("policy.revision=v999", r"revision: assets/miniature/policy is a folder .* no revision 'v999'"),
+        (
+            "policy.model=assets/miniature/editor",
+            r"^policy\.model: assets/miniature/editor is no vision-language model",
+        ),
+        ("logging.log_file=/proc/nope/x.log", r"the log /proc/nope/x\.log cannot be written"),
+        ("evaluation.diffusion_params.output_resolution=1000000", r"(?s)output_resolution.*8192"),
+        ("evaluation.max_new_tokens=100000000", r"evaluation\.max_new_tokens: .*exceed the 1024 positions"),
+        ("training.grpo.max_completion_length=10000000", r"grpo\.max_completion_length: .*exceed the 1024 positions"),
+        ("training.grpo.generation_kwargs={suppress_tokens: [1536]}", r"the policy has 1536 tokens, .* no 1536"),
+        ("training.grpo.chat_template_kwargs={foo: 1}", r"chat template has no variable foo, only .*messages"),
+    ],
+)
+def test_check_and_train_refuse_what_the_policy_or_this_machine_cannot(
+    override: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_training_config(MINIATURE, [override, f"training.output_dir={tmp_path / 'out'}"])
+    monkeypatch.setattr("src.training.train._train_policy", _refuse)
+    for run in (lambda: list(check_training(config, MINIATURE)), lambda: train(config)):
+        with pytest.raises(EditLoopError, match=reason):
+            run()
+    assert not list(tmp_path.glob("**/checkpoints"))
+
+
+def test_variables_of_the_chat_template_and_a_log_that_can_be_written_are_taken(tmp_path: Path) -> None:
+    log = tmp_path / "new" / "x.log"
+    sets = ["training.grpo.chat_template_kwargs={add_generation_prompt: true}", f"logging.log_file={log}"]
+    assert list(check_training(load_training_config(MINIATURE, sets), MINIATURE))
+    assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 from src.paths import RULE
 
 WHOLE_FILE_LIMIT = 64 * 2**20
@@ -33,9 +33,15 @@ def resolve_revision(model_name: str, revision: str | None = None) -> str:
         revision: Branch, tag or commit on the hub; None is the main branch. Local weights have none.
 
     Raises:
+        ConfigError: A revision of local weights.
         ModelError: The weights are not here and cannot be looked up; the text says how to get them.
     """
     if is_local(model_name):
+        if revision is not None:
+            raise ConfigError(
+                f"revision: {model_name} is a folder or file of this machine, which has no revision {revision!r}: "
+                "leave it out, or name a repository of the hub"
+            )
         return _fingerprint(Path(model_name).expanduser())
     if revision and _COMMIT.fullmatch(revision):
         return revision

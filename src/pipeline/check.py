@@ -17,6 +17,7 @@ from src.pipeline.rates import Work
 from src.pipeline.redone import reasons_to_redo
 from src.record.record import RECORD_NAME, Record, WorkLeft
 from src.reporting.wording import left_out
+from src.run_log import check_log
 
 NOTHING_GIVEN = GivenRates()
 ALL = WorkLeft(edit=True, verdict=True)
@@ -32,6 +33,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     Raises:
         EditLoopError: for whatever would stop the run.
     """
+    check_log(config.logging, config.evaluation.log_file)
     plan = RunPlan(config)
     judge = plan.scoring.judge
     yield f"editor   {plan.editor.identity()['class']}, {len(plan.editor.replicas())} replica(s)"

@@ -25,7 +25,7 @@ from src.training.memory.architectures import UnknownShape
 from src.training.memory.parts import GIB, MemoryPart
 from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
-from src.training.policy_check import check_policy
+from src.training.policy_check import check_completions, check_policy
 from src.training.tasks.base import Task
 from src.training.tasks.rewrite import CritiqueTask
 from src.training.validate import (
@@ -163,6 +163,7 @@ def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Dat
         split = read_split(task, config.data, config.training.seed, ImageStore(Path(folder)))
         if checked is not None:
             check_policy(config.policy)
+            check_completions(config.policy, checked.arguments, config.evaluation.max_new_tokens)
             split = check_data(config, checked, split)
         first = split.train[:_LOOKED_AT]
         pictures = [image.decode() for one in first for image in one.images]

@@ -197,6 +197,11 @@ class TrainingSettings(Section):
         return RuntimeConfig(seed=self.seed, decoded_megabytes=self.decoded_megabytes)
 
     @property
+    def log_file(self) -> Path:
+        """The training's log."""
+        return self.output_dir / "logs" / "training.log"
+
+    @property
     def policy_folder(self) -> Path:
         """Folder of the trained weights in the end: a whole model, or an adapter."""
         return self.output_dir / POLICY

@@ -15,7 +15,7 @@ from src.training.grpo.checkpoints import StepRandomState, latest_checkpoint
 from src.training.grpo.processes import without_zero3_sharding
 from src.training.grpo.trainer import build_trainer, run_trainer
 from src.training.held_out.gain import Gain
-from src.training.policy_check import check_policy
+from src.training.policy_check import check_completions, check_policy
 from src.training.storage.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.tracking.curve import draw_curve
 from src.training.validate import Validated, check_data, check_devices, check_processes, validate
@@ -61,6 +61,7 @@ def train(
         split = _read_data(config, checked)
         with without_zero3_sharding(checked.arguments):
             check_policy(config.policy)
+            check_completions(config.policy, checked.arguments, config.evaluation.max_new_tokens)
         _train_policy(config, checked, split, callbacks, resume=resume)
         if not processes.end_and_is_first():
             return None

@@ -15,8 +15,10 @@ from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.vlm.attention import require_attention
+from src.models.vlm.stored_architecture import require_vision_language
 from src.registry import load_class, resolve
-from src.training.config import TrainingConfig
+from src.run_log import check_log
+from src.training.config import PolicySettings, TrainingConfig
 from src.training.dataset import Split
 from src.training.grpo.policy import lora_config
 from src.training.grpo.processes import Processes
@@ -59,6 +61,7 @@ def validate(config: TrainingConfig) -> Validated:
     """
     arguments = grpo_config(config.training)
     check_vllm(arguments)
+    _check_policy_kind(config.policy)
     task = build_task(config)
     processes = Processes.of(arguments)
     output_dir = config.training.output_dir
@@ -73,6 +76,15 @@ def validate(config: TrainingConfig) -> Validated:
     if config.is_evaluated:
         task.check_evaluation(config, longest)
     return Validated(arguments, processes, task, rewards, longest)
+
+
+def _check_policy_kind(policy: PolicySettings) -> None:
+    if policy.trust_remote_code:  # its own code decides what such a checkpoint is
+        return
+    try:
+        require_vision_language(policy.model, policy.revision)
+    except ModelError as error:
+        raise ModelError(f"policy.model: {error}") from error
 
 
 def check_settings(config: TrainingConfig) -> None:
@@ -90,6 +102,7 @@ def check_settings(config: TrainingConfig) -> None:
         require_attention(config.policy.attn_implementation, "policy.attn_implementation")
     _check_judge_has_scorer(config)
     _check_writable(config.training.output_dir)
+    check_log(config.logging, config.training.log_file)
 
 
 def longest_completion(config: TrainingConfig, arguments: GRPOConfig) -> int:
