@@ -7,15 +7,20 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from main import app
+from src.config import Config
 from src.data.image import LazyImage, content_hash, encode_png
 from src.data.verdict import Status
+from src.pipeline.evaluation import evaluate
 from src.reporting.page.model import Card, Link, Outcome, Page, Picture, Table, Tile, Word
 from src.reporting.page.pictures import FEWEST_BYTES, PagePictures, make_thumbnail
 from src.reporting.page.render import ASSETS, CHUNK, json_block, render_page, words
@@ -242,3 +247,56 @@ def test_thumbnails_stand_in_blocks_that_are_read_one_by_one() -> None:
     assert page.count('class="thumbnails"') == 2
     assert thumbnails(page) == [f"data:{number}" for number in range(CHUNK + 1)]
     assert page_data(page)["cards"][CHUNK]["inputs"][0]["thumbnail"] == CHUNK
+
+
+# The commands.
+
+
+@pytest.fixture
+def finished(write_benchmark: Callable[..., Path], make_config: Callable[..., Config]) -> Path:
+    """The output directory of a run of two samples."""
+    config = make_config(write_benchmark([item(0), item(1)]))
+    evaluate(config)
+    return config.evaluation.output_dir
+
+
+def test_a_run_leaves_a_page_and_its_report_shows_it_last_and_in_the_browser(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(list((finished / "results").glob("*.html"))) == 1
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    done = CliRunner().invoke(app, ["report", str(finished), "--open"])
+    assert done.exit_code == 0, done.output
+    last = Path(done.output.strip().splitlines()[-1])
+    assert last.suffix == ".html"
+    assert opened == [last.resolve().as_uri()]
+    cards = page_data(last.read_text(encoding="utf-8"))["cards"]
+    assert [len(pictures(card)) for card in cards] == [3, 3]
+    assert all("missing" not in picture for card in cards for picture in pictures(card))
+
+
+def test_a_machine_without_a_browser_says_where_the_page_is(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    done = CliRunner().invoke(app, ["report", str(finished), "--open"])
+    assert done.exit_code == 0
+    assert "no browser was found; open " in done.output
+
+
+def test_the_full_size_pictures_of_base64_data_lie_beside_the_page_once(finished: Path, tmp_path: Path) -> None:
+    """A second page adds none, and they are named by content, not by what the data say."""
+    report = json.loads(next((finished / "results").glob("*.json")).read_text(encoding="utf-8"))
+    noise = encode_png(Image.effect_noise((200, 150), 90).convert("RGB"))
+    data = tmp_path / "large.json"
+    items = [item(number, src_img_b64=base64.b64encode(noise).decode()) for number in range(2)]
+    data.write_text(json.dumps(items), encoding="utf-8")
+    report["config"]["benchmark"]["data_path"] = str(data)
+    for row in report["samples"]:
+        row["source_sha256"] = content_hash(noise)
+    for minute in range(2):
+        page = write_reports(report, tmp_path / "results", datetime(2026, 1, 2, 3, minute), finished).page
+    (stored,) = (tmp_path / "results" / "pictures").iterdir()
+    assert stored.name == f"{content_hash(noise)[:32]}.png"
+    assert {card["inputs"][0]["full"] for card in page_data(page.read_text(encoding="utf-8"))["cards"]} == {
+        f"./pictures/{stored.name}"
+    }
