@@ -26,9 +26,8 @@ THUMBNAIL_BYTES = 16_000_000
 """Bytes of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
 MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
 """Bounds of the bytes of one thumbnail."""
-_QUALITY = 78
-_USUAL_BYTES = 9_000
-"""Bytes of a photograph's thumbnail with the largest side: where fewer are allowed, the first try is smaller."""
+_QUALITIES = (80, 60, 45)
+"""JPEG qualities that are tried in this order before a thumbnail is made smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class PagePictures:
     """
 
     def __init__(self, folder: Path, count: int) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._bytes_each = max(FEWEST_BYTES, min(MOST_BYTES, THUMBNAIL_BYTES // max(1, count)))
 
     def of(self, label: str, image: LazyImage) -> Picture:
@@ -78,7 +77,7 @@ class PagePictures:
 
     def link(self, path: Path) -> str:
         """The URL of a file relative to the page, which no file name can turn into another kind of URL."""
-        return "./" + quote(Path(os.path.relpath(path.resolve(), self._folder.resolve())).as_posix())
+        return "./" + quote(Path(os.path.relpath(path.resolve(), self._folder)).as_posix())
 
     def _stored(self, data: bytes) -> Path:
         kind = (Image.open(io.BytesIO(data)).format or "PNG").lower()
@@ -104,10 +103,13 @@ def make_thumbnail(data: bytes, most_bytes: int) -> Thumbnail:
         exact = _encoded(image, "WEBP", lossless=True, quality=50, method=0)
         if len(exact) <= max(most_bytes, MOST_BYTES // 2):
             return Thumbnail(_uri("webp", exact), size, is_whole=True)
-    side = min(LARGEST_SIDE, max(SMALLEST_SIDE, int(LARGEST_SIDE * (most_bytes / _USUAL_BYTES) ** 0.5)))
+    side = LARGEST_SIDE
     while True:
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.0)
-        encoded = _encoded(image, "JPEG", quality=_QUALITY)
+        for quality in _QUALITIES:  # encoding again costs a fraction of what scaling again does
+            encoded = _encoded(image, "JPEG", quality=quality)
+            if len(encoded) <= most_bytes:
+                break
         if len(encoded) <= most_bytes or side <= SMALLEST_SIDE:
             return Thumbnail(_uri("jpeg", encoded), size, is_whole=False)
         side = max(SMALLEST_SIDE, min(int(0.9 * side), int(side * (most_bytes / len(encoded)) ** 0.5)))
