@@ -43,7 +43,7 @@ test-browser: $(READY)
 			echo "there is no Chromium: install it (Debian: apt-get install chromium) or name it in EDITLOOP_CHROMIUM" >&2; \
 			exit 1; \
 		fi
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser tests/test_browser_*.py
 
 # DeepSpeed has no wheel, and building it needs the torch that is installed already.
 test-deepspeed: $(READY)
