@@ -107,6 +107,8 @@ def test_wrong_use_is_a_usage_error(runs: Path) -> None:
     for arguments in (
         ["--fail-if-worse", "0.3"],
         ["--fail-if-worse", "-1", runs / "worse"],
+        ["--fail-if-worse", "nan", runs / "worse"],
+        ["--tie", "nan", runs / "worse"],
         ["--category", "causal", runs / "worse"],
         ["--allow", "everything", runs / "worse"],
         ["--tie", "eleven", runs / "worse"],

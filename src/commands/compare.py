@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +19,16 @@ NOT_COMPARABLE = 3
 Allowed = Annotated[
     list[Difference], typer.Option("--allow", help="Compare although this differs; marked on every table. Repeatable.")
 ]
-
-
 OutputDir = Annotated[Path, typer.Option(help="Where the files are written.")]
 Opens = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 COMPARISONS = Path("outputs/comparisons")
+
+
+def _a_number(value: float | None) -> float | None:
+    """Refuses NaN, which is within all bounds, and by which no run would ever be worse."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
 
 
 def compare(
@@ -31,13 +37,15 @@ def compare(
     ],
     allow: Allowed = [],  # noqa: B006 (typer copies defaults)
     tie_width: Annotated[
-        float, typer.Option("--tie", min=0, max=10, help="Scores within this of each other are a tie.")
+        float,
+        typer.Option("--tie", min=0, max=10, callback=_a_number, help="Scores within this of each other are a tie."),
     ] = 0.5,
     fail_if_worse: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=10,
+            callback=_a_number,
             help="Exit with 1 if RUN_B is worse than RUN_A by more than this: if its 95 % interval says so.",
         ),
     ] = None,
@@ -48,7 +56,7 @@ def compare(
     opens: Opens = False,
     output_dir: OutputDir = COMPARISONS,
 ) -> None:
-    """Compare runs sample by sample; exit 3 if they are not comparable, 1 if --fail-if-worse says worse."""
+    """Compare runs sample by sample, in pairs; exit 1 where --fail-if-worse says worse, 3 where that cannot be said."""
     from src.reporting.comparison import compare as compare_runs
     from src.reporting.comparison_console import print_comparison
     from src.reporting.comparison_markdown import render_comparison
