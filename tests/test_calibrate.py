@@ -285,6 +285,7 @@ def test_the_command_prints_and_writes_what_it_found(run_dir: Path, tmp_path: Pa
     [
         ([], "make labels with"),
         (["--scale", "5", "1"], "the lowest score comes first"),
+        (["--scale", "0", "inf"], "two numbers"),
         (["nowhere"], "holds no record"),
     ],
 )

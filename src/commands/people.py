@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,8 +43,9 @@ def calibrate(
     from src.reporting.calibration.labels import read_labels
     from src.reporting.calibration.tables import print_calibration, write_calibration
 
-    if not scale[0] < scale[1]:
-        raise ConfigError(f"--scale {scale[0]:g} {scale[1]:g}: the lowest score comes first, then the highest")
+    low, high = scale
+    if not -math.inf < low < high < math.inf:
+        raise ConfigError(f"--scale {low:g} {high:g} must be two numbers; the lowest score comes first")
     runs = _runs(run_dir, run_b)
     file = labels or labels_file(run_dir, run_b)
     report = compare(runs, read_labels(file, scale), file)
