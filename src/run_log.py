@@ -45,15 +45,17 @@ def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
 
 
-def check_log(settings: LoggingConfig, log_file: Path) -> None:
-    """Looks whether `log_to` could write the log; nothing stays behind.
+def check_log(settings: LoggingConfig) -> None:
+    """Looks whether the log that a config names could be written; nothing stays behind.
+
+    A log that it does not name goes to the output directory, which is looked at by itself.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    path = (settings.log_file or log_file).absolute()
-    if not settings.file_output:
+    if settings.log_file is None or not settings.file_output:
         return
+    path = settings.log_file.absolute()
     try:
         if path.exists():
             path.open("ab").close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from tests.browser import OpenPage, chromium, opened_in
 # The same examples on every machine, and no failure because a machine is busy.
 settings.register_profile("editloop", derandomize=True, deadline=None)
 settings.load_profile("editloop")
+
+# A shell starts commands in the background with Ctrl-C ignored, and their children would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 

@@ -52,7 +52,7 @@ def config(**sections: Any) -> Any:
         ({"training": {"grpo": {"seed": 3}}}, r"set training\.seed instead"),
         ({"training": {"grpo": {"steps_per_generation": 4, "save_steps": 3}}}, "multiple of"),
         ({"policy": {"model": "x", "lorra": {}}}, r"policy\.lorra: unknown key\. Did you mean 'lora'"),
-        ({"policy": {"model": "x", "lora": {"rank": 3}}}, r"policy\.lora: .*rank"),
+        ({"policy": {"model": "x", "lora": {"rank": 3}}}, r"policy\.lora\.rank: .*no such field"),
         ({"task": {"class_path": "src.training.tasks.rewrite.RewritTask"}}, "Did you mean 'RewriteTask'"),
         ({"task": {"class_path": "src.training.tasks.rewrite.RewriteTask", "params": {"x": 1}}}, r"task\.params"),
         ({"data": {"train": "x", "held_out": 1.5}}, "a share lies between 0 and 1"),

@@ -33,7 +33,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     Raises:
         EditLoopError: for whatever would stop the run.
     """
-    check_log(config.logging, config.evaluation.log_file)
+    check_log(config.logging)
     plan = RunPlan(config)
     judge = plan.scoring.judge
     yield f"editor   {plan.editor.identity()['class']}, {len(plan.editor.replicas())} replica(s)"

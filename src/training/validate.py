@@ -79,7 +79,9 @@ def validate(config: TrainingConfig) -> Validated:
 
 
 def _check_policy_kind(policy: PolicySettings) -> None:
-    if policy.trust_remote_code:  # its own code decides what such a checkpoint is
+    """Names the policy where its folder holds another kind of model; weights that are missing are found later."""
+    own_code_decides = policy.trust_remote_code
+    if own_code_decides or not Path(policy.model).is_dir():
         return
     try:
         require_vision_language(policy.model, policy.revision)
@@ -102,7 +104,7 @@ def check_settings(config: TrainingConfig) -> None:
         require_attention(config.policy.attn_implementation, "policy.attn_implementation")
     _check_judge_has_scorer(config)
     _check_writable(config.training.output_dir)
-    check_log(config.logging, config.training.log_file)
+    check_log(config.logging)
 
 
 def longest_completion(config: TrainingConfig, arguments: GRPOConfig) -> int:
