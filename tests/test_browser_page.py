@@ -155,6 +155,19 @@ def test_an_order_puts_samples_without_the_value_last(tab: OpenPage, path: Path,
         tab.until(IN_SIGHT, name(24))
 
 
+@pytest.mark.parametrize("name", ["constructor", "toString", "__proto__"])
+def test_an_address_that_names_what_every_object_has_shows_the_page_as_without_it(
+    tab: OpenPage, path: Path, name: str
+) -> None:
+    tab.open(path)
+    plain = tab.ids
+    instructions = tab.page.locator(".card").first.inner_text()
+    tab.open(path, f"#?sort={name}&lang={name}&view={name}")
+    assert tab.ids == plain
+    assert plain
+    assert tab.page.locator(".card").first.inner_text() == instructions
+
+
 def test_an_order_by_time_counts_edit_and_judgement(tab: OpenPage, path: Path) -> None:
     tab.open(path, "#?sort=sort_seconds")
     assert tab.ids[:5] == [name(number) for number in (5, 11, 17, 23, 29)]

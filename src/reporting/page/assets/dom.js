@@ -23,8 +23,7 @@ function filled(node, attributes, children) {
 
 /* A text of the page in the reader's language. */
 function word(key, ...values) {
-  const both = data.words[key];
-  const text = both ? both[state.lang === "zh" ? 1 : 0] : key;
+  const text = Object.hasOwn(data.words, key) ? data.words[key][state.lang === "zh" ? 1 : 0] : key;
   return values.reduce((shown, value, place) => shown.replace(`{${place}}`, value), text);
 }
 

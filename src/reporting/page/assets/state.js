@@ -1,6 +1,7 @@
 /* What the reader has chosen. It is the page's address: #id?category=…&sort=… */
 const FILTERS = ["q", "category", "difficulty", "tag", "status", "low", "high", "sort"];
 const KEPT = [...FILTERS, "lang", "theme", "view"];
+const LANGUAGES = ["en", "zh"];
 const state = { id: "", sort: "" };
 
 function readAddress() {
@@ -8,7 +9,7 @@ function readAddress() {
   const given = new URLSearchParams(query);
   state.id = id;
   for (const name of KEPT) state[name] = given.get(name) || "";
-  state.lang = state.lang || data.language;
+  if (!LANGUAGES.includes(state.lang)) state.lang = data.language;
 }
 
 function splitAddress(text) {
@@ -88,9 +89,8 @@ function chosen() {
     if (!words.every((one) => fact.text.includes(one))) continue;
     places.push(place);
   }
-  const order = ORDERS[state.sort];
-  if (order) {
-    const [name, sign] = order;
+  if (Object.hasOwn(ORDERS, state.sort)) {
+    const [name, sign] = ORDERS[state.sort];
     const last = (place) => (facts[place][name] === null ? 1 : 0);
     places.sort((a, b) => last(a) - last(b) || sign * (facts[a][name] - facts[b][name]) || a - b);
   }

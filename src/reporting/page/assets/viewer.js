@@ -259,7 +259,7 @@ function described(card) {
 }
 
 function outcomeNode(outcome) {
-  const pairs = Object.entries(outcome.facts || {}).map(([name, value]) => [data.words[name] ? word(name) : name, value]);
+  const pairs = Object.entries(outcome.facts || {}).map(([name, value]) => [word(name), value]);
   for (const key of ["edit_seconds", "judge_seconds"]) {
     if (typeof outcome[key] === "number") pairs.push([word(key), `${outcome[key].toFixed(2)} s`]);
   }
