@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from src.pipeline.drift import anchor_subset, measure_drift
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
 from src.record.record import Record
+from src.reporting.drift import Drift, build_drift
 from tests.api_judge import server  # noqa: F401 (a fixture)
 from tests.chat_server import Answer, ChatServer, completion, failure
 from tests.conftest import item
@@ -202,6 +204,46 @@ def test_the_history_of_measurements_stays_in_their_record(run: Config) -> None:
             [Status.SCORED] * 3,
             [Status.SCORED] * 3,
         ]
+
+
+def moved(shifts: list[float], sources: list[str] | None = None) -> Drift:
+    """The drift of a judge that gave scores of 4, 4.2, 4.4 … and gives them today with these shifts."""
+    pictures = sources or [f"picture {place}" for place in range(len(shifts))]
+    then = [
+        sample_result(place, 4 + place / 5, source_sha256=picture, category="a")
+        for place, picture in enumerate(pictures)
+    ]
+    today = [replace(row, score=(row.score or 0) + shift) for row, shift in zip(then, shifts, strict=True)]
+    return build_drift("run", list(zip(then, today, strict=True)), 0.3)
+
+
+def test_one_shift_of_all_anchors_is_no_drift_before_six_pictures_have_it() -> None:
+    """Six equal signs have p = 0.03125 by the exact sign test; of five it is 0.0625, which allows no 95 % interval."""
+    for count in (2, 5):
+        few = moved([-0.5] * count)
+        assert (few.overall.ci95, few.measured, few.beyond) == (None, False, False)
+        assert few.overall.mean == pytest.approx(-0.5)
+        assert "cannot be measured" in few.conclusion
+        assert "of 6 where all shift alike" in few.conclusion
+    six = moved([-0.5] * 6)
+    assert six.overall.ci95 == pytest.approx((-0.5, -0.5))
+    assert six.beyond
+
+
+def test_the_means_of_then_and_today_are_each_of_its_own_scores() -> None:
+    overall = moved([-1.0, -0.5, -0.9]).overall
+    assert overall.then == pytest.approx(4.2)
+    assert overall.today == pytest.approx(4.2 - 0.8)
+    assert overall.mean == pytest.approx(-0.8)
+
+
+def test_anchors_of_one_source_picture_are_one_cluster() -> None:
+    """Sums of the deviations of two pictures are ±1 of four anchors: V = 2 (1² + 1²) / 4², t has one degree."""
+    shifts = [-1.0, -1.0, 0.0, 0.0]
+    clustered = moved(shifts, ["a", "a", "b", "b"]).overall.ci95
+    half = 12.7062 * 0.5
+    assert clustered == pytest.approx((-0.5 - half, -0.5 + half), abs=1e-3)
+    assert moved(shifts, ["a"] * 4).overall.ci95 is None
 
 
 def test_anchors_are_spread_over_the_categories_in_proportion() -> None:

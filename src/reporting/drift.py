@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,8 +18,8 @@ from src.data.verdict import Status
 from src.errors import OutputError
 from src.record.results import SampleResult
 from src.reporting.markdown import escape
+from src.reporting.paired import SIGN_TEST_CLUSTERS, paired_difference
 from src.reporting.report import NO_NAME
-from src.reporting.statistics import DIFFERENCES, mean_interval
 from src.reporting.wording import category_label, number, one_line
 from src.terminal import clean_json
 
@@ -42,7 +41,7 @@ class Shift:
     mean: float | None
     """The mean of the paired differences; below 0 where the judge is stricter today."""
     ci95: tuple[float, float] | None
-    """95 % interval, clustered by source picture (`mean_interval`); None for fewer than two source pictures."""
+    """95 % interval, clustered by source picture, as two runs are compared; see `paired_difference`."""
     equal: float | None
     """The share of anchors whose score is the very same."""
     scored: int
@@ -85,7 +84,8 @@ class Drift:
         if self.overall.ci95 is None:
             return (
                 f"the drift cannot be measured: {self.overall.scored} of {self.overall.asked} anchors have a score "
-                "today, and an interval takes scores of two source pictures"
+                "today, and an interval takes scores of two source pictures, "
+                f"or of {SIGN_TEST_CLUSTERS} where all shift alike"
             )
         if self.beyond:
             return f"the judge has drifted: the whole 95 % interval of its mean shift lies beyond {rule}"
@@ -126,22 +126,17 @@ def build_drift(
 
 
 def _shift(anchors: Sequence[Anchor]) -> Shift:
-    scored = [
-        (then.score, now.score, then.source_sha256 or then.sample_id)
-        for then, now in anchors
-        if now.status is Status.SCORED and then.score is not None and now.score is not None
-    ]
-    if not scored:
-        return Shift(None, None, None, None, None, 0, len(anchors))
-    stored, scores, sources = zip(*scored, strict=True)
-    differences = [now - then for then, now in zip(stored, scores, strict=True)]
+    stored = [then.score for then, _ in anchors]
+    today = [now.score if now.status is Status.SCORED else None for _, now in anchors]
+    sources = [then.source_sha256 or then.sample_id for then, _ in anchors]
+    found = paired_difference(stored, today, sources, 0.0, bootstrap=False)
     return Shift(
-        then=statistics.fmean(stored),
-        today=statistics.fmean(scores),
-        mean=statistics.fmean(differences),
-        ci95=mean_interval(differences, sources, DIFFERENCES),
-        equal=sum(difference == 0 for difference in differences) / len(differences),
-        scored=len(scored),
+        then=found.mean_first,
+        today=found.mean_second,
+        mean=found.difference,
+        ci95=found.ci95,
+        equal=found.ties / found.pairs if found.pairs else None,
+        scored=found.pairs,
         asked=len(anchors),
     )
 
