@@ -10,13 +10,13 @@ samples.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.harness import close, command_line, show
 from src.reporting.paired import paired_difference
-from src.reporting.statistics import SCORES, clustered_mean, mean_interval, t_quantile
+from src.reporting.statistics import FEWEST_TO_RESAMPLE, SCORES, clustered_mean, mean_interval, t_quantile
 
 GOAL = (94.0, 96.0)
 NOISE = 0.5
@@ -98,7 +98,8 @@ class Measured:
     """Intervals of the first editor's mean that hold the truth (`mean_interval` on the scale of scores)."""
     student: float
     """Intervals of the paired difference by Student's t that do."""
-    bootstrap: float
+    bootstrap: float | None
+    """The same of the bootstrap; None for fewer pictures than it takes."""
     paired: float
     """Trials in which the paired test finds the difference."""
     unpaired: float
@@ -127,7 +128,8 @@ def measure(world: World, trials: int, resampled: int, dice: np.random.Generator
         counts["paired"] += found.p is not None and found.p < 0.05
         counts["unpaired"] += _unpaired(one, other, sources)
     totals = {name: resampled if name == "bootstrap" else trials for name in counts}
-    return Measured(**{name: 100 * count / totals[name] for name, count in counts.items()})
+    measured = Measured(**{name: 100 * count / totals[name] for name, count in counts.items()})
+    return measured if len(world.sizes) >= FEWEST_TO_RESAMPLE else replace(measured, bootstrap=None)
 
 
 def _holds(interval: tuple[float, float] | None, truth: float) -> bool:
@@ -144,7 +146,9 @@ def _unpaired(first: list[float], second: list[float], sources: list[str]) -> bo
     return abs(other.mean - one.mean) > t_quantile(degrees) * variance**0.5
 
 
-def _cell(value: float) -> str:
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.1f}" if GOAL[0] <= value <= GOAL[1] else f"{value:.1f} !"
 
 
@@ -168,7 +172,7 @@ def main() -> None:
     show(f"Coverage of 95 % intervals and power in % ({trials:,} trials, bootstrap {resampled:,})", columns, rows)
     expected = [found for world, found in measured.items() if not world.hard]
     farthest = max(abs(value - 95) for one in expected for value in (one.mean, one.student))
-    shortest = min(one.bootstrap for one in expected)
+    shortest = min(one.bootstrap for one in expected if one.bootstrap is not None)
     unit = f"points from 95 % coverage, the worst mean or t interval, and no bootstrap below {GOAL[0] - NOISE:g} %"
     close("statistics_coverage", farthest, unit, f"<= {95 - GOAL[0]:g}", besides=shortest >= GOAL[0] - NOISE)
 

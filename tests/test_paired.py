@@ -169,6 +169,15 @@ def test_a_smaller_difference_needs_more_samples(points: float, ratio: float) ->
     assert 2 <= fewer <= more
 
 
+def test_fewer_than_ten_source_pictures_are_not_resampled() -> None:
+    for pictures, samples in ((9, 9), (9, 36), (10, 10)):
+        differences = np.random.default_rng(1).normal(0.3, 1, samples).tolist()
+        sources = [f"picture {place % pictures}" for place in range(samples)]
+        found = paired_difference([0.0] * samples, differences, sources, 0.5)
+        assert found.ci95 is not None
+        assert (found.bootstrap95 is not None) == (pictures == 10)
+
+
 def test_the_bootstrap_agrees_with_student_where_the_data_are_normal() -> None:
     dice = np.random.default_rng(1)
     for count in (12, 200):

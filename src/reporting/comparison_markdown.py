@@ -7,6 +7,7 @@ from typing import Any
 
 from src.reporting.comparison_wording import groups, interval, letters, mark, p_value, power, record, signed
 from src.reporting.markdown import escape, markdown_table, section
+from src.reporting.statistics import FEWEST_TO_RESAMPLE
 from src.reporting.wording import coverage, number
 
 
@@ -78,7 +79,8 @@ def _explanation(report: Mapping[str, Any]) -> list[str]:
         "- A difference is the mean of the second run's score minus the first one's over the samples that have a score "
         "in both. A failure is never a number: samples without a score are counted by side, and are in no difference.",
         "- Samples of one source picture are one cluster (CR2 standard error of Bell and McCaffrey, degrees of freedom "
-        f"of Imbens and Kolesár). The bootstrap resamples pictures {report['resamples']:,} times with a fixed seed.",
+        f"of Imbens and Kolesár). The bootstrap resamples pictures {report['resamples']:,} times with a fixed "
+        f"seed, where there are {FEWEST_TO_RESAMPLE} or more.",
         f"- p is that of “no difference”; Holm adjusts it for all {report['tests']} tests of this comparison together.",
         f"- Win / tie / loss count samples; scores within {report['tie_width']:g} of each other are a tie.",
         "- Detectable: the smallest true difference that so many samples show with a chance of 80 %.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.reporting.statistics import ClusteredMean, clustered_mean, t_quantile
+from src.reporting.statistics import FEWEST_TO_RESAMPLE, ClusteredMean, clustered_mean, t_quantile
 
 RESAMPLES = 5000
 _SEED = 20190
@@ -50,7 +50,10 @@ class PairedDifference:
     ci95: Interval | None
     """95 % interval of the difference by Student's t."""
     bootstrap95: Interval | None
-    """95 % interval of the difference by resampling source pictures; see `bootstrap_interval`."""
+    """95 % interval of the difference by resampling source pictures; see `bootstrap_interval`.
+
+    None for fewer than `FEWEST_TO_RESAMPLE` pictures.
+    """
     p: float | None
     """Two-sided p-value of “there is no difference”, not adjusted."""
     wins: int
@@ -111,12 +114,13 @@ def paired_difference(
     if error < _ROUNDING:
         return _without_spread(found, measured)
     quantile = t_quantile(measured.degrees)
+    resample = bootstrap and measured.clusters >= FEWEST_TO_RESAMPLE
     return replace(
         found,
         standard_error=error,
         degrees=measured.degrees,
         ci95=(measured.mean - quantile * error, measured.mean + quantile * error),
-        bootstrap95=bootstrap_interval(differences, clusters, measured) if bootstrap else None,
+        bootstrap95=bootstrap_interval(differences, clusters, measured) if resample else None,
         p=_two_sided(measured.mean / error, measured.degrees),
         detectable=_detectable(error, measured.degrees),
     )

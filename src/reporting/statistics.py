@@ -16,6 +16,8 @@ DIFFERENCES: Scale = (-10.0, 10.0)
 """The scale of differences between two scores."""
 Z95 = 1.959964
 """The 97.5 % quantile of the normal distribution."""
+FEWEST_TO_RESAMPLE = 10
+"""Source pictures below which resampling them says little about others: there is no bootstrap interval."""
 
 
 @dataclass(frozen=True, slots=True)

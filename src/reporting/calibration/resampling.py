@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from src.reporting.statistics import t_quantile
+from src.reporting.statistics import FEWEST_TO_RESAMPLE, t_quantile
 
 RESAMPLES = 1000
-FEWEST = 10
-"""Source pictures below which resampling them says little about others."""
 _SEED = 2305
 """Seed of the resampling, so that the same labels always have the same intervals."""
 
@@ -71,8 +69,10 @@ def measured(value: float, resampled: Array, clusters: npt.NDArray[np.int64], n:
         return Measured(None, None, n, why_not)
     count = len(np.unique(clusters))
     possible = resampled[np.isfinite(resampled)]
-    if count < FEWEST or len(possible) < RESAMPLES / 2:
-        return Measured(float(value), None, n, f"labels on fewer than {FEWEST} source pictures: no interval")
+    if count < FEWEST_TO_RESAMPLE or len(possible) < RESAMPLES / 2:
+        return Measured(
+            float(value), None, n, f"labels on fewer than {FEWEST_TO_RESAMPLE} source pictures: no interval"
+        )
     tail = float(ndtr(-t_quantile(count - 1) * np.sqrt(count / (count - 1))))
     low, high = np.quantile(possible, (tail, 1 - tail))
     if low == high:
