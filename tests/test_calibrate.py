@@ -248,6 +248,45 @@ def test_constant_labels_and_few_pictures_leave_figures_out_and_say_why() -> Non
     assert "nan" not in text.lower()
 
 
+def test_thirty_equal_labels_have_no_accuracy_and_no_interval_of_their_mean() -> None:
+    results = [result(place, place / 4) for place in range(30)]
+    report = calibrate([run(results)], [score(place, 5.3) for place in range(30)], FILE)
+    for figures in (report["overall"], *report["categories"].values()):
+        for name in ("accuracy", "tau_b", "rho"):
+            assert (figures[name]["value"], figures[name]["ci95"]) == (None, None)
+            assert "equal" in figures[name]["note"]
+        assert figures["mean_of_labels"]["value"] == pytest.approx(5.3)
+        assert figures["mean_of_labels"]["ci95"] is None
+    text = render_markdown(report)
+    assert "| all | 30 | – | – | – |" in text
+    assert "| all | 5.30 | – |" in text
+    assert "all values are equal: no interval" in text
+
+
+def test_equal_labels_on_an_end_of_the_scale_keep_the_interval_of_answers_that_all_agree() -> None:
+    results = [result(place, place / 4) for place in range(30)]
+    mean = calibrate([run(results)], [score(place, 10) for place in range(30)], FILE)["overall"]["mean_of_labels"]
+    assert mean["ci95"] == pytest.approx((10 * 30 / (30 + 1.959964**2), 10))
+
+
+def test_choices_that_are_all_ties_have_no_accuracy_and_no_interval_of_the_preference() -> None:
+    first = run([result(place, 5.0) for place in range(40)], "first")
+    second = run([result(place, 5.0 + place % 4) for place in range(40)], "second")
+    report = calibrate([first, second], [choice(place, "tie") for place in range(40)], FILE)
+    assert report["overall"]["accuracy"]["value"] is None
+    people = report["overall"]["preference_of_people"]
+    assert (people["value"], people["ci95"]) == (0.5, None)
+    assert "all values are equal: no interval" in render_markdown(report)
+
+
+def test_a_corrected_mean_whose_parts_do_not_vary_has_no_interval() -> None:
+    results = [result(place, 6.0) for place in range(60)]
+    report = calibrate([run(results)], [score(place, 5) for place in range(30)], FILE)
+    corrected = report["overall"]["mean_prediction_powered"]
+    assert (corrected["value"], corrected["ci95"]) == (pytest.approx(5.0), None)
+    assert "all values are equal: no interval" in corrected["note"]
+
+
 def test_hostile_names_reach_the_reader_as_text() -> None:
     results = [replace(result(place), category=HOSTILE) for place in range(4)]
     text = render_markdown(calibrate([run(results)], [score(place, place) for place in range(4)], FILE))

@@ -28,7 +28,7 @@ from src.reporting.calibration.pair_order import (
 from src.reporting.calibration.prediction_powered import prediction_powered_mean
 from src.reporting.calibration.rank_correlation import kendall_tau_b, spearman_rho
 from src.reporting.calibration.recalibration import recalibrate
-from src.reporting.calibration.resampling import Array, Measured, cluster_numbers
+from src.reporting.calibration.resampling import Array, cluster_numbers, mean_measured
 from src.reporting.comparability import check_comparable
 from src.reporting.report import NO_NAME
 from src.reporting.statistics import SCORES, mean_interval
@@ -172,7 +172,7 @@ def _score_figures(points: Sequence[_Point], others: Sequence[SampleResult]) -> 
         "accuracy": asdict(accuracy_of_scores(judge, human, clusters)),
         "tau_b": asdict(kendall_tau_b(judge, human, clusters)),
         "rho": asdict(spearman_rho(judge, human, clusters)),
-        "mean_of_labels": asdict(Measured(float(human.mean()), classical, len(points))),
+        "mean_of_labels": asdict(mean_measured(float(human.mean()), classical, len(points))),
         "mean_prediction_powered": asdict(prediction_powered_mean(labelled, unlabelled, SCORES)),
         "mean_of_judge": statistics.fmean([*judge.tolist(), *(score for score, _ in unlabelled)]),
     }
@@ -189,7 +189,9 @@ def _pair_figures(judge: Array, human: Array, clusters: Numbers) -> dict[str, An
         "ties_of_people": float((np.sign(human) == 0).mean()),
         **{
             f"preference_{whose}": asdict(
-                Measured(statistics.fmean(values), mean_interval(values, clusters.tolist(), (0.0, 1.0)), len(values))
+                mean_measured(
+                    statistics.fmean(values), mean_interval(values, clusters.tolist(), (0.0, 1.0)), len(values)
+                )
             )
             for whose, values in preferences.items()
         },

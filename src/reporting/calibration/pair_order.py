@@ -25,6 +25,7 @@ _SEED = 14324
 _DIGITS = 9
 """Differences of scores are rounded to so many digits: 7.3 − 7.0 is no more than 0.3."""
 TOO_FEW = "labels on at least four source pictures are needed to choose a tie width on other pictures"
+ALL_EQUAL = "people call all edits equal: there is no order for a judge to get right"
 
 Numbers = npt.NDArray[np.int64]
 Truths = npt.NDArray[np.bool_]
@@ -99,6 +100,8 @@ def accuracy_of_scores(judge: Array, human: Array, clusters: Numbers) -> Measure
         human: The scores of people for the same edits.
         clusters: Of the source pictures; see `cluster_numbers`.
     """
+    if len(human) > 1 and np.ptp(np.round(human, _DIGITS)) == 0:
+        return Measured(None, None, len(human) * (len(human) - 1) // 2, ALL_EQUAL)
     weights = resample_weights(clusters).T
     right, possible = np.zeros(weights.shape[1] + 1), np.zeros(weights.shape[1] + 1)
     pairs = 0
@@ -127,6 +130,8 @@ def accuracy_of_choices(judge_differences: Array, human_signs: Array, clusters: 
         clusters: Of the source pictures.
     """
     pairs = pairs_of(judge_differences, human_signs)
+    if pairs.tied.all():
+        return Measured(None, None, len(human_signs), ALL_EQUAL)
     weights = resample_weights(clusters)
     right, possible = np.zeros(len(weights) + 1), np.zeros(len(weights) + 1)
     for held_out in folds(clusters):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-from src.reporting.calibration.resampling import Measured
+from src.reporting.calibration.resampling import Measured, mean_measured
 from src.reporting.statistics import Scale, clustered_mean, t_quantile
 
 NONE_LEFT = "every scored edit has a label: the mean of the labels says it all"
@@ -40,10 +40,10 @@ def prediction_powered_mean(
     found = clustered_mean(values, clusters)
     of_labels = len(set(clusters[:count]))
     if found is None or of_labels < 2:
-        return Measured(mean + correction, None, count, "labels on too few source pictures for an interval")
+        return mean_measured(mean + correction, None, count)
     half = t_quantile(min(found.degrees, of_labels - 1)) * math.sqrt(found.variance)
     low, high = scale
-    return Measured(found.mean, (max(low, found.mean - half), min(high, found.mean + half)), count)
+    return mean_measured(found.mean, (max(low, found.mean - half), min(high, found.mean + half)), count)
 
 
 def _distinct(sources: Sequence[Hashable]) -> list[Hashable]:

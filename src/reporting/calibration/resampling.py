@@ -11,6 +11,9 @@ import numpy.typing as npt
 from src.reporting.statistics import FEWEST_TO_RESAMPLE, t_quantile
 
 RESAMPLES = 1000
+NO_SPREAD = "all values are equal: no interval"
+_ROUNDING = 1e-9
+"""Intervals that are shorter than this have no width."""
 _SEED = 2305
 """Seed of the resampling, so that the same labels always have the same intervals."""
 
@@ -26,6 +29,19 @@ class Measured:
     n: int = 0
     """How many labels or pairs it comes from."""
     note: str = ""
+
+
+def mean_measured(value: float, ci95: tuple[float, float] | None, n: int) -> Measured:
+    """A mean with its interval, which is left out where it has no width: equal values say nothing of others.
+
+    Args:
+        value: The mean.
+        ci95: Its interval; None where there are too few source pictures for one.
+        n: How many values the mean comes from.
+    """
+    if ci95 is None:
+        return Measured(value, None, n, "labels on too few source pictures for an interval")
+    return Measured(value, ci95, n) if ci95[1] - ci95[0] > _ROUNDING else Measured(value, None, n, NO_SPREAD)
 
 
 def cluster_numbers(clusters: Sequence[Hashable]) -> npt.NDArray[np.int64]:

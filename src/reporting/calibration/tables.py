@@ -78,8 +78,8 @@ def _means(report: dict[str, Any], of_pairs: bool) -> Table:
             [name, *(_measured(group[figure]) for figure in names), f"{group['ties_of_people']:.0%}"]
             for name, group in _groups(report)
         ]
-        note = "Share of choices for run b, ties counted half."
-        return Table("Preference for run b", ["category", *names.values(), "ties of people"], rows, [note])
+        notes = ["Share of choices for run b, ties counted half.", *_notes(report, [*names])]
+        return Table("Preference for run b", ["category", *names.values(), "ties of people"], rows, notes)
     figures = ("mean_of_labels", "mean_prediction_powered")
     rows = [
         [name, *(_measured(group[figure]) for figure in figures), number(group["mean_of_judge"], 2)]
