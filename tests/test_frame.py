@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -27,7 +28,7 @@ from src.reporting.frame import run_frame
 from src.reporting.hub_results import hub_entries
 from src.reporting.report import build_report
 from tests.conftest import item
-from tests.sample_results import HOSTILE, bad_sample, failure, info, result
+from tests.sample_results import ATTEMPT, HOSTILE, bad_sample, failure, info, result
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "tests" / "stored" / "example_judge"
@@ -124,6 +125,32 @@ def test_the_results_for_the_hub_are_read_back_by_its_own_classes(run_dir: Path,
     assert "2 of 4 samples scored (50.0%)" in (entries[0].notes or "")
     assert "BrightnessJudge" in (entries[0].notes or "")
     assert re.match(r"\d{4}-\d\d-\d\dT", entries[0].date or "")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("interrupted", "interrupted"),
+        ("running", "killed, or still running"),
+        ("failed", "failed"),
+        ("budget spent: 3 dollars", "budget spent: 3 dollars"),
+    ],
+)
+def test_the_results_for_the_hub_say_that_a_run_has_not_ended(outcome: str, said: str) -> None:
+    stopped = info(attempts=(ATTEMPT, replace(ATTEMPT, outcome=outcome)))
+    for entry in hub_entries(build_report(stopped, [result(0), result(1)]), "me/bench"):
+        assert f"the run is not complete ({said}): samples that it has not read are not counted" in entry["notes"]
+
+
+def test_the_results_for_the_hub_say_that_samples_have_no_verdict_yet() -> None:
+    (entry, *_) = hub_entries(build_report(info(), [result(0), failure(1, None, None)]), "me/bench")
+    assert "the run is not complete (1 sample without a verdict)" in entry["notes"]
+
+
+def test_the_results_for_the_hub_of_a_run_that_was_resumed_to_its_end_have_no_such_note() -> None:
+    resumed = info(attempts=(replace(ATTEMPT, outcome="interrupted"), ATTEMPT))
+    (entry, *_) = hub_entries(build_report(resumed, [result(0)]), "me/bench")
+    assert "not complete" not in entry["notes"]
 
 
 def test_the_dataset_of_an_hf_path_is_taken_and_any_other_asked_for() -> None:

@@ -27,7 +27,7 @@ def hub_entries(report: dict[str, Any], dataset_id: str | None = None) -> list[d
 
     Returns:
         One entry for all samples, and one for each category in which a sample was scored. Each says in its notes
-        how uncertain it is, how many samples were scored, and which judge scored them.
+        how uncertain it is, how many samples were scored, which judge scored them, and whether the run has not ended.
 
     Raises:
         ConfigError: the run does not name a dataset of the hub, and none is given.
@@ -74,7 +74,19 @@ def _notes(report: dict[str, Any], values: dict[str, Any]) -> str:
     models = ", ".join(map(one_line, report["judge_models"]))
     judge = class_name(report["scorer"]) + (f" ({models})" if models else "")
     scored = f"{values['num_samples']} of {values['total']} samples scored ({coverage(values)})"
-    return f"mean {number(values['mean'])} on a scale from 0 to 10, {interval}{scored}; judged by {judge}"
+    notes = f"mean {number(values['mean'])} on a scale from 0 to 10, {interval}{scored}; judged by {judge}"
+    return "; ".join(filter(None, [notes, _incomplete(report)]))
+
+
+def _incomplete(report: dict[str, Any]) -> str:
+    """Says that the run has not ended, and how it stopped; empty for one that has."""
+    outcome = report["attempts"][-1]["outcome"] if report["attempts"] else "finished"
+    if outcome != "finished":
+        how = "killed, or still running" if outcome == "running" else one_line(outcome)
+        return f"the run is not complete ({how}): samples that it has not read are not counted"
+    if count := report["unfinished"]:
+        return f"the run is not complete ({count} sample{'s' * (count > 1)} without a verdict)"
+    return ""
 
 
 def write_hub_results(entries: list[dict[str, Any]], path: Path) -> None:
