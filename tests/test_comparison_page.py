@@ -107,6 +107,22 @@ def test_every_word_of_the_pages_is_known_in_both_languages(tmp_path: Path) -> N
         assert render_page(page).startswith("<!doctype html>")
 
 
+def test_the_groups_of_a_leaderboard_are_by_p_values_adjusted_for_all_its_pairs(tmp_path: Path) -> None:
+    """Of 12 differences of mean 0.3 and deviation 0.4, t = 2.6 and p = 0.025: three times that is no difference."""
+    noise = [0.4 * sign * (11 / 12) ** 0.5 for sign in (1, -1) * 6]
+    scores = {
+        "base": BASE[:12],
+        "again": [score + 0.001 * (-1) ** place for place, score in enumerate(BASE[:12])],
+        "better": [score + 0.3 + each for score, each in zip(BASE[:12], noise, strict=True)],
+    }
+    alone = compare([run("base", scores["base"]), run("better", scores["better"])]).pairs[0].overall
+    assert alone.p == pytest.approx(0.0247, abs=1e-3)
+    for name, given in scores.items():
+        store(tmp_path / name, given)
+    (board,) = build_leaderboard(tmp_path)["boards"]
+    assert {row["name"]: row["group"] for row in board["runs"]} == dict.fromkeys(scores, "a")
+
+
 def test_a_leaderboard_shows_its_runs_by_mean_and_what_is_not_shown(tmp_path: Path) -> None:
     store(tmp_path / "base", BASE)
     store(tmp_path / "worse", WORSE)
