@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -75,7 +76,8 @@ def report_of(config: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
 @pytest.mark.parametrize(
-    ("budget", "said"), [({"judge_calls": 5}, "judge_calls 5 of 5"), ({"usd": 0.9}, "usd 1 of 0.9")]
+    ("budget", "said"),
+    [({"judge_calls": 5}, "judge_calls 5 of 5"), ({"usd": 1.1}, "usd 1 of 1.1, too little for the next verdict")],
 )
 def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
     config: Path, server: ChatServer, schedule: str, budget: dict[str, Any], said: str
@@ -87,7 +89,7 @@ def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
     report = report_of(config)
     assert report["statuses"] == {"scored": 5}
     assert report["attempts"][-1]["outcome"] == f"budget spent: {said}"
-    assert said in stopped.output.replace("\n", " ")
+    assert said in " ".join(stopped.output.split())
     for page in ("*.md", "*.html"):
         (written,) = (config.parent / "out" / "results").glob(page)
         assert f"stopped before all was done, budget spent: {said};" in written.read_text("utf-8")
@@ -100,11 +102,77 @@ def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
     assert report_of(config)["statuses"] == {"scored": SAMPLES}
 
 
-@pytest.mark.parametrize("budget", [{"judge_calls": 7}, {"usd": 1.8}])
-def test_a_plug_in_that_states_its_usage_can_have_a_budget(config: Path, budget: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("budget", "calls"), [({"judge_calls": 7}, 8), ({"usd": 1.8}, 6)])
+def test_a_plug_in_that_states_its_usage_can_have_a_budget(config: Path, budget: dict[str, Any], calls: int) -> None:
     judge = ("--set", "reward_model={class_path: tests.test_budget.CountingJudge}")
     assert run(config, budget, *judge).exit_code == 4
-    assert report_of(config)["usage"]["calls"]["total"] == 8
+    assert report_of(config)["usage"]["calls"]["total"] == calls
+
+
+@pytest.fixture
+def many(config: Path, write_benchmark: Write, server: ChatServer) -> Path:
+    """A run of forty samples, whose judge is asked up to 32 questions at once and answers slowly."""
+    data = yaml.safe_load(config.read_text("utf-8"))
+    data["benchmark"]["data_path"] = str(write_benchmark(40))
+    data["reward_model"]["params"] |= {"max_concurrency": 32, "start_concurrency": 32}
+    config.write_text(yaml.safe_dump(data), encoding="utf-8")
+    server.script = lambda body, number: Answer(seconds=0.1)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("budget", "calls"),
+    [
+        ({"judge_calls": 1}, 1),
+        ({"judge_calls": 10}, 10),
+        ({"usd": 0.1}, 1),  # what an answer costs is not known before the first
+        ({"usd": 0.9}, 4),
+        ({"usd": 2}, 10),
+        ({"usd": 2, "judge_calls": 7}, 7),
+    ],
+)
+def test_no_verdict_is_begun_that_the_budget_does_not_hold(
+    many: Path, server: ChatServer, budget: dict[str, Any], calls: int
+) -> None:
+    stopped = run(many, budget, "--limit", "40")
+    assert stopped.exit_code == 4, stopped.output
+    assert len(server.requests) == calls
+    assert report_of(many)["statuses"] == {"scored": calls}
+    assert server.most_under_way > 1 or calls == 1  # the budget does not put calls in a row
+
+
+def test_a_budget_that_suffices_exactly_for_many_calls_at_once_leaves_a_finished_run(
+    many: Path, server: ChatServer
+) -> None:
+    finished = run(many, {"judge_calls": 40, "usd": 8.001})
+    assert finished.exit_code == 0, finished.output
+    assert len(server.requests) == 40
+
+
+def test_all_repeats_of_a_question_have_to_fit(many: Path, server: ChatServer) -> None:
+    scorer = "scorer={class_path: src.rewards.scorers.category.CategoryScorer, params: {repeats: 3}}"
+    repeats = ("--set", scorer, "--set", "reward_model.params.temperature=1.0")
+    stopped = run(many, {"judge_calls": 10}, *repeats)
+    assert stopped.exit_code == 4, stopped.output
+    assert len(server.requests) == 9
+    assert report_of(many)["attempts"][-1]["outcome"].endswith("judge_calls 9 of 10, too little for the next verdict")
+
+
+def test_what_an_answer_cost_in_an_earlier_run_spares_the_lonely_first_one(
+    many: Path, server: ChatServer, tmp_path: Path
+) -> None:
+    assert run(many, None, "--limit", "2").exit_code == 0
+    server.requests.clear()
+    server.most_under_way = 0
+    server.script = lambda body, number: Answer(seconds=0.4)
+    assert run(many, {"usd": 0.9}, "--output-dir", str(tmp_path / "other")).exit_code == 4
+    assert len(server.requests) == server.most_under_way == 4
+
+
+def test_failed_verdicts_give_back_what_was_reserved_for_them(many: Path, server: ChatServer) -> None:
+    server.script = lambda body, number: failure(400)
+    assert run(many, {"judge_calls": 60, "usd": 3}).exit_code != 4
+    assert len(server.requests) == 40
 
 
 def test_a_budget_that_suffices_exactly_leaves_a_finished_run(config: Path, server: ChatServer) -> None:
@@ -122,6 +190,17 @@ def test_minutes_stop_a_run_also_while_the_server_asks_for_patience(config: Path
     report = report_of(config)
     assert report["statuses"].get("scored", 0) == report["overall_statistics"]["num_samples"] == 3
     assert report["unfinished"] > 0
+
+
+def test_minutes_of_earlier_attempts_count(config: Path, server: ChatServer) -> None:
+    server.script = lambda body, number: Answer(seconds=0.3)
+    assert run(config, {"judge_calls": 3}).exit_code == 4
+    server.script = lambda body, number: Answer()
+    seconds = report_of(config)["attempts"][-1]["seconds"]
+    assert seconds > 0.9
+    stopped = run(config, {"minutes": seconds / 60}, "--resume")
+    assert stopped.exit_code == 4, stopped.output
+    assert len(server.requests) == 3
 
 
 def test_what_failed_verdicts_cost_stays_spent_when_they_are_asked_again(config: Path, server: ChatServer) -> None:
@@ -189,11 +268,45 @@ def test_a_budget_counts_earlier_attempts_and_names_what_is_spent_first() -> Non
     seconds = [0.0]
     budget = Budget(limits, [{"calls": 1}], lambda: seconds[0])
     assert budget.spent() is None
-    budget.add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}))
+    budget.add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}), 1)
     assert budget.spent() is None
     seconds[0] = 120
     assert budget.spent() == "minutes 2 of 2"
-    budget.add(Verdict(Status.JUDGE_FAILED, usage={"calls": 4}))
+    budget.add(Verdict(Status.JUDGE_FAILED, usage={"calls": 4}), 1)
     assert budget.spent() == "judge_calls 6 of 3"
+    of_money = Budget(limits.model_copy(update={"usd": 1}), [], lambda: 0)
     with pytest.raises(ModelError, match="nobody knows"):
-        Budget(limits.model_copy(update={"usd": 1}), [], lambda: 0).add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}))
+        of_money.add(Verdict(Status.SCORED, 5.0, usage={"calls": 1}), 1)
+
+
+def test_of_a_batch_as_many_verdicts_are_begun_as_fit() -> None:
+    budget = Budget(BudgetConfig(judge_calls=10), [{"calls": 1}], lambda: 0)
+    stopping = threading.Event()
+    with budget.reserved([4, 4, 4], stopping) as count:
+        assert count == 2
+        with budget.reserved([1], stopping) as another:
+            assert another == 1
+    assert budget.spent() is None
+    with budget.reserved([10], stopping) as count:
+        assert count == 0
+    assert budget.spent() == "judge_calls 1 of 10, too little for the next verdict"
+
+
+def test_who_waits_for_room_begins_nothing_once_the_run_stops() -> None:
+    budget = Budget(BudgetConfig(judge_calls=2), [], lambda: 0)
+    stopping = threading.Event()
+    begun: list[int] = []
+
+    def judge() -> None:
+        with budget.reserved([2], stopping) as count:
+            begun.append(count)
+
+    waiting = threading.Thread(target=judge)
+    with budget.reserved([2], stopping):
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        stopping.set()
+    waiting.join(5)
+    assert begun == [0]
+    assert budget.spent() is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 
 from src.config import BudgetConfig
 from src.data.verdict import Status, Verdict
@@ -14,6 +17,8 @@ from src.pipeline.scorer_plan import ScorerPlan
 NO_LIMIT = BudgetConfig.model_construct()
 _NEEDED = {"usd": "cost", "judge_calls": "calls"}
 """Which amount of a verdict's usage each limit counts."""
+_ROUNDING = 1e-9
+"""The share of a question by which sums of prices may miss a limit that holds exactly so many."""
 
 
 class BudgetSpent(Exception):
@@ -21,19 +26,27 @@ class BudgetSpent(Exception):
 
 
 class Budget:
-    """Counts what is spent; safe to use from several threads.
+    """Counts what is spent and holds back what would not fit; safe to use from several threads.
+
+    What is in flight counts as spent with the amount that it is expected to take. The price of a question is the mean
+    of what was paid for so far; while none is known, one verdict is asked for at a time.
 
     Args:
         limits: What may be spent; None for a run without limits.
         earlier: The usage of every verdict that was paid for by earlier attempts of the run.
         seconds: Wall time of the run, earlier attempts included.
+        price: The expected price of a question before the run has paid for any, where an earlier run tells it.
 
     Raises:
         ConfigError: on construction, for a limit of money when nobody knows what earlier attempts have cost.
     """
 
     def __init__(
-        self, limits: BudgetConfig | None, earlier: Iterable[Mapping[str, float]], seconds: Callable[[], float]
+        self,
+        limits: BudgetConfig | None,
+        earlier: Iterable[Mapping[str, float]],
+        seconds: Callable[[], float],
+        price: float | None = None,
     ) -> None:
         self._limits = limits or NO_LIMIT
         paid = list(earlier) if limits else []
@@ -44,10 +57,70 @@ class Budget:
             )
         self._used = total_usage(paid)
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._price_before = price
+        self._paid_questions = sum(usage.get("calls", 1.0) for usage in paid if usage.get("cost"))
+        self._in_flight = 0
+        self._too_little: str | None = None
+        self._changed = threading.Condition()
 
-    def add(self, verdict: Verdict) -> None:
-        """Counts a verdict.
+    @contextmanager
+    def reserved(self, questions: Sequence[int], stopping: threading.Event) -> Iterator[int]:
+        """Waits until a verdict fits, and holds what the verdicts are expected to take within the block.
+
+        Args:
+            questions: How many questions each verdict takes, in the order in which they would be begun.
+            stopping: Set when the run stops: then nothing fits.
+
+        Yields:
+            How many of the verdicts may be begun now. With 0 nothing ever will: the budget is spent, or the run stops.
+        """
+        wanted = [max(1, count) for count in questions]
+        with self._changed:
+            self._changed.wait_for(lambda: stopping.is_set() or not self._in_flight or self._fitting(wanted))
+            count = 0 if stopping.is_set() else self._fitting(wanted)
+            if not count and not stopping.is_set():
+                self._refuse(wanted[0])
+            held = sum(wanted[:count])
+            self._in_flight += held
+        try:
+            yield count
+        finally:
+            with self._changed:
+                self._in_flight -= held
+                self._changed.notify_all()
+
+    def _fitting(self, wanted: Sequence[int]) -> int:
+        """The number of verdicts, from the first, that fit into what is left."""
+        free = min(self._left(limit) for limit in _NEEDED) - self._in_flight + _ROUNDING
+        fitting = sum(total <= free for total in accumulate(wanted))
+        if self._limits.usd is None or self._price() is not None:
+            return fitting
+        return min(fitting, 0 if self._in_flight else 1)
+
+    def _left(self, limit: str) -> float:
+        """The number of questions, those in flight included, that a limit still holds."""
+        most: float | None = getattr(self._limits, limit)
+        if most is None:
+            return math.inf
+        left = most - self._used.get(_NEEDED[limit], 0.0)
+        if left <= 0 or limit == "judge_calls":
+            return left
+        price = self._price()
+        return left / price if price else math.inf
+
+    def _price(self) -> float | None:
+        """The expected price of a question; None where nothing is known."""
+        return self._used.get("cost", 0.0) / self._paid_questions if self._paid_questions else self._price_before
+
+    def _refuse(self, questions: int) -> None:
+        limit = next(limit for limit in _NEEDED if self._left(limit) + _ROUNDING < questions)
+        self._too_little = f"{self._said(limit, self._used.get(_NEEDED[limit], 0.0))}, too little for the next verdict"
+
+    def _said(self, limit: str, amount: float) -> str:
+        return f"{limit} {round(amount, 4):g} of {getattr(self._limits, limit):g}"
+
+    def add(self, verdict: Verdict, questions: int) -> None:
+        """Counts a verdict, which took so many questions without those that were asked again.
 
         Raises:
             ModelError: the budget is one of money, and nobody knows what the verdict has cost.
@@ -58,21 +131,23 @@ class Budget:
                 "evaluation.budget.usd: the judge does not say how many tokens an answer took, so nobody "
                 "knows what it costs; use judge_calls or minutes instead, then --resume"
             )
-        with self._lock:
+        with self._changed:
             self._used = total_usage([self._used, verdict.usage])
+            if "cost" in verdict.usage and (verdict.usage["cost"] or verdict.status is Status.SCORED):
+                self._paid_questions += max(1, questions)
 
     def spent(self) -> str | None:
-        """What is spent and how much it was, such as `judge_calls 40 of 40`; None while there is some left of all."""
+        """What is spent and how much it was, such as `judge_calls 40 of 40`; None while verdicts can be begun."""
         if self._limits is NO_LIMIT:
             return None
-        with self._lock:
+        with self._changed:
             used = {limit: self._used.get(amount, 0.0) for limit, amount in _NEEDED.items()}
         used["minutes"] = self._seconds() / 60
         for name, amount in used.items():
             limit = getattr(self._limits, name)
             if limit is not None and amount >= limit:
-                return f"{name} {round(amount, 4):g} of {limit:g}"
-        return None
+                return self._said(name, amount)
+        return self._too_little
 
 
 def has_unpriced(usages: Iterable[Mapping[str, float]]) -> bool:

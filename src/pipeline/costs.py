@@ -116,6 +116,14 @@ def cost_lines(plan: RunPlan, left: Load, whole: Load, record: Record | None) ->
     yield from _budget_lines(plan, now if record else anew, record)
 
 
+def measured_price(plan: RunPlan) -> float | None:
+    """The mean price of a call in an earlier run, at today's prices, by which `cost_lines` counts; None without one."""
+    usage = earlier_usage(plan.info(), plan.config.evaluation.output_dir)
+    money = _costs(plan, Load(verdicts=1), usage, None).money
+    calls = usage.means.get("calls") if usage else None
+    return money / calls if money is not None and calls else None
+
+
 def _costs(plan: RunPlan, load: Load, usage: Measured | None, sizes: Measured | None) -> _Costs:
     means = usage.means if usage else {}
     longest = _judge_param(plan, "max_tokens", "max_new_tokens")

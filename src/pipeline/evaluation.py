@@ -6,7 +6,7 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from src.errors import DataError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.budget import Budget, BudgetSpent
+from src.pipeline.costs import measured_price
 from src.pipeline.output import exclusive, set_aside
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
@@ -143,7 +144,10 @@ class Evaluation(Observer):
         self._read_whole_file = False
         earlier = sum(attempt.seconds or 0 for attempt in record.latest_run().attempts)
         self._budget = Budget(
-            plan.config.evaluation.budget, record.paid_usage(plan.run_key), lambda: earlier + tally.seconds
+            plan.config.evaluation.budget,
+            record.paid_usage(plan.run_key),
+            lambda: earlier + tally.seconds,
+            measured_price(plan) if plan.config.evaluation.budget else None,
         )
         self._broken_data: DataError | None = None
 
@@ -221,13 +225,25 @@ class Evaluation(Observer):
             sample = item.pending_verdicts[0].sample
             self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
 
+    @contextmanager
+    def judging(self, calls: Sequence[Sequence[PendingVerdict]], stopping: threading.Event) -> Iterator[int]:
+        """Admits what the budget holds; stops the run where it holds nothing more."""
+        with self._budget.reserved([sum(map(self._questions, call)) for call in calls], stopping) as count:
+            yield count
+        if not count:
+            self._stop_if_spent()
+
+    def _questions(self, pending: PendingVerdict) -> int:
+        """How many questions a verdict takes; without a budget nobody wants to know."""
+        return self._plan.scoring.scorer.judge_calls(pending.sample) if self._plan.config.evaluation.budget else 0
+
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
         """Counts the verdict; after a final one, the picture goes if it is not to be kept."""
         scored = verdict.status is Status.SCORED
         self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
         if verdict.status in DONE and not self._keeps_pictures:
             self._record.drop_picture(item.edit_key)
-        self._budget.add(verdict)
+        self._budget.add(verdict, self._questions(pending))
         self._stop_if_spent()
 
     def _load_editors(self) -> list[BaseDiffusionModel]:

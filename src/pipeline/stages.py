@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from src.data.image import content_hash, open_rgb
@@ -44,6 +45,15 @@ class Observer:
 
     def stored(self, item: WorkItem) -> None:
         """Hears that the edit is in the record."""
+
+    @contextmanager
+    def judging(self, calls: Sequence[Sequence[PendingVerdict]], stopping: threading.Event) -> Iterator[int]:
+        """Says how many of these calls, from the first, the scorer is given within the block; all by default.
+
+        It may wait before it says so, but no longer than until calls in flight return after `stopping` was set. After
+        0 the calls are dropped.
+        """
+        yield len(calls)
 
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
         """Hears that the verdict is in the record; `seconds` is its share in the wall time of the scorer's call."""
@@ -186,7 +196,17 @@ class Stages:
         return [ThreadWorker(self._judge) for _ in range(self._scorer.max_concurrency)]
 
     def _judge(self, waiting: list[JudgeBatchEntry]) -> None:
-        for portion, amount in self._pixels.portions(waiting, lambda entry: entry[0].judging_bytes):
+        while waiting:
+            with self._observer.judging([call for _, call in waiting], self._flow.stopping) as count:
+                self._judge_now(waiting[:count])
+            if not count:
+                for item, _ in waiting:
+                    self._finish(item)
+                return
+            waiting = waiting[count:]
+
+    def _judge_now(self, entries: list[JudgeBatchEntry]) -> None:
+        for portion, amount in self._pixels.portions(entries, lambda entry: entry[0].judging_bytes):
             items = [item for item, _ in portion]
             pairs = [(item, pending) for item, call in portion for pending in call]
             with self._pixels.use(amount, items):
