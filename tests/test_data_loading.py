@@ -14,23 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.inspect import inspect_benchmark
-from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
-from src.data.selection import Selection
 from src.errors import DataError
 from tests.conftest import item, png
+from tests.test_data_files import good, load
 
 Write = Callable[..., Path]
-
-
-def load(path: Path, **selection: Any) -> list[EditSample | BadSample]:
-    return list(load_samples(str(path), Selection(**selection)))
-
-
-def good(path: Path, **selection: Any) -> list[EditSample]:
-    samples = load(path, **selection)
-    assert all(isinstance(sample, EditSample) for sample in samples), samples
-    return samples  # type: ignore[return-value]
 
 
 def test_fields_arrive_in_the_language_of_the_run(write_benchmark: Write) -> None:

@@ -246,11 +246,9 @@ class _Asking(Observer):
         return work_item(anchor.sample, edit_key, [pending], pictures=(source, edited))
 
     def _load_scorer(self) -> None:
-        self._tally.loading = self._plan.name
-        self._plan.scorer.load()
-        self._tally.loading = ""
+        with self._tally.while_loading(self._plan.name):
+            self._plan.scorer.load()
 
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
         """Counts the verdict."""
-        scored = verdict.status is Status.SCORED
-        self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
+        self._tally.add_verdict(verdict)

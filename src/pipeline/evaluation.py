@@ -16,7 +16,7 @@ from typing import Any
 from src.config import Config
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
-from src.data.verdict import Status, Verdict
+from src.data.verdict import Verdict
 from src.errors import DataError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
@@ -239,8 +239,7 @@ class Evaluation(Observer):
 
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
         """Counts the verdict; after a final one, the picture goes if it is not to be kept."""
-        scored = verdict.status is Status.SCORED
-        self._tally.add(verdicts_made=scored, verdicts_failed=not scored)
+        self._tally.add_verdict(verdict)
         if verdict.status in DONE and not self._keeps_pictures:
             self._record.drop_picture(item.edit_key)
         self._budget.add(verdict, self._questions(pending))
@@ -258,9 +257,8 @@ class Evaluation(Observer):
     @contextmanager
     def _loading(self, name: str) -> Iterator[None]:
         logger.info("loading %s", name)
-        self._tally.loading = name
-        yield
-        self._tally.loading = ""
+        with self._tally.while_loading(name):
+            yield
 
     def _free_editors(self) -> None:
         for editor in self._editors:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from src.data.sources import ByteProgress
+from src.data.verdict import Status, Verdict
 
 
 @dataclass
@@ -43,6 +45,18 @@ class Tally:
         with self._lock:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Counts a verdict that was made just now, as scored or as failed."""
+        scored = verdict.status is Status.SCORED
+        self.add(verdicts_made=scored, verdicts_failed=not scored)
+
+    @contextmanager
+    def while_loading(self, name: str) -> Iterator[None]:
+        """Names the model that is loaded within the block, for the display."""
+        self.loading = name
+        yield
+        self.loading = ""
 
     @property
     def seconds(self) -> float:

@@ -11,7 +11,7 @@ from src.training.config import PolicySettings
 from src.training.grpo.policy import add_adapter, vision_towers
 from src.training.memory.architectures import vision_language_config
 from src.training.memory.live_bytes import LiveBytes
-from src.training.memory.parts import GIB, MemoryPart, Sharding
+from src.training.memory.parts import MemoryPart, Sharding
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -258,8 +258,3 @@ def kv_cache(model: str, tokens: int, width: int) -> float:
     text = vision_language_config(model).get_text_config()
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return float(2 * text.num_hidden_layers * text.num_key_value_heads * head * width * tokens)
-
-
-def gib(size: float) -> float:
-    """Bytes in GiB."""
-    return size / GIB
