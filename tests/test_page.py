@@ -21,9 +21,10 @@ from src.config import Config
 from src.data.image import LazyImage, content_hash, encode_png
 from src.data.verdict import Status
 from src.pipeline.evaluation import evaluate
+from src.reporting.page import pictures as pictures_module
 from src.reporting.page.model import Card, Link, Outcome, Page, Picture, Table, Tile, Word
-from src.reporting.page.pictures import FEWEST_BYTES, PagePictures, make_thumbnail
-from src.reporting.page.render import ASSETS, CHUNK, json_block, render_page, words
+from src.reporting.page.pictures import FEWEST_BYTES, MOST_BYTES, PagePictures, make_thumbnail
+from src.reporting.page.render import ASSETS, CHUNK, json_block, page_parts, render_page, words
 from src.reporting.page.run_page import run_page
 from src.reporting.report import build_report
 from src.reporting.write import write_reports
@@ -216,6 +217,25 @@ def test_a_large_photo_is_shrunk_while_it_is_decoded_and_stays_upright(orientati
     assert blue > 200 > red
 
 
+def test_a_thumbnail_of_a_photograph_is_found_in_three_encodings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a page's time goes into its thumbnails."""
+    made: list[int] = []
+
+    def counted(*arguments: Any, **settings: Any) -> bytes:
+        data = encoded(*arguments, **settings)
+        made.append(len(data))
+        return data
+
+    encoded = pictures_module._encoded
+    monkeypatch.setattr(pictures_module, "_encoded", counted)
+    photo = encode_png(Image.effect_noise((64, 64), 40).resize((512, 512), Image.Resampling.BICUBIC).convert("RGB"))
+    for most in (MOST_BYTES, 5_300, FEWEST_BYTES):
+        made.clear()
+        make_thumbnail(photo, most)
+        assert made[-1] <= most
+        assert len(made) <= 3
+
+
 def test_thumbnails_get_smaller_where_there_are_many(tmp_path: Path) -> None:
     noise = LazyImage.from_bytes(encode_png(Image.effect_noise((300, 300), 90).convert("RGB")))
     few, many = (PagePictures(tmp_path, count).of("x", noise).thumbnail for count in (10, 1_000_000))
@@ -247,6 +267,12 @@ def test_thumbnails_stand_in_blocks_that_are_read_one_by_one() -> None:
     assert page.count('class="thumbnails"') == 2
     assert thumbnails(page) == [f"data:{number}" for number in range(CHUNK + 1)]
     assert page_data(page)["cards"][CHUNK]["inputs"][0]["thumbnail"] == CHUNK
+
+
+def test_a_page_is_written_in_parts_of_which_none_is_large() -> None:
+    cards = [Card(str(number), inputs=[Picture("x", f"data:{number}{'x' * 2000}")]) for number in range(10 * CHUNK)]
+    page = Page("t", cards=cards)
+    assert max(map(len, page_parts(page))) < len(render_page(page)) / 5
 
 
 # The commands.

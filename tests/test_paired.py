@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -185,3 +186,21 @@ def test_the_bootstrap_agrees_with_student_where_the_data_are_normal() -> None:
         found = paired_difference([0.0] * count, differences, distinct(count), 0.5)
         width = found.ci95[1] - found.ci95[0]  # type: ignore[index]
         assert found.bootstrap95 == pytest.approx(found.ci95, abs=0.12 * width)
+
+
+def test_resampling_takes_no_more_memory_for_more_pictures() -> None:
+    random_scores = random.Random(0)
+    scores = [float(random_scores.randint(0, 10)) for _ in range(4000)]
+    tracemalloc.start()
+    found = paired_difference([5.0] * 4000, scores, distinct(4000), 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.bootstrap95 is not None
+    assert peak < 20e6, "5,000 resamples of 4,000 pictures are 20 million drawings of four bytes"
+
+
+def test_the_interval_does_not_depend_on_how_much_is_drawn_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [place * 7 % 11 for place in range(31)]
+    found = paired_difference([5.0] * 31, scores, distinct(31), 0.5)
+    monkeypatch.setattr("src.reporting.paired._DRAWN_AT_ONCE", 1000)
+    assert paired_difference([5.0] * 31, scores, distinct(31), 0.5) == found

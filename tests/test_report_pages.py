@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -182,11 +183,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_advice(tmp_path: Path)
 
 
 def test_a_write_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        self.touch()
-        raise OSError(28, "No space left on device")
+    opened = Path.open
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    def full(self: Path, mode: str = "r", *settings: Any, **named: Any) -> Any:
+        self.touch()
+        return opened(Path("/dev/full") if "w" in mode else self, mode, *settings, **named)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OutputError, match="No space left on device"):
         write_reports(build_report(info(), []), tmp_path, datetime(2026, 1, 2), tmp_path)
     assert list(tmp_path.iterdir()) == []

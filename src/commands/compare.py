@@ -62,9 +62,9 @@ def compare(
     from src.reporting.comparison_markdown import render_comparison
     from src.reporting.gate import gate
     from src.reporting.page.comparison_page import comparison_page
-    from src.reporting.page.render import render_page
+    from src.reporting.page.render import page_parts
     from src.reporting.stored_runs import runs_to_compare
-    from src.reporting.write import report_json, write_together
+    from src.reporting.write import Renderer, report_json, write_together
 
     if category and fail_if_worse is None:
         raise typer.BadParameter("--category says what --fail-if-worse judges, which is missing")
@@ -75,9 +75,12 @@ def compare(
         found = compare_runs(runs, allow, tie_width)
         gates = gate(found.pairs[0], fail_if_worse, category) if fail_if_worse is not None else []
         print_comparison(found.report, console)
-        renderers = {".md": lambda: render_comparison(found.report), ".json": lambda: report_json(found.report)}
+        renderers: dict[str, Renderer] = {
+            ".md": lambda: render_comparison(found.report),
+            ".json": lambda: report_json(found.report),
+        }
         if page:
-            renderers[".html"] = lambda: render_page(comparison_page(runs, found.report, output_dir))
+            renderers[".html"] = lambda: page_parts(comparison_page(runs, found.report, output_dir))
         stem = f"comparison_{datetime.now():%Y%m%d_%H%M%S}"
         _print_paths(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`"), opens)
         for result in gates:
@@ -96,13 +99,16 @@ def leaderboard(
     from src.reporting.leaderboard import build_leaderboard
     from src.reporting.leaderboard_console import print_leaderboard
     from src.reporting.page.leaderboard_page import leaderboard_page
-    from src.reporting.page.render import render_page
-    from src.reporting.write import readable_json, write_together
+    from src.reporting.page.render import page_parts
+    from src.reporting.write import Renderer, readable_json, write_together
 
     report = build_leaderboard(folder)
     print_leaderboard(report, console)
     stem = f"leaderboard_{datetime.now():%Y%m%d_%H%M%S}"
-    renderers = {".json": lambda: readable_json(report), ".html": lambda: render_page(leaderboard_page(report))}
+    renderers: dict[str, Renderer] = {
+        ".json": lambda: readable_json(report),
+        ".html": lambda: page_parts(leaderboard_page(report)),
+    }
     again = "`python main.py leaderboard DIR --output-dir DIR`"
     _print_paths(write_together(output_dir, stem, renderers, again), opens)
 

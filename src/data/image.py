@@ -190,6 +190,8 @@ def _readable() -> Iterator[None]:
 
 def _has_second_frame(image: Image.Image, data: bytes) -> bool:
     """Whether there is more than one; `n_frames` would walk through a hundred thousand of them for minutes."""
+    if image.format == "JPEG":
+        return False
     if image.format in ("PNG", "WEBP"):  # their headers say how many
         return getattr(image, "n_frames", 1) > 1
     try:

@@ -15,8 +15,8 @@ from src.reporting.statistics import FEWEST_TO_RESAMPLE, ClusteredMean, clustere
 RESAMPLES = 5000
 _SEED = 20190
 """Seed of the resampling, so that the same scores always have the same interval."""
-_CHUNK = 500
-"""Resamples at once, so that memory does not grow with them."""
+_DRAWN_AT_ONCE = 500_000
+"""Clusters that are drawn at a time, so that memory grows neither with the resamples nor with the clusters."""
 _ROUNDING = 1e-9
 """Differences of scores nearer to each other than this are the same."""
 SIGN_TEST_CLUSTERS = 6
@@ -171,9 +171,9 @@ def bootstrap_interval(differences: Sequence[float], clusters: Sequence[str], me
 def _resampled_means(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """The means of `RESAMPLES` samples of clusters, drawn with replacement."""
     dice = np.random.default_rng(_SEED)
-    means = []
-    for start in range(0, RESAMPLES, _CHUNK):
-        drawn = dice.integers(0, len(sums), (min(_CHUNK, RESAMPLES - start), len(sums)), dtype=np.int32)
+    means, chunk = [], max(1, _DRAWN_AT_ONCE // len(sums))
+    for start in range(0, RESAMPLES, chunk):
+        drawn = dice.integers(0, len(sums), (min(chunk, RESAMPLES - start), len(sums)), dtype=np.int32)
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(means)
 

@@ -13,9 +13,12 @@ from typing import Any
 
 from src.errors import OutputError
 from src.reporting.markdown import render_markdown
-from src.reporting.page.render import render_page
+from src.reporting.page.render import page_parts
 from src.reporting.page.run_page import run_page
 from src.terminal import clean_json
+
+Renderer = Callable[[], Iterable[str]]
+"""Makes a text, or yields its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,16 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_
         OutputError: when the folder cannot be written.
     """
     stem = f"evaluation_report_{now:%Y%m%d_%H%M%S}"
-    renderers = {
+    renderers: dict[str, Renderer] = {
         ".md": lambda: render_markdown(report),
         ".json": lambda: report_json(report),
-        ".html": lambda: render_page(run_page(report, run_dir, results_dir)),
+        ".html": lambda: page_parts(run_page(report, run_dir, results_dir)),
     }
     paths = write_together(results_dir, stem, renderers, "`python main.py report RUN_DIR --output-dir DIR`")
     return ReportPaths(paths[".json"], paths[".md"], paths[".html"])
 
 
-def write_together(
-    folder: Path, stem: str, renderers: Mapping[str, Callable[[], str]], elsewhere: str
-) -> dict[str, Path]:
+def write_together(folder: Path, stem: str, renderers: Mapping[str, Renderer], elsewhere: str) -> dict[str, Path]:
     """Writes files of one name and several endings; a suffix `_2`, `_3` … to the name keeps those that are there.
 
     Args:
@@ -96,11 +97,13 @@ def readable_json(report: dict[str, Any]) -> str:
     return clean_json(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: Iterable[str]) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         # A lone surrogate cannot be UTF-8; its escape \udXXX is valid JSON for the same text.
-        part.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with part.open("wb") as file:
+            for piece in (text,) if isinstance(text, str) else text:
+                file.write(piece.encode("utf-8", "backslashreplace"))
         os.replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)

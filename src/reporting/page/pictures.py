@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,8 +27,12 @@ THUMBNAIL_BYTES = 16_000_000
 """Bytes of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
 MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
 """Bounds of the bytes of one thumbnail."""
-_QUALITIES = (80, 60, 45)
-"""JPEG qualities that are tried in this order before a thumbnail is made smaller."""
+_BYTES_A_PIXEL = 0.08
+"""Of a JPEG of little detail: thumbnails begin with the side that would fit if the picture were one."""
+_BEST, _LEAST = 80, 40
+"""JPEG qualities: the second one for what is too large by the first."""
+_LEAST_TO_BEST = 0.55
+"""Bytes of a photograph by the second quality ÷ by the first, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class PagePictures:
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder = folder.resolve()
+        self._resolved = cache(Path.resolve)
         self._bytes_each = max(FEWEST_BYTES, min(MOST_BYTES, THUMBNAIL_BYTES // max(1, count)))
 
     def of(self, label: str, image: LazyImage) -> Picture:
@@ -77,7 +83,7 @@ class PagePictures:
 
     def link(self, path: Path) -> str:
         """The URL of a file relative to the page, which no file name can turn into another kind of URL."""
-        return "./" + quote(Path(os.path.relpath(path.resolve(), self._folder)).as_posix())
+        return "./" + quote(Path(os.path.relpath(self._resolved(path.parent) / path.name, self._folder)).as_posix())
 
     def _stored(self, data: bytes) -> Path:
         kind = (Image.open(io.BytesIO(data)).format or "PNG").lower()
@@ -97,22 +103,24 @@ def make_thumbnail(data: bytes, most_bytes: int) -> Thumbnail:
         ImageError: it is no picture that can be shown.
     """
     opened = OpenedImage(data)
-    image = opened.decode(least_side=LARGEST_SIDE)
+    side = min(LARGEST_SIDE, int((most_bytes / _BYTES_A_PIXEL) ** 0.5))
+    image = opened.decode(least_side=max(side, EXACT_SIDE))
     size = _upright(opened.size, image.size)
     if max(size) <= EXACT_SIDE:
         exact = _encoded(image, "WEBP", lossless=True, quality=50, method=0)
         if len(exact) <= max(most_bytes, MOST_BYTES // 2):
             return Thumbnail(_uri("webp", exact), size, is_whole=True)
-    side = LARGEST_SIDE
+    quality = _BEST
     while True:
-        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.0)
-        for quality in _QUALITIES:  # encoding again costs a fraction of what scaling again does
-            encoded = _encoded(image, "JPEG", quality=quality)
-            if len(encoded) <= most_bytes:
-                break
-        if len(encoded) <= most_bytes or side <= SMALLEST_SIDE:
+        image.thumbnail((side, side), Image.Resampling.HAMMING, reducing_gap=1.0)
+        encoded = _encoded(image, "JPEG", quality=quality)
+        excess = len(encoded) / most_bytes
+        if excess <= 1 or (side <= SMALLEST_SIDE and quality == _LEAST):
             return Thumbnail(_uri("jpeg", encoded), size, is_whole=False)
-        side = max(SMALLEST_SIDE, min(int(0.9 * side), int(side * (most_bytes / len(encoded)) ** 0.5)))
+        if quality == _BEST:
+            quality, excess = _LEAST, excess * _LEAST_TO_BEST
+        if excess > 1:
+            side = max(SMALLEST_SIDE, int(0.97 * side / excess**0.5))
 
 
 def _upright(stored: tuple[int, int], decoded: tuple[int, int]) -> tuple[int, int]:

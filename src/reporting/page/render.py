@@ -26,7 +26,12 @@ _DANGEROUS = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2
 
 
 def render_page(page: Page) -> str:
-    """The page as HTML, with its style, script and thumbnails inside.
+    """The page as one text; see `page_parts`."""
+    return "".join(page_parts(page))
+
+
+def page_parts(page: Page) -> Iterator[str]:
+    """Yields the page as HTML, with its style, script and thumbnails inside, so that it is never in memory as a whole.
 
     A Content-Security-Policy lets run only the script whose digest it states, and load only pictures that are inside
     the page or lie beside it.
@@ -41,18 +46,14 @@ def render_page(page: Page) -> str:
         "charts": [_plain(chart, thumbnails) for chart in page.charts],
         "cards": cards,
     }
-    chunks = [json_block(thumbnails[start : start + CHUNK]) for start in range(0, len(thumbnails), CHUNK)]
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            page=page,
-            policy=_policy(style, script),
-            style=Markup(style),
-            script=Markup(script),
-            data=json_block(data),
-            chunks=chunks,
-        )
+    template = _environment().get_template("page.html.j2")
+    yield from template.generate(
+        page=page,
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        data=json_block(data),
+        chunks=(json_block(thumbnails[start : start + CHUNK]) for start in range(0, len(thumbnails), CHUNK)),
     )
 
 
@@ -115,6 +116,8 @@ def _plain(value: Any, thumbnails: list[str]) -> Any:
     """Data of JSON; thumbnails are moved into the list, and what is empty is left out."""
     if isinstance(value, Word):
         return {"word": str(value)}
+    if isinstance(value, str | int | float):
+        return value
     if isinstance(value, Picture):
         shown = dict(_fields(value, thumbnails))
         if value.thumbnail:
@@ -125,7 +128,7 @@ def _plain(value: Any, thumbnails: list[str]) -> Any:
         return dict(_fields(value, thumbnails))
     if isinstance(value, Mapping):
         return {str(key): _plain(item, thumbnails) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [_plain(item, thumbnails) for item in value]
     return value
 
