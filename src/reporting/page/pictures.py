@@ -27,12 +27,12 @@ THUMBNAIL_BYTES = 16_000_000
 """Bytes of all thumbnails of a page together, as far as `FEWEST_BYTES` allows."""
 MOST_BYTES, FEWEST_BYTES = 16_000, 1_500
 """Bounds of the bytes of one thumbnail."""
+_HEADER_BYTES = 620
+"""Of a JPEG, whatever its size."""
 _BYTES_A_PIXEL = 0.08
 """Of a JPEG of little detail: thumbnails begin with the side that would fit if the picture were one."""
 _BEST, _LEAST = 80, 40
 """JPEG qualities: the second one for what is too large by the first."""
-_LEAST_TO_BEST = 0.55
-"""Bytes of a photograph by the second quality ÷ by the first, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,12 @@ def make_thumbnail(data: bytes, most_bytes: int) -> Thumbnail:
     while True:
         image.thumbnail((side, side), Image.Resampling.HAMMING, reducing_gap=1.0)
         encoded = _encoded(image, "JPEG", quality=quality)
-        excess = len(encoded) / most_bytes
-        if excess <= 1 or (side <= SMALLEST_SIDE and quality == _LEAST):
+        if len(encoded) <= most_bytes or (side <= SMALLEST_SIDE and quality == _LEAST):
             return Thumbnail(_uri("jpeg", encoded), size, is_whole=False)
-        if quality == _BEST:
-            quality, excess = _LEAST, excess * _LEAST_TO_BEST
-        if excess > 1:
-            side = max(SMALLEST_SIDE, int(0.97 * side / excess**0.5))
+        if quality == _LEAST:  # a smaller picture has more detail a pixel
+            excess = (len(encoded) - _HEADER_BYTES) / (most_bytes - _HEADER_BYTES)
+            side = max(SMALLEST_SIDE, int(0.97 * side / excess**0.6))
+        quality = _LEAST
 
 
 def _upright(stored: tuple[int, int], decoded: tuple[int, int]) -> tuple[int, int]:
