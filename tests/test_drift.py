@@ -135,12 +135,12 @@ def test_a_drift_that_was_broken_off_goes_on(run: Config, server: ChatServer) ->
 
 
 def test_what_fails_today_is_counted_with_its_reason_and_is_in_no_figure(run: Config, server: ChatServer) -> None:
-    server.script = lambda body, number: Answer(completion("no idea")) if len(server.requests) > 4 else Answer()
+    server.script = lambda body, number: Answer(completion("no idea")) if len(server.requests) > 6 else Answer()
     result = drift(run, "--samples", "10")
     assert result.exit_code == 0, result.output
     data = measured(run)
-    assert (data["overall"]["scored"], data["overall"]["asked"], data["overall"]["mean"]) == (4, 10, 0)
-    assert sum(data["failures"].values()) == 6
+    assert (data["overall"]["scored"], data["overall"]["asked"], data["overall"]["mean"]) == (6, 10, 0)
+    assert sum(data["failures"].values()) == 4
     assert "without a score today: unparsable" in result.output
 
 
@@ -152,12 +152,22 @@ def test_a_drift_that_cannot_be_measured_is_exit_3(
     assert drift(run, "--samples", "4").exit_code == 3
 
 
+@pytest.mark.parametrize(("samples", "exit_code"), [("2", 3), ("5", 3), ("6", 0)])
+def test_fewer_than_six_equal_verdicts_do_not_prove_that_nothing_has_drifted(
+    run: Config, server: ChatServer, samples: str, exit_code: int
+) -> None:
+    server.script = scoring(lambda number: 7)
+    result = drift(run, "--samples", samples)
+    assert result.exit_code == exit_code, result.output
+    assert (measured(run)["overall"]["ci95"] is None) == (exit_code == 3)
+
+
 def test_settings_that_change_the_judge_are_refused_and_others_are_taken(run: Config, server: ChatServer) -> None:
     refused = drift(run, "--set", "reward_model.params.model=another")
     assert refused.exit_code == 3
     assert 'scorer.judge.params.model: "judge", now "another"' in refused.output
     assert not server.requests
-    assert drift(run, "--samples", "2", "--set", "reward_model.params.timeout=7").exit_code == 0
+    assert drift(run, "--samples", "6", "--set", "reward_model.params.timeout=7").exit_code == 0
 
 
 def test_what_has_changed_since_the_run_is_left_out_with_the_reason(
@@ -224,7 +234,7 @@ def test_one_shift_of_all_anchors_is_no_drift_before_six_pictures_have_it() -> N
         assert (few.overall.ci95, few.measured, few.beyond) == (None, False, False)
         assert few.overall.mean == pytest.approx(-0.5)
         assert "cannot be measured" in few.conclusion
-        assert "of 6 where all shift alike" in few.conclusion
+        assert "of 6 where all agree" in few.conclusion
     six = moved([-0.5] * 6)
     assert six.overall.ci95 == pytest.approx((-0.5, -0.5))
     assert six.beyond

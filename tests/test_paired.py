@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from src.reporting.paired import PairedDifference, paired_difference, samples_needed
+from src.training.held_out.gain import ScoredSample, paired_gain
 
 SLEEP = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
 """Student's data of ten patients (Biometrika 6, 1908): the paired test has t = 4.0621, p = 0.002833, 9 degrees."""
@@ -107,6 +108,20 @@ def test_scores_within_the_tie_width_are_a_tie_and_rounding_does_not_matter() ->
     assert compared(pairs, 0.0).ties == 0
 
 
+@settings(deadline=None)
+@given(rows)
+def test_the_gain_on_held_out_samples_is_the_difference_of_two_runs(found: Rows) -> None:
+    first, second, sources = zip(*found, strict=True)
+    before, after = (
+        [ScoredSample(str(place), source, one) for place, (one, source) in enumerate(zip(scores, sources, strict=True))]
+        for scores in (first, second)
+    )
+    gain, pair = paired_gain("scorer", before, after[::-1]), compared(found)
+    assert (gain.samples, gain.before, gain.after) == (pair.pairs, pair.mean_first, pair.mean_second)
+    assert (gain.difference, gain.ci95) == (pair.difference, pair.ci95)
+    assert gain.coverage == pair.pairs / len(found)
+
+
 def test_one_sample_or_one_picture_has_a_difference_and_nothing_that_needs_spread() -> None:
     for pairs in ([(1.0, 3.0, "a")], [(1.0, 3.0, "a"), (2.0, 4.5, "a")]):
         found = compared(pairs)
@@ -136,6 +151,14 @@ def test_one_and_the_same_difference_everywhere_is_left_to_the_sign_test() -> No
     five = paired_difference([7.3] * 5, [6.3] * 5, distinct(5), 0.5)
     assert five.p == pytest.approx(scipy.stats.binomtest(5, 5).pvalue)
     assert (five.ci95, five.standard_error, five.detectable) == (None, None, None)
+
+
+@pytest.mark.parametrize("gift", [0.0, 0.5])
+def test_a_few_samples_that_agree_have_no_interval_whatever_they_agree_on(gift: float) -> None:
+    for count, known in ((2, False), (5, False), (6, True)):
+        found = paired_difference([7.0] * count, [7.0 + gift] * count, distinct(count))
+        assert found.ci95 == ((gift, gift) if known else None)
+        assert ("too few for an interval" in found.note) is not known
 
 
 def test_the_detectable_difference_is_near_the_published_rule_of_thumb() -> None:

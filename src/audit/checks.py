@@ -10,11 +10,20 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.audit import probes
-from src.audit.figures import CheckOutcome, Figure, Threshold, by_interval, by_value, mean_figure, preference_figure
+from src.audit.figures import (
+    CheckOutcome,
+    Figure,
+    Threshold,
+    by_interval,
+    by_value,
+    lead_figure,
+    mean_figure,
+    preference_figure,
+)
 from src.audit.targets import Targets
 from src.data.verdict import Status
 from src.record.results import SampleResult
-from src.reporting.statistics import DIFFERENCES, SCORES, mean_interval
+from src.reporting.statistics import SCORES, mean_interval
 
 MOSTLY = Threshold(">=", 2 / 3)
 """Right edits must be ahead in two samples of three. Chance is 1/2: that as the threshold could hardly be failed."""
@@ -154,8 +163,11 @@ def _ladder(
     if whole:
         sources, ladders = zip(*whole, strict=True)
         falls = [
-            mean_figure(
-                f"fall to {rung}", [scores[step] - scores[step + 1] for scores in ladders], sources, DIFFERENCES
+            lead_figure(
+                f"fall to {rung}",
+                [scores[step] for scores in ladders],
+                [scores[step + 1] for scores in ladders],
+                sources,
             )
             for step, rung in enumerate(rungs)
         ]
@@ -233,10 +245,11 @@ def _ahead(samples: Sequence[ProbedSample], name: str) -> tuple[Figure, ...]:
     if not pairs:
         return ()
     sources = [source for source, _ in pairs]
-    differences = [target - probe for _, (target, probe) in pairs]
+    targets, others = ([scores[place] for _, scores in pairs] for place in (0, 1))
+    differences = [target - other for target, other in zip(targets, others, strict=True)]
     return (
         preference_figure("target ahead", differences, sources, MOSTLY),
-        mean_figure("mean lead", differences, sources, DIFFERENCES),
+        lead_figure("mean lead", targets, others, sources),
     )
 
 

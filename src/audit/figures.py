@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from src.audit.preference import preference
+from src.reporting.paired import paired_difference
 from src.reporting.statistics import Scale, mean_interval
 
 
@@ -44,7 +45,7 @@ class Figure:
     label: str
     value: float
     interval: tuple[float, float] | None
-    """95 %; None for fewer than two sources, or where the value stands for itself."""
+    """95 %; None for fewer than two sources or a few that agree, and where the value stands for itself."""
     samples: int
     """How many samples it comes from."""
     needed: Threshold | None = None
@@ -73,6 +74,13 @@ def mean_figure(
 ) -> Figure:
     """The mean of at least one value on a scale, with the cluster-robust interval of the reports."""
     return by_interval(label, statistics.fmean(values), mean_interval(values, clusters, scale), len(values), needed)
+
+
+def lead_figure(label: str, ahead: Sequence[float], behind: Sequence[float], clusters: Sequence[Hashable]) -> Figure:
+    """How far one probe is ahead of another on the same samples, at least one; decided as two runs are compared."""
+    found = paired_difference(behind, ahead, clusters, bootstrap=False)
+    assert found.difference is not None
+    return Figure(label, found.difference, found.ci95, found.pairs)
 
 
 def preference_figure(

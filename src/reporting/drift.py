@@ -18,8 +18,9 @@ from src.data.verdict import Status
 from src.errors import OutputError
 from src.record.results import SampleResult
 from src.reporting.markdown import escape
-from src.reporting.paired import SIGN_TEST_CLUSTERS, paired_difference
+from src.reporting.paired import paired_difference
 from src.reporting.report import NO_NAME
+from src.reporting.statistics import SIGN_TEST_CLUSTERS
 from src.reporting.wording import category_label, number, one_line
 from src.terminal import clean_json
 
@@ -85,7 +86,7 @@ class Drift:
             return (
                 f"the drift cannot be measured: {self.overall.scored} of {self.overall.asked} anchors have a score "
                 "today, and an interval takes scores of two source pictures, "
-                f"or of {SIGN_TEST_CLUSTERS} where all shift alike"
+                f"or of {SIGN_TEST_CLUSTERS} where all agree"
             )
         if self.beyond:
             return f"the judge has drifted: the whole 95 % interval of its mean shift lies beyond {rule}"
@@ -129,7 +130,7 @@ def _shift(anchors: Sequence[Anchor]) -> Shift:
     stored = [then.score for then, _ in anchors]
     today = [now.score if now.status is Status.SCORED else None for _, now in anchors]
     sources = [then.source_sha256 or then.sample_id for then, _ in anchors]
-    found = paired_difference(stored, today, sources, 0.0, bootstrap=False)
+    found = paired_difference(stored, today, sources, bootstrap=False)
     return Shift(
         then=found.mean_first,
         today=found.mean_second,

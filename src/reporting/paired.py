@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.reporting.statistics import FEWEST_TO_RESAMPLE, ClusteredMean, clustered_mean, t_quantile
+from src.reporting.statistics import (
+    FEWEST_TO_RESAMPLE,
+    ROUNDING,
+    SIGN_TEST_CLUSTERS,
+    ClusteredMean,
+    clustered_mean,
+    t_quantile,
+)
 
 RESAMPLES = 5000
 _SEED = 20190
 """Seed of the resampling, so that the same scores always have the same interval."""
 _DRAWN_AT_ONCE = 500_000
 """Clusters that are drawn at a time, so that memory grows neither with the resamples nor with the clusters."""
-_ROUNDING = 1e-9
-"""Differences of scores nearer to each other than this are the same."""
-SIGN_TEST_CLUSTERS = 6
-"""The fewest source pictures that agree with less than 5 % chance: 2 · 0.5⁶ is 3.1 %."""
 
 Interval = tuple[float, float]
 
@@ -71,8 +74,8 @@ class PairedDifference:
 def paired_difference(
     first: Sequence[float | None],
     second: Sequence[float | None],
-    sources: Sequence[str],
-    tie_width: float,
+    sources: Sequence[Hashable],
+    tie_width: float = 0.0,
     *,
     bootstrap: bool = True,
 ) -> PairedDifference:
@@ -89,8 +92,8 @@ def paired_difference(
     pairs = [(one, other, source) for one, other, source in rows if one is not None and other is not None]
     differences = [other - one for one, other, _ in pairs]
     clusters = [source for *_, source in pairs]
-    wins = sum(value > tie_width + _ROUNDING for value in differences)
-    losses = sum(value < -tie_width - _ROUNDING for value in differences)
+    wins = sum(value > tie_width + ROUNDING for value in differences)
+    losses = sum(value < -tie_width - ROUNDING for value in differences)
     found = PairedDifference(
         pairs=len(pairs),
         clusters=len(set(clusters)),
@@ -111,7 +114,7 @@ def paired_difference(
     if measured is None:
         return replace(found, note="all pairs share one source picture: nothing says how much pictures vary")
     error = math.sqrt(measured.variance)
-    if error < _ROUNDING:
+    if error < ROUNDING:
         return _without_spread(found, measured)
     quantile = t_quantile(measured.degrees)
     resample = bootstrap and measured.clusters >= FEWEST_TO_RESAMPLE
@@ -131,17 +134,19 @@ def _without_spread(found: PairedDifference, measured: ClusteredMean) -> PairedD
 
     Where all of at least six agree, the interval without width is the sign test's 95 % interval of the median.
     """
-    if abs(measured.mean) < _ROUNDING:
-        note = "no source picture differs: there is no spread to compute an interval from"
-        return replace(found, difference=0.0, ci95=(0.0, 0.0), p=1.0, note=note)
-    same = f"the difference is the same on all {measured.clusters} source pictures"
+    enough = measured.clusters >= SIGN_TEST_CLUSTERS
+    interval = (measured.mean, measured.mean) if enough else None
+    if abs(measured.mean) < ROUNDING:
+        note = f"none of the {measured.clusters} source pictures differs"
+        note += ": there is no spread to compute an interval from" if enough else ": too few for an interval"
+        return replace(found, difference=0.0, ci95=interval and (0.0, 0.0), p=1.0, note=note)
     p = 2.0 ** (1 - measured.clusters)
-    if measured.clusters < SIGN_TEST_CLUSTERS:
-        return replace(found, p=p, note=f"{same}: too few for an interval; p is the sign test's")
-    return replace(found, ci95=(measured.mean, measured.mean), p=p, note=f"{same}; p and interval are the sign test's")
+    note = f"the difference is the same on all {measured.clusters} source pictures"
+    note += "; p and interval are the sign test's" if enough else ": too few for an interval; p is the sign test's"
+    return replace(found, ci95=interval, p=p, note=note)
 
 
-def bootstrap_interval(differences: Sequence[float], clusters: Sequence[str], measured: ClusteredMean) -> Interval:
+def bootstrap_interval(differences: Sequence[float], clusters: Sequence[Hashable], measured: ClusteredMean) -> Interval:
     """95 % interval of the mean by resampling whole clusters with replacement, with a fixed seed.
 
     The plain percentile interval is too short for few clusters. This is Hesterberg's expanded one (The American
@@ -155,12 +160,13 @@ def bootstrap_interval(differences: Sequence[float], clusters: Sequence[str], me
     """
     from scipy.special import ndtr
 
-    members: dict[str, list[float]] = defaultdict(list)
+    members: dict[Hashable, list[float]] = defaultdict(list)
     for value, cluster in zip(differences, clusters, strict=True):
         members[cluster].append(value)
     # In an order and with sums that do not depend on the order of the samples.
-    sums = np.array([math.fsum(members[cluster]) for cluster in sorted(members)])
-    sizes = np.array([len(members[cluster]) for cluster in sorted(members)], dtype=float)
+    ordered = sorted(members, key=str)
+    sums = np.array([math.fsum(members[cluster]) for cluster in ordered])
+    sizes = np.array([len(members[cluster]) for cluster in ordered], dtype=float)
     means = _resampled_means(sums, sizes)
     ratio = math.sqrt(measured.variance) / float(means.std())
     share = float(ndtr(-t_quantile(measured.degrees) * ratio))

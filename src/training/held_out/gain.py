@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.reporting.statistics import DIFFERENCES, mean_interval
+from src.reporting.paired import paired_difference
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Gain:
     difference: float | None
     """Mean of the paired differences, in points of 10."""
     ci95: tuple[float, float] | None
-    """95 % interval of the gain, within ±10, clustered by source image; see `mean_interval`."""
+    """95 % interval of the gain, clustered by source image, as two runs are compared; see `paired_difference`."""
     coverage: float
     """Share of the held-out samples that have a score in both runs."""
 
@@ -47,22 +46,18 @@ def paired_gain(scorer: str, before: Sequence[ScoredSample], after: Sequence[Sco
         after: The same samples after training, in any order.
     """
     later = {one.sample_id: one.score for one in after}
-    pairs = [
-        (one.score, score, one.source_sha256)
-        for one in before
-        if one.score is not None and (score := later.get(one.sample_id)) is not None
-    ]
-    differences = [score - earlier for earlier, score, _ in pairs]
+    found = paired_difference(
+        [one.score for one in before],
+        [later.get(one.sample_id) for one in before],
+        [one.source_sha256 for one in before],
+        bootstrap=False,
+    )
     return Gain(
         scorer=scorer,
-        samples=len(pairs),
-        coverage=len(pairs) / len(before),
-        before=_mean([earlier for earlier, _, _ in pairs]),
-        after=_mean([score for _, score, _ in pairs]),
-        difference=_mean(differences),
-        ci95=mean_interval(differences, [source for _, _, source in pairs], DIFFERENCES) if pairs else None,
+        samples=found.pairs,
+        coverage=found.pairs / len(before),
+        before=found.mean_first,
+        after=found.mean_second,
+        difference=found.difference,
+        ci95=found.ci95,
     )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
