@@ -37,7 +37,15 @@ def judged_by(scorer: Mapping[str, Any]) -> RunInfo:
     return info(scorer={**info().scorer, **scorer})
 
 
-def store(folder: Path, scores: Scores, *, outcome: str = "finished", bad: int = 0, **changes: Any) -> Path:
+def store(
+    folder: Path,
+    scores: Scores,
+    *,
+    outcome: str = "finished",
+    bad: int = 0,
+    reference: LazyImage | None = None,
+    **changes: Any,
+) -> Path:
     """Writes a run as `evaluate` does; `changes` are of its `RunInfo`."""
     folder.mkdir(parents=True)
     about = info(**changes)
@@ -47,7 +55,7 @@ def store(folder: Path, scores: Scores, *, outcome: str = "finished", bad: int =
             row = result(place, score)
             edit = f"{folder.name}{place}"
             keys = SampleKeys(0, row.source_sha256 or "", edit, f"verdict {edit}")
-            record.add_sample(about.run_key, _sample(row), keys)
+            record.add_sample(about.run_key, replace(_sample(row), reference=reference), keys)
             if score is None:
                 record.add_failed_edit(edit, "boom", 0.1)
                 continue

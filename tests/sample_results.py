@@ -40,6 +40,7 @@ def result(index: int = 0, score: float | None = 5.0, **changes: Any) -> SampleR
         "edit_size": (1184, 880),
         "edit_seconds": 2.0 + index,
         "judge_seconds": 0.5,
+        "expected": {"reference picture": "hash"},
     }
     return SampleResult(**(fields | changes))
 

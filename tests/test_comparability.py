@@ -44,6 +44,17 @@ DIFFERENT: dict[str, tuple[StoredRun, Difference, str]] = {
     "another instruction": (changed(other(), 1, instruction="else"), Difference.SAMPLES, "another instruction"),
     "another description": (changed(other(), 1, description="else"), Difference.SAMPLES, "another description"),
     "another category": (changed(other(), 1, category="环境 "), Difference.SAMPLES, "another category"),
+    "another reference picture": (
+        changed(other(), 1, expected={"reference picture": "else"}),
+        Difference.REFERENCES,
+        "1 samples have another reference picture in other than in one (00001)",
+    ),
+    "another rationale": (
+        changed(other(), 2, expected={"reference picture": "hash", "rationale": "else"}),
+        Difference.REFERENCES,
+        "another rationale in other",
+    ),
+    "no reference picture": (changed(other(), 0, expected={}), Difference.REFERENCES, "another reference picture"),
     "another scorer": (
         scored_by({"class": "src.Else"}),
         Difference.JUDGE,
@@ -78,6 +89,11 @@ def test_what_differs_is_refused_by_name_with_the_way_to_make_it_equal(name: str
     assert f"--allow {kind}" in told
     assert "--resume" in told
     assert [mismatch.kind for mismatch in check_comparable([ONE, second], [kind])] == [kind]
+
+
+def test_a_record_of_before_references_were_noted_is_comparable_with_any() -> None:
+    before = replace(ONE, results=tuple(replace(row, expected=None) for row in ONE.results))
+    assert mismatches(before, other()) == mismatches(other(), before) == []
 
 
 def test_a_judge_that_was_resolved_to_another_model_is_another_judge() -> None:

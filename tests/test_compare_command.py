@@ -13,9 +13,11 @@ from typer.testing import CliRunner, Result
 
 from main import app
 from src.config import Config
+from src.data.image import LazyImage
 from src.pipeline.evaluation import evaluate
 from src.record.record import RECORD_NAME
 from tests.comparable_runs import store, store_unreadable
+from tests.conftest import png
 from tests.test_read_only import command as weakened_command
 
 DICE = random.Random(0)
@@ -178,9 +180,24 @@ def version(folder: Path, number: int, *statements: str) -> None:
         database.execute(f"PRAGMA user_version={number}")
 
 
+def test_another_reference_picture_of_the_same_samples_is_refused_and_allowed_with_a_mark(tmp_path: Path) -> None:
+    for name, colour in (("a", 1), ("b", 2)):
+        store(tmp_path / name, [4.0, 5.0, 6.0], reference=LazyImage.from_bytes(png((colour, 0, 0))))
+    done = command("compare", tmp_path / "a", tmp_path / "b", folder=tmp_path)
+    told = " ".join(done.output.split())
+    assert (done.exit_code, "3 samples have another reference picture in b than in a" in told) == (3, True), told
+    done = command("compare", tmp_path / "a", tmp_path / "b", "--allow", "references", folder=tmp_path)
+    assert (done.exit_code, "another reference picture" in " ".join(done.output.split())) == (0, True)
+
+
+def test_a_record_of_the_version_before_is_read_and_its_references_are_not_known(runs: Path) -> None:
+    version(runs / "base", 2, "ALTER TABLE samples DROP COLUMN expected")
+    assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
+
+
 def test_a_record_of_an_older_version_is_read_and_one_of_a_later_version_is_refused(runs: Path) -> None:
     columns = ("runs DROP COLUMN left_out", "edits DROP COLUMN sha256")
-    columns += ("edits DROP COLUMN source_size", "edits DROP COLUMN size")
+    columns += ("edits DROP COLUMN source_size", "edits DROP COLUMN size", "samples DROP COLUMN expected")
     version(runs / "base", 1, *(f"ALTER TABLE {column}" for column in columns))
     assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
     version(runs / "worse", 99)

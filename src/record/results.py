@@ -39,6 +39,8 @@ class SampleResult:
     judge_seconds: float | None
     judge_model: str = ""
     """The model that answered, as its server resolved the name; empty for judges that do not say."""
+    expected: dict[str, str] | None = None
+    """Digests of what the benchmark says of the right edit, by its name; None in records from before it was noted."""
 
 
 BUDGET_SPENT = "budget spent"

@@ -103,6 +103,7 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
             "edit_seconds": row["edit_seconds"] if edited else None,
             "judge_seconds": row["judge_seconds"] if judged else None,
             "judge_model": row["judge_model"] if judged else "",
+            "expected": _json(row["expected"]) if row["expected"] else None,
         }
     )
     if result.status is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.data.image import content_hash
 from src.errors import OutputError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT,
@@ -17,7 +17,7 @@ CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, 
     edits_reused INTEGER DEFAULT 0, verdicts_reused INTEGER DEFAULT 0);
 CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category TEXT, difficulty TEXT, tags TEXT,
     instruction TEXT, description TEXT, seed INTEGER, source_sha256 TEXT, edit_key TEXT, verdict_key TEXT,
-    bad_reason TEXT, attempt INTEGER, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
+    bad_reason TEXT, attempt INTEGER, expected TEXT, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
 CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT,
     source_size TEXT, size TEXT) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
@@ -33,6 +33,7 @@ ALTER TABLE edits ADD COLUMN sha256 TEXT;
 ALTER TABLE edits ADD COLUMN source_size TEXT;
 ALTER TABLE edits ADD COLUMN size TEXT;
 """
+_FROM_2 = "ALTER TABLE samples ADD COLUMN expected TEXT"
 
 
 def create_or_migrate(database: sqlite3.Connection, edits_dir: Path, path: Path) -> None:
@@ -45,7 +46,9 @@ def create_or_migrate(database: sqlite3.Connection, edits_dir: Path, path: Path)
     if version == 0:
         _run(database, _SCHEMA)
     elif version == 1:
-        _run(database, _FROM_1, _digests(database, edits_dir))
+        _run(database, _FROM_1 + _FROM_2, _digests(database, edits_dir))
+    elif version == 2:
+        _run(database, _FROM_2)
     elif version != SCHEMA_VERSION:
         raise OutputError(
             f"{path} has record version {version}, this EditLoop writes {SCHEMA_VERSION}; use another directory"

@@ -63,9 +63,9 @@ def _refuse_without_scores(run: StoredRun) -> None:
 
 
 def _remedy(kind: Difference, first: str) -> str:
-    if kind is Difference.SAMPLES:
+    if kind in (Difference.SAMPLES, Difference.REFERENCES):
         return (
-            f"To make the samples equal: run the others with the benchmark section of {first} (data_path, categories, "
+            f"To make the {kind} equal: run the others with the benchmark section of {first} (data_path, categories, "
             "difficulties, limit, language) and --resume, which does nothing twice"
         )
     return (
@@ -76,7 +76,7 @@ def _remedy(kind: Difference, first: str) -> str:
 
 def mismatches(first: StoredRun, second: StoredRun) -> list[Mismatch]:
     """Yields all that differs in samples and judgement; an unfinished run may lack samples."""
-    found = list(_different_samples(first, second))
+    found = [*_different_samples(first, second), *_different_references(first, second)]
     one, other = (judgement_identity(run.info, run.results) for run in (first, second))
     if not (one[ANSWERED_BY] and other[ANSWERED_BY]):  # a judge that does not say, or a record from before it was noted
         one[ANSWERED_BY] = other[ANSWERED_BY] = []
@@ -130,13 +130,34 @@ def _different_samples(first: StoredRun, second: StoredRun) -> Iterator[Mismatch
             yield Mismatch(Difference.SAMPLES, text)
 
 
+def same_expectation(one: SampleResult, other: SampleResult) -> bool:
+    """Whether the benchmark says the same of the right edit, as far as both records have noted it."""
+    return one.expected is None or other.expected is None or one.expected == other.expected
+
+
+def _different_references(first: StoredRun, second: StoredRun) -> Iterator[Mismatch]:
+    both = [(row, second.by_id[sample_id]) for sample_id, row in first.by_id.items() if sample_id in second.by_id]
+    changed = [
+        (one.sample_id, differing_values(one.expected or {}, other.expected or {}))
+        for one, other in both
+        if not same_expectation(one, other)
+    ]
+    for name in dict.fromkeys(path for _, found in changed for path, *_ in found):
+        ids = [sample_id for sample_id, found in changed if any(path == name for path, *_ in found)]
+        text = f"{len(ids)} samples have another {name} in {second.name} than in {first.name} ({_ids(ids)})"
+        yield Mismatch(Difference.REFERENCES, text)
+
+
 def _ids(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
 
 
 def samples_identity(results: Sequence[SampleResult]) -> str:
     """A digest that is equal for runs of the same samples, in whatever order; unreadable samples count by their id."""
-    rows = sorted([row.sample_id, *(getattr(row, name) for name in _SAMPLE_FIELDS)] for row in results)
+    rows = sorted(
+        [row.sample_id, *(getattr(row, name) for name in _SAMPLE_FIELDS), *sorted((row.expected or {}).items())]
+        for row in results
+    )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from src.errors import ComparisonError, OutputError
 from src.record.results import SampleResult
-from src.reporting.comparability import judgement_identity, same_sample, samples_identity
+from src.reporting.comparability import judgement_identity, same_expectation, same_sample, samples_identity
 from src.reporting.comparison import overall_difference, scores_by_category, statuses_of, summarise_rows
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.report import NO_NAME
@@ -34,7 +34,10 @@ class _Board:
         """Whether an unfinished run has only samples of this board, by the same judge."""
         known = self.runs[0].by_id
         return judgement == self.judgement and all(
-            row.sample_id in known and same_sample(row, known[row.sample_id]) for row in run.results
+            row.sample_id in known
+            and same_sample(row, known[row.sample_id])
+            and same_expectation(row, known[row.sample_id])
+            for row in run.results
         )
 
 

@@ -11,6 +11,8 @@ class Difference(StrEnum):
 
     SAMPLES = "samples"
     """Ids, source pictures, instructions, descriptions, categories or difficulties."""
+    REFERENCES = "references"
+    """What the benchmark says of the right edit: reference picture, rationale or knowledge graph."""
     JUDGE = "judge"
     """Class, version, params, weights or resolved model of the scorer and its judge."""
     RUBRIC = "rubric"

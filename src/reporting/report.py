@@ -87,7 +87,7 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
 
 def sample_row(row: SampleResult) -> dict[str, Any]:
     """One sample as it stands in a report."""
-    return {name: getattr(row, name) for name in SampleResult.__dataclass_fields__}
+    return {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name != "expected"}
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:

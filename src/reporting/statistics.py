@@ -137,11 +137,12 @@ def mean_interval(
     error = math.sqrt(measured.variance)
     if error < ROUNDING:
         return (measured.mean, measured.mean) if measured.clusters >= SIGN_TEST_CLUSTERS else None
-    half = t_quantile(measured.degrees) * error
     if scale is None:
+        half = t_quantile(measured.degrees) * error
         return measured.mean - half, measured.mean + half
     share = (measured.mean - low) / (high - low)
-    return _on_scale(measured.mean, (half / (high - low)) ** 2 / (share * (1 - share)), scale)
+    uncertainty = t_quantile(measured.degrees) ** 2 * measured.variance
+    return _on_scale(measured.mean, uncertainty / (high - low) ** 2 / (share * (1 - share)), scale)
 
 
 def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredMean | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from src.config import PromptConfig
-from src.data.image import ImageError, content_hash
+from src.data.expected import reference_key as reference_key
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
@@ -180,13 +180,3 @@ class CompletionScorer(ABC):
 
 
 NO_REFERENCE = "the sample has no reference image"
-
-
-def reference_key(sample: EditSample) -> str | None:
-    """What tells a sample's reference image from others in a verdict's key: its hash, or why it cannot be read."""
-    if sample.reference is None:
-        return None
-    try:
-        return content_hash(sample.reference.read_bytes())
-    except ImageError as error:
-        return str(error)

@@ -23,7 +23,7 @@ from src.reporting.mismatch import Difference
 from src.reporting.stored_runs import StoredRun
 
 SOURCE, EDIT, LEFT, RIGHT = "source", "edit", "left", "right"
-JUDGEMENT = (Difference.JUDGE, Difference.RUBRIC, Difference.IMAGES)
+JUDGEMENT = (Difference.REFERENCES, Difference.JUDGE, Difference.RUBRIC, Difference.IMAGES)
 """What may differ between runs whose edits people compare: no judge is asked."""
 
 
