@@ -21,6 +21,9 @@ from src.terminal import SafeConsole, clean_all_records
 
 GO_ON = "Go on with the same command and --resume"
 
+NOT_COMPARABLE = 3
+"""The exit code for runs that cannot be compared; of `compare`, 1 says that the new one is worse."""
+
 BUDGET_SPENT = 4
 """The exit code of a run that stopped before all was done as its budget was spent; its work is recorded."""
 

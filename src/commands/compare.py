@@ -10,11 +10,8 @@ from typing import Annotated
 
 import typer
 
-from src.commands import console, print_lines, print_page, readable_errors
+from src.commands import NOT_COMPARABLE, console, print_lines, print_page, readable_errors
 from src.reporting.mismatch import Difference
-
-NOT_COMPARABLE = 3
-"""Exit code for runs that cannot be compared; 1 says that the new one is worse, 2 that the command is wrong."""
 
 Allowed = Annotated[
     list[Difference], typer.Option("--allow", help="Compare although this differs; marked on every table. Repeatable.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from src.commands import console, print_lines, print_page, readable_errors
+from src.commands import NOT_COMPARABLE, console, print_lines, print_page, readable_errors
 
 
 @readable_errors()
@@ -22,6 +22,10 @@ def report(
     hub_dataset: Annotated[
         str | None, typer.Option(metavar="ORG/NAME", help="The benchmark on the hub, where the run names none.")
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="OTHER", help="Show another run on the page as well; exit 3 if refused."),
+    ] = None,
     opens: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
     """Show the report of a run from its record, and write it anew; loads no model."""
@@ -34,14 +38,17 @@ def report(
     from src.reporting.console import print_report
     from src.reporting.frame import load_run, write_csv
     from src.reporting.hub_results import hub_entries, write_hub_results
+    from src.reporting.page.against import against
     from src.reporting.write import write_reports
 
+    with readable_errors(NOT_COMPARABLE):
+        beside = against(run_dir, other) if other is not None else None
     with closing(Record(run_dir, for_reading=True)) as record:
         config = checked(Config, record.latest_run().config, f"the configuration stored in {run_dir}")
         rebuilt = latest_report(record, config)
     print_report(rebuilt, console)
     places = config.moved_to(output_dir or run_dir).evaluation
-    paths = write_reports(rebuilt, places.results, datetime.now(), run_dir)
+    paths = write_reports(rebuilt, places.results, datetime.now(), run_dir, beside)
     if csv is not None:
         write_csv(load_run(run_dir), csv)
     if hub_results is not None:

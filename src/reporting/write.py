@@ -13,6 +13,7 @@ from typing import Any
 
 from src.errors import OutputError
 from src.reporting.markdown import render_markdown
+from src.reporting.page.against import Against
 from src.reporting.page.render import page_parts
 from src.reporting.page.run_page import run_page
 from src.terminal import clean_json
@@ -30,7 +31,9 @@ class ReportPaths:
     page: Path
 
 
-def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_dir: Path) -> ReportPaths:
+def write_reports(
+    report: dict[str, Any], results_dir: Path, now: datetime, run_dir: Path, against: Against | None = None
+) -> ReportPaths:
     """Writes `evaluation_report_YYYYMMDD_HHMMSS.{json,md,html}`; a suffix `_2`, `_3` … keeps an existing one.
 
     Args:
@@ -38,6 +41,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_
         results_dir: Where the files go.
         now: The time in their names.
         run_dir: Output directory of the run, whose edits the page shows.
+        against: Another run, which the page shows as well.
 
     Raises:
         OutputError: when the folder cannot be written.
@@ -46,7 +50,7 @@ def write_reports(report: dict[str, Any], results_dir: Path, now: datetime, run_
     renderers: dict[str, Renderer] = {
         ".md": lambda: render_markdown(report),
         ".json": lambda: report_json(report),
-        ".html": lambda: page_parts(run_page(report, run_dir, results_dir)),
+        ".html": lambda: page_parts(run_page(report, run_dir, results_dir, against)),
     }
     paths = write_together(results_dir, stem, renderers, "`python main.py report RUN_DIR --output-dir DIR`")
     return ReportPaths(paths[".json"], paths[".md"], paths[".html"])

@@ -15,9 +15,8 @@ from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Ta
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.run_page import (
     as_yaml,
-    edited_picture,
     in_threads,
-    outcome,
+    outcome_of,
     sample_card,
     statistics_mark,
     with_samples,
@@ -168,10 +167,6 @@ def _known(runs: Sequence[StoredRun], sample_id: str) -> dict[str, Any]:
 
 def _outcomes(runs: Sequence[StoredRun], sample_id: str, pictures: PagePictures) -> dict[str, Any]:
     """What each run made of a sample, and the last score minus the first."""
-    outcomes = []
-    for run in runs:
-        if sample_id in run.by_id:
-            row, name = sample_row(run.by_id[sample_id]), one_line(run.name)
-            outcomes.append(outcome(row, edited_picture(row, run.folder, pictures, name), name))
+    outcomes = [one for run in runs for one in outcome_of(run, sample_id, pictures)]
     first, last = (score_of(run.by_id.get(sample_id)) for run in (runs[0], runs[-1]))
     return {"outcomes": outcomes, "difference": None if first is None or last is None else last - first}

@@ -61,6 +61,8 @@ class Outcome:
     """The prompts as the judge got them, where the record has them."""
     edit_seconds: float | None = None
     judge_seconds: float | None = None
+    beside: bool = False
+    """Whether it is of another run than the page: no filter looks at it, and no order but that by the difference."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further facts by name, such as seed and keys."""
 

@@ -136,7 +136,7 @@ def _plain(value: Any, thumbnails: list[str]) -> Any:
 def _fields(value: Any, thumbnails: list[str]) -> Iterator[tuple[str, Any]]:
     for each in fields(value):
         item = getattr(value, each.name)
-        if item is None or (each.name == "thumbnail" and isinstance(value, Picture)):
+        if item is None or item is False or (each.name == "thumbnail" and isinstance(value, Picture)):
             continue
         if isinstance(item, str | Mapping | Sequence) and not item:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import yaml
 from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.sample import EditSample
+from src.reporting.page.against import Against
 from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
-from src.reporting.report import NO_NAME
+from src.reporting.report import NO_NAME, sample_row
+from src.reporting.stored_runs import StoredRun
 from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line, stopped
 
 PICTURES_OF_A_SAMPLE = 3
@@ -29,19 +32,20 @@ Row = Mapping[str, Any]
 """One entry of `samples` in a report."""
 
 
-def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path) -> Page:
+def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Against | None = None) -> Page:
     """Builds the page of a run.
 
     Args:
         report: As `build_report` makes it.
         run_dir: Output directory of the run, with its edits.
         folder: Where the page will lie; full pictures that have no file are stored beside it.
+        against: Another run, which each card shows as well.
 
     Raises:
         OSError: when a picture cannot be stored.
     """
     rows = report["samples"]
-    pictures = PagePictures(folder, PICTURES_OF_A_SAMPLE * len(rows))
+    pictures = PagePictures(folder, (PICTURES_OF_A_SAMPLE + (against is not None)) * len(rows))
     judge = class_name(report["scorer"])
     notices: list[str] = [Word("unfinished_notice")] if report["unfinished"] else []
     if end := stopped(report["attempts"]):
@@ -52,11 +56,11 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path) -> Page:
         title=Word("report"),
         subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}",
         notices=notices,
-        tiles=_tiles(report),
+        tiles=[*_tiles(report), *([against.tile()] if against else [])],
         charts=_charts(report),
         tables=_tables(report),
         details=_details(report),
-        cards=_cards(report, run_dir, pictures),
+        cards=_cards(report, run_dir, pictures, against),
         language=report["config"]["benchmark"].get("language", "en"),
     )
 
@@ -85,6 +89,13 @@ def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | Non
         judge_seconds=row["judge_seconds"],
         facts={name: one_line(value) for name, value in {**facts, **used}.items() if value not in (None, "")},
     )
+
+
+def outcome_of(run: StoredRun, sample_id: str, pictures: PagePictures) -> Iterator[Outcome]:
+    """Yields what a stored run made of a sample, under the run's name; nothing where it has not come to it."""
+    if sample_id in run.by_id:
+        row, name = sample_row(run.by_id[sample_id]), one_line(run.name)
+        yield outcome(row, edited_picture(row, run.folder, pictures, name), name)
 
 
 def _prompts(row: Row, scorer: Row) -> dict[str, str]:
@@ -184,14 +195,19 @@ def with_samples(rows: Iterable[Row], samples: Iterable[EditSample]) -> Iterator
         yield row, None
 
 
-def _cards(report: Row, run_dir: Path, pictures: PagePictures) -> list[Card]:
+def _cards(report: Row, run_dir: Path, pictures: PagePictures, against: Against | None) -> list[Card]:
     rows = report["samples"]
     samples = BenchmarkSamples(report["config"]["benchmark"])
 
     def card(pair: tuple[Row, EditSample | None]) -> Card:
         row, sample = pair
-        result = outcome(row, edited_picture(row, run_dir, pictures), scorer=report["scorer"])
-        return sample_card(row, sample, samples.problem, pictures, outcomes=[result])
+        name = one_line(against.name) if against else ""
+        outcomes = [outcome(row, edited_picture(row, run_dir, pictures), name, report["scorer"])]
+        difference = None
+        if against is not None:
+            difference = against.difference(row["sample_id"], row["score"])
+            outcomes += [replace(one, beside=True) for one in outcome_of(against.run, row["sample_id"], pictures)]
+        return sample_card(row, sample, samples.problem, pictures, outcomes=outcomes, difference=difference)
 
     places = {row["sample_id"]: place for place, row in enumerate(rows)}
     made = in_threads(card, with_samples(rows, samples))

@@ -42,7 +42,7 @@ function writeAddress() {
 
 /* What filters and orders look at, once for each card. */
 const facts = cards.map((card) => {
-  const outcomes = card.outcomes || [];
+  const outcomes = (card.outcomes || []).filter((one) => !one.beside);
   const scores = outcomes.map((one) => one.score).filter((score) => typeof score === "number");
   const seconds = outcomes.reduce((sum, one) => sum + (one.edit_seconds || 0) + (one.judge_seconds || 0), 0);
   const texts = [card.id, ...Object.values(card.instruction || {}), ...outcomes.map((one) => one.reading || "")];
