@@ -1,0 +1,92 @@
+"""What others write, in a real browser: it is shown as text, and nothing of it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.reporting.page.model import Card, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile
+from src.reporting.page.render import render_page
+from tests.browser import OpenPage
+from tests.browser_cards import COUNT, report_page, tiny, written
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(report_page(), tmp_path_factory.mktemp("page"))
+
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</script><script>window.hacked = 1</script>",
+    '"><img src=x onerror="window.hacked = 1">',
+    "'><svg onload=window.hacked=1>",
+    "javascript:window.hacked=1",
+    "<!--<script>",
+    "\u2028window.hacked = 1\u2029",
+    "]]>{{ hacked }}{% hacked %}${window.hacked=1}`",
+]
+
+
+def hostile_page(text: str) -> Page:
+    picture = tiny(text, 1, 2, 3)
+    outcome = Outcome(
+        *(text, picture, text, None, {text: 5.0}, None, text, text, text, [text], [text]), facts={text: text}
+    )
+    card = Card(
+        text,
+        text,
+        text,
+        text,
+        [text],
+        {"en": text, text: text},
+        text,
+        [picture],
+        Picture(text, missing=text),
+        [outcome],
+    )
+    table = Table(text, [text], [[text], [Link(text, card=text)]], text)
+    rows = [ChartRow(text, [Mark(5.0, (4.0, 6.0), text)], {"category": text}) for _ in range(3)]
+    return Page(
+        *(text, text, [text], [Tile(text, text, text)], [Chart(text, rows, [text])], [table], {text: text}, [card])
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_that_others_write_runs(tab: OpenPage, tmp_path: Path, text: str) -> None:
+    (tmp_path / "page.html").write_text(render_page(hostile_page(text)), encoding="utf-8")
+    tab.open(tmp_path / "page.html")
+    tab.page.locator(".card").first.click()
+    for key in "1234":
+        tab.page.keyboard.press(key)
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("l")
+    tab.page.get_by_text("雷达图").first.click()
+    for link in tab.page.locator("table a").all():
+        link.click()
+        tab.page.keyboard.press("Escape")
+    tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.page.evaluate("window.hacked") is None
+    assert tab.violations == [], "it is text, so that there is not even something to stop"
+    assert tab.page.locator("svg[onload], img[onerror]").count() == 0
+    assert all(request.startswith(("file:", "data:")) for request in tab.requests)
+    assert text.strip() in tab.page.locator(".card").first.text_content()
+
+
+def test_the_policy_stops_what_would_leave_its_place(tab: OpenPage, path: Path, tmp_path: Path) -> None:
+    """Were the template broken, nothing would run either; and this is how the tests above would see it."""
+    markup = (
+        '<script>window.hacked = 1</script><img src="x" onerror="window.hacked = 1"><style>body { margin: 9px }</style>'
+    )
+    markup += '<a id="bad" href="javascript:window.hacked=1">x</a><img src="https://example.invalid/x.png">'
+    broken = path.read_text(encoding="utf-8").replace("<main>", f"<main>{markup}")
+    (tmp_path / "page.html").write_text(broken, encoding="utf-8")
+    tab.open(tmp_path / "page.html")
+    tab.page.locator("#bad").click()
+    tab.page.wait_for_timeout(100)
+    assert tab.page.evaluate("window.hacked") is None
+    assert sorted(set(tab.violations)) == ["img-src", "script-src-attr", "script-src-elem", "style-src-elem"]
+    assert tab.count == f"{COUNT} of {COUNT} samples", "the page's own script runs"
