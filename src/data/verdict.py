@@ -22,11 +22,22 @@ SCORE_RANGE = (0.0, 10.0)
 
 
 @dataclass(frozen=True)
+class SentPrompt:
+    """One prompt as it was sent to a judge: system prompt, then each image after its label, then the text."""
+
+    system: str
+    labels: tuple[str, ...]
+    """The words before each image, in order; an empty text where an image has none."""
+    text: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The result of scoring one edit once.
+    """The result of scoring one edit.
 
     Raises:
-        ValueError: on construction, when score and status contradict each other or the score leaves 0–10.
+        ValueError: on construction, when score and status contradict each other, the score leaves 0–10, or the texts
+            of the repeats are not the `replies`.
     """
 
     status: Status
@@ -43,6 +54,10 @@ class Verdict:
     seconds: float = 0.0
     model: str = ""
     """The judge model that answered, as resolved by its server; empty where none did."""
+    repeats: tuple[Verdict, ...] | None = ()
+    """What follows from each single repeat, where the judge was asked repeatedly; None where that is not known."""
+    prompts: tuple[SentPrompt, ...] = ()
+    """What the judge was asked, each prompt once."""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status is Status.SCORED):
@@ -50,6 +65,8 @@ class Verdict:
         low, high = SCORE_RANGE
         if self.score is not None and not low <= self.score <= high:  # also refuses NaN
             raise ValueError(f"score {self.score!r} is outside {low:g}–{high:g}")
+        if self.repeats and {text for one in self.repeats for text in one.replies} != set(self.replies):
+            raise ValueError("the replies of the repeats are not those of the verdict")
 
 
 def failed(status: Status, reason: str) -> Verdict:

@@ -28,6 +28,7 @@ from src.record.file import connect, readable, sqlite_errors
 from src.record.results import RunInfo, SampleResult
 from src.record.rows import WHOLE_VERDICT, read_run_info, sample_result, usage
 from src.record.schema import REPLACED, create_or_migrate
+from src.record.verdict_text import packed_prompts, repeats_text
 from src.redaction import masked, withheld
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ FROM attempts a WHERE run_key = ? ORDER BY attempt
 _RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
     e.source_size, e.size AS edit_size,
-    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds AS judge_seconds, v.model AS judge_model
+    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds, v.model, v.repeats, v.prompts
 FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
 WHERE s.run_key = ? ORDER BY s.position
 """
@@ -307,11 +308,11 @@ class Record:
         """Stores a verdict, whatever its status; what an earlier one under its key has cost is not forgotten."""
         self._write(f"{_KEEP_USAGE} = ?", (verdict_key,))
         self._write(
-            "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(verdict_key, self._attempt, verdict.status, verdict.score, _to_json(verdict.dimensions)),
                 *(verdict.reason and masked(verdict.reason), _to_json(verdict.replies), _to_json(verdict.usage)),
-                *(verdict.seconds, verdict.model),
+                *(verdict.seconds, verdict.model, repeats_text(verdict), packed_prompts(verdict.prompts)),
             ),
         )
 

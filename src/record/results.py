@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.data.verdict import Status
+from src.data.verdict import SentPrompt, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class SampleResult:
     """The model that answered, as its server resolved the name; empty for judges that do not say."""
     expected: dict[str, str] | None = None
     """Digests of what the benchmark says of the right edit, by its name; None in records from before it was noted."""
+    repeats: tuple[Verdict, ...] | None = None
+    """The verdict of each repeat, where the judge was asked repeatedly, and none where it was asked once; None where
+    nothing was judged, or where the record does not say (before version 4, or a combination of unequal repeats)."""
+    prompts: tuple[SentPrompt, ...] = ()
+    """What the judge was asked; none where the record does not have it (before version 4)."""
 
 
 BUDGET_SPENT = "budget spent"

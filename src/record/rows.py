@@ -11,14 +11,16 @@ import pydantic
 
 from src.data.verdict import Status, Verdict, failed
 from src.record.results import Attempt, RunInfo, SampleResult
+from src.record.verdict_text import repeats_of, unpacked_prompts
 
 WHOLE_VERDICT = """
     json_valid(v.dimensions) AND json_valid(v.replies) AND json_valid(v.usage)
-    AND (v.status <> 'scored' OR v.score BETWEEN 0 AND 10)
+    AND (v.repeats IS NULL OR json_valid(v.repeats)) AND (v.status <> 'scored' OR v.score BETWEEN 0 AND 10)
 """
 """SQL, of a verdict `v` that can be read; a resumed run judges others anew."""
 _LONGEST_REASON = 200
 
+_VERDICT = pydantic.TypeAdapter(Verdict)
 _RESULT = pydantic.TypeAdapter(SampleResult)
 _RUN = pydantic.TypeAdapter(RunInfo)
 
@@ -33,7 +35,7 @@ def sample_result(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> Sample
     """
     try:
         return _read(row, output_dir, edits_dir)
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         return SampleResult(
             sample_id=str(row["sample_id"]),
             index=row["position"] if isinstance(row["position"], int) else -1,
@@ -67,19 +69,16 @@ def _first_fault(error: Exception) -> str:
 
 
 def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
+    judged: Verdict | None = None
     if row["bad_reason"] is not None:
-        status, reason = Status.BAD_SAMPLE, row["bad_reason"]
+        verdict: Verdict | None = failed(Status.BAD_SAMPLE, row["bad_reason"])
     elif row["edit_reason"] is not None:
         verdict = failed_edit(row["edit_reason"])
-        status, reason = verdict.status, verdict.reason
-    elif row["status"] is not None:
-        status, reason = Status(row["status"]), row["reason"]
     else:
-        status, reason = None, None
-    judged = row["status"] is not None and row["edit_reason"] is None
+        verdict = judged = stored_verdict(row) if row["status"] is not None else None
     edited = row["known_edit"] is not None and row["edit_reason"] is None
     picture = edits_dir / f"{row['edit_key']}.png" if edited else None
-    result = _RESULT.validate_python(
+    return _RESULT.validate_python(
         {
             "sample_id": row["sample_id"],
             "index": row["position"],
@@ -89,26 +88,42 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
             "instruction": row["instruction"],
             "description": row["description"],
             "seed": row["seed"],
-            "status": status,
-            "score": row["score"] if judged else None,
-            "dimensions": _json(row["dimensions"]) if judged else {},
-            "reason": reason,
-            "replies": _json(row["replies"]) if judged else (),
-            "usage": _json(row["usage"]) if judged else {},
+            "status": verdict and verdict.status,
+            "score": verdict and verdict.score,
+            "dimensions": judged.dimensions if judged else {},
+            "reason": verdict and verdict.reason,
+            "replies": judged.replies if judged else (),
+            "usage": judged.usage if judged else {},
             "edit_key": row["edit_key"],
             "source_sha256": row["source_sha256"],
             "image_path": str(picture.relative_to(output_dir)) if picture and picture.is_file() else None,
             "source_size": _size(row["source_size"]) if edited else None,
             "edit_size": _size(row["edit_size"]) if edited else None,
             "edit_seconds": row["edit_seconds"] if edited else None,
-            "judge_seconds": row["judge_seconds"] if judged else None,
-            "judge_model": row["judge_model"] if judged else "",
+            "judge_seconds": judged and judged.seconds,
+            "judge_model": judged.model if judged else "",
+            "repeats": judged and judged.repeats,
             "expected": _json(row["expected"]) if row["expected"] else None,
+            "prompts": judged.prompts if judged else (),
         }
     )
-    if result.status is not None:
-        Verdict(result.status, result.score)  # refuses a score out of its range, and a failure that has one
-    return result
+
+
+def stored_verdict(row: sqlite3.Row) -> Verdict:
+    """The verdict of a row that has the columns of `verdicts`.
+
+    Raises:
+        ValueError, TypeError, LookupError: the row is damaged.
+    """
+    replies = _json(row["replies"])
+    return _VERDICT.validate_python(
+        {
+            **{name: row[name] for name in ("status", "score", "reason", "seconds", "model")},
+            **{"dimensions": _json(row["dimensions"]), "replies": replies, "usage": _json(row["usage"])},
+            "repeats": repeats_of(_json(row["repeats"]), replies) if row["repeats"] is not None else None,
+            "prompts": unpacked_prompts(row["prompts"]),
+        }
+    )
 
 
 def failed_edit(reason: str) -> Verdict:

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.data.image import content_hash
 from src.errors import OutputError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT,
@@ -21,7 +21,7 @@ CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category T
 CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT,
     source_size TEXT, size TEXT) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
-    reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT) WITHOUT ROWID;
+    reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT, repeats TEXT, prompts BLOB) WITHOUT ROWID;
 """
 
 REPLACED = "CREATE TABLE IF NOT EXISTS replaced_verdicts (attempt INTEGER, usage TEXT)"
@@ -33,36 +33,50 @@ ALTER TABLE edits ADD COLUMN sha256 TEXT;
 ALTER TABLE edits ADD COLUMN source_size TEXT;
 ALTER TABLE edits ADD COLUMN size TEXT;
 """
-_FROM_2 = "ALTER TABLE samples ADD COLUMN expected TEXT"
+_FROM_2 = "ALTER TABLE samples ADD COLUMN expected TEXT;"
+
+_FROM_3 = """
+ALTER TABLE verdicts ADD COLUMN repeats TEXT;
+ALTER TABLE verdicts ADD COLUMN prompts BLOB;
+"""
+"""See `verdict_text.py`; in verdicts of before, both are NULL."""
 
 
 def create_or_migrate(database: sqlite3.Connection, edits_dir: Path, path: Path) -> None:
-    """Gives an empty database its tables, and an older record what it lacks.
+    """Gives an empty database its tables, and an older record what it lacks; killed in the middle, it is as it was.
 
     Raises:
         OutputError: when the record was written by a later version.
     """
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        _run(database, _SCHEMA)
-    elif version == 1:
-        _run(database, _FROM_1 + _FROM_2, _digests(database, edits_dir))
-    elif version == 2:
-        _run(database, _FROM_2)
-    elif version != SCHEMA_VERSION:
+    if _version(database) == SCHEMA_VERSION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        _migrate(database, _version(database), edits_dir, path)  # which another process may have done by now
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(database: sqlite3.Connection, version: int, edits_dir: Path, path: Path) -> None:
+    if not 0 <= version <= SCHEMA_VERSION:
         raise OutputError(
             f"{path} has record version {version}, this EditLoop writes {SCHEMA_VERSION}; use another directory"
         )
-
-
-def _run(database: sqlite3.Connection, script: str, digests: list[tuple[str, str]] | None = None) -> None:
-    """One transaction: killed in the middle, the record is as it was."""
-    database.execute("BEGIN IMMEDIATE")
+    if version == SCHEMA_VERSION:
+        return
+    script = "".join((_FROM_1, _FROM_2, _FROM_3)[version - 1 :]) if version else _SCHEMA
     for statement in script.split(";"):
         database.execute(statement)
-    database.executemany("UPDATE edits SET sha256 = ? WHERE edit_key = ?", digests or [])
+    if version == 1:
+        digests = _digests(database, edits_dir)
+        database.executemany("UPDATE edits SET sha256 = ? WHERE edit_key = ?", digests)
     database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    database.execute("COMMIT")
 
 
 def _digests(database: sqlite3.Connection, edits_dir: Path) -> list[tuple[str, str]]:

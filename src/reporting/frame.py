@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.data.verdict import Verdict
 from src.errors import OutputError
 from src.record.results import RunInfo, SampleResult
 from src.reporting.stored_runs import latest_run
@@ -23,14 +24,17 @@ USAGE = "usage."
 def load_run(run_dir: str | Path) -> pandas.DataFrame:
     """Reads the latest run of an output directory; loads no model, and the directory may be read-only.
 
-    The frame has one row a sample, in file order. The record keeps of repeated judgements their mean and every raw
-    reply: `score` and the dimensions are means over the repeats, and `replies` has the replies in the order of the
-    questions, each with its repeats in a row.
+    The frame has one row a sample and repeat, in file order. `repeat` counts a sample's judgements from 1. It is
+    missing in the only row of a sample that was not judged, and of one whose repeats the record does not tell apart
+    (see `SampleResult.repeats`). `status`, `score`, `reason`, `replies`, `judge_model`, `judge_seconds`, dimensions and
+    usage are those of the repeat; `sample_status` and `sample_score` those of the sample, which stand in each of its
+    rows, as all else does.
 
-    Columns are the fields of `SampleResult`, with these differences: each dimension has a column `dimension.<name>` and
-    each amount of usage a column `usage.<name>`; `picture` is the absolute path of the edited picture; sizes are the
-    columns `source_width`, `source_height`, `edit_width` and `edit_height`. What a sample does not have is missing:
-    `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before the verdict.
+    Columns are the fields of `SampleResult` but the prompts, with these differences: each dimension has a column
+    `dimension.<name>` and each amount of usage a column `usage.<name>`; `picture` is the absolute path of the edited
+    picture; sizes are the columns `source_width`, `source_height`, `edit_width` and `edit_height`. What a row does not
+    have is missing: `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before the
+    verdict.
 
     `frame.attrs` has `run_dir`, `run_key`, `editor`, `scorer`, `config` (without secrets) and `environment`.
 
@@ -48,11 +52,12 @@ def run_frame(info: RunInfo, results: Iterable[SampleResult], run_dir: Path) -> 
     """The frame of `load_run`, from results that have been read already."""
     import pandas
 
-    rows = [_row(result, run_dir.absolute()) for result in results]
+    rows = [row for result in results for row in _rows(result, run_dir.absolute())]
     frame = pandas.DataFrame(rows, columns=_columns(rows))
     for name in frame.columns:
         if name in _NUMBERS or name.startswith((DIMENSION, USAGE)):
             frame[name] = pandas.to_numeric(frame[name], errors="coerce")
+    frame["repeat"] = frame["repeat"].astype("Int64")
     frame.attrs = {
         "run_dir": str(run_dir),
         "run_key": info.run_key,
@@ -70,6 +75,9 @@ _FIRST = (
     "instruction",
     "description",
     "seed",
+    "sample_status",
+    "sample_score",
+    "repeat",
     "status",
     "score",
 )
@@ -77,7 +85,10 @@ _LAST = (
     *("reason", "replies", "judge_model", "edit_key", "source_sha256", "picture"),
     *("source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds"),
 )
-_NUMBERS = ("score", "source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds")
+_NUMBERS = (
+    *("score", "sample_score", "source_width", "source_height", "edit_width", "edit_height"),
+    *("edit_seconds", "judge_seconds"),
+)
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
@@ -87,15 +98,30 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     return [*_FIRST, *dimensions, *_LAST, *usage]
 
 
-def _row(result: SampleResult, run_dir: Path) -> dict[str, Any]:
+def _rows(result: SampleResult, run_dir: Path) -> Iterator[dict[str, Any]]:
+    """A row for each repeat of the judgement, or one row."""
     plain = {name: getattr(result, name) for name in (*_FIRST, *_LAST) if hasattr(result, name)}
-    return plain | {
-        "status": result.status and result.status.value,
+    plain |= {
+        "sample_status": result.status and result.status.value,
+        "sample_score": result.score,
         "picture": str(run_dir / result.image_path) if result.image_path else None,
         **_size("source", result.source_size),
         **_size("edit", result.edit_size),
-        **{f"{DIMENSION}{name}": value for name, value in result.dimensions.items()},
-        **{f"{USAGE}{name}": value for name, value in result.usage.items()},
+    }
+    for number, one in enumerate(result.repeats or (), 1):
+        told = {name: getattr(one, name) for name in ("score", "reason", "replies")}
+        told |= {"judge_seconds": one.seconds, "judge_model": one.model}
+        yield plain | told | _of_judgement(number, one)
+    if not result.repeats:
+        yield plain | _of_judgement(None if result.repeats is None else 1, result)
+
+
+def _of_judgement(number: int | None, one: SampleResult | Verdict) -> dict[str, Any]:
+    return {
+        "repeat": number,
+        "status": one.status and one.status.value,
+        **{f"{DIMENSION}{name}": value for name, value in one.dimensions.items()},
+        **{f"{USAGE}{name}": value for name, value in one.usage.items()},
     }
 
 

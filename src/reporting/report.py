@@ -27,6 +27,9 @@ LARGEST_AMOUNT = 1e18
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
+_NOT_PLAIN = ("repeats", "prompts", "expected")
+_OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
+
 Rows = Sequence[SampleResult]
 Statistics = dict[str, Any]
 
@@ -86,14 +89,22 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
 
 
 def sample_row(row: SampleResult) -> dict[str, Any]:
-    """One sample as it stands in a report."""
-    return {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name != "expected"}
+    """One sample as it stands in a report; `repeats` and `prompts` only where there are any."""
+    plain = {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name not in _NOT_PLAIN}
+    repeats = [{name: getattr(one, name) for name in _OF_A_REPEAT} for one in row.repeats or ()]
+    nested = {"repeats": repeats, "prompts": [asdict(prompt) for prompt in row.prompts]}
+    return plain | {name: values for name, values in nested.items() if values}
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
     """What must be equal of an unbroken run and one that was killed and resumed, wherever they wrote: the results."""
-    samples = [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in report["samples"]]
+    samples = [_without_times(row) for row in report["samples"]]
     return {key: value for key, value in report.items() if key not in _VARYING} | {"samples": samples}
+
+
+def _without_times(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in row.items() if not key.endswith("seconds")}
+    return kept | ({"repeats": list(map(_without_times, row["repeats"]))} if "repeats" in row else {})
 
 
 def _json_data(value: Any) -> Any:

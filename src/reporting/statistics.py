@@ -216,6 +216,19 @@ def _wilson(share: float, ratio: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def disagreement(scores: Sequence[float | None]) -> float | None:
+    """How far repeated judgements of one edit lie apart: the sample standard deviation (n − 1) of their scores.
+
+    Args:
+        scores: One a repeat; those without a score are left out.
+
+    Returns:
+        None where fewer than two have a score.
+    """
+    known = [score for score in scores if score is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which a share (0–1) of the non-empty values lies, interpolated linearly."""
     ordered = sorted(values)

@@ -89,9 +89,13 @@ def _free_paths(folder: Path, stem: str, endings: Iterable[str]) -> dict[str, Pa
 
 
 def report_json(report: dict[str, Any]) -> str:
-    """JSON that people can read: indented, but for the samples, of which each has a line of its own."""
+    """JSON that people can read: indented, but for the samples, of which each has a line of its own.
+
+    The prompts of each sample are left to the page and the record: they would be most of the file.
+    """
     head = readable_json(report | {"samples": []})
-    rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in report["samples"])
+    told = ({name: value for name, value in row.items() if name != "prompts"} for row in report["samples"])
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in told)
     # No text inside the report can hold this line: JSON escapes its line breaks.
     return head.replace('\n "samples": []', f'\n "samples": [\n{clean_json(rows)}\n ]', 1)
 

@@ -49,6 +49,8 @@ class Answer:
     model: str
     """The model that answered last, as resolved by the server."""
     seconds: float
+    repeats: tuple[Answer, ...] = ()
+    """The answers of which this is the mean, where the request was made repeatedly."""
 
 
 def score_request(question: Question, name: str = "score") -> ScoreRequest:
@@ -92,11 +94,13 @@ def ask_repeatedly(model: VisionLanguageModel, requests: Sequence[ScoreRequest],
     """Asks each request `repeats` times and returns the mean answers, in order.
 
     A question that is listed several times in one call is answered so often; servers do it in one request where they
-    can. Replies without values are left out of the mean; an answer without any value has the status of its last reply.
+    can. This is the one place that says how the failure of a repeat counts: repeats without values are left out of the
+    mean of their request; where none has values, the answer has the status and the reason of the last repeat.
     """
     answers = ask(model, [request for request in requests for _ in range(repeats)])
-    groups = [answers[start : start + repeats] for start in range(0, len(answers), repeats)]
-    return [_mean(group) for group in groups]
+    if repeats == 1:
+        return answers
+    return [_mean(answers[start : start + repeats]) for start in range(0, len(answers), repeats)]
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,7 @@ def _mean(answers: list[Answer]) -> Answer:
         usage=total_usage(answer.usage for answer in answers),
         model=answers[-1].model,
         seconds=sum(answer.seconds for answer in answers),
+        repeats=tuple(answers),
     )
 
 

@@ -36,6 +36,21 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """One of several judgements of one edit."""
+
+    status: str
+    score: float | None = None
+    """0–10; None for every status but `scored`."""
+    dimensions: Mapping[str, float | None] = field(default_factory=dict)
+    reason: str = ""
+    """Why there is no score."""
+    replies: Sequence[str] = ()
+    """The judge's raw replies."""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one editor (or one completion of a policy) made of a card's task, and what was said of it."""
 
@@ -48,7 +63,7 @@ class Outcome:
     """0–10; None for every status but `scored`."""
     dimensions: Mapping[str, float | None] = field(default_factory=dict)
     disagreement: float | None = None
-    """Standard deviation of the scores of repeated judgements; None where there was one."""
+    """Standard deviation of the scores of repeated judgements; None where fewer than two have a score."""
     reason: str = ""
     """Why there is no score."""
     text: str = ""
@@ -56,9 +71,12 @@ class Outcome:
     reading: str = ""
     """The instruction that was read from the completion."""
     replies: Sequence[str] = ()
-    """The judge's raw replies."""
-    prompts: Sequence[str] = ()
-    """The prompts as the judge got them, where the record has them."""
+    """The judge's raw replies, where `repeats` do not tell them."""
+    repeats: Sequence[Repeat] = ()
+    """Each judgement, where there were several."""
+    prompts: Sequence[Sequence[str]] = ()
+    """The prompts as the judge got them, where the record has them: their texts in order, and a `Word` for whatever is
+    no text. The page holds each of their lines once, as a number in its list of lines."""
     edit_seconds: float | None = None
     judge_seconds: float | None = None
     beside: bool = False

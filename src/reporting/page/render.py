@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from src.reporting.page.model import Page, Picture, Word
+from src.reporting.page.model import Outcome, Page, Picture, Word
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("dom.js", "state.js", "chart.js", "card.js", "gallery.js", "viewer.js", "start.js")
+SCRIPTS = ("dom.js", "state.js", "chart.js", "card.js", "gallery.js", "judgement.js", "viewer.js", "start.js")
 """The page's script, in the order in which its parts are joined."""
 CHUNK = 128
 """Thumbnails in one data block of the page, which the script reads when the first of them is shown."""
@@ -37,14 +37,15 @@ def page_parts(page: Page) -> Iterator[str]:
     the page or lie beside it.
     """
     style, script = _text("page.css"), _script()
-    thumbnails: list[str] = []
-    cards = [_plain(card, thumbnails) for card in page.cards]
+    once = _Once()
+    cards = [_plain(card, once) for card in page.cards]
     data = {
         "words": words(),
         "language": page.language,
         "chunk": CHUNK,
-        "charts": [_plain(chart, thumbnails) for chart in page.charts],
+        "charts": [_plain(chart, once) for chart in page.charts],
         "cards": cards,
+        "lines": list(once.lines),
     }
     template = _environment().get_template("page.html.j2")
     yield from template.generate(
@@ -53,7 +54,7 @@ def page_parts(page: Page) -> Iterator[str]:
         style=Markup(style),
         script=Markup(script),
         data=json_block(data),
-        chunks=(json_block(thumbnails[start : start + CHUNK]) for start in range(0, len(thumbnails), CHUNK)),
+        chunks=(json_block(once.thumbnails[start : start + CHUNK]) for start in range(0, len(once.thumbnails), CHUNK)),
     )
 
 
@@ -112,32 +113,50 @@ def _word(text: str) -> Markup | str:
     return Markup('<span data-word="{}">{}</span>').format(str(text), words()[text][0])
 
 
-def _plain(value: Any, thumbnails: list[str]) -> Any:
-    """Data of JSON; thumbnails are moved into the list, and what is empty is left out."""
+@dataclass
+class _Once:
+    """What the page holds once, and its cards name by number."""
+
+    thumbnails: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+    """The lines of all prompts, which have most of them in common."""
+
+    def prompt(self, texts: Sequence[str]) -> list[Any]:
+        """The numbers of the lines, and words as they are."""
+        shown: list[Any] = []
+        for text in [texts] if isinstance(texts, str) else texts:
+            numbers = (self.lines.setdefault(line, len(self.lines)) for line in text.split("\n"))
+            shown.extend([_plain(text, self)] if isinstance(text, Word) else numbers)
+        return shown
+
+
+def _plain(value: Any, once: _Once) -> Any:
+    """Data of JSON; thumbnails and prompts are moved, and what is empty is left out."""
     if isinstance(value, Word):
         return {"word": str(value)}
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, Picture):
-        shown = dict(_fields(value, thumbnails))
+        shown = dict(_fields(value, once))
         if value.thumbnail:
-            shown["thumbnail"] = len(thumbnails)
-            thumbnails.append(value.thumbnail)
+            shown["thumbnail"] = len(once.thumbnails)
+            once.thumbnails.append(value.thumbnail)
         return shown
     if is_dataclass(value):
-        return dict(_fields(value, thumbnails))
+        return dict(_fields(value, once))
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, thumbnails) for key, item in value.items()}
+        return {str(key): _plain(item, once) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [_plain(item, thumbnails) for item in value]
+        return [_plain(item, once) for item in value]
     return value
 
 
-def _fields(value: Any, thumbnails: list[str]) -> Iterator[tuple[str, Any]]:
+def _fields(value: Any, once: _Once) -> Iterator[tuple[str, Any]]:
     for each in fields(value):
         item = getattr(value, each.name)
         if item is None or item is False or (each.name == "thumbnail" and isinstance(value, Picture)):
             continue
         if isinstance(item, str | Mapping | Sequence) and not item:
             continue
-        yield each.name, _plain(item, thumbnails)
+        is_prompts = each.name == "prompts" and isinstance(value, Outcome)
+        yield each.name, list(map(once.prompt, item)) if is_prompts else _plain(item, once)

@@ -16,6 +16,7 @@ from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
+from src.reporting.page.judgement import judgement
 from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
@@ -84,7 +85,7 @@ def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | Non
         score=row["score"],
         dimensions=row["dimensions"],
         reason=row["reason"] or "",
-        replies=row["replies"],
+        **judgement(row),
         edit_seconds=row["edit_seconds"],
         judge_seconds=row["judge_seconds"],
         facts={name: one_line(value) for name, value in {**facts, **used}.items() if value not in (None, "")},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from src.data.sample import EditSample
+from src.data.verdict import SentPrompt
 from src.models.vlm.asking import ScoreRequest, score_request
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no
@@ -60,6 +61,12 @@ def judge_prompt(
     """Renders a prompt file with `values`; `changes` are further fields of the `JudgePrompt`."""
     system, text = prompt.render(**values)
     return JudgePrompt(system, text, f"{prompt.version} {prompt.sha256}", dimensions, **changes)
+
+
+def sent(request: ScoreRequest) -> SentPrompt:
+    """The words of a request, for the verdict that comes of it."""
+    question = request.question
+    return SentPrompt(question.system_prompt, tuple(shown.label for shown in question.images), question.text)
 
 
 @dataclass(frozen=True)

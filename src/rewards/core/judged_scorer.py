@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +23,8 @@ from src.models.vlm.grammar.parsing_several import scores_schema
 from src.models.vlm.prompts import PromptTemplate, load_prompt
 from src.models.vlm.question import LABELS, LabelledImage, Picture
 from src.published_names import published_name, take_old_methods
-from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt
+from src.reasons import reason_of
+from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt, sent
 from src.rewards.core.scorer import NO_REFERENCE, EditedSample, Scorer, ScorerSetting
 
 __all__ = ["JudgePrompt", "JudgedParams", "JudgedScorer", "judge_prompt"]  # what a scorer of a plug-in imports
@@ -199,7 +201,9 @@ class JudgedScorer(Scorer):
                 places.append(slice(first, len(requests)) if asked else nothing)
         answers = ask_repeatedly(judge, requests, self.params.repeats)
         return [
-            place if isinstance(place, Verdict) else self._verdict(edit, answers[place])
+            place
+            if isinstance(place, Verdict)
+            else replace(self._verdict(edit, answers[place]), prompts=tuple(map(sent, requests[place])))
             for edit, place in zip(batch, places, strict=True)
         ]
 
@@ -214,7 +218,8 @@ class JudgedScorer(Scorer):
         shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
         return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
 
-    def _verdict(self, edit: EditedSample, answers: list[Answer]) -> Verdict:
+    def _verdict(self, edit: EditedSample, answers: Sequence[Answer]) -> Verdict:
+        """Concludes from the answers to all questions, and likewise from each repeat of them."""
         values = {name: value for answer in answers for name, value in (answer.values or {}).items()}
         unanswered = next((answer for answer in answers if answer.values is None), None)
         score, dimensions = (None, dict(values)) if unanswered else self.conclude(edit, values)
@@ -227,7 +232,16 @@ class JudgedScorer(Scorer):
             usage=total_usage(answer.usage for answer in answers),
             seconds=sum(answer.seconds for answer in answers),
             model=next((answer.model for answer in reversed(answers) if answer.model), ""),
+            repeats=tuple(self._repeat(edit, one) for one in zip(*(answer.repeats for answer in answers), strict=True)),
         )
+
+    def _repeat(self, edit: EditedSample, answers: Sequence[Answer]) -> Verdict:
+        """The verdict of one repeat; a formula that fails on it leaves the verdict on the means as it is."""
+        try:
+            return self._verdict(edit, answers)
+        except Exception as error:  # `conclude` of a plug-in may take no value but means
+            told = failed(Status.JUDGE_FAILED, reason_of(error))
+            return replace(told, replies=tuple(reply for answer in answers for reply in answer.replies))
 
 
 def _own_prompts(scorer_class: type[JudgedScorer]) -> Path | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from src.config import PromptConfig
 from src.data.categories import ENGLISH, category_key, category_label
 from src.data.image import ImageError
 from src.data.sample import EditSample
-from src.data.verdict import Verdict
+from src.data.verdict import SentPrompt, Verdict
 from src.errors import ConfigError, did_you_mean
 from src.models.reward.base_reward import JudgeRequest
 from src.models.reward.vision_language_judge import VisionLanguageJudge
@@ -125,7 +125,8 @@ class CategoryScorer(JudgedScorer):
             except ImageError as error:
                 places.append(unusable_reference(error))
         verdicts = judge_all(self._handle.model, requests)
-        return [place if isinstance(place, Verdict) else verdicts[place] for place in places]
+        asked = [replace(one, prompts=_given(request)) for one, request in zip(verdicts, requests, strict=True)]
+        return [place if isinstance(place, Verdict) else asked[place] for place in places]
 
     def _plain_request(self, edit: EditedSample) -> JudgeRequest:
         (asked,) = self.question_about(edit).prompts
@@ -168,6 +169,13 @@ class CategoryScorer(JudgedScorer):
         prompts = self.setting.prompts
         same = (name for name in prompts if category_key(name) == category_key(category))
         return prompts.get(category) or prompts.get(next(same, ""))
+
+
+def _given(request: JudgeRequest) -> tuple[SentPrompt, ...]:
+    """The prompt that a judge got that only scores, if it got one; its images come without words."""
+    images = [request.original_image, request.edited_image, request.reference_image]
+    words = SentPrompt(request.system_prompt, ("",) * sum(image is not None for image in images), request.user_prompt)
+    return (words,) if words.system or words.text else ()
 
 
 def fill(template: str, sample: EditSample) -> str:

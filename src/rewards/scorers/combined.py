@@ -208,7 +208,8 @@ class CombinedScorer(Scorer, CompletionScorer):
             failed(Status.NOT_APPLICABLE, part.inapplicable) if part.inapplicable else next(scored) for _, part in batch
         ]
 
-    def _combine(self, verdicts: dict[str, Verdict]) -> Verdict:
+    def _combine(self, verdicts: Mapping[str, Verdict]) -> Verdict:
+        """Combines the verdicts of the parts, and likewise those of each of their repeats."""
         status, score, reason = self._conclusion(verdicts)
         return Verdict(
             status=status,
@@ -219,9 +220,34 @@ class CombinedScorer(Scorer, CompletionScorer):
             usage=total_usage(one.usage for one in verdicts.values()),
             seconds=sum(one.seconds for one in verdicts.values()),
             model=next((one.model for one in verdicts.values() if one.model), ""),
+            repeats=self._repeats(verdicts),
+            prompts=tuple(prompt for one in verdicts.values() for prompt in one.prompts),
         )
 
-    def _conclusion(self, verdicts: dict[str, Verdict]) -> tuple[Status, float | None, str | None]:
+    def _repeats(self, verdicts: Mapping[str, Verdict]) -> tuple[Verdict, ...] | None:
+        """A combination for each repeat; None where the parts were repeated differently often.
+
+        A part that was judged once counts in each of them, and what it used in the first alone.
+        """
+        counts = {None if one.repeats is None else len(one.repeats) for one in verdicts.values() if one.repeats != ()}
+        if not counts:
+            return ()
+        count = counts.pop()
+        if counts or count is None:
+            return None
+        once = {name: replace(one, prompts=()) for name, one in verdicts.items() if not one.repeats}
+        spent = {name: replace(one, usage={}, seconds=0.0) for name, one in once.items()}
+        return tuple(
+            self._combine(
+                {
+                    name: one.repeats[place] if one.repeats else (spent if place else once)[name]
+                    for name, one in verdicts.items()
+                }
+            )
+            for place in range(count)
+        )
+
+    def _conclusion(self, verdicts: Mapping[str, Verdict]) -> tuple[Status, float | None, str | None]:
         """The status, the score and the reason of the whole."""
         total = weights = 0.0
         for name, one in verdicts.items():
@@ -241,7 +267,7 @@ def _no_part(reasons: Mapping[str, str | None]) -> str:
     return f"no part is applicable ({listed})"
 
 
-def _dimensions(verdicts: dict[str, Verdict]) -> dict[str, float | None]:
+def _dimensions(verdicts: Mapping[str, Verdict]) -> dict[str, float | None]:
     named: dict[str, float | None] = {}
     for name, one in verdicts.items():
         named[name] = one.score

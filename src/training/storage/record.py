@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -13,6 +12,7 @@ from typing import Any
 
 from src.data.verdict import Status, Verdict
 from src.record.record import Record
+from src.record.rows import stored_verdict
 
 BUSY_MILLISECONDS = 120_000
 """Milliseconds for which a process waits for the others that write into the same record."""
@@ -72,17 +72,7 @@ class TrainingRecord(Record):
         """Returns a final verdict; None where there is none, or a failed one that shall be tried again."""
         if not self.has_verdict(verdict_key):
             return None
-        row = self._read("SELECT * FROM verdicts WHERE verdict_key = ?", (verdict_key,))[0]
-        return Verdict(
-            status=Status(row["status"]),
-            score=row["score"],
-            dimensions=json.loads(row["dimensions"]),
-            reason=row["reason"],
-            replies=tuple(json.loads(row["replies"])),
-            usage=json.loads(row["usage"]),
-            seconds=row["seconds"],
-            model=row["model"],
-        )
+        return stored_verdict(self._read("SELECT * FROM verdicts WHERE verdict_key = ?", (verdict_key,))[0])
 
     # Completions.
 

@@ -1,7 +1,6 @@
 /* One card at full size: pictures side by side, under a slider, in turn, or as their difference. */
 const MODES = ["side", "slider", "flicker", "difference"];
 const FLICKER_MS = 600;
-const DETAILS = ["prompts", "replies"];
 const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, parts: {} };
 
 function openCard(place) {
@@ -264,7 +263,6 @@ function outcomeNode(outcome) {
     if (typeof outcome[key] === "number") pairs.push([word(key), `${outcome[key].toFixed(2)} s`]);
   }
   if (typeof outcome.disagreement === "number") pairs.push([word("disagreement"), number(outcome.disagreement)]);
-  const long = (key, texts) => texts.map((text, index) => el("details", { open: key === "replies" && text.length < 400 }, el("summary", {}, texts.length > 1 ? `${word(key)} ${index + 1}` : word(key)), el("pre", {}, text)));
   return el(
     "section",
     { class: "outcome" },
@@ -272,8 +270,10 @@ function outcomeNode(outcome) {
     outcome.reason ? el("p", { class: "reason" }, outcome.reason) : "",
     outcome.reading ? el("p", {}, el("b", {}, `${word("reading")}: `), outcome.reading) : "",
     dimensions(outcome.dimensions || {}),
-    outcome.text ? long("text", [outcome.text]) : "",
-    DETAILS.map((key) => long(key, outcome[key] || [])),
+    outcome.text ? folded(word("text"), false, el("pre", {}, outcome.text)) : "",
+    prompts(outcome.prompts || []),
+    longTexts(word("replies"), outcome.replies || []),
+    repeats(outcome.repeats || []),
     el("dl", {}, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
   );
 }
