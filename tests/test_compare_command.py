@@ -191,13 +191,15 @@ def test_another_reference_picture_of_the_same_samples_is_refused_and_allowed_wi
 
 
 def test_a_record_of_the_version_before_is_read_and_its_references_are_not_known(runs: Path) -> None:
-    version(runs / "base", 2, "ALTER TABLE samples DROP COLUMN expected")
+    columns = ("samples DROP COLUMN expected", "verdicts DROP COLUMN repeats", "verdicts DROP COLUMN prompts")
+    version(runs / "base", 2, *(f"ALTER TABLE {column}" for column in columns))
     assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
 
 
 def test_a_record_of_an_older_version_is_read_and_one_of_a_later_version_is_refused(runs: Path) -> None:
     columns = ("runs DROP COLUMN left_out", "edits DROP COLUMN sha256")
     columns += ("edits DROP COLUMN source_size", "edits DROP COLUMN size", "samples DROP COLUMN expected")
+    columns += ("verdicts DROP COLUMN repeats", "verdicts DROP COLUMN prompts")
     version(runs / "base", 1, *(f"ALTER TABLE {column}" for column in columns))
     assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
     version(runs / "worse", 99)

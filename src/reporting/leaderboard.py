@@ -83,7 +83,7 @@ def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
 
 def _slim(row: SampleResult) -> SampleResult:
     """The row without its longest texts: a folder may hold hundreds of runs."""
-    return replace(row, replies=(), usage={}, dimensions={}, tags=())
+    return replace(row, replies=(), repeats=None, prompts=(), usage={}, dimensions={}, tags=())
 
 
 def _named(runs: Sequence[StoredRun]) -> list[StoredRun]:
