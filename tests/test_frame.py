@@ -176,5 +176,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     names: dict[str, pandas.DataFrame] = {}
     exec(example, names)
     assert len(names["frame"]) > 0
-    assert set(names["scored"].status) == {Status.SCORED.value}
-    assert names["worst"].score.is_monotonic_increasing
+    assert set(names["samples"].sample_status) == {Status.SCORED.value, Status.BAD_SAMPLE.value}
+    assert names["worst"].sample_score.is_monotonic_increasing
+    assert len(names["worst"]) == 3
+    assert names["spread"].isna().all(), "each sample was judged once"
