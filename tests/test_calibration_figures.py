@@ -18,11 +18,11 @@ from src.reporting.calibration.pair_order import (
     best_tie_width,
     folds,
 )
-from src.reporting.calibration.prediction_powered import prediction_powered_mean
+from src.reporting.calibration.prediction_powered import PoweredMean, prediction_powered_mean
 from src.reporting.calibration.rank_correlation import kendall_tau_b, spearman_rho
 from src.reporting.calibration.recalibration import recalibrate
 from src.reporting.calibration.resampling import cluster_numbers, resample_weights
-from src.reporting.statistics import SCORES
+from src.reporting.statistics import SCORES, mean_interval
 
 
 def random(seed: int) -> np.random.Generator:
@@ -264,36 +264,83 @@ def test_recalibration_repairs_a_judge_whose_scale_is_bent_and_promises_nothing_
 # Prediction-powered mean.
 
 
+def powered_example(judge_noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thirty labels with their scores, and scores of ninety others."""
+    draw = random(seed)
+    truth = draw.normal(5, 1, 120)
+    judge = truth + draw.normal(0.5, judge_noise, 120)
+    return truth[:30], judge[:30], judge[30:]
+
+
+def powered(human: np.ndarray, judge: np.ndarray, rest: np.ndarray) -> PoweredMean:
+    labelled = list(zip(human.tolist(), judge.tolist(), range(len(human)), strict=True))
+    return prediction_powered_mean(labelled, [(score, ("other", place)) for place, score in enumerate(rest)], SCORES)
+
+
 def test_the_prediction_powered_mean_is_its_formula() -> None:
-    labelled, others = [(3.0, 2.0, "a"), (5.0, 5.5, "b"), (9.0, 7.0, "c")], [(2.0, "d"), (4.0, "e"), (8.0, "f")]
-    found = prediction_powered_mean(labelled, others, (-100, 100))
-    errors, scores = np.array([1.0, -0.5, 2.0]), np.array([2.0, 4.0, 8.0])
-    assert found.value == pytest.approx(scores.mean() + errors.mean())
-    assert found.ci95 is not None
-    assert found.n == 3
-    half = scipy.stats.t.ppf(0.975, 2) * np.sqrt(errors.var(ddof=1) / 3 + scores.var(ddof=1) / 3)
-    assert found.value - found.ci95[0] == pytest.approx(half * math.sqrt(6 / 5))
-    inside = prediction_powered_mean(labelled, others, SCORES)
-    assert inside.ci95 == (0, 10)
+    """ArXiv 2311.01453, section 6: θ = ȳ + λ (f̄ of others − f̄ of labelled), λ = Cov(y, f) / ((1 + n/N) Var f)."""
+    human, judge, rest = powered_example(0.4)
+    found, few, many = powered(human, judge, rest), len(human), len(rest)
+    weight = np.cov(human, judge)[0, 1] / (judge.var(ddof=1) + few / many * rest.var(ddof=1))
+    assert found.judge_weight == pytest.approx(weight)
+    assert found.value == pytest.approx(human.mean() + weight * (rest.mean() - judge.mean()))
+    errors, scores = (human - weight * judge).var(ddof=1) / few, weight**2 * rest.var(ddof=1) / many
+    degrees = (errors + scores) ** 2 / (errors**2 / (few - 2) + scores**2 / (many - 1))
+    half = scipy.stats.t.ppf(0.975, degrees) * np.sqrt((errors + scores) * (few - 1) / (few - 2))
+    assert found.ci95 == pytest.approx((found.value - half, found.value + half))
+    assert found.n == few
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_prediction_powered_intervals_hold_the_truth_and_are_shorter(size: int) -> None:
-    held, widths = 0, []
-    for seed in range(400):
+def test_a_judge_that_says_the_opposite_or_always_the_same_is_not_followed() -> None:
+    human, judge, rest = powered_example(0.4)
+    half = scipy.stats.t.ppf(0.975, 29) * human.std(ddof=1) / np.sqrt(30)
+    for scores, others in ((10 - judge, 10 - rest), (np.full(30, 7.0), np.full(90, 7.0))):
+        found = powered(human, scores, others)
+        assert (found.judge_weight, found.value) == (0, pytest.approx(human.mean()))
+        assert found.ci95 == pytest.approx((human.mean() - half, human.mean() + half))
+
+
+def test_a_judge_that_is_right_is_followed_no_further_than_it_says() -> None:
+    human, _, rest = powered_example(0.0)
+    found = powered(human, human / 3 + 2, (rest - 0.5) / 3 + 2)
+    assert found.judge_weight == 1
+    assert powered(human[:9], human[:9], rest).judge_weight == 0, "nine labels do not tell what a judge is worth"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "size", "labels", "noise", "whole", "ratio"),
+    [
+        (100, 1, 20, 0.5, False, 0.6),
+        (100, 1, 20, 0.5, True, 0.65),
+        (300, 1, 50, 0.5, False, 0.55),
+        (300, 1, 50, 2.0, False, 0.9),
+        (100, 1, 20, None, False, 1.03),
+        (300, 1, 50, None, False, 1.02),
+        (100, 3, 40, 0.5, False, 0.65),
+        (25, 4, 40, None, False, 1.03),
+    ],
+)
+def test_prediction_powered_intervals_hold_the_truth_and_are_hardly_ever_wider_than_of_labels_alone(
+    pictures: int, size: int, labels: int, noise: float | None, whole: bool, ratio: float
+) -> None:
+    """Also of a judge whose scores have nothing to do with the labels (no noise given): the paper's promise."""
+    trials, held, widths = 1000, 0, []
+    sources = np.arange(pictures).repeat(size)
+    for seed in range(trials):
         draw = random(seed)
-        pictures = draw.normal(0, 1, 400 // size).repeat(size)
-        truth = 5 + pictures + draw.normal(0, 0.5, len(pictures))
-        score = 0.5 + truth + draw.normal(0, 0.4, len(pictures))
-        chosen = set(draw.choice(len(truth), 40, replace=False).tolist())
-        labelled = [(truth[place], score[place], place // size) for place in chosen]
-        others = [(score[place], place // size) for place in range(len(truth)) if place not in chosen]
+        human = 5 + draw.normal(0, 1, pictures).repeat(size) + draw.normal(0, 0.8, len(sources))
+        judge = draw.normal(5, 1.3, len(sources)) if noise is None else human + draw.normal(0.5, noise, len(sources))
+        human, judge = (np.clip(np.round(one) if whole else one, 0, 10) for one in (human, judge))
+        chosen = np.isin(np.arange(len(sources)), draw.permutation(len(sources))[:labels])
+        labelled = list(zip(*(one[chosen].tolist() for one in (human, judge, sources)), strict=True))
+        others = list(zip(*(one[~chosen].tolist() for one in (judge, sources)), strict=True))
         low, high = prediction_powered_mean(labelled, others, SCORES).ci95 or (0, 0)
+        first, last = mean_interval(human[chosen].tolist(), sources[chosen].tolist(), SCORES) or (0, 0)
         held += low <= 5 <= high
-        classical = 2 * 2.02 * np.std([label for label, *_ in labelled], ddof=1) / math.sqrt(40)
-        widths.append((high - low) / classical)
-    assert 0.93 <= held / 400 <= 0.98
-    assert np.mean(widths) < 0.8
+        widths.append((high - low) / (last - first))
+    assert 0.94 - 0.007 <= held / trials <= 0.96 + 0.007, "one standard error of the simulation is left to either side"
+    assert np.mean(widths) < ratio
+    assert np.max(widths) < 1.1
 
 
 def test_without_unlabelled_edits_nothing_is_powered() -> None:

@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from src.errors import OutputError
+from src.reporting.calibration.prediction_powered import FEWEST_TO_TUNE
 from src.reporting.markdown import escape
 from src.reporting.wording import category_label, class_name, number
 from src.terminal import clean_json
@@ -82,13 +83,19 @@ def _means(report: dict[str, Any], of_pairs: bool) -> Table:
         return Table("Preference for run b", ["category", *names.values(), "ties of people"], rows, notes)
     figures = ("mean_of_labels", "mean_prediction_powered")
     rows = [
-        [name, *(_measured(group[figure]) for figure in figures), number(group["mean_of_judge"], 2)]
+        [
+            name,
+            *(_measured(group[figure]) for figure in figures),
+            number(group["mean_prediction_powered"]["judge_weight"], 2),
+            number(group["mean_of_judge"], 2),
+        ]
         for name, group in _groups(report)
     ]
-    columns = ["category", "mean of labels", "prediction-powered mean", "mean of the judge"]
+    columns = ["category", "mean of labels", "prediction-powered mean", "λ", "mean of the judge"]
     notes = [
-        "The prediction-powered mean (arXiv 2301.09633) is the judge's mean over the edits without a label, corrected "
-        "by its mean error on labels; it is valid where the labelled edits are a random part of the run.",
+        "The prediction-powered mean (PPI++, arXiv 2311.01453) is the mean of the labels, moved by λ times what the "
+        "judge says more of the edits without a label; it is valid where the labelled edits are a random part of the "
+        f"run. λ is 0 with fewer than {FEWEST_TO_TUNE} source pictures.",
         *_notes(report, figures),
     ]
     return Table("Mean", columns, rows, notes)
