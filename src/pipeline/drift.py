@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict
 from src.errors import ConfigError, OutputError
-from src.pipeline.keys import digest, drift_run_key, drift_verdict_key, sample_seed
+from src.pipeline.keys import digest, drift_run_key, drift_verdict_key
 from src.pipeline.output import exclusive
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import run_info, scorer_plan
@@ -29,6 +29,7 @@ from src.pipeline.reader import within_limit
 from src.pipeline.redone import differences
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
+from src.pipeline.subset import spread_subset
 from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
 from src.record.record import Record, SampleKeys
@@ -134,19 +135,8 @@ def _reasons(left_out: Mapping[str, int]) -> str:
 
 
 def anchor_subset(results: Iterable[SampleResult], samples: int, seed: int) -> list[SampleResult]:
-    """At most so many of the results, spread over the categories in proportion; the same ones each time.
-
-    Within its category a sample has a place that follows from the seed and its id alone. The categories are walked
-    through side by side, so that a larger subset includes a smaller one.
-    """
-    groups: dict[str | None, list[SampleResult]] = defaultdict(list)
-    for result in results:
-        groups[result.category].append(result)
-    placed = []
-    for group in groups.values():
-        shuffled = sorted(group, key=lambda result: (sample_seed(seed, result.sample_id), result.sample_id))
-        placed += [((place + 0.5) / len(group), result.sample_id, result) for place, result in enumerate(shuffled)]
-    return [result for _, _, result in sorted(placed, key=lambda entry: entry[:2])[:samples]]
+    """The results that are asked about again; see `spread_subset`."""
+    return spread_subset(results, samples, seed, lambda result: (result.category, result.sample_id))
 
 
 def _anchors(
