@@ -162,6 +162,10 @@ def audit(
         Path | None, typer.Option(help="Instead of the folder audit in evaluation.output_dir.")
     ] = None,
     edits: Annotated[Path | None, typer.Option(help="A run whose edits count as right, instead of references.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Probe only so many samples, spread over the categories.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be asked, ask nothing, and end.")] = False,
 ) -> None:
     """Check without labels whether the config's judge can be trusted; exit 1 if not. Goes on where it stopped."""
     from src.audit.run import audit as run
@@ -171,10 +175,15 @@ def audit(
     options = config_options(limit=limit, categories=category, difficulties=difficulty)
     loaded = load_config(config, assignments, options)
     loaded = loaded.moved_to(output_dir or loaded.evaluation.output_dir / "audit")
+    if plan:
+        from src.audit.plan import plan_lines
+
+        print_lines(plan_lines(loaded, edits, samples))
+        return
     log_to(loaded.logging, loaded.evaluation.log_file, console)
     advice = "all finished work is recorded. The same command goes on with it"
     with interruptible(advice), console.status("reading") as status:
-        finished = run(loaded, edits, lambda tally: status.update(describe_progress(tally)))
+        finished = run(loaded, edits, samples, lambda tally: status.update(describe_progress(tally)))
     print_audit(finished, console)
     print_lines(write_audit(finished, loaded.evaluation.output_dir))
     if not finished.passed:

@@ -162,6 +162,33 @@ class RuntimeConfig(Section):
     use_multiprocessing: Ignored[bool] = None
 
 
+class AuditConfig(Section):
+    """What `audit` asks of a scorer; points are those of the scale from 0 to 10."""
+
+    target_ahead: float = pydantic.Field(2 / 3, gt=0.5, le=1)
+    """Share of samples in which the right edit must be ahead. Chance is 1/2, which could hardly be failed."""
+    lead: float = pydantic.Field(1.0, ge=0, le=10)
+    """Points by which the right edit must be ahead on average. Without it a difference in the second decimal passes."""
+    target_score: float = pydantic.Field(7.0, ge=0, le=10)
+    """Mean score that right edits must reach."""
+    no_edit_score: float = pydantic.Field(5.0, ge=0, le=10)
+    """Mean score that unedited pictures must stay below."""
+    rationale_lead: float = pydantic.Field(1.0, ge=0, le=10)
+    """Points by which the rationale may count for more than the instruction where the two contradict each other."""
+    noise: float = pydantic.Field(1.0, ge=0, le=10)
+    """Largest standard deviation of the score of one and the same question."""
+    coverage: float = pydantic.Field(0.9, ge=0, le=1)
+    """Share of questions that must get a score, of those that the scorer does not call inapplicable."""
+    moved_by: float = pydantic.Field(1.0, ge=0, le=10)
+    """Points beyond which a score has moved under a change that must not count."""
+    moved_share: float = pydantic.Field(0.1, gt=0, lt=1)
+    """Largest share of samples whose score may move."""
+    length_correlation: float = pydantic.Field(0.7, gt=0, lt=1)
+    """Largest rank correlation, of either sign, of the length of the replies about right edits with their scores."""
+    cut_tokens: int | None = pydantic.Field(None, ge=1)
+    """Most tokens of a reply when the judge is asked once more about right edits; not asked when absent."""
+
+
 class Config(Section):
     """A whole run."""
 
@@ -174,6 +201,7 @@ class Config(Section):
     evaluation: EvaluationConfig = pydantic.Field(default_factory=EvaluationConfig)
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = pydantic.Field(default_factory=RuntimeConfig)
+    audit: AuditConfig = pydantic.Field(default_factory=AuditConfig)
 
     def moved_to(self, output_dir: Path) -> Config:
         """Returns the same config with all its outputs below another directory."""

@@ -38,7 +38,10 @@ class ConstantJudge(BaseRewardModel):
 
 
 class KnowingJudge(BaseRewardModel):
-    """Knows the right edit of every source and instruction in the file `data`; may be `blind_to` one of the two."""
+    """Knows the right edit of every source and instruction in the file `data`; may be `blind_to` one of the two.
+
+    It looks at the 32 pixels in the middle of each picture.
+    """
 
     needs_prompts = False
 
@@ -58,14 +61,82 @@ class KnowingJudge(BaseRewardModel):
         **kwargs: Any,
     ) -> float:
         blind_to = self.config.get("blind_to")
-        shown = np.asarray(original_image)
+        assert original_image is not None
+        shown = _middle(original_image)
         if blind_to == "instruction":
             source, right = self._by_source.get(shown.tobytes(), (None, None))
         else:
             source, right = self._by_instruction[edit_instruction]
         if source is None or (blind_to != "source" and not np.array_equal(source, shown)):
             return 0.0
-        return compare_with_reference(source, np.asarray(edited_image), right).score
+        return compare_with_reference(source, _middle(edited_image), right).score
+
+
+class TextJudge(BaseRewardModel):
+    """Never looks at a picture: some instructions are worth 9 to it, others 7."""
+
+    needs_prompts = False
+
+    def _initialize(self) -> None: ...
+
+    def score(
+        self, edited_image: Image.Image, original_description: str, edit_instruction: str, *args: Any, **kwargs: Any
+    ) -> float:
+        return 7.0 + 2.0 * (sum(edit_instruction.encode()) % 2)
+
+
+class ReadingJudge(VisionLanguageJudge):
+    """Knows the right edit of every text in the file `data`, and reads the question as its params say.
+
+    `heeds`: `instruction`; `rationale`, without which it says 5; or `both`: the lower of the two scores.
+    `noise`: standard deviation of what is added to each score.
+    `wordy`: some instructions make it reply at length, and the longer the reply is, the higher is the score.
+    `hint`: what it takes off for an instruction that is not of the source it sees.
+    `place`: which picture is the source it takes from the place and not from the label.
+    `max_new_tokens`: as words; `tells` whether it says that a reply was cut off.
+    """
+
+    def _initialize(self) -> None:
+        items = json.loads(Path(self.config["data"]).read_text(encoding="utf-8"))
+        pictures = [(item, _array(item, "src"), _array(item, "reference")) for item in items]
+        self._right = {item[name]: (one, other) for item, one, other in pictures for name in _TEXTS if name in item}
+        self._dice = random.Random(0)
+
+    def ask(self, questions: Any, attempt: int = 0) -> list[Reply]:
+        if log := self.config.get("log"):
+            with Path(log).open("a", encoding="utf-8") as lines:
+                lines.writelines("asked\n" for _ in questions)
+        return [self._cut(self._reply(question)) for question in questions]
+
+    def _reply(self, question: Question) -> str:
+        instruction, rationale = (
+            _line(question.text, label) for label in ("Instruction: ", "What a right edit shows: ")
+        )
+        first, second = question.images[:2]  # a reference may follow
+        turned = "after" in first.label and not self.config.get("place")
+        source, edited = (_middle(one.image) for one in ((second, first) if turned else (first, second)))
+        heeds = self.config.get("heeds", "instruction")
+        texts = {"instruction": [instruction], "rationale": [rationale], "both": [instruction, rationale]}[heeds]
+        scores = [self._judged(text, source, edited) for text in texts if text]
+        words = sum(instruction.encode()) % 10 if self.config.get("wordy") else 3
+        score = min(scores, default=5.0) * (1 - 0.04 * (9 - words) * ("wordy" in self.config))
+        score += self._dice.gauss(0, self.config.get("noise", 0)) - self.config.get("hint", 0) * self._is_foreign(
+            instruction, source
+        )
+        return f"Score: 2.0 would be far too low {'indeed ' * words}\nScore: {min(10.0, max(0.0, score)):.4f}"
+
+    def _judged(self, text: str, source: np.ndarray, edited: np.ndarray) -> float:
+        known, right = self._right[text]
+        return compare_with_reference(known, edited, right).score if np.array_equal(known, source) else 0.0
+
+    def _is_foreign(self, instruction: str, source: np.ndarray) -> bool:
+        return not np.array_equal(self._right[instruction][0], source)
+
+    def _cut(self, text: str) -> Reply:
+        words = text.split(" ")
+        most = self.config.get("max_new_tokens", len(words))
+        is_told = most < len(words) and self.config.get("tells", True)
+        return Reply(" ".join(words[:most]), "length" if is_told else "stop")
 
 
 class SharpnessJudge(BaseRewardModel):
@@ -117,6 +188,18 @@ class HesitantJudge(VisionLanguageJudge):
     def _next(self) -> str:
         self._answers += 1
         return "hm" if self._answers == 1 else f'{{"score": {4 + 2 * (self._answers % 2)}}}'
+
+
+_TEXTS = ("edit_instruction_en", "rationale_short_en")
+
+
+def _line(text: str, label: str) -> str:
+    return next((line.removeprefix(label) for line in text.splitlines() if line.startswith(label)), "")
+
+
+def _middle(image: Image.Image) -> np.ndarray:
+    left, top = ((side - 32) // 2 for side in image.size)
+    return np.asarray(image.crop((left, top, left + 32, top + 32)))
 
 
 def _array(item: dict[str, Any], picture: str) -> np.ndarray:

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from src.audit.checks import Check, kendall_tau_a
+from src.audit.check import Check
+from src.audit.checks import kendall_tau_a
 from src.audit.figures import CheckOutcome, Threshold, by_interval, lead_figure
 from src.audit.partners import with_partners
+from src.audit.plan import plan_lines
 from src.audit.preference import preference
 from src.audit.probes import NAMES
 from src.audit.run import Audit, audit
@@ -36,7 +38,11 @@ from tests.conftest import item
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = 45
-COMPARISONS = {"no_edit", "swapped", "wrong_source", "shuffled_instruction"}
+COMPARISONS = {"no_edit", "order", "source", "instruction", "picture"}
+NEED_WORDS = {"no_rationale", "foreign_instruction_alone", "foreign_rationale", "reordered", "cut_reply"}
+"""Probes that are not made for a judge that only scores, of samples without a rationale."""
+MADE = len(NAMES) - len(NEED_WORDS)
+ASKED = MADE - 1  # without rationales a foreign instruction is the same question with and without the foreign one
 LADDERS = {"blur", "jpeg"}
 
 Write = Callable[..., Path]
@@ -68,6 +74,17 @@ def benchmark(write_benchmark: Write) -> Path:
     return write_benchmark([picture_item(index) for index in range(SAMPLES)])
 
 
+@pytest.fixture
+def told(write_benchmark: Write) -> Path:
+    """A benchmark whose samples have a rationale."""
+    rationales = [{"rationale_short_en": f"it is {index} now"} for index in range(SAMPLES)]
+    return write_benchmark([picture_item(index, **changes) for index, changes in enumerate(rationales)], "told.json")
+
+
+def reading(data: Path, **params: Any) -> dict[str, Any]:
+    return {"class_path": "tests.audit_judges.ReadingJudge", "params": {"data": str(data), **params}}
+
+
 def outcomes(audited: Audit) -> dict[str, CheckOutcome]:
     return {check.name: check.outcome for check in audited.checks}
 
@@ -84,11 +101,11 @@ def failing(audited: Audit) -> set[str]:
     ("judge", "params", "rows"),
     [
         ("KnowingJudge", {}, set()),
-        ("KnowingJudge", {"blind_to": "source"}, {"wrong_source"}),
-        ("KnowingJudge", {"blind_to": "instruction"}, {"shuffled_instruction"}),
+        ("KnowingJudge", {"blind_to": "source"}, {"source"}),
+        ("KnowingJudge", {"blind_to": "instruction"}, {"instruction"}),
         ("ConstantJudge", {}, COMPARISONS | LADDERS),
+        ("TextJudge", {}, COMPARISONS | LADDERS),
         ("SharpnessJudge", {}, COMPARISONS | {"jpeg"}),
-        ("RandomJudge", {}, COMPARISONS | LADDERS | {"exact_target", "repeat"}),
     ],
 )
 def test_a_judge_fails_exactly_the_checks_of_what_it_cannot_see(
@@ -101,8 +118,128 @@ def test_a_judge_fails_exactly_the_checks_of_what_it_cannot_see(
     )
     assert failing(audited) == rows
     passing = {name for name, outcome in outcomes(audited).items() if outcome is CheckOutcome.PASS}
-    assert passing == outcomes(audited).keys() - rows, "nothing else is left open"
+    assert passing == outcomes(audited).keys() - rows - {"rationale", "reply_length"}, "nothing else is left open"
+    assert row(audited, "rationale").reason == "the samples have no rationale"
+    assert "no reply was written" in (row(audited, "reply_length").reason or "")
     assert audited.passed == (not rows)
+
+
+def test_a_judge_that_throws_dice_fails_all_but_coverage(write_benchmark: Write, make_config: Make) -> None:
+    data = write_benchmark([picture_item(index) for index in range(200)])
+    audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.RandomJudge"}))
+    assert failing(audited) == COMPARISONS | LADDERS | {"exact_target", "repeat", "stability"}
+    assert outcomes(audited)["coverage"] is CheckOutcome.PASS
+
+
+ALL_CHECKS = COMPARISONS | LADDERS | {"exact_target", "rationale", "stability", "reply_length", "repeat", "coverage"}
+
+
+@pytest.mark.parametrize(
+    ("params", "rows"),
+    [
+        ({"heeds": "instruction", "wordy": False}, set()),
+        ({"heeds": "both", "wordy": False}, set()),
+        ({"heeds": "rationale"}, {"instruction", "rationale"}),
+        ({"noise": 0.2}, set()),
+        ({"noise": 3.0}, {"repeat", "stability"}),
+        ({"wordy": True}, {"reply_length"}),
+    ],
+)
+def test_what_a_judge_takes_from_the_words_is_told_apart(
+    told: Path, make_config: Make, params: dict[str, Any], rows: set[str]
+) -> None:
+    audited = audit(make_config(told, reward_model=reading(told, **params)))
+    assert failing(audited) == rows
+    passing = {name for name, outcome in outcomes(audited).items() if outcome is CheckOutcome.PASS}
+    assert ALL_CHECKS - passing - rows <= {"reply_length"}, "but for the length of replies nothing is left open"
+
+
+def test_a_judge_of_the_rationale_alone_is_found_out_though_its_score_falls_when_both_are_shuffled(
+    told: Path, make_config: Make
+) -> None:
+    audited = audit(make_config(told, reward_model=reading(told, heeds="rationale")))
+    means = {name: values["mean"] for name, values in audited.probe_statistics.items()}
+    assert means["target"] == means["foreign_instruction"] == 10
+    assert means["shuffled_instruction"] == means["foreign_rationale"] < 2
+    assert means["no_rationale"] == means["foreign_instruction_alone"] == 5
+
+
+def test_a_difference_in_the_second_decimal_is_not_heeding(told: Path, make_config: Make) -> None:
+    audited = audit(make_config(told, reward_model=reading(told, heeds="rationale", hint=0.03)))
+    share, lead = row(audited, "instruction").figures[:2]
+    assert (share.value, share.outcome) == (1.0, CheckOutcome.PASS)
+    assert (lead.value, lead.outcome) == (pytest.approx(0.03), CheckOutcome.FAIL)
+
+
+@pytest.mark.parametrize(("place", "moved"), [(False, 0.0), (True, 1.0)])
+def test_labelled_pictures_are_shown_in_the_other_order_as_well(
+    told: Path, make_config: Make, place: bool, moved: float
+) -> None:
+    audited = audit(make_config(told, reward_model=reading(told, place=place)))
+    shown = {figure.label: figure for figure in row(audited, "order").figures}["moved, edit first"]
+    assert (shown.value, shown.needed) == (moved, None)
+    assert outcomes(audited)["order"] is CheckOutcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("tells", "outcome", "with_score"), [(True, CheckOutcome.PASS, 0.0), (False, CheckOutcome.FAIL, 1.0)]
+)
+def test_a_score_that_is_read_from_half_a_reply_is_found_out(
+    told: Path, make_config: Make, tells: bool, outcome: CheckOutcome, with_score: float
+) -> None:
+    judge = reading(told, tells=tells, max_new_tokens=100)
+    audited = audit(make_config(told, reward_model=judge, audit={"cut_tokens": 4}))
+    figures = {figure.label: figure for figure in row(audited, "reply_length").figures}
+    assert (figures["moved when cut"].outcome, figures["scored when cut"].value) == (outcome, with_score)
+    assert outcomes(audited)["coverage"] is CheckOutcome.PASS, "replies that were cut on purpose are not counted"
+    whole = audit(make_config(told, reward_model=judge, audit={"cut_tokens": 100}))
+    assert "no reply was shorter" in (row(whole, "reply_length").reason or "")
+
+
+def test_the_oracle_of_the_miniature_world_passes(make_config: Make) -> None:
+    oracle = {"class_path": "src.miniature.oracle_scorer.OracleScorer"}
+    audited = audit(make_config(ROOT / "assets/miniature/benchmark.json", scorer=oracle), samples=40)
+    assert audited.passed
+    unmeasured = {name for name, outcome in outcomes(audited).items() if outcome is not CheckOutcome.PASS}
+    assert unmeasured == {"instruction", "rationale", "order", "reply_length"}
+    for name in unmeasured - {"reply_length"}:
+        assert "not what the miniature world draws" in (row(audited, name).reason or ""), "no guess, and no number"
+
+
+def test_thresholds_are_settings(benchmark: Path, make_config: Make) -> None:
+    judge = {"class_path": "tests.audit_judges.ConstantJudge"}
+    strict = audit(make_config(benchmark, reward_model=judge, audit={"target_score": 7.5}))
+    assert failing(strict) - COMPARISONS - LADDERS == {"exact_target"}
+
+
+def test_some_samples_are_spread_over_the_categories_and_more_include_fewer(benchmark: Path, make_config: Make) -> None:
+    config = make_config(benchmark, reward_model={"class_path": "tests.audit_judges.ConstantJudge"})
+
+    def probed(most: int) -> dict[str, str]:
+        rows = audit(config, samples=most).report["samples"]
+        return {row["sample_id"].rpartition("/")[0]: row["category"] for row in rows}
+
+    few, more = probed(5), probed(10)
+    assert len(set(few.values())) == len(few) == 5
+    assert few.items() < more.items()
+
+
+def test_a_plan_states_the_calls_before_they_are_made_and_writes_nothing(
+    told: Path, make_config: Make, tmp_path: Path
+) -> None:
+    log = tmp_path / "asked.log"
+    config = make_config(told, reward_model=reading(told, log=str(log)))
+    before = list(plan_lines(config, samples=10))
+    assert not config.evaluation.output_dir.exists()
+    audit(config, samples=10)
+    calls = len(log.read_text().splitlines())
+    assert before == [
+        "samples  10 are probed, 0 are bad",
+        f"ask      {calls} judgements are to be made, 0 are in the record",
+        f"calls    {calls} questions to the judge; what is asked again comes on top",
+    ]
+    assert f"ask      0 judgements are to be made, {calls} are in the record" in list(plan_lines(config, samples=10))
+    assert calls == 10 * (len(NAMES) - 1), "all but the cut reply, and all of them different questions"
 
 
 def test_the_exact_formula_passes_but_cannot_judge_an_edit_whose_source_is_already_the_result(
@@ -110,9 +247,9 @@ def test_the_exact_formula_passes_but_cannot_judge_an_edit_whose_source_is_alrea
 ) -> None:
     judge = {"class_path": "src.models.reward.implementations.reference.ReferenceRewardModel"}
     audited = audit(make_config(benchmark, reward_model=judge))
-    assert outcomes(audited).pop("swapped") is CheckOutcome.NOT_POSSIBLE
-    assert "source and reference show no difference" in (row(audited, "swapped").reason or "")
-    assert set(outcomes(audited).values()) == {CheckOutcome.PASS, CheckOutcome.NOT_POSSIBLE}
+    assert outcomes(audited).pop("order") is CheckOutcome.NOT_MEASURED
+    assert "source and reference show no difference" in (row(audited, "order").reason or "")
+    assert set(outcomes(audited).values()) == {CheckOutcome.PASS, CheckOutcome.NOT_MEASURED}
 
 
 def test_questions_without_a_score_lower_coverage_and_enter_no_mean(benchmark: Path, make_config: Make) -> None:
@@ -150,18 +287,20 @@ def test_an_interrupted_audit_goes_on_and_a_finished_one_asks_nothing(
         run(patience=100)
     assert len(log.read_text().splitlines()) == 100
     first = run()
-    assert len(log.read_text().splitlines()) == SAMPLES * len(NAMES)
+    assert len(log.read_text().splitlines()) == SAMPLES * ASKED
     again = run()
-    assert len(log.read_text().splitlines()) == SAMPLES * len(NAMES)
+    assert len(log.read_text().splitlines()) == SAMPLES * ASKED
     assert again.checks == first.checks
 
 
 def test_without_references_every_comparison_says_what_it_lacks(write_benchmark: Write, make_config: Make) -> None:
     data = write_benchmark([picture_item(index, reference_img_b64=None) for index in range(20)])
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
-    impossible = {check for check in audited.checks if check.outcome is CheckOutcome.NOT_POSSIBLE}
-    assert {check.name for check in impossible} == (COMPARISONS | LADDERS | {"exact_target"}) - {"no_edit"}
-    assert all("--edits" in (check.reason or "") for check in impossible)
+    impossible = {check for check in audited.checks if check.outcome is CheckOutcome.NOT_MEASURED}
+    assert {check.name for check in impossible} == (
+        COMPARISONS | LADDERS | {"exact_target", "stability", "reply_length", "rationale"}
+    ) - {"no_edit"}
+    assert all("--edits" in (check.reason or "") for check in impossible if check.name != "rationale")
     assert failing(audited) == {"no_edit"}, "7 for an unedited picture is too much whatever the target gets"
     assert "--edits" in (row(audited, "no_edit").reason or "")
     assert outcomes(audited)["repeat"] is CheckOutcome.PASS
@@ -186,7 +325,7 @@ def test_edits_of_a_run_stand_in_for_references_but_are_not_taken_for_right(
     whole = write_benchmark(items, "with_references.json")
     knowing = {"class_path": "tests.audit_judges.KnowingJudge", "params": {"data": str(whole), "blind_to": "source"}}
     audited = audit(make_config(data, reward_model=knowing), edits=run_dir)
-    assert failing(audited) == {"wrong_source"}
+    assert failing(audited) == {"source"}
     assert "nobody knows that they are right" in (row(audited, "exact_target").reason or "")
     assert audited.probe_statistics["target"]["total"] == 19, "of one sample there is no edit"
     assert audited.probe_statistics["no_edit"]["total"] == 20
@@ -215,7 +354,7 @@ def test_bad_samples_are_left_out_and_named_and_blamed_on_no_partner(write_bench
     data = write_benchmark([*items, picture_item(20, reference_img_b64=broken)])
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
     assert audited.samples == 2
-    assert audited.report["statuses"] == {"scored": 2 * len(NAMES), "bad_sample": 3}
+    assert audited.report["statuses"] == {"scored": 2 * MADE, "bad_sample": 3}
     text = printed(audited)
     assert "bad_sample: source image: not a readable image" in text
     assert "bad_sample: reference image: not a readable image" in text
@@ -223,16 +362,16 @@ def test_bad_samples_are_left_out_and_named_and_blamed_on_no_partner(write_bench
 
 def test_an_audit_without_a_single_sound_sample_does_not_pass(write_benchmark: Write, make_config: Make) -> None:
     audited = audit(make_config(write_benchmark([picture_item(0, src_img_b64="!!")])))
-    assert set(outcomes(audited).values()) == {CheckOutcome.NOT_POSSIBLE}
+    assert set(outcomes(audited).values()) == {CheckOutcome.NOT_MEASURED}
     assert not audited.passed
 
 
 def test_a_lone_sample_of_its_category_has_no_partner_to_borrow_from(write_benchmark: Write, make_config: Make) -> None:
     data = write_benchmark([picture_item(0), picture_item(1)])
     audited = audit(make_config(data, reward_model={"class_path": "tests.audit_judges.ConstantJudge"}))
-    for name in ("wrong_source", "shuffled_instruction"):
+    for name in ("source", "instruction", "picture"):
         assert row(audited, name).reason == "no two samples of a category differ in source and instruction"
-    assert outcomes(audited)["swapped"] is CheckOutcome.INCONCLUSIVE, "two samples prove nothing"
+    assert outcomes(audited)["order"] is CheckOutcome.INCONCLUSIVE, "two samples prove nothing"
 
 
 def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(

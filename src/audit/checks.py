@@ -5,110 +5,47 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
 
 from src.audit import probes
-from src.audit.figures import (
-    CheckOutcome,
-    Figure,
-    Threshold,
-    by_interval,
-    by_value,
-    lead_figure,
-    mean_figure,
-    preference_figure,
-)
+from src.audit.check import Check, ProbedSample, ahead, commonest_reason, level, scored, why_not
+from src.audit.dependence import dependences
+from src.audit.figures import Figure, Threshold, by_interval, by_value, lead_figure, mean_figure
+from src.audit.robustness import reply_length, stability
 from src.audit.targets import Targets
+from src.config import AuditConfig
 from src.data.verdict import Status
 from src.record.results import SampleResult
-from src.reporting.statistics import SCORES, mean_interval
+from src.reporting.statistics import mean_interval
 
-MOSTLY = Threshold(">=", 2 / 3)
-"""Right edits must be ahead in two samples of three. Chance is 1/2: that as the threshold could hardly be failed."""
-GOOD = Threshold(">=", 7.0)
-"""Mean score of right edits."""
-LOWER_HALF = Threshold("<", 5.0)
-"""Mean score of unedited pictures: below the middle of the scale."""
 FALLING = Threshold("<", 0.0)
 """Mean rank correlation of damage and score."""
 EVERY_RUNG = Threshold(">", 0.0)
 """Fall of the mean score from each rung of a ladder to the next."""
-MOST_NOISE = Threshold("<=", 1.0)
-"""Standard deviation of the score of one and the same question: a tenth of the scale."""
-LEAST_COVERAGE = Threshold(">=", 0.9)
-"""Share of questions that get a score, of those that the scorer does not call inapplicable."""
 
 CORRELATIONS = (-1.0, 1.0)
 """The scale of a rank correlation."""
 
 
-@dataclass(frozen=True)
-class ProbedSample:
-    """One sample with the results of its probes."""
+def run_checks(
+    samples: Sequence[ProbedSample], targets: Targets, asked: AuditConfig, not_cut: str | None = None
+) -> list[Check]:
+    """Makes all checks in the order of the table, also those that these samples do not allow.
 
-    source: Hashable
-    """Identity of the source picture; samples that share one are not independent."""
-    results: Mapping[str, SampleResult]
-    """The result of each probe, by the name of the probe."""
-
-    def score(self, name: str) -> float | None:
-        """Returns the score of a probe; None where the probe was not made or has no score."""
-        return self.results[name].score if name in self.results else None
-
-
-@dataclass(frozen=True)
-class Check:
-    """One row of the audit."""
-
-    name: str
-    question: str
-    """What it asks of the scorer."""
-    meaning: str
-    """What a failure means for somebody who uses the scorer."""
-    figures: tuple[Figure, ...]
-    """What was measured; figures with a requirement decide, and there are none where nothing could be measured."""
-    reason: str | None = None
-    """Why the check, or a part of it, was not possible."""
-
-    @property
-    def outcome(self) -> CheckOutcome:
-        """The worst outcome among those of the figures; without any, the check was not possible."""
-        found = {figure.outcome for figure in self.figures}
-        order = (CheckOutcome.FAIL, CheckOutcome.INCONCLUSIVE, CheckOutcome.PASS)
-        return next((outcome for outcome in order if outcome in found), CheckOutcome.NOT_POSSIBLE)
-
-
-def run_checks(samples: Sequence[ProbedSample], targets: Targets) -> list[Check]:
-    """Makes all checks in the order of the table, also those that these samples do not allow."""
+    Args:
+        samples: The probed samples.
+        targets: The right edits.
+        asked: The thresholds.
+        not_cut: Why the judge was not asked once more with replies that are cut off; None where it was.
+    """
     return [
-        _exact_target(samples, targets),
-        _no_edit(samples, targets),
-        _contrast(
-            samples,
-            targets,
-            probes.SWAPPED,
-            question="Does undoing the edit score less than making it?",
-            meaning="the scorer does not tell before from after: undoing what was asked for is rewarded",
-        ),
-        _contrast(
-            samples,
-            targets,
-            probes.WRONG_SOURCE,
-            question="Does the same edit beside another sample's source score less?",
-            meaning="the scorer does not look at the source image: an edit that loses the scene is not punished",
-        ),
-        _contrast(
-            samples,
-            targets,
-            probes.SHUFFLED,
-            question="Does the same edit under another sample's instruction score less?",
-            meaning="the scorer does not heed the instruction: any plausible change is rewarded",
-        ),
+        _exact_target(samples, targets, asked),
+        _no_edit(samples, targets, asked),
+        *dependences(samples, targets, asked),
         _ladder(
             samples,
             targets,
+            asked,
             "blur",
             probes.BLUR_LADDER,
             meaning="the scorer does not see blur: an editor trained on it may turn soft unnoticed",
@@ -116,19 +53,23 @@ def run_checks(samples: Sequence[ProbedSample], targets: Targets) -> list[Check]
         _ladder(
             samples,
             targets,
+            asked,
             "jpeg",
             probes.JPEG_LADDER,
             meaning="the scorer does not see block artefacts: an editor trained on it may learn them unnoticed",
         ),
-        _repeats(samples),
-        _coverage(samples),
+        stability(samples, targets, asked),
+        reply_length(samples, targets, asked, not_cut),
+        _repeats(samples, asked),
+        _coverage(samples, asked),
     ]
 
 
-def _exact_target(samples: Sequence[ProbedSample], targets: Targets) -> Check:
-    figures = _level(samples, probes.TARGET, GOOD) if targets.exact else ()
+def _exact_target(samples: Sequence[ProbedSample], targets: Targets, asked: AuditConfig) -> Check:
+    good = Threshold(">=", asked.target_score)
+    figures = level(samples, probes.TARGET, good) if targets.exact else ()
     unknown = "the targets are edits of a run, and nobody knows that they are right"
-    reason = _why_not(samples, targets, probes.TARGET) if targets.exact else unknown
+    reason = why_not(samples, targets, probes.TARGET) if targets.exact else unknown
     return Check(
         name="exact_target",
         question="Does the exact result get a high score?",
@@ -138,47 +79,43 @@ def _exact_target(samples: Sequence[ProbedSample], targets: Targets) -> Check:
     )
 
 
-def _no_edit(samples: Sequence[ProbedSample], targets: Targets) -> Check:
-    ahead, level = _ahead(samples, probes.NO_EDIT), _level(samples, probes.NO_EDIT, LOWER_HALF)
+def _no_edit(samples: Sequence[ProbedSample], targets: Targets, asked: AuditConfig) -> Check:
+    loses = ahead(samples, probes.TARGET, probes.NO_EDIT, asked.target_ahead, asked.lead)
+    is_low = level(samples, probes.NO_EDIT, Threshold("<", asked.no_edit_score))
     return Check(
         name="no_edit",
         question="Does the unedited source score low, and less than the target?",
         meaning="the scorer does not notice that nothing was edited: an editor that returns its input is rewarded",
-        figures=(*ahead, *level),
-        reason=None if ahead else _why_not(samples, targets, probes.TARGET, probes.NO_EDIT),
+        figures=(*loses, *is_low),
+        reason=None if loses else why_not(samples, targets, probes.TARGET, probes.NO_EDIT),
     )
 
 
-def _contrast(samples: Sequence[ProbedSample], targets: Targets, name: str, *, question: str, meaning: str) -> Check:
-    figures = _ahead(samples, name)
-    reason = None if figures else _why_not(samples, targets, probes.TARGET, name)
-    return Check(name, question, meaning, figures, reason)
-
-
 def _ladder(
-    samples: Sequence[ProbedSample], targets: Targets, name: str, rungs: tuple[str, ...], *, meaning: str
+    samples: Sequence[ProbedSample],
+    targets: Targets,
+    asked: AuditConfig,
+    name: str,
+    rungs: tuple[str, ...],
+    *,
+    meaning: str,
 ) -> Check:
     figures: tuple[Figure, ...] = ()
-    whole = [(sample.source, scores) for sample in samples if (scores := _all_scores(sample, (probes.TARGET, *rungs)))]
+    whole = [(sample.source, scores) for sample in samples if (scores := sample.scores((probes.TARGET, *rungs)))]
     if whole:
         sources, ladders = zip(*whole, strict=True)
+        steps = list(zip(*ladders, strict=True))
         falls = [
-            lead_figure(
-                f"fall to {rung}",
-                [scores[step] for scores in ladders],
-                [scores[step + 1] for scores in ladders],
-                sources,
-            )
-            for step, rung in enumerate(rungs)
+            lead_figure(f"fall to {rung}", steps[place], steps[place + 1], sources) for place, rung in enumerate(rungs)
         ]
         figures = (
-            *_ahead(samples, rungs[-1]),
+            *ahead(samples, probes.TARGET, rungs[-1], asked.target_ahead, None),
             mean_figure("Kendall's tau", [kendall_tau_a(scores) for scores in ladders], sources, CORRELATIONS, FALLING),
             _every_rung(falls),
         )
     question = f"Does the score fall with every rung of damage ({', '.join(rungs)})?"
     return Check(
-        name, question, meaning, figures, None if figures else _why_not(samples, targets, probes.TARGET, *rungs)
+        name, question, meaning, figures, None if figures else why_not(samples, targets, probes.TARGET, *rungs)
     )
 
 
@@ -190,25 +127,25 @@ def _every_rung(falls: Sequence[Figure]) -> Figure:
     return by_interval(least.label, least.value, least.interval, least.samples, EVERY_RUNG)
 
 
-def _repeats(samples: Sequence[ProbedSample]) -> Check:
+def _repeats(samples: Sequence[ProbedSample], asked: AuditConfig) -> Check:
     groups = [(sample.source, _repeated(sample)) for sample in samples]
-    varied = [(source, scores) for source, group in groups if len(scores := _scores(group)) > 1]
+    varied = [(source, scores) for source, group in groups if len(scores := scored(group)) > 1]
     return Check(
         name="repeat",
         question="Does the same question get the same score?",
         meaning="the score is noisy: ask several times (scorer.params.repeats) or lower the judge's temperature",
-        figures=(*_noise(varied), *_replies([group for _, group in groups])) if varied else (),
+        figures=(*_noise(varied, asked.noise), *_replies([group for _, group in groups])) if varied else (),
         reason=None if varied else "no question was scored twice",
     )
 
 
-def _noise(varied: Sequence[tuple[Hashable, list[float]]]) -> tuple[Figure, ...]:
+def _noise(varied: Sequence[tuple[Hashable, list[float]]], most: float) -> tuple[Figure, ...]:
     """The standard deviation within a sample, pooled over the samples."""
     variances = [statistics.variance(scores) for _, scores in varied]
     interval = mean_interval(variances, [source for source, _ in varied], scale=None)
     deviations = (math.sqrt(max(0.0, interval[0])), math.sqrt(interval[1])) if interval else None
     pooled = math.sqrt(statistics.fmean(variances))
-    return (by_interval("std of score", pooled, deviations, len(varied), MOST_NOISE),)
+    return (by_interval("std of score", pooled, deviations, len(varied), Threshold("<=", most)),)
 
 
 def _replies(groups: Iterable[Sequence[SampleResult]]) -> tuple[Figure, ...]:
@@ -226,71 +163,24 @@ def _replies(groups: Iterable[Sequence[SampleResult]]) -> tuple[Figure, ...]:
     )
 
 
-def _coverage(samples: Sequence[ProbedSample]) -> Check:
-    results = [result for sample in samples for result in sample.results.values()]
+def _coverage(samples: Sequence[ProbedSample], asked: AuditConfig) -> Check:
+    # A reply that was cut off on purpose is right to hold no score.
+    results = [one for sample in samples for name, one in sample.results.items() if name != probes.CUT_REPLY]
     applicable = [result for result in results if result.status is not Status.NOT_APPLICABLE]
-    scored = sum(result.status is Status.SCORED for result in applicable)
+    count = sum(result.status is Status.SCORED for result in applicable)
+    needed = Threshold(">=", asked.coverage)
     return Check(
         name="coverage",
         question="Do the questions get a score at all?",
         meaning="too many questions stay without a score: means rest on what is easy to score (see the reasons below)",
-        figures=(by_value("scored", scored / len(applicable), len(samples), LEAST_COVERAGE),) if applicable else (),
-        reason=None if applicable else _commonest_reason(results),
+        figures=(by_value("scored", count / len(applicable), len(samples), needed),) if applicable else (),
+        reason=None if applicable else commonest_reason(results),
     )
-
-
-def _ahead(samples: Sequence[ProbedSample], name: str) -> tuple[Figure, ...]:
-    """How often and how far the target is ahead of a probe; nothing where no sample has both scores."""
-    pairs = [(sample.source, scores) for sample in samples if (scores := _all_scores(sample, (probes.TARGET, name)))]
-    if not pairs:
-        return ()
-    sources = [source for source, _ in pairs]
-    targets, others = ([scores[place] for _, scores in pairs] for place in (0, 1))
-    differences = [target - other for target, other in zip(targets, others, strict=True)]
-    return (
-        preference_figure("target ahead", differences, sources, MOSTLY),
-        lead_figure("mean lead", targets, others, sources),
-    )
-
-
-def _level(samples: Sequence[ProbedSample], name: str, needed: Threshold) -> tuple[Figure, ...]:
-    scored = [(sample.source, score) for sample in samples if (score := sample.score(name)) is not None]
-    if not scored:
-        return ()
-    sources, scores = zip(*scored, strict=True)
-    return (mean_figure("mean score", scores, sources, SCORES, needed),)
-
-
-def _all_scores(sample: ProbedSample, names: Iterable[str]) -> list[float]:
-    """The scores of all these probes, or nothing when one has none."""
-    scores = [sample.score(name) for name in names]
-    return [] if None in scores else [score for score in scores if score is not None]
 
 
 def _repeated(sample: ProbedSample) -> list[SampleResult]:
     first = probes.TARGET if probes.TARGET in sample.results else probes.NO_EDIT
     return [sample.results[name] for name in (first, *probes.REPEATED) if name in sample.results]
-
-
-def _scores(results: Iterable[SampleResult]) -> list[float]:
-    return [result.score for result in results if result.score is not None]
-
-
-def _why_not(samples: Sequence[ProbedSample], targets: Targets, *names: str) -> str:
-    """Why no sample has a score for each of these probes."""
-    for name in names:
-        made = [sample.results[name] for sample in samples if name in sample.results]
-        if not made:
-            lonely = "no two samples of a category differ in source and instruction"
-            return targets.absent if name == probes.TARGET else lonely
-        if not _scores(made):
-            return _commonest_reason(made)
-    return "no sample has a score for " + " and ".join(names)
-
-
-def _commonest_reason(results: Iterable[SampleResult]) -> str:
-    reasons = Counter(f"{result.status}: {result.reason}" for result in results)
-    return reasons.most_common(1)[0][0] if reasons else "there are no samples"
 
 
 def kendall_tau_a(scores: Sequence[float]) -> float:

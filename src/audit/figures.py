@@ -20,7 +20,7 @@ class CheckOutcome(StrEnum):
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     """The interval holds values that would pass and values that would fail: more samples are needed."""
-    NOT_POSSIBLE = "not possible"
+    NOT_MEASURED = "not measured"
     """Nothing could be measured; the check's `reason` says why."""
 
 
@@ -76,11 +76,17 @@ def mean_figure(
     return by_interval(label, statistics.fmean(values), mean_interval(values, clusters, scale), len(values), needed)
 
 
-def lead_figure(label: str, ahead: Sequence[float], behind: Sequence[float], clusters: Sequence[Hashable]) -> Figure:
+def lead_figure(
+    label: str,
+    ahead: Sequence[float],
+    behind: Sequence[float],
+    clusters: Sequence[Hashable],
+    needed: Threshold | None = None,
+) -> Figure:
     """How far one probe is ahead of another on the same samples, at least one; decided as two runs are compared."""
     found = paired_difference(behind, ahead, clusters, bootstrap=False)
     assert found.difference is not None
-    return Figure(label, found.difference, found.ci95, found.pairs)
+    return by_interval(label, found.difference, found.ci95, found.pairs, needed)
 
 
 def preference_figure(

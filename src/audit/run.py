@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from src.audit.checks import Check, ProbedSample, run_checks
+from src.audit.check import Check, ProbedSample
+from src.audit.checks import run_checks
+from src.audit.cutting import cut_config
 from src.audit.figures import CheckOutcome
-from src.audit.partners import with_partners
-from src.audit.probes import NAMES, REPEATED, Probe, probes
-from src.audit.targets import ReferenceTargets, RunTargets, Targets
+from src.audit.probes import NAMES, cut_reply, probes
+from src.audit.reading import Asked, MakeProbes, ProbeReader
+from src.audit.targets import Targets, targets_of
 from src.config import Config
-from src.data.image import ImageError, LazyImage, content_hash
-from src.data.loader import load_samples
-from src.data.sample import BadSample, EditSample
-from src.data.selection import Selection
+from src.data.sample import BadSample
 from src.data.verdict import Status, Verdict, failed
 from src.models.diffusion.implementations.identity import IdentityModel
-from src.pipeline.keys import audit_run_key, digest, probe_key
+from src.pipeline.keys import audit_run_key, digest
 from src.pipeline.output import exclusive
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import run_info, run_key, scorer_plan
@@ -66,15 +62,21 @@ class Audit:
         return {name: by_tag[name] for name in NAMES if name in by_tag}
 
 
-def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], None] = lambda tally: None) -> Audit:
+def audit(
+    config: Config,
+    edits: Path | None = None,
+    samples: int | None = None,
+    tick: Callable[[Tally], None] = lambda tally: None,
+) -> Audit:
     """Audits the scorer of a config on its benchmark. No editor is asked.
 
     Everything goes through `Scorer.score` and into the record of `evaluation.output_dir` at once. What that holds
     already is not asked again: a broken-off audit goes on, and a finished one costs nothing.
 
     Args:
-        config: Its benchmark, scorer and judge are used.
+        config: Its benchmark, scorer and judge are used, and its thresholds.
         edits: Output directory of a run whose edits are the targets, instead of the benchmark's reference images.
+        samples: How many samples are probed at most, spread over the categories; all that are selected when None.
         tick: Called about ten times a second in the calling thread, for a progress display.
 
     Raises:
@@ -84,19 +86,27 @@ def audit(config: Config, edits: Path | None = None, tick: Callable[[Tally], Non
     plan = scorer_plan(config)
     plan.check_weights()
     plan.check_devices()
-    targets: Targets = RunTargets(edits) if edits is not None else ReferenceTargets()
-    tally = Tally(limit=config.benchmark.limit, seconds_to_wait=plan.scorer.seconds_to_wait)
+    targets = targets_of(edits)
+    limits = [limit for limit in (config.benchmark.limit, samples) if limit is not None]
+    tally = Tally(limit=min(limits, default=None), seconds_to_wait=plan.scorer.seconds_to_wait)
     output_dir = config.evaluation.output_dir
     with exclusive(output_dir), closing(Record(output_dir)) as record:
         info = _run_info(config, plan, targets)
         record.begin_attempt(info)
-        _Probing(config, plan, targets, record, info.run_key, tally).run(lambda: tick(tally))
+        probing = _Probing(config, targets, samples, record, info.run_key, tally)
+        probing.run(plan, probes, lambda: tick(tally))
+        cut = cut_config(config, plan)
+        if isinstance(cut, Config):
+            if plan.judge is not None:
+                plan.judge.unload()
+            probing.run(scorer_plan(cut), cut_reply, lambda: tick(tally))
         record.forget_unseen_samples(info.run_key)
         record.end_attempt("finished", tally.seconds, 0, tally.verdicts_reused)
         results = list(record.results(info.run_key))
         report = build_report(record.latest_run(), results)
-    samples = _by_sample(results)
-    return Audit(run_checks(samples, targets), targets.description, len(samples), report)
+    probed = _by_sample(results)
+    not_cut = cut if isinstance(cut, str) else None
+    return Audit(run_checks(probed, targets, config.audit, not_cut), targets.description, len(probed), report)
 
 
 def _run_info(config: Config, plan: ScorerPlan, targets: Targets) -> RunInfo:
@@ -114,104 +124,63 @@ def _by_sample(results: list[SampleResult]) -> list[ProbedSample]:
         if result.status is not Status.BAD_SAMPLE:
             sample_id, _, name = result.sample_id.rpartition("/")
             groups[sample_id][name] = result
-    return [ProbedSample(next(iter(group.values())).source_sha256, group) for group in groups.values()]
+    return [ProbedSample(next(iter(group.values())).source_sha256 or "", group) for group in groups.values()]
 
 
 class _Probing(Observer):
-    """Puts every probe that the record does not hold yet to the scorer."""
+    """Puts every probe that the record does not hold yet to a scorer."""
 
     def __init__(
-        self, config: Config, plan: ScorerPlan, targets: Targets, record: Record, run_key: str, tally: Tally
+        self, config: Config, targets: Targets, samples: int | None, record: Record, run_key: str, tally: Tally
     ) -> None:
-        self._benchmark = config.benchmark
-        self._plan = plan
+        self._config = config
         self._targets = targets
+        self._samples = samples
         self._record = record
         self._run_key = run_key
         self._tally = tally
-        pixels = PixelBudget(config.runtime.decoded_megabytes)
-        self._stages = Stages(record, plan.scorer, self, pixels, load_scorer=self._load_scorer)
+        self._asked: set[str] = set()
 
-    def run(self, tick: Callable[[], None]) -> None:
-        """Judges all probes; `tick` is called about ten times a second."""
-        self._stages.run(self._read, tick, edits=False)
+    def run(self, plan: ScorerPlan, make: MakeProbes, tick: Callable[[], None]) -> None:
+        """Has the plan's scorer judge the probes that `make` makes; `tick` is called about ten times a second."""
+        reader = ProbeReader(self._config, plan, self._targets, self._samples, self._refuse, self._tally)
 
-    def _read(self, stopping: threading.Event) -> Iterator[WorkItem]:
-        for sample, partner in with_partners(self._samples()):
-            if stopping.is_set():
-                return
-            source_sha256 = content_hash(sample.source.read_bytes())
-            for group in probes(sample, self._targets(sample), partner):
-                keys = _edit_keys(group)
-                noted = [self._note(probe, key, source_sha256) for probe, key in zip(group, keys, strict=True)]
-                if pending := [one for one in noted if one is not None]:
+        def read(stopping: threading.Event) -> Iterator[WorkItem]:
+            for group in reader.groups(make):
+                if stopping.is_set():
+                    return
+                if pending := [asked.pending for asked in group if self._is_to_ask(asked)]:
                     first = group[0]
-                    pictures = (first.source, first.edited)
-                    yield work_item(first.sample, keys[0], pending, pictures=pictures, in_one_call=True)
+                    pictures = (first.probe.source, first.probe.edited)
+                    yield work_item(first.probe.sample, first.edit_key, pending, pictures=pictures, in_one_call=True)
 
-    def _samples(self) -> Iterator[EditSample]:
-        selection = Selection.of(self._benchmark)
-        for item in load_samples(self._benchmark.data_path, selection, self._tally.reading):
-            self._tally.add(read=1)
-            if isinstance(item, BadSample):
-                self._refuse(item)
-            elif fault := self._broken_picture(item):
-                self._refuse(BadSample(item.sample_id, item.index, item.category, fault))
-            else:
-                yield item
+        def load_scorer() -> None:
+            with self._tally.while_loading(plan.name):
+                plan.scorer.load()
 
-    def _broken_picture(self, sample: EditSample) -> str | None:
-        """What is wrong with its pictures; found before another sample borrows them and is blamed."""
-        for name, picture in self._pictures(sample):
-            try:
-                if picture is not None:
-                    picture.decode()
-            except ImageError as error:
-                return f"{name} image: {error}"
-        return None
-
-    def _pictures(self, sample: EditSample) -> Iterator[tuple[str, LazyImage | None]]:
-        yield "source", sample.source
-        yield "reference", sample.reference
-        yield "target", self._targets(sample)  # last: finding it takes a readable source
+        pixels = PixelBudget(self._config.runtime.decoded_megabytes)
+        Stages(self._record, plan.scorer, self, pixels, load_scorer=load_scorer).run(read, tick, edits=False)
 
     def _refuse(self, bad: BadSample) -> None:
         logger.warning("bad sample %s: %s", bad.sample_id, bad.reason)
         self._record.add_bad_sample(self._run_key, bad)
         self._tally.add(bad=1)
 
-    def _note(self, probe: Probe, edit_key: str, source_sha256: str) -> PendingVerdict | None:
-        """Records the probe as a sample of its own; None when its verdict is known."""
-        sample = probe.sample
-        pending = self._plan.pending_verdict(sample, edit_key)
-        key = pending.verdict_key
-        named = replace(sample, sample_id=f"{sample.sample_id}/{probe.name}", tags=(probe.name,))
-        # The sample's own source, whichever the probe shows: it says which probes are independent.
-        self._record.add_sample(self._run_key, named, SampleKeys(0, source_sha256, edit_key, key))
-        if self._record.has_verdict(key):
+    def _is_to_ask(self, asked: Asked) -> bool:
+        """Records the probe as a sample of its own, and says whether its verdict is neither known nor on its way."""
+        sample, key = asked.probe.sample, asked.pending.verdict_key
+        named = replace(sample, sample_id=f"{sample.sample_id}/{asked.probe.name}", tags=(asked.probe.name,))
+        self._record.add_sample(self._run_key, named, SampleKeys(0, asked.source_sha256, asked.edit_key, key))
+        if key in self._asked or self._record.has_verdict(key):
             self._tally.add(verdicts_reused=1)
-            return None
-        if pending.inapplicable:
-            self._record.add_verdict(key, failed(Status.NOT_APPLICABLE, pending.inapplicable))
+            return False
+        self._asked.add(key)
+        if asked.pending.inapplicable:
+            self._record.add_verdict(key, failed(Status.NOT_APPLICABLE, asked.pending.inapplicable))
             self._tally.add(verdicts_failed=1)
-            return None
-        return pending
-
-    def _load_scorer(self) -> None:
-        with self._tally.while_loading(self._plan.name):
-            self._plan.scorer.load()
+            return False
+        return True
 
     def judged(self, item: WorkItem, pending: PendingVerdict, verdict: Verdict, seconds: float) -> None:
         """Counts the verdict."""
         self._tally.add_verdict(verdict)
-
-
-def _edit_keys(group: Sequence[Probe]) -> list[str]:
-    """The content key of each probe's edit; the probes of a group share their pictures."""
-    asked, source, edited = group[0].sample, _pixel_hash(group[0].source), _pixel_hash(group[0].edited)
-    repetitions = [probe.name if probe.name in REPEATED else None for probe in group]
-    return [probe_key(source, edited, asked.instruction, asked.description, again) for again in repetitions]
-
-
-def _pixel_hash(image: Image.Image) -> str:
-    return hashlib.sha256(f"{image.mode} {image.size}\0".encode() + image.tobytes()).hexdigest()

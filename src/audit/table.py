@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.audit.checks import Check
+from src.audit.check import Check
 from src.audit.figures import CheckOutcome, Figure
 from src.audit.run import Audit
 from src.errors import OutputError
@@ -24,13 +24,13 @@ from src.reporting.markdown import escape
 from src.reporting.wording import class_name, coverage, number, one_line
 from src.terminal import clean_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REASONS_SHOWN = 5
 _STYLES = {
     CheckOutcome.PASS: "green",
     CheckOutcome.FAIL: "bold red",
     CheckOutcome.INCONCLUSIVE: "yellow",
-    CheckOutcome.NOT_POSSIBLE: "dim",
+    CheckOutcome.NOT_MEASURED: "dim",
 }
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 

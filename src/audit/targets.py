@@ -65,3 +65,8 @@ class RunTargets:
         if path is None or source_sha256 != content_hash(sample.source.read_bytes()):
             return None
         return LazyImage(path=path)
+
+
+def targets_of(edits: Path | None) -> Targets:
+    """The edits of a run, or the benchmark's reference images where no run is named."""
+    return RunTargets(edits) if edits is not None else ReferenceTargets()
