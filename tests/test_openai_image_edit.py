@@ -39,6 +39,7 @@ class Server:
     answers: list[tuple[int, Any]] = field(default_factory=list)
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     waiting: threading.Barrier | None = None
+    retry_after_ms: int = 5
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def server() -> Iterator[Server]:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
-            self.send_header("retry-after-ms", "5")
+            self.send_header("retry-after-ms", str(state.retry_after_ms))
             self.end_headers()
             self.wfile.write(data)
 

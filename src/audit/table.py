@@ -42,7 +42,7 @@ def describe_progress(tally: Tally) -> str:
     known, unscored = tally.verdicts_reused, tally.verdicts_failed
     judged = tally.verdicts_made + unscored
     counts = f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
-    return ", ".join(filter(None, [counts, waiting(tally)]))
+    return ", ".join(filter(None, [counts, waiting(tally.seconds_to_wait())]))
 
 
 def print_audit(audit: Audit, console: Console) -> None:

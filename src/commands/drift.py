@@ -36,7 +36,11 @@ def drift(
     from src.reporting.drift import print_drift, write_drift
 
     def progress(tally: Tally) -> str:
-        return f"loading {tally.loading} …" if tally.loading else f"{tally.judged} anchors judged {waiting(tally)}"
+        return (
+            f"loading {tally.loading} …"
+            if tally.loading
+            else f"{tally.judged} anchors judged {waiting(tally.seconds_to_wait())}"
+        )
 
     log_to_console(logging.WARNING)
     advice = "all answers are recorded. The same command goes on with them"

@@ -49,8 +49,11 @@ class RunDisplay:
             return
         loading = f"loading {tally.loading} …" if tally.loading else ""
         edit_note = loading or _failures(tally.edits_failed, "failed") + _failures(tally.bad, "bad samples")
+        edit_note += f"[yellow]{waiting(tally.seconds_to_wait_to_edit())}[/yellow]"
         judge_note = _failures(tally.verdicts_failed, "without a score")
-        judge_note += _failures(tally.inapplicable, "not applicable") + f"[yellow]{waiting(tally)}[/yellow]"
+        judge_note += (
+            _failures(tally.inapplicable, "not applicable") + f"[yellow]{waiting(tally.seconds_to_wait())}[/yellow]"
+        )
         for task, done, made, note in (
             (self._editing, tally.edits_done, tally.edits_made, edit_note),
             (self._judging, tally.judged, tally.verdicts_made, judge_note),
@@ -66,7 +69,8 @@ class RunDisplay:
         failures = tally.edits_failed + tally.verdicts_failed + tally.bad
         self._console.print(
             f"{tally.seconds:.0f} s: {tally.edits_done} edited, {tally.judged} judged of about {tally.expected}, "
-            f"{failures} failed {f'(loading {tally.loading})' if tally.loading else ''}{waiting(tally)}"
+            f"{failures} failed {f'(loading {tally.loading})' if tally.loading else ''}"
+            f"{waiting(max(tally.seconds_to_wait(), tally.seconds_to_wait_to_edit()))}"
         )
 
 
@@ -75,9 +79,8 @@ def _rate(count: int, seconds: float) -> str:
     return f"{per_second:.1f}/s" if per_second >= 1 or not count else f"{1 / per_second:.1f} s each"
 
 
-def waiting(tally: Tally) -> str:
-    """Says how long the judge's server has asked to wait yet; nothing below a second."""
-    seconds = tally.seconds_to_wait()
+def waiting(seconds: float) -> str:
+    """Says how long a server has asked to wait yet; nothing below a second."""
     return f"the server asks to wait: {duration(seconds)} yet" if seconds >= 1 else ""
 
 

@@ -140,6 +140,7 @@ class Evaluation(Observer):
         self._keeps_pictures = plan.config.evaluation.save_generated_images
         self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
         self._editors: list[BaseDiffusionModel] = []
+        tally.seconds_to_wait_to_edit = lambda: max((one.seconds_to_wait() for one in self._editors), default=0.0)
         self._stages: Stages | None = None
         self._read_whole_file = False
         earlier = sum(attempt.seconds or 0 for attempt in record.latest_run().attempts)

@@ -114,7 +114,7 @@ class Stages:
             EditLoopError: when an editor, the scorer or the record can serve nothing at all.
             KeyboardInterrupt: after Ctrl-C, when the work in flight is stored.
         """
-        flow = self._flow = Flow(self._scorer.stop_waiting)
+        flow = self._flow = Flow(self._stop_waiting)
         to_edit: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_store: Channel[WorkItem] = Channel(CHANNEL_SIZE)
         to_judge: Channel[JudgeBatchEntry] = Channel(CHANNEL_SIZE if self._hold_back else sys.maxsize)
@@ -147,6 +147,11 @@ class Stages:
         flow.stage(to_judge, self._judge_workers, name="judge", batch_size=lambda: self._scorer.batch_size)
         flow.run(tick)
 
+    def _stop_waiting(self) -> None:
+        self._scorer.stop_waiting()
+        for editor in self._editors:
+            editor.stop_waiting()
+
     def stop(self) -> None:
         """Lets the `run` that is under way begin nothing new; it returns when what is in flight is recorded."""
         self._flow.stop()
@@ -160,7 +165,13 @@ class Stages:
         ]
 
     def _edit(self, editor: BaseDiffusionModel, to_store: Channel[WorkItem], items: list[WorkItem]) -> None:
-        for item, failure in zip(items, edit_within(self._pixels, editor, items), strict=True):
+        try:
+            edits = edit_within(self._pixels, editor, items)
+        except WaitBrokenOff:
+            for item in items:
+                self._finish(item)
+            return
+        for item, failure in zip(items, edits, strict=True):
             if failure is not None:
                 self._record.add_failed_edit(item.edit_key, failure.reason, item.edit_seconds)
             self._observer.edit_tried(item, failure)

@@ -37,6 +37,8 @@ class Tally:
     """The model that is being loaded, or nothing."""
     seconds_to_wait: Callable[[], float] = lambda: 0.0
     """Seconds that the judge's server has asked it to wait yet."""
+    seconds_to_wait_to_edit: Callable[[], float] = lambda: 0.0
+    """Seconds that the editor's server has asked it to wait yet."""
     started: float = field(default_factory=time.perf_counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

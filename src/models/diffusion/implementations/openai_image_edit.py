@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -16,7 +15,8 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
 from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
 from src.models.http.openai_service import OpenAIService
-from src.models.http.retries import Retries
+from src.models.http.pauses import ThreadPauses
+from src.models.http.retries import LONGEST_RETRY_AFTER, Retries
 from src.reasons import reason_of
 
 
@@ -48,6 +48,9 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         """Seconds for one try."""
         max_retries: int = pydantic.Field(4, ge=0, le=20)
         """Further tries after rate limits, server errors and lost connections, with growing pauses."""
+        max_wait: float = pydantic.Field(LONGEST_RETRY_AFTER, ge=0)
+        """Seconds: the longest pause that the server may ask for by `Retry-After`. It is waited for; an edit for which
+        the server asks for more fails."""
         max_concurrency: int = pydantic.Field(4, ge=1)
         """Edits under way at the same time."""
 
@@ -55,6 +58,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         "api_key_env",
         "timeout",
         "max_retries",
+        "max_wait",
         "max_concurrency",
     }
 
@@ -75,6 +79,7 @@ class OpenAIImageEditModel(BaseDiffusionModel):
 
         self.check_ready(self.config)
         self.max_concurrency: int = self.params.max_concurrency
+        self._pauses = ThreadPauses()
         key = os.environ[self.params.api_key_env]
         self._client = openai.OpenAI(
             api_key=key,
@@ -92,17 +97,27 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         Raises:
             ModelError: this edit failed: refused by moderation, no connection, an answer without a picture.
             ModelUnusable: no edit can succeed: wrong key, unknown model, exhausted quota.
+            WaitBrokenOff: the edit was in a pause between two tries when those were broken off.
         """
-        source, retries = encode_png(original_image), Retries(self.params.max_retries)
+        source, retries = encode_png(original_image), Retries(self.params.max_retries, self.params.max_wait)
         while True:
             try:
                 return self._picture(self._send(source, edit_instruction))
             except APIFailure as failure:
+                asked_for = failure.retry_after is not None
                 try:
                     seconds = retries.pause(failure)
                 except APIFailure as last:
                     raise self._error(last) from None  # the server's own text may repeat the key
-            time.sleep(seconds)
+            self._pauses.wait(seconds, asked_for=asked_for)
+
+    def seconds_to_wait(self) -> float:
+        """Seconds of the longest pause that the server has asked for, as far as it is not over."""
+        return self._pauses.seconds_left()
+
+    def stop_waiting(self) -> None:
+        """Breaks off the pauses between tries: `edit_image` raises `WaitBrokenOff` where it is in one."""
+        self._pauses.break_off()
 
     def _send(self, source: bytes, instruction: str) -> Any:
         """One try; raises `APIFailure`, or `ModelError` for an answer that no client can read."""

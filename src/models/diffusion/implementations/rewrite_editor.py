@@ -189,6 +189,14 @@ class RewriteEditor(BaseDiffusionModel):
         shown = tuple(LabelledImage("", image) for image in images)
         return Question(with_rules(system, self.params.rules), shown, user)
 
+    def seconds_to_wait(self) -> float:
+        """Seconds that a server has asked the editor behind the policy to wait yet."""
+        return self._editor.seconds_to_wait()
+
+    def stop_waiting(self) -> None:
+        """Breaks off the pauses of the editor behind the policy."""
+        self._editor.stop_waiting()
+
     def load_to_gpu(self) -> None:
         """Moves policy and editor to their devices."""
         self._policy.load_to_gpu()
