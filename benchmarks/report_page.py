@@ -1,8 +1,8 @@
 """The page of a run with 1,000 and with 10,000 samples: size, build time, first paint, filter and sort, in Chromium.
 
 Sources and references are JPEG files of 512×512, edits PNG files of that size, as smooth as photographs. Few of them
-are distinct, which the page does not know: each is read, shrunk and embedded anew. The browser comes with
-`make test-browser`.
+are distinct, which the page does not know: each is read, shrunk and embedded anew. Each sample is judged three times
+with two prompts. The browser comes with `make test-browser`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from PIL import Image
 
 from benchmarks.harness import close, command_line, show
 from src.data.image import content_hash, encode_png
-from src.data.verdict import Status
+from src.data.verdict import SentPrompt, Status, Verdict
+from src.models.vlm.prompts import load_prompt
+from src.models.vlm.question import LABELS
 from src.record.results import RunInfo, SampleResult
 from src.reporting.report import build_report
 from src.reporting.write import write_reports
+from src.rewards.scorers.vie import CONSISTENCY, QUALITY
 from tests.browser import chromium, opened_in
 
 SIDE = 512
@@ -34,6 +37,10 @@ CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 GOALS = {"build s": 5.0, "size MB": 25.0, "first paint ms": 1000.0, "filter ms": 100.0}
 """For 1,000 samples."""
 ROUNDS = 5
+REPLIES = [f"Look {look}: the object is blue, its shadow is not. {'Nothing else has changed. ' * 10}" for look in "abc"]
+"""Of three repeats."""
+PROMPTS = {"semantic_consistency": CONSISTENCY, "perceptual_quality": QUALITY}
+"""Those of `VIEScorer`, with their dimensions."""
 
 _TIMED = """
 async ([id, value]) => {
@@ -124,7 +131,7 @@ def _result(index: int, digests: list[str]) -> SampleResult:
         score=index * 37 % 101 / 10 if scored else None,
         dimensions={"change": 5.0, "rest": 7.0} if scored else {},
         reason=None if scored else "no score was found in the reply",
-        replies=("The object is blue, its shadow is not. " * 8 + "Score: 5",),
+        replies=tuple(REPLIES),
         usage={"calls": 1, "prompt_tokens": 800},
         edit_key=f"{index:064d}",
         source_sha256=digests[index % DISTINCT],
@@ -133,7 +140,19 @@ def _result(index: int, digests: list[str]) -> SampleResult:
         edit_size=(SIDE, SIDE),
         edit_seconds=2.0 + index % 7,
         judge_seconds=0.5,
+        repeats=tuple(Verdict(Status.SCORED, 4.0 + place, replies=(one,)) for place, one in enumerate(REPLIES)),
+        prompts=tuple(_prompt(index, name) for name in PROMPTS),
     )
+
+
+def _prompt(index: int, name: str) -> SentPrompt:
+    system, text = load_prompt("vie_score", name, "en").render(
+        original_description=f"object {index} on a table",
+        edit_instruction=_item(index)["edit_instruction_en"],
+        rationale=f"Object {index} is blue, its reflection and the light that it throws as well.",
+        dimensions=PROMPTS[name],
+    )
+    return SentPrompt(system, tuple(LABELS["en"].values()), text)
 
 
 def measure(folder: Path, samples: int, digests: list[str], browser: Any) -> Measured:

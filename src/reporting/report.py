@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from src.data.categories import category_key
-from src.data.verdict import Status
+from src.data.verdict import Status, Verdict
 from src.record.results import RunInfo, SampleResult
 from src.reporting.statistics import percentile, summarise
 
@@ -91,9 +91,14 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
 def sample_row(row: SampleResult) -> dict[str, Any]:
     """One sample as it stands in a report; `repeats` and `prompts` only where there are any."""
     plain = {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name not in _NOT_PLAIN}
-    repeats = [{name: getattr(one, name) for name in _OF_A_REPEAT} for one in row.repeats or ()]
-    nested = {"repeats": repeats, "prompts": [asdict(prompt) for prompt in row.prompts]}
-    return plain | {name: values for name, values in nested.items() if values}
+    return plain | repeats_and_prompts(row)
+
+
+def repeats_and_prompts(judged: SampleResult | Verdict) -> dict[str, Any]:
+    """The repeats and the prompts of a judgement as they stand in a report, where there are any."""
+    repeats = [{name: getattr(one, name) for name in _OF_A_REPEAT} for one in judged.repeats or ()]
+    nested = {"repeats": repeats, "prompts": [asdict(prompt) for prompt in judged.prompts]}
+    return {name: values for name, values in nested.items() if values}
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:

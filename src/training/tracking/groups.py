@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from src.data.verdict import Verdict
 from src.training.storage.record import CompletionRow, TrainingRecord
 from src.training.tasks.example import Example
 
@@ -18,8 +19,8 @@ class ShownCompletion:
     row: CompletionRow
     edit: Path | None
     """File of the edit; None where there is none."""
-    replies: tuple[str, ...]
-    """The judge's replies about the edit."""
+    verdict: Verdict | None
+    """What the judge said of the edit; None where there is no final verdict."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ def shown_groups(
 
 def _shown(row: CompletionRow, record: TrainingRecord) -> ShownCompletion:
     has_edit = row.edit_key is not None and record.has_edit(row.edit_key)
-    verdict = record.verdict(row.verdict_key) if row.verdict_key else None
     return ShownCompletion(
         row=row,
         edit=record.edit_path(row.edit_key) if has_edit and row.edit_key else None,
-        replies=verdict.replies if verdict else (),
+        verdict=record.verdict(row.verdict_key) if row.verdict_key else None,
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from src.data.categories import category_label
 from src.data.image import LazyImage
+from src.reporting.page.judgement import judgement
 from src.reporting.page.model import Card, Outcome, Page, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.render import render_page
+from src.reporting.report import repeats_and_prompts
 from src.training.storage.record import CompletionRow, TrainingRecord
 from src.training.tasks.example import Example
 from src.training.tracking.groups import ShownCompletion, ShownGroup, shown_groups
@@ -62,5 +64,5 @@ def _outcome(number: int, one: ShownCompletion, pictures: PagePictures) -> Outco
         reason=row.problem or row.reason or "",
         text=row.completion,
         reading=row.reading or "",
-        replies=one.replies,
+        **(judgement({"replies": one.verdict.replies, **repeats_and_prompts(one.verdict)}) if one.verdict else {}),
     )
