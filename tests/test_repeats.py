@@ -31,8 +31,12 @@ from src.rewards.core.scorer import Scorer, ScorerSetting
 from src.rewards.scorers.category import CategoryScorer
 from src.rewards.scorers.combined import CombinedScorer
 from src.rewards.scorers.vie import VIEScorer
+from src.training.storage.record import CompletionRow, TrainingRecord
+from src.training.tasks.example import Example
+from src.training.tracking.show import StepPageWriter
 from tests.conftest import item
 from tests.judged_edits import edit
+from tests.pages import page_data
 from tests.repeating_judge import RepeatingJudge
 
 Make = Callable[..., Config]
@@ -317,3 +321,36 @@ def test_no_secret_is_in_the_stored_prompts_and_damaged_ones_cost_nothing_else(
         database.execute("UPDATE verdicts SET prompts = x'00ff'")
     (found,) = results(tmp_path / "out")
     assert (found.status, found.prompts) == (Status.SCORED, ())
+
+
+# In a training.
+
+
+def test_a_training_keeps_them_too_and_shows_them_on_the_same_card(tmp_path: Path) -> None:
+    (verdict,) = scorer(VIEScorer, VIE, repeats=3).score([edit()])
+    row = CompletionRow(
+        step=1,
+        position=0,
+        example_id="one",
+        category="物理",
+        request="tip it",
+        completion="so",
+        reading="so",
+        problem=None,
+        edit_key=None,
+        verdict_key="key",
+        status=Status.SCORED,
+        reason=None,
+        reward=verdict.score,
+    )
+    with closing(TrainingRecord(tmp_path)) as record:
+        record.add_verdict("key", verdict)
+        assert record.verdict("key") == verdict
+        example = Example("one", "hash", "物理", "tip it", "", "tip it", (), None)
+        path = StepPageWriter(tmp_path / "shown").write([row], {"one": example}, record)
+    data = page_data(path.read_text(encoding="utf-8"))
+    (outcome,) = data["cards"][0]["outcomes"]
+    assert [one.get("score") for one in outcome["repeats"]] == [one.score for one in verdict.repeats or ()]
+    assert outcome["disagreement"] == pytest.approx(stdev([6.0, math.sqrt(50)]))
+    told = ["\n".join(data["lines"][part] for part in prompt if isinstance(part, int)) for prompt in outcome["prompts"]]
+    assert [text.endswith(sent.text) for text, sent in zip(told, verdict.prompts, strict=True)] == [True, True]
