@@ -111,7 +111,7 @@ def test_scores_of_another_scale_are_taken_to_ours(tmp_path: Path) -> None:
         ("id,score,rater\na,3,z\na,4,z\n", "x.csv", "has a label by rater 'z' already"),
         ("id,stars\na,3\n", "x.csv", "no column `score` and none `winner`; its columns are 'id', 'stars'"),
         ("name,score\na,3\n", "x.csv", "no column `id` or `sample_id`"),
-        ("id;score\na;3\n", "x.csv", "no column `id`"),
+        ("id;score\na;3\n", "x.csv", "its columns are 'id;score'; separate columns by commas"),
         ("", "x.csv", "no column `id`"),
         ("id,score\n", "x.csv", "holds no labels"),
         ("", "x.jsonl", "holds no labels"),

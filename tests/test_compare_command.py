@@ -180,6 +180,22 @@ def version(folder: Path, number: int, *statements: str) -> None:
         database.execute(f"PRAGMA user_version={number}")
 
 
+def test_letters_of_runs_without_a_test_are_said_to_say_nothing(tmp_path: Path) -> None:
+    for name, score in (("a", 4.0), ("b", 6.0)):
+        store(tmp_path / name, [score])
+    told = " ".join(command("compare", tmp_path / "a", tmp_path / "b", folder=tmp_path).output.split())
+    assert "No difference could be tested on these samples" in told
+    assert "cannot be told apart" not in told
+
+
+@pytest.mark.parametrize(("count", "exit_code"), [(2, 3), (5, 3), (6, 0)])
+def test_the_gate_does_not_pass_on_a_few_equal_samples(tmp_path: Path, count: int, exit_code: int) -> None:
+    for name in ("a", "b"):
+        store(tmp_path / name, [5.0] * count)
+    done = command("compare", tmp_path / "a", tmp_path / "b", "--fail-if-worse", "0", folder=tmp_path)
+    assert done.exit_code == exit_code, done.output
+
+
 def test_another_reference_picture_of_the_same_samples_is_refused_and_allowed_with_a_mark(tmp_path: Path) -> None:
     for name, colour in (("a", 1), ("b", 2)):
         store(tmp_path / name, [4.0, 5.0, 6.0], reference=LazyImage.from_bytes(png((colour, 0, 0))))

@@ -67,6 +67,8 @@ def power(pair: Mapping[str, Any]) -> str:
 
 def letters(report: Mapping[str, Any]) -> str:
     """What the column of letters means."""
+    if not report["tests"]:
+        return "No difference could be tested on these samples: that runs share a letter says nothing."
     return (
         "Runs that share a letter cannot be told apart on these samples "
         f"(p ≥ 0.05 by Holm over all {report['tests']} tests of the comparison)."

@@ -136,6 +136,8 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _check_columns(columns: Sequence[str], path: Path) -> None:
     shown = ", ".join(map(repr, columns[:20])) or "none"
+    if len(columns) == 1 and {";", "\t"} & set(columns[0]):
+        shown += "; separate columns by commas"
     if not set(IDS) & set(columns):
         raise DataError(f"{path} has no column `id` or `sample_id`; its columns are {shown:.300}")
     if not {SCORE, WINNER} & set(columns):

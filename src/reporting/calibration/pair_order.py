@@ -24,7 +24,7 @@ MOST_PAIRS = 200_000
 _SEED = 14324
 _DIGITS = 9
 """Differences of scores are rounded to so many digits: 7.3 − 7.0 is no more than 0.3."""
-TOO_FEW = "labels on at least four source pictures are needed to choose a tie width on other pictures"
+TOO_FEW = "labels on at least four source pictures are needed to choose on some and measure on others"
 ALL_EQUAL = "people call all edits equal: there is no order for a judge to get right"
 
 Numbers = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from src.reporting.calibration.resampling import Measured, mean_measured
-from src.reporting.statistics import ROUNDING, Scale, clustered_mean, t_quantile
+from src.reporting.statistics import ROUNDING, Scale, clustered_mean, mean_interval, t_quantile
 
 FEWEST_TO_TUNE = 10
 """Source pictures with a label, and with none, below which they do not tell how far to follow the judge: λ is 0.
@@ -39,8 +39,8 @@ def prediction_powered_mean(
     Σ (A_g − λ B_g)², and λ is what makes it least, Σ A_g B_g / Σ B_g², within 0 to 1; for distinct pictures that is the
     paper's Cov(y, f) / ((1 + n/N) Var f), with the variance of either part in its place. The contributions have the
     adjustment CR2 of `clustered_mean`. The interval is θ ± t · √V with Satterthwaite's degrees of freedom of both
-    parts; a fitted λ takes one from those of the labels, as in a regression. It holds where the labelled edits are a
-    random part of the run, as those that `label` shows.
+    parts; a fitted λ takes one from those of the labels, as in a regression. With λ = 0 it is that of the mean label.
+    It holds where the labelled edits are a random part of the run, as those that `label` shows.
 
     Args:
         labelled: Label, score and source picture of each labelled edit.
@@ -53,18 +53,19 @@ def prediction_powered_mean(
     clusters = _distinct([source for *_, source in labelled] + [source for _, source in others])
     of_labels, of_others = clusters[:count], clusters[count:]
     human, judge, rest = [row[0] for row in labelled], [row[1] for row in labelled], [score for score, _ in others]
-    of_people = clustered_mean(human, of_labels)
-    if of_people is None:
-        return PoweredMean(**asdict(mean_measured(fmean(human), None, count)), judge_weight=0.0)
     by_people, by_score = _contributions(human, of_labels), _contributions(judge, of_labels)
     by_rest = _contributions(rest, of_others)
     by_judge = _difference(by_score, by_rest)
-    tuned = min(of_people.degrees + 1, len(by_rest)) >= FEWEST_TO_TUNE
+    of_people = clustered_mean(human, of_labels)
+    tuned = of_people is not None and min(of_people.degrees + 1, len(by_rest)) >= FEWEST_TO_TUNE
     weight = _weight(by_people, by_judge) if tuned else 0.0
+    if of_people is None or weight == 0:
+        found = mean_measured(fmean(human), mean_interval(human, of_labels, scale), count)
+        return PoweredMean(**asdict(found), judge_weight=0.0)
     theta = fmean(human) - weight * (fmean(judge) - fmean(rest))
-    variance, degrees = _squares(_difference(by_people, by_judge, weight)), of_people.degrees
-    if weight > 0 and variance > ROUNDING**2:
-        variance, degrees = variance * degrees / (degrees - 1), degrees - 1
+    degrees = of_people.degrees - 1
+    variance = _squares(_difference(by_people, by_judge, weight)) * of_people.degrees / degrees
+    if variance > ROUNDING**2:
         errors, scores = _squares(_difference(by_people, by_score, weight)), weight**2 * _squares(by_rest)
         degrees = (errors + scores) ** 2 / (errors**2 / degrees + scores**2 / (len(by_rest) - 1))
     half, (low, high) = t_quantile(degrees) * math.sqrt(variance), scale

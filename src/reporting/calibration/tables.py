@@ -91,11 +91,11 @@ def _means(report: dict[str, Any], of_pairs: bool) -> Table:
         ]
         for name, group in _groups(report)
     ]
-    columns = ["category", "mean of labels", "prediction-powered mean", "λ", "mean of the judge"]
+    columns = ["category", "mean of labels", "powered mean", "λ", "judge's mean"]
     notes = [
-        "The prediction-powered mean (PPI++, arXiv 2311.01453) is the mean of the labels, moved by λ times what the "
-        "judge says more of the edits without a label; it is valid where the labelled edits are a random part of the "
-        f"run. λ is 0 with fewer than {FEWEST_TO_TUNE} source pictures.",
+        "The powered mean is the prediction-powered one (PPI++, arXiv 2311.01453): the mean of the labels, moved by λ "
+        "times what the judge says more of the edits without a label; it is valid where the labelled edits are a "
+        f"random part of the run. λ is 0 with fewer than {FEWEST_TO_TUNE} source pictures.",
         *_notes(report, figures),
     ]
     return Table("Mean", columns, rows, notes)
