@@ -19,7 +19,10 @@ def print_leaderboard(report: Mapping[str, Any], console: Console) -> None:
     """Prints a table for each benchmark and judge, and what is not in any of them. Texts are never read as markup."""
     for board in report["boards"]:
         console.print(_table(board, wide=console.width >= WIDE))
-    told = "Runs that share a letter cannot be told apart (p ≥ 0.05 by Holm over all pairs of their table)."
+    told = (
+        "Runs that share a letter cannot be told apart (p ≥ 0.05 by Holm over all pairs of their table, "
+        "or too few samples for a test)."
+    )
     console.print(Text(told, style="dim"), soft_wrap=True)
     for entry in report["skipped"]:
         text = f"not shown: {one_line(entry['folder'])}: {one_line(entry['reason'])}"
