@@ -36,6 +36,7 @@ from src.commands.drift import drift
 from src.commands.models import merge_lora, serve_editor
 from src.commands.people import calibrate, label
 from src.commands.report import report
+from src.commands.train_judge import train_judge
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
 from src.terminal import clean_json
@@ -140,11 +141,18 @@ def check(
 
     options = config_options(limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir)
     given = GivenRates(edit_seconds, judge_seconds)
-    if "policy" not in read_yaml(config, assignments):
+    sections = read_yaml(config, assignments)
+    if not {"policy", "preferences"} & set(sections):
         print_lines(check_run(load_config(config, assignments, options), given))
         return
     if options or given.stated:
         raise ConfigError(f"{config} is a training: of the options of check it takes --set alone")
+    if "preferences" in sections:
+        from src.training.preference.check import check_preference_training
+        from src.training.preference.config import load_preference_config
+
+        print_lines(check_preference_training(load_preference_config(config, assignments)))
+        return
     from src.training.check import check_training
 
     print_lines(check_training(load_training_config(config, assignments), config))
@@ -216,7 +224,7 @@ def train(
         print_gains(outcome, console)
 
 
-for command in (report, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora):
+for command in (train_judge, report, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

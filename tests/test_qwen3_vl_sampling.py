@@ -21,7 +21,11 @@ def test_greedy_replies_follow_the_largest_logit_whatever_sampling_the_checkpoin
 
     model = judge(judge_folder)
     prompt = model.processor.apply_chat_template(
-        [model._messages(question())], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        [model._encoder._messages(question())],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
     )
     written: list[int] = []
     for _ in range(12):

@@ -66,14 +66,14 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
         sample_id = _id(fields, raw.index, ids)
         if category is None:
             raise Unusable(f"the category (field `subset`) {problem}")
-        instruction = _translated(fields, "edit_instruction", language)
+        instruction = translated_field(fields, "edit_instruction", language)
         if not instruction:
             raise Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
         if len(instruction) > MAX_INSTRUCTION:
             raise Unusable(
                 f"the instruction has {len(instruction):,} characters, above the limit of {MAX_INSTRUCTION:,}"
             )
-        source = _image(fields, "src_img", folder)
+        source = image_field(fields, "src_img", folder)
         if source is None:
             raise Unusable("the source image (field `src_img_b64`) is absent")
         return EditSample(
@@ -81,13 +81,13 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             index=raw.index,
             category=category,
             instruction=instruction,
-            description=_translated(fields, "original_description", language),
+            description=translated_field(fields, "original_description", language),
             source=source,
             difficulty=difficulty_field(fields),
             tags=_tags(fields),
-            rationale=_translated(fields, "rationale_short", language) or None,
-            reference=_image(fields, "reference_img", folder),
-            preliminary=_image(fields, "preliminary_img", folder),
+            rationale=translated_field(fields, "rationale_short", language) or None,
+            reference=image_field(fields, "reference_img", folder),
+            preliminary=image_field(fields, "preliminary_img", folder),
             graph=_graph(fields),
             family=_family(fields),
             seed=_seed(fields),
@@ -117,7 +117,7 @@ def _id(fields: Mapping[str, Any], index: int, ids: ItemIds) -> str:
     return ids.stated(field, origin, wanted, index)
 
 
-def _translated(fields: Mapping[str, Any], name: str, language: Language) -> str:
+def translated_field(fields: Mapping[str, Any], name: str, language: Language) -> str:
     """The field in the language of the run, or in the other one when only that is there; blank is there."""
     wanted, other = (f"{name}_en", name) if language == "en" else (name, f"{name}_en")
     return text_field(fields, other if fields.get(wanted) is None else wanted)
@@ -163,7 +163,7 @@ def _seed(fields: Mapping[str, Any]) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _image(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage | None:
+def image_field(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage | None:
     """The image of `<name>_b64` (base64 text), or of `<name>` (bytes, a path beside the file, or both in a struct)."""
     value = next((fields[key] for key in (f"{name}_b64", name) if fields.get(key) is not None), None)
     if isinstance(value, Mapping):

@@ -85,8 +85,8 @@ def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> 
         _refuse_overlap([one for part in parts for one in part], held_out, str(data.held_out))
     else:
         share = float(data.held_out or 0.0)
-        held_out = [one for part in parts for one in part if _draw(seed, one.source_sha256) < share]
-        parts = [[one for one in part if _draw(seed, one.source_sha256) >= share] for part in parts]
+        held_out = [one for part in parts for one in part if draw(seed, one.source_sha256) < share]
+        parts = [[one for one in part if draw(seed, one.source_sha256) >= share] for part in parts]
     train = [
         one
         for file, part in zip(data.files, parts, strict=True)
@@ -133,9 +133,9 @@ def _refuse_overlap(train: Sequence[Example], held_out: Sequence[Example], path:
 def _copies(example: Example, coefficient: float, seed: int) -> int:
     """Returns the whole part of the coefficient, plus one for a random share of examples as large as its fraction."""
     whole = int(coefficient)
-    return whole + (_draw(seed, example.example_id) < coefficient - whole)
+    return whole + (draw(seed, example.example_id) < coefficient - whole)
 
 
-def _draw(seed: int, name: str) -> float:
+def draw(seed: int, name: str) -> float:
     """Returns a number from 0 to 1 that depends on seed and name alone, never on an order."""
     return int(digest(["draw", seed, name])[:13], 16) / 16**13

@@ -26,6 +26,8 @@ class JudgeRequest:
     system_prompt: str = ""
     user_prompt: str = ""
     reference_image: Image.Image | None = None
+    rationale: str | None = None
+    """Why the right edit looks as it does; None where the scorer does not pass it on."""
 
 
 @dataclass(frozen=True)

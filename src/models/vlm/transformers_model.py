@@ -10,15 +10,14 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import pydantic
-from PIL import Image
 
 from src.errors import ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import own_gpus, pick_device, resolved_device
-from src.models.plain_text import PlainText
 from src.models.vlm.attention import require_attention
 from src.models.vlm.exact_expected_score import EXPECTATION, NumberTokens, expected_score, next_tokens_after
 from src.models.vlm.question import Question, Reply
+from src.models.vlm.question_encoder import QuestionEncoder
 from src.models.vlm.seeded_sampling import SeededSampler, question_seed
 from src.models.vlm.stored_architecture import require_vision_language
 from src.models.vlm.transformers_loading import generation_settings, load_checkpoint
@@ -77,7 +76,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         self.device = pick_device(self.params.device)
         self.batch_size = self._rows = self.params.batch_size
         self._load()
-        self._plain = PlainText([self.processor])
+        self._encoder = QuestionEncoder(self.processor, self.params.image_max_side)
         self._generation = generation_settings(self.processor, self.model, self.params.max_new_tokens)
         self.model.generation_config = self._generation  # what a call leaves unset would come from the checkpoint's
         self._ends = frozenset(self._generation.eos_token_id)
@@ -211,35 +210,8 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         return expected_score(reply, self.processor.tokenizer, self._numbers, next_tokens, *question.score_range)
 
     def encode(self, questions: Sequence[Question]) -> Any:
-        """The model's inputs for a batch of questions: token ids (questions × longest prompt, padded left), pixels."""
-        return self.processor.apply_chat_template(
-            [self._messages(question) for question in questions],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            sanitize_control_tokens=True,
-            processor_kwargs={"padding": True},
-        ).to(self.model.device, self.model.dtype)
-
-    def _messages(self, question: Question) -> list[dict[str, Any]]:
-        content: list[dict[str, Any]] = []
-        for picture in question.images:
-            content += [self._text(picture.label), {"type": "image", "image": self._seen(picture.image)}]
-        user = {"role": "user", "content": [*content, self._text(question.text)]}
-        if not question.system_prompt:
-            return [user]
-        return [{"role": "system", "content": [self._text(question.system_prompt)]}, user]
-
-    def _text(self, text: str) -> dict[str, str]:
-        return {"type": "text", "text": self._plain(text)}
-
-    def _seen(self, image: Image.Image) -> Image.Image:
-        side = self.params.image_max_side
-        shrunk = image.convert("RGB")
-        if side is not None:
-            shrunk.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return shrunk
+        """The model's inputs for a batch of questions, on its device; see `QuestionEncoder`."""
+        return self._encoder(questions).to(self.model.device, self.model.dtype)
 
     def load_to_gpu(self) -> None:
         """Moves the weights to the device; nothing to do for a model spread over several."""

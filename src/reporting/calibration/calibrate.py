@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from src.data.verdict import Status
+from src.data.winners import BOTH_BAD, FIRST_WINS, SECOND_WINS, TIE
 from src.errors import DataError
 from src.record.results import SampleResult
 from src.reporting.calibration.agreement import Level, krippendorff_alpha
-from src.reporting.calibration.labels import BOTH_BAD, FIRST_WINS, SECOND_WINS, TIE, Label, check_ids
+from src.reporting.calibration.labels import Label, check_ids
 from src.reporting.calibration.pair_order import (
     Numbers,
     accuracy_of_choices,

@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.data.winners import WINNERS
 from src.errors import DataError
 
 IDS = ("sample_id", "id")
 """Names of the column that says which sample is meant."""
 SCORE, WINNER, RATER = "score", "winner", "rater"
-FIRST_WINS, SECOND_WINS, TIE, BOTH_BAD = "a", "b", "tie", "both_bad"
-WINNERS = {
-    **{"a": FIRST_WINS, "model_a": FIRST_WINS, "b": SECOND_WINS, "model_b": SECOND_WINS, "tie": TIE, "both": TIE},
-    **{"both_bad": BOTH_BAD, "both bad": BOTH_BAD, "bothbad": BOTH_BAD, "tie (bothbad)": BOTH_BAD},
-}
-"""Which words mean which winner; `a` is the first run that `calibrate` names."""
 UNDONE = "undone"
 """The key of a line of our own that takes the rater's label of a sample back."""
 MAX_BYTES = 256 * 2**20

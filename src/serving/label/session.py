@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from src.data.winners import BOTH_BAD, FIRST_WINS, SECOND_WINS, TIE
 from src.errors import ConfigError
-from src.reporting.calibration.labels import BOTH_BAD, FIRST_WINS, SECOND_WINS, TIE, check_ids
+from src.reporting.calibration.labels import check_ids
 from src.serving.label.label_file import LabelFile
 from src.serving.label.tasks import LEFT, RIGHT, LabelTask
 from src.serving.refused import Refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -64,14 +64,14 @@ def _prepare(config: TrainingConfig, *, resume: bool) -> None:
     output_dir = config.training.output_dir
     if resume:
         check_same_run(config)
-    elif moved := _set_aside(output_dir):
+    elif moved := set_aside(output_dir, (*_FOLDERS, *_FILES)):
         logger.warning("%s held an earlier run; it is now in %s", output_dir, moved)
     write_json(output_dir / STORED_RUN, as_run(config))
 
 
-def _set_aside(output_dir: Path) -> Path | None:
-    """Moves an earlier run into `previous/<time>/`, so that a fresh one loses nothing."""
-    found = [output_dir / name for name in (*_FOLDERS, *_FILES) if (output_dir / name).exists()]
+def set_aside(output_dir: Path, names: Iterable[str]) -> Path | None:
+    """Moves what an earlier run left under these names into `previous/<time>/`, so that a fresh one loses nothing."""
+    found = [output_dir / name for name in names if (output_dir / name).exists()]
     if not found:
         return None
     target = output_dir / "previous" / datetime.now().strftime("%Y%m%d_%H%M%S_%f")
