@@ -257,7 +257,8 @@ def convert_data(
     source: Annotated[str, typer.Argument(metavar="IN", help="File, folder, pattern or hf:// id.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A .jsonl file; images go to a folder beside it.")],
     source_format: Annotated[
-        str, typer.Option("--from", help="complex-edit, conversations, edit-parquet, plain or vqa-rad.")
+        str,
+        typer.Option("--from", help="complex-edit, conversations, edit-parquet, edit-preferences, plain, vqa-rad."),
     ],
     assignments: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Setting of the format, e.g. levels=[1,8].")

@@ -20,6 +20,7 @@ from src.data.convert.base import BadRow
 from src.data.convert.edit_parquet import EditParquet
 from src.data.convert.run import CONVERTERS, Conversion, build_converter, convert
 from src.data.loader import load_samples
+from src.data.preferences import PreferencePair, load_preferences
 from src.data.questions import VQAQuestion, load_questions
 from src.data.sample import EditSample
 from src.data.selection import Selection
@@ -172,6 +173,27 @@ def test_conversations_lose_their_labels_and_keep_all_their_images(jsonl: Write,
     assert [image.read_bytes() for image in found.images] == [RED, BLUE]
 
 
+def preference_row(**changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "key": "7",
+        "instruction": "make it blue",
+        "input_image": b64(RED),
+        "output_images": [b64(BLUE), b64(RED)],
+        "task_type": "color",
+        "dimension": "overall",
+    }
+    return fields | changes
+
+
+def test_rows_of_two_outputs_become_pairs_in_which_a_is_not_always_the_better_one(jsonl: Write, tmp_path: Path) -> None:
+    converted("edit-preferences", jsonl([preference_row(), preference_row()]), tmp_path / "pairs.jsonl")
+    pairs = list(load_preferences(str(tmp_path / "pairs.jsonl")))
+    assert all(isinstance(pair, PreferencePair) for pair in pairs)
+    assert [pair.winner for pair in pairs] == ["a", "b"]  # type: ignore[union-attr]
+    for pair in pairs:
+        assert pair.edits["ab".index(pair.winner)].read_bytes() == BLUE  # type: ignore[union-attr]
+
+
 PLAIN = {"image": "fine.png", "instruction": "go", "category": "c"}
 BAD_ROWS = {
     "plain": [
@@ -185,6 +207,13 @@ BAD_ROWS = {
         (edit_row(src_img_b64=None), "`src_img_b64` holds no image"),
         (edit_row(src_img_b64="%%%"), "`src_img_b64`: not valid base64"),
         (edit_row(qwen_edited_img_b64=b64(b"no picture")), "`qwen_edited_img_b64`: not a readable image"),
+    ],
+    "edit-preferences": [
+        (preference_row(dimension="consistency"), "--set dimension=consistency"),
+        (preference_row(output_images=[b64(RED)]), "`output_images` is no list of two pictures"),
+        (preference_row(output_images=[b64(RED), "%%%"]), "`output_images[1]`: not valid base64"),
+        (preference_row(input_image=None), "`input_image` holds no image"),
+        (preference_row(instruction=" "), "`instruction`"),
     ],
     "complex-edit": [
         ({"image": b64(RED)}, "`edit.compound` is no list"),
@@ -208,6 +237,7 @@ BAD_ROWS = {
 }
 GOOD = {
     "edit-parquet": edit_row(),
+    "edit-preferences": preference_row(),
     "complex-edit": {"image": b64(RED), "edit": {"compound": [{"compound_instruction": "x"}]}},
     "vqa-rad": {"image": b64(RED), "question": "q", "answer": "a"},
     "conversations": conversation("q", "a", "fine.png"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ def test_after_thirty_steps_held_out_pairs_are_ordered_right(
     assert found["accuracy"] == pytest.approx(best)  # the stored judge is the best one, and says what the trainer said
     assert report["best_step"] == next(one["step"] for one in measured if one["eval_accuracy"] == best)
     text = (config.training.output_dir / "results" / "agreement.md").read_text(encoding="utf-8")
-    assert "| all |" in text and "seconds a question" in text
+    assert "| all |" in text
+    assert "seconds a question" in text
 
 
 def test_an_adapter_is_stored_without_the_weights_below_it(make_training: MakeTraining, qwen3_folder: Path) -> None:
@@ -100,7 +102,7 @@ def test_an_adapter_is_stored_without_the_weights_below_it(make_training: MakeTr
     assert all("lora_" in name for name in stored if name != "head.weight")
     description = PreferenceDescription.read(config.training.judge_folder)
     assert description.base == str(qwen3_folder)
-    assert description.lora is not None and description.lora["r"] == 8
+    assert (description.lora or {})["r"] == 8
 
 
 def test_a_training_that_is_broken_off_goes_on_to_the_same_weights(make_training: MakeTraining) -> None:
@@ -179,14 +181,13 @@ def test_training_ends_early_where_held_out_accuracy_no_longer_rises(make_traini
 def test_the_loss_is_bradley_terry_with_margins_and_smoothed_labels(make_training: MakeTraining) -> None:
     config = make_training(margin_scale=0.5, label_smoothing=0.1, center_rewards_coefficient=None)
     split = read_preferences(config.preferences, 0, ImageStore(config.training.output_dir / "images"))
-    train = [one for one in split.train][:3]
-    object.__setattr__(train[1], "margin", 4.0)
+    train = [replace(one, margin=margin) for one, margin in zip(split.train[:3], (0.0, 4.0, 0.0), strict=True)]
     judge = load_judge(config)
     trainer = build_trainer(config, judge, split, [])
     rows = [{"chosen_ids": [place], "rejected_ids": [place]} for place in range(3)]
     inputs = pair_collator(judge, train, 0.5)(rows)
     assert inputs["margin"].tolist() == [0.0, 2.0, 0.0]
-    rewards = judge.model(**{name: value for name, value in inputs.items()}).logits.squeeze(-1).tolist()
+    rewards = judge.model(**inputs).logits.squeeze(-1).tolist()
     terms = []
     for place, margin in enumerate([0.0, 2.0, 0.0]):
         gap = rewards[place] - rewards[3 + place] - margin
@@ -229,9 +230,10 @@ def test_the_map_gives_unedited_sources_two_and_chosen_edits_eight_on_average() 
     score, _ = fit_score_map(chosen=[1.0, 3.0], rejected=[-1.0], unedited=[-2.0, 0.0])
     assert score(-1.0) == pytest.approx(2.0)
     assert score(2.0) == pytest.approx(8.0)
-    assert score(-900.0) >= 0.0 and score(900.0) <= 10.0
+    assert score(-900.0) >= 0.0
+    assert score(900.0) <= 10.0
     rising = [score(reward / 4) for reward in range(-20, 20)]
-    assert rising == sorted(rising) and len(set(rising)) == 40
+    assert rising == sorted(set(rising))
 
 
 def test_a_judge_that_prefers_no_edit_gets_a_rising_map_all_the_same_and_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -95,3 +96,12 @@ def pick_dtype(dtype: str, device: str) -> torch.dtype:
 
     found: torch.dtype = getattr(torch, resolved_dtype(dtype, device))
     return found
+
+
+def free_memory() -> None:
+    """Frees models that nothing needs any more, also those that refer to themselves in circles, as trainers do."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

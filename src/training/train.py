@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.models.device import free_memory
 from src.training.config import TrainingConfig
 from src.training.dataset import ImageStore, Split, read_split
 from src.training.grpo.checkpoints import StepRandomState, latest_checkpoint
@@ -65,7 +65,7 @@ def train(
         _train_policy(config, checked, split, callbacks, resume=resume)
         if not processes.end_and_is_first():
             return None
-        _free_memory()
+        free_memory()
         gains = _compare_on_held_out(config, checked, split)
         return TrainingOutcome(config.training.policy_folder, config.training.output_dir / HISTORY, gains)
 
@@ -98,15 +98,6 @@ def _train_policy(
                 write_json(output_dir / HISTORY, trainer.state.log_history)
                 draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
         trainer.save_model(str(config.training.policy_folder))
-
-
-def _free_memory() -> None:
-    """Frees the trainer and its model, which refer to each other in circles."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _compare_on_held_out(config: TrainingConfig, checked: Validated, split: Split) -> list[Gain]:

@@ -15,6 +15,7 @@ from src.data.convert.base import BadRow, Converter
 from src.data.convert.complex_edit import ComplexEdit
 from src.data.convert.conversations import Conversations
 from src.data.convert.edit_parquet import EditParquet
+from src.data.convert.edit_preferences import EditPreferences
 from src.data.convert.plain import Plain
 from src.data.convert.vqa_rad import VqaRad
 from src.data.image import LazyImage, content_hash, decode_image, image_kind
@@ -26,6 +27,7 @@ CONVERTERS: dict[str, type[Converter]] = {
     "complex-edit": ComplexEdit,
     "conversations": Conversations,
     "edit-parquet": EditParquet,
+    "edit-preferences": EditPreferences,
     "plain": Plain,
     "vqa-rad": VqaRad,
 }

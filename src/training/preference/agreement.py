@@ -13,13 +13,14 @@ from src.data.sample import EditSample
 from src.data.verdict import Status
 from src.models.vlm.prompts import Language
 from src.pipeline.scorer_plan import ScorerPlan
+from src.reporting.paired import paired_difference
 from src.reporting.statistics import mean_interval
 from src.rewards.core.scorer import EditedSample
 from src.rewards.core.scoring import scored
 from src.training.preference.data import PreferenceExample
 from src.training.preference.trainer import order
 
-_SHARE, _DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
+_SHARE = (0.0, 1.0)
 NO_CATEGORY = "(none)"
 
 
@@ -119,14 +120,5 @@ def _accuracy(rows: Sequence[tuple[PreferenceExample, float | None]]) -> dict[st
 
 def difference(pairs: Sequence[PreferenceExample], ours: Judged, other: Judged) -> dict[str, Any]:
     """The trained judge's accuracy less the other's, on the pairs that both judged, with its 95 % interval."""
-    rows = [
-        (pair.source_id, mine - theirs)
-        for pair, mine, theirs in zip(pairs, ours.right, other.right, strict=True)
-        if mine is not None and theirs is not None
-    ]
-    values, sources = [value for _, value in rows], [source for source, _ in rows]
-    return {
-        "pairs": len(rows),
-        "difference": sum(values) / len(values) if values else None,
-        "ci95": mean_interval(values, sources, _DIFFERENCE) if values else None,
-    }
+    found = paired_difference(other.right, ours.right, [pair.source_id for pair in pairs], bootstrap=False)
+    return {"pairs": found.pairs, "difference": found.difference, "ci95": found.ci95, "p": found.p}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.config import ClassConfig, ModelConfig
 from src.errors import ConfigError, EditLoopError, ModelError
+from src.models.device import free_memory
 from src.models.reward.trained_preference import PreferenceDescription, save_trained
 from src.models.weights import resolve_revision
 from src.pipeline.output import exclusive
@@ -61,6 +62,7 @@ def train_judge(
         split = read_preferences(config.preferences, settings.seed, ImageStore(settings.output_dir / "images"))
         if not (settings.judge_folder / _TRAINED).is_file():
             _train(config, split, callbacks, resume=resume)
+            free_memory()
         return _measure(config, split)
 
 
@@ -190,6 +192,7 @@ def _judged(plan: ScorerPlan, pairs: Sequence[PreferenceExample]) -> Judged:
     finally:
         if plan.judge is not None:
             plan.judge.unload()
+        free_memory()
 
 
 def _other_plan(config: PreferenceConfig) -> ScorerPlan:
