@@ -34,6 +34,7 @@ from src.commands import (
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
 from src.commands.models import merge_lora, serve_editor
+from src.commands.pairs import pairs
 from src.commands.people import calibrate, label
 from src.commands.report import report
 from src.commands.train_judge import train_judge
@@ -60,7 +61,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="EditLoop benchmarks editors of pictures and trains with the same scorers. Without a command: evaluate.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look into data files, and convert them.")
+data_app = typer.Typer(no_args_is_help=True, help="Look into data files, convert them, and make pairs of runs.")
 app.add_typer(data_app, name="data")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Run only the first N selected samples.")]
@@ -226,6 +227,7 @@ def train(
 
 for command in (train_judge, report, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora):
     app.command(command.__name__.replace("_", "-"))(command)
+data_app.command("pairs")(pairs)
 
 
 @data_app.command("inspect")

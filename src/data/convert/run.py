@@ -81,7 +81,7 @@ def convert(converter: Converter, source: str, output: Path) -> Conversion:
     if output.suffix != ".jsonl":
         raise ConfigError(f"the output {output} must end in .jsonl")
     result = Conversion()
-    images = _Images(output)
+    images = ImagesBeside(output)
     unfinished = output.with_name(f"{output.name}.{os.getpid()}.unfinished")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -113,13 +113,13 @@ def _until_it_breaks(converter: Converter, source: str, result: Conversion) -> I
         result.broken_off = str(error)
 
 
-def _items(converter: Converter, raw: RawItem, images: _Images) -> Iterator[dict[str, Any]]:
+def _items(converter: Converter, raw: RawItem, images: ImagesBeside) -> Iterator[dict[str, Any]]:
     if raw.fields is None:
         raise BadRow(raw.problem or "the row is empty")
     yield from converter.items(raw.fields, raw.index, images.keep)
 
 
-class _Images:
+class ImagesBeside:
     """The folder beside the output: each image once, as it was stored, named by its content."""
 
     def __init__(self, output: Path) -> None:
@@ -131,6 +131,11 @@ class _Images:
         return len(self._names)
 
     def keep(self, image: LazyImage) -> str:
+        """Stores an image, and returns its path from the folder of the output.
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+        """
         data = image.read_bytes()
         digest = content_hash(data)
         if digest not in self._names:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,24 @@ class _Candidate:
     score: float
 
 
-def preference_rows(pairs: JudgePairs, images: Path, name: str, seed: int = 0) -> Iterator[dict[str, Any]]:
+def preference_rows(
+    pairs: JudgePairs, images: Path, name: str, passed_over: Collection[bytes] = (), seed: int = 0
+) -> Iterator[dict[str, Any]]:
     """Rows of a file of preference pairs (docs/train_judge.md); which edit is A is drawn.
 
     Args:
         pairs: Scored candidates of edits.
         images: Folder for the pictures, whose parent is that of the file.
         name: Prefix of the ids.
+        passed_over: Pixels of sources of which no pair is wanted, as held-out pairs have them: two seeds can draw the
+            same picture.
         seed: Decides which pairs are taken, and which edit of them is A.
     """
     rng = np.random.default_rng(seed)
     images.mkdir(parents=True, exist_ok=True)
     for edit in range(len(pairs.words)):
+        if pairs.pictures[pairs.sources[edit]].tobytes() in passed_over:
+            continue
         found = _candidates(pairs, edit)
         every = [(one, two) for one in found for two in found if one.score - two.score >= LEAST_GAP]
         chosen = rng.permutation(len(every))[:PAIRS_OF_EDIT]
@@ -103,17 +109,20 @@ def write_preference_pairs(work: Path, chunks: int, held_out_chunks: int, editor
         held_out_chunks: Held-out edits, in hundreds, of seeds that nothing is trained on.
         editor: Folder of the miniature editor; None does without its outputs.
     """
+    parts = (("held_out", HELD_OUT_SEEDS, held_out_chunks), ("train", JUDGE_SEEDS, chunks))
+    held_out_sources: set[bytes] = set()
     written = []
-    for name, seeds, count in (("train", JUDGE_SEEDS, chunks), ("held_out", HELD_OUT_SEEDS, held_out_chunks)):
+    for name, seeds, count in parts:
         settings = PairSettings(seeds, candidates=5, outputs=100, editor=editor)
         pairs = load_or_draw_judge_pairs(work / f"{name}_candidates", settings, count)
         path = work / f"{name}.jsonl"
         with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
             total = 0
-            for row in preference_rows(pairs, work / f"{name}_images", name):
+            for row in preference_rows(pairs, work / f"{name}_images", name, held_out_sources):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 total += 1
         logger.info("%s: %d pairs of %d edits", path, total, len(pairs.words))
+        held_out_sources |= {pairs.pictures[source].tobytes() for source in pairs.sources}
         written.append(path)
     return written
 

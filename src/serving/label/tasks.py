@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.config import Config
-from src.config_file import checked
-from src.data.image import ImageError, content_hash, decode_image, encode_png
-from src.data.loader import load_samples
-from src.data.sample import EditSample
-from src.data.selection import Selection
-from src.errors import ConfigError, DataError
-from src.pipeline.pixels import PixelBudget
-from src.pipeline.reader import within_limit
+from src.data.image import decode_image, encode_png
+from src.errors import DataError
+from src.pipeline.run_sources import sources_of_run
 from src.record.results import RunInfo, SampleResult
 from src.reporting.calibration.calibrate import scored_samples
 from src.reporting.comparability import check_comparable
@@ -95,28 +89,11 @@ def source_pictures(info: RunInfo, rows: Mapping[str, SampleResult], folder: Pat
     Raises:
         ConfigError: the benchmark cannot be read, or has other sources today.
     """
-    benchmark = checked(Config, info.config, "the configuration stored with the run").benchmark
     found: dict[str, Path] = {}
-    try:
-        for sample in _samples(benchmark.data_path, Selection.of(benchmark)):
-            if sample.sample_id not in rows:
-                continue
-            _, data = within_limit(sample, benchmark, PixelBudget(1000))
-            if content_hash(data) == rows[sample.sample_id].source_sha256:
-                path = found[sample.sample_id] = folder / f"{len(found)}"
-                path.write_bytes(data)
-    except (DataError, ImageError) as error:
-        raise ConfigError(f"the source pictures are read from the benchmark of the run, but {error}") from error
-    if missing := [name for name in rows if name not in found]:
-        raise ConfigError(
-            f"{benchmark.data_path} no longer has the source pictures of {len(missing)} samples of the run "
-            f"({missing[0]!r:.60} …): label with the benchmark file that was run"
-        )
+    for sample, data in sources_of_run(info, rows):
+        path = found[sample.sample_id] = folder / f"{len(found)}"
+        path.write_bytes(data)
     return found
-
-
-def _samples(data_path: str, selection: Selection) -> Iterator[EditSample]:
-    return (sample for sample in load_samples(data_path, selection) if isinstance(sample, EditSample))
 
 
 def as_png(path: Path) -> bytes:
