@@ -15,7 +15,9 @@ from src.commands import NOT_COMPARABLE, console, print_lines, print_page, reada
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Output directory of a run; it may be read-only.")],
     output_dir: Annotated[Path | None, typer.Option(help="Where the reports go instead of RUN_DIR.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table with a row a sample as well.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a table with a row a sample and repeat as well.")
+    ] = None,
     hub_results: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the YAML of the hub's evaluation results as well.")
     ] = None,
