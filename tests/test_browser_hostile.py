@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,29 @@ def test_nothing_that_others_write_runs(tab: OpenPage, tmp_path: Path, text: str
     assert tab.page.locator("svg[onload], img[onerror]").count() == 0
     assert all(request.startswith(("file:", "data:")) for request in tab.requests)
     assert text.strip() in tab.page.locator(".card").first.text_content()
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "word " * 20_000, "evil\u202egnp.exe"])
+def test_a_long_text_leaves_score_and_id_in_sight_and_nothing_to_scroll_sideways(
+    tab: OpenPage, tmp_path: Path, text: str
+) -> None:
+    outcome = Outcome(picture=tiny("x", 1, 2, 3), status="scored", score=5.0, dimensions={text: 5.0}, reason=text)
+    outcome = replace(outcome, facts={text[:2000]: text}, replies=[text], prompts=[text])
+    about = (text[:200], text[:200], text[:100], [text, "light"], {"en": text, "zh": text}, text)
+    card = Card("sample 7", *about, inputs=[tiny(text, 1, 2, 3)], outcomes=[outcome])
+    tab.open(written(Page("t", cards=[card]), tmp_path))
+    tab.page.set_viewport_size({"width": 1280, "height": 800})
+    wide = "node => node.scrollWidth > node.clientWidth"
+    shown = tab.page.locator(".card")
+    assert shown.locator(".badge").bounding_box()["width"] > 30
+    assert shown.locator("footer code").bounding_box()["width"] > 50
+    box = shown.locator(".scores").bounding_box()
+    assert shown.locator(".badge").bounding_box()["x"] >= box["x"]
+    assert box["width"] > 30, "the category leaves room for the score"
+    shown.click()
+    tab.page.locator("#viewer details").evaluate_all("nodes => nodes.forEach(node => (node.open = true))")
+    assert not tab.page.locator("#viewer").evaluate(wide)
+    assert not tab.page.locator("html").evaluate(wide)
 
 
 def test_the_policy_stops_what_would_leave_its_place(tab: OpenPage, path: Path, tmp_path: Path) -> None:

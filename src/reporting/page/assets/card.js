@@ -34,6 +34,12 @@ function badge(outcome) {
   return node;
 }
 
+/* Category and difficulty, of which neither can turn the other around. */
+function where(card) {
+  const parts = [card.category_label || card.category, card.difficulty].filter(Boolean);
+  return el("span", { class: "where" }, parts.map((part, place) => [place ? " · " : "", el("bdi", {}, part)]));
+}
+
 /* One card of the gallery. */
 function cardNode(place, position) {
   const card = cards[place];
@@ -44,7 +50,7 @@ function cardNode(place, position) {
     "header",
     {},
     el("span", { class: "scores" }, outcomes.map((one) => el("span", {}, name(one), badge(one))), difference),
-    el("span", { class: "where" }, card.category_label || card.category || "", card.difficulty ? ` · ${card.difficulty}` : ""),
+    where(card),
   );
   const reason = outcomes.find((one) => one.reason);
   const text = el("p", { class: "instruction" }, instruction(card));

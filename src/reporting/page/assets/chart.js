@@ -46,7 +46,7 @@ function bars(each) {
   }
   const rows = each.rows.map((one, place) => {
     const middle = CHART.top + place * row + row / 2;
-    const label = svg("text", { class: "row-label", x: left - 10, y: middle, "text-anchor": "end", "dominant-baseline": "central" }, clipped(said(one.label), 20));
+    const label = svg("text", { class: "row-label", x: left - 10, y: middle, "text-anchor": "end", "dominant-baseline": "central" }, clipped(said(one.label), 18));
     const marks = one.marks.map((mark, which) => mark && marked(mark, which, x, middle + (which - (series - 1) / 2) * 14, right));
     const group = svg("g", { class: one.filters ? "row link" : "row" }, svg("title", {}, said(one.label)), svg("rect", { class: "hit", x: 0, y: middle - row / 2, width: CHART.width, height: row }), label, marks);
     if (one.filters) {
@@ -76,9 +76,12 @@ function marked(mark, which, x, y, right) {
   return svg("g", { class: `mark s${which % 8}` }, svg("title", {}, `${number(mark.mean)}${interval} ${mark.note || ""}`), parts, text);
 }
 
+/* At most so many characters, of which those of Chinese and its neighbours count twice. */
 function clipped(text, most) {
   const characters = [...text];
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
+  let width = 0;
+  const end = characters.findIndex((one) => (width += one > "\u2e7f" ? 2 : 1) > most);
+  return end < 0 ? text : `${characters.slice(0, end).join("")}…`;
 }
 
 function radar(each) {

@@ -43,7 +43,7 @@ function drawViewer() {
       "header",
       { class: "viewer-head" },
       el("h2", { id: "viewer-title" }, card.id),
-      el("span", { class: "where" }, [card.category_label || card.category, card.difficulty].filter(Boolean).join(" · ")),
+      where(card),
       el("span", { class: "spacer" }),
       el("a", { href: address(card.id), title: word("copy_link"), class: "link-to" }, "#"),
       tool("previous", () => step(-1), "←"),
