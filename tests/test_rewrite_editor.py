@@ -143,6 +143,6 @@ def test_a_training_run_compares_before_and_after_on_held_out_samples(
     assert independent.samples > 2
     assert independent.coverage == 1
     assert (independent.before, independent.after) == pytest.approx((7, 7), abs=0.02)  # a rate of 0 changes nothing
-    assert independent.ci95 == pytest.approx((0, 0))
+    assert independent.ci95 is None  # so few samples that agree say nothing of others
     stored = json.loads((tmp_path / "run" / "gains.json").read_text(encoding="utf-8"))
     assert stored[1]["difference"] == 0
