@@ -12,6 +12,7 @@ from PIL import Image
 
 from src.data.image import LazyImage
 from src.errors import ModelUnusable
+from src.models.base import ModelParams
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.reference_formula import compare_with_reference
 from src.models.reward.vision_language_judge import VisionLanguageJudge
@@ -188,6 +189,14 @@ class HesitantJudge(VisionLanguageJudge):
     def _next(self) -> str:
         self._answers += 1
         return "hm" if self._answers == 1 else f'{{"score": {4 + 2 * (self._answers % 2)}}}'
+
+
+class LabelJudge(MumblingJudge):
+    """Is asked nothing; says by its params which pictures it may be shown."""
+
+    class Params(ModelParams):
+        compare_with_original: bool = True
+        compare_with_reference: bool = True
 
 
 _TEXTS = ("edit_instruction_en", "rationale_short_en")

@@ -26,13 +26,17 @@ from src.audit.partners import with_partners
 from src.audit.plan import plan_lines
 from src.audit.preference import preference
 from src.audit.probes import NAMES
+from src.audit.reorder import reordered
 from src.audit.run import Audit, audit
 from src.audit.table import print_audit, to_json, write_audit
 from src.config import Config
 from src.data.image import LazyImage
+from src.data.loader import load_samples
 from src.data.sample import EditSample
+from src.data.selection import Selection
 from src.errors import ModelUnusable, OutputError
 from src.pipeline.evaluation import evaluate
+from src.pipeline.plan import scorer_plan
 from src.reporting.paired import paired_difference
 from tests.conftest import item
 
@@ -182,6 +186,28 @@ def test_labelled_pictures_are_shown_in_the_other_order_as_well(
 
 
 @pytest.mark.parametrize(
+    ("scorer", "params", "shown"),
+    [
+        ("combined.CombinedScorer", {}, [["edited", "source"], ["edited", "source"], ["edited"]]),
+        ("combined.CombinedScorer", {"compare_with_original": False}, None),
+        ("reference.ReferenceScorer", {}, None),
+    ],
+)
+def test_only_questions_that_label_source_and_edit_can_be_shown_in_the_other_order(
+    told: Path, make_config: Make, scorer: str, params: dict[str, Any], shown: list[list[str]] | None
+) -> None:
+    parts = [{"class_path": f"src.rewards.scorers.{name}"} for name in ("category.CategoryScorer", "vie.VIEScorer")]
+    section = {"class_path": f"src.rewards.scorers.{scorer}", "params": {"parts": parts} if "Comb" in scorer else {}}
+    judge = {"class_path": "tests.audit_judges.LabelJudge", "params": {"compare_with_reference": False, **params}}
+    plan = scorer_plan(make_config(told, scorer=section, reward_model=judge))
+    [one] = load_samples(str(told), Selection(limit=1))
+    assert isinstance(one, EditSample)
+    other = reordered(plan.pending_verdict(one, "edit").question, plan.judge)
+    found = other and [list(prompt.shows) for part in other.parts.values() for prompt in part.question.prompts]
+    assert found == shown
+
+
+@pytest.mark.parametrize(
     ("tells", "outcome", "with_score"), [(True, CheckOutcome.PASS, 0.0), (False, CheckOutcome.FAIL, 1.0)]
 )
 def test_a_score_that_is_read_from_half_a_reply_is_found_out(
@@ -202,7 +228,7 @@ def test_the_oracle_of_the_miniature_world_passes(make_config: Make) -> None:
     assert audited.passed
     unmeasured = {name for name, outcome in outcomes(audited).items() if outcome is not CheckOutcome.PASS}
     assert unmeasured == {"instruction", "rationale", "order", "reply_length"}
-    for name in unmeasured - {"reply_length"}:
+    for name in {*unmeasured, "stability"} - {"reply_length"}:
         assert "not what the miniature world draws" in (row(audited, name).reason or ""), "no guess, and no number"
 
 
@@ -392,7 +418,7 @@ def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(
 
 def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_failed(tmp_path: Path) -> None:
     def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "main.py", "audit", "--limit", "12", "--output-dir", str(tmp_path / "audit")]
+        command = [sys.executable, "main.py", "audit", "--samples", "20", "--output-dir", str(tmp_path / "audit")]
         nobody = ["--set", "diffusion_model.class_path=no.such.Editor"]
         return subprocess.run([*command, *nobody, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -410,9 +436,16 @@ def printed(audited: Audit) -> str:
     return console.file.getvalue()
 
 
-def sample(index: int, category: str, instruction: str, picture: str) -> EditSample:
+def sample(index: int, category: str, instruction: str, picture: str, family: str | None = None) -> EditSample:
     source = LazyImage(base64_text=picture)
-    return EditSample(str(index), index, category, instruction, "", source)
+    return EditSample(str(index), index, category, instruction, "", source, family=family)
+
+
+def test_no_sample_is_told_to_do_what_its_own_family_asks_for_in_other_words() -> None:
+    families = ["light", "light", "rain", "light"]
+    samples = [sample(index, "a", f"do {index}", f"picture {index}", family) for index, family in enumerate(families)]
+    partners = {one.index: partner and partner.index for one, partner in with_partners(iter(samples))}
+    assert partners == {0: 2, 1: 2, 2: 3, 3: 2}, "the last one takes the first that is of another family"
 
 
 @given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=30))

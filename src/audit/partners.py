@@ -10,13 +10,17 @@ from src.data.sample import EditSample
 def with_partners(samples: Iterable[EditSample]) -> Iterator[tuple[EditSample, EditSample | None]]:
     """Each sample once, with a partner of the same category that has another instruction and another source.
 
-    The partner is the next such sample of the file, and for the last ones of a category its first sample; None where
-    neither fits. Samples are streamed: only those that wait for their partner are held.
+    Where the data say by which rule a sample was made, the partner is of another rule: two of one rule may ask for the
+    same edit in other words. The partner is the next such sample of the file; for the last ones of a category its first
+    sample, or else the first that can be partner of that; None where neither fits. Samples are streamed: only those
+    that wait for their partner and these two are held.
     """
-    firsts: dict[str, EditSample] = {}
+    firsts: dict[str, list[EditSample]] = {}
     waiting: dict[str, list[EditSample]] = {}
     for sample in samples:
-        firsts.setdefault(sample.category, sample)
+        known = firsts.setdefault(sample.category, [sample])
+        if len(known) == 1 and _differ(known[0], sample):
+            known.append(sample)
         still_waiting = [sample]
         for earlier in waiting.get(sample.category, []):
             if _differ(earlier, sample):
@@ -25,10 +29,10 @@ def with_partners(samples: Iterable[EditSample]) -> Iterator[tuple[EditSample, E
                 still_waiting.append(earlier)
         waiting[sample.category] = still_waiting
     for category, left in waiting.items():
-        first = firsts[category]
         for sample in left:
-            yield sample, first if _differ(sample, first) else None
+            yield sample, next((first for first in firsts[category] if _differ(sample, first)), None)
 
 
 def _differ(one: EditSample, other: EditSample) -> bool:
-    return one.instruction != other.instruction and one.source != other.source
+    of_one_rule = one.family is not None and one.family == other.family
+    return one.instruction != other.instruction and one.source != other.source and not of_one_rule

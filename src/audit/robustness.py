@@ -24,16 +24,16 @@ _SHOWN_AS = dict(zip(probes.UNSEEN, ("±1 grey", "JPEG 95", "PNG again", "paddin
 def stability(samples: Sequence[ProbedSample], targets: Targets, asked: AuditConfig) -> Check:
     """Whether the score of the target stays where it is under changes of its picture that nobody sees."""
     needed = Threshold("<=", asked.moved_share)
-    figures = [
-        figure for name, shown in _SHOWN_AS.items() for figure in moved(samples, name, asked.moved_by, shown, needed)
-    ]
+    figures = {name: moved(samples, name, asked.moved_by, shown, needed) for name, shown in _SHOWN_AS.items()}
+    lacking = [f"{_SHOWN_AS[name]}: {why_not(samples, targets, name)}" for name, found in figures.items() if not found]
+    found = tuple(figure for of_one in figures.values() for figure in of_one)
     return Check(
         name="stability",
         question=f"Does the score move by more than {asked.moved_by:g} under changes that nobody sees?",
         meaning="the score hangs on what nobody sees: pictures that look alike get other scores, and a training's "
         "rewards are noise",
-        figures=tuple(figures),
-        reason=None if figures else why_not(samples, targets, probes.TARGET, *probes.UNSEEN),
+        figures=found,
+        reason="; ".join(lacking) or None if found else why_not(samples, targets, probes.TARGET, *probes.UNSEEN),
     )
 
 
@@ -78,10 +78,7 @@ def _correlation(samples: Sequence[ProbedSample], most: float) -> tuple[Figure, 
     assert found.value is not None
     rho, interval = found.value, found.ci95
     if math.isclose(abs(rho), 1) and len(set(sources)) >= FEWEST_TO_RESAMPLE:
-        interval = (
-            rho,
-            rho,
-        )  # resamples of one order have no other: as where all agree, it is an interval all the same
+        interval = (rho, rho)  # every resample has that order: an interval, as where all agree
     signed = by_interval("rho with length", rho, interval, len(told))
     folded = interval and _folded(interval)
     return signed, by_interval("|rho|", abs(rho), folded, len(told), Threshold("<=", most))
