@@ -48,8 +48,7 @@ def _rationale(samples: Sequence[ProbedSample], targets: Targets, asked: AuditCo
     return Check(
         name="rationale",
         question="Where instruction and rationale contradict each other, does the instruction count at least as much?",
-        meaning="the scorer follows the rationale against the user's words: without one it knows little, and a wrong "
-        "one decides",
+        meaning="the scorer follows the rationale against the user's words: a wrong one decides",
         figures=(
             *lead(samples, probes.TARGET, probes.FOREIGN_RATIONALE, "lead over foreign"),
             *lead(samples, probes.TARGET, probes.NO_RATIONALE, "lead over none"),
