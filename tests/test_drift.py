@@ -130,7 +130,7 @@ def test_a_drift_that_was_broken_off_goes_on(run: Config, server: ChatServer) ->
     asked = len(server.requests)
     assert 3 <= asked < 10
     assert drift(run, "--samples", "10").exit_code == 1
-    assert len(server.requests) == 10
+    assert 10 - asked <= len(server.requests) - asked <= 10 - 3  # an answer under way at the interrupt may be lost
     assert measured(run)["overall"]["scored"] == 10
 
 
