@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from main import app
 from src.config import ClassConfig, Config, ModelConfig
 from src.config_file import checked
+from src.data.image import LazyImage
 from src.data.verdict import Status
 from src.errors import ConfigError, ModelError
 from src.models.reward.base_reward import JudgeRequest
@@ -24,9 +25,12 @@ from src.models.reward.trained_preference import DESCRIPTION, WEIGHTS
 from src.pipeline.evaluation import evaluate
 from src.pipeline.scorer_plan import ScorerPlan
 from src.record.record import Record
+from src.training.memory.editor_memory import judge_memory
+from src.training.preference.agreement import Judged, agreement, difference, judge_pairs
 from src.training.preference.config import PreferenceConfig
+from src.training.preference.data import PreferenceExample
 from src.training.preference.train import REWARD_MODEL, SCORER, train_judge
-from tests.conftest import item
+from tests.conftest import item, png
 from tests.preference_pairs import world_rows, write_pairs
 from tests.tiny_judges import qwen3_folder
 from tests.tiny_parts import gradient
@@ -191,6 +195,15 @@ def test_a_folder_without_a_judge_is_named_before_anything_loads(
         plan(copy).identity()
 
 
+def test_a_training_counts_the_memory_of_the_weights_below_the_head(judge_folder: Path, qwen3_folder: Path) -> None:
+    judge = ModelConfig(class_path=REWARD_MODEL, params={"model_name": str(judge_folder)})
+    asked = ModelConfig(
+        class_path="src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel",
+        params={"model_name": str(qwen3_folder)},
+    )
+    assert list(judge_memory(judge)) == list(judge_memory(asked)) != []
+
+
 def test_a_name_of_the_hub_is_refused_with_the_way_out() -> None:
     with pytest.raises(ModelError, match="hf download it first"):
         PreferenceRewardModel.identity({"model_name": "somebody/preference-judge"})
@@ -237,14 +250,35 @@ def test_the_dry_run_counts_pairs_and_names_bad_ones(tmp_path: Path, qwen3_folde
 def test_another_judge_stands_beside_the_trained_one_on_the_same_pairs(tmp_path: Path, qwen3_folder: Path) -> None:
     config = {
         "judge": {"model": str(qwen3_folder)},
-        "preferences": {"train": str(write_pairs(tmp_path / "pairs.jsonl", world_rows(40))), "held_out": 0.4},
+        "preferences": {"train": str(write_pairs(tmp_path / "pairs.jsonl", world_rows(20))), "held_out": 0.4},
         "training": {"output_dir": str(tmp_path / "out"), "max_steps": 2, "evaluate_every": 2, "batch_size": 2},
-        "compare_with": {"reward_model": {"class_path": "tests.plugins.BrightnessJudge"}}
-        | {"prompts": {name: {"system_prompt": "s", "user_prompt_template": "u"} for name in ("物理", "环境")}},
+        "compare_with": {"reward_model": {"class_path": "tests.plugins.BrightnessJudge"}},
     }
     report = train_judge(checked(PreferenceConfig, config, "test config"))
     ours, other = report["judges"]["trained"], report["judges"]["other"]
-    assert ours["pairs"] == other["pairs"] == ours["judged"]
-    assert 0 < other["judged"] < other["pairs"]  # three categories have no prompt, and get no made-up verdict
-    assert report["difference"]["pairs"] == other["judged"]
+    assert ours["pairs"] == ours["judged"] == other["judged"] == report["difference"]["pairs"]
+    assert report["difference"]["difference"] == pytest.approx(ours["accuracy"] - other["accuracy"])
     assert other["seconds_per_question"] > 0
+
+
+def example(number: int, category: str | None = None) -> PreferenceExample:
+    picture = LazyImage.from_bytes(png())
+    return PreferenceExample(f"p{number}", f"s{number}", category, "go", None, picture, picture, picture, 0.0)
+
+
+def test_a_pair_without_a_score_is_counted_as_not_judged_and_a_tie_as_half() -> None:
+    pairs = [example(0, "x"), example(1, "x"), example(2, "x"), example(3)]
+    ours = Judged([(None, 1.0), (2.0, 1.0), (1.0, 1.0), (0.0, 1.0)], 0.1, 8)
+    found = agreement(pairs, ours)
+    assert (found["pairs"], found["judged"], found["ties"]) == (4, 3, 1)
+    assert found["accuracy"] == pytest.approx(0.5)
+    assert found["categories"]["x"]["accuracy"] == pytest.approx(0.75)
+    assert found["categories"]["(none)"]["accuracy"] == 0.0
+    none = Judged([(None, None)] * 4, 0.1, 8)
+    assert agreement(pairs, none)["accuracy"] is None
+    assert difference(pairs, ours, none)["difference"] is None
+
+
+def test_a_scorer_to_which_no_pair_applies_gives_no_score() -> None:
+    plan = ScorerPlan(ClassConfig(class_path="src.rewards.scorers.reference.ReferenceScorer"), None, {}, "en")
+    assert judge_pairs(plan, [example(0)]).scores == [(None, None)]

@@ -87,6 +87,8 @@ def test_after_thirty_steps_held_out_pairs_are_ordered_right(
     best = max(one["eval_accuracy"] for one in measured)
     assert found["accuracy"] == pytest.approx(best)  # the stored judge is the best one, and says what the trainer said
     assert report["best_step"] == next(one["step"] for one in measured if one["eval_accuracy"] == best)
+    checkpoint = config.training.output_dir / "checkpoints" / f"checkpoint-{report['best_step']}"
+    assert weights(config) == (checkpoint / WEIGHTS).read_bytes()
     text = (config.training.output_dir / "results" / "agreement.md").read_text(encoding="utf-8")
     assert "| all |" in text
     assert "seconds a question" in text

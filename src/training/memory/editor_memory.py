@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from src.config import ModelConfig
+from src.errors import ModelError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.pipeline_editor import PipelineEditor
 from src.models.diffusion.quantization import Quantization
 from src.models.reward.base_reward import BaseRewardModel
+from src.models.reward.implementations.preference import PreferenceRewardModel
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
+from src.models.reward.trained_preference import PreferenceDescription
 from src.registry import load_class
 from src.training.memory.architectures import EDITORS, QWEN_IMAGE_EDIT, UnknownShape, unknown, vision_language_config
 from src.training.memory.parts import GIB, MemoryPart
@@ -154,11 +157,27 @@ def judge_memory(config: ModelConfig | None) -> Iterator[MemoryPart]:
     Raises:
         UnknownShape: its size cannot be told.
     """
-    if config is None or not issubclass(load_class(config.class_path, BaseRewardModel), Qwen3VLRewardModel):  # type: ignore[type-abstract]
+    found = None if config is None else _judge_weights(config)
+    if found is None:
         return
-    params: Any = Qwen3VLRewardModel.Params(**config.params)
-    yield MemoryPart("judge's weights", model_size(params.model_name, 4 if params.dtype == "float32" else 2))
+    name, dtype = found
+    yield MemoryPart("judge's weights", model_size(name, 4 if dtype == "float32" else 2))
     yield MemoryPart("judge's work", JUDGING, "edit")
+
+
+def _judge_weights(config: ModelConfig) -> tuple[str, str] | None:
+    """Name and number type of the weights that a judge in the process loads; None for one without such."""
+    judge = load_class(config.class_path, BaseRewardModel)  # type: ignore[type-abstract]
+    if issubclass(judge, Qwen3VLRewardModel):
+        params: Any = Qwen3VLRewardModel.Params(**config.params)
+        return params.model_name, params.dtype
+    if issubclass(judge, PreferenceRewardModel):
+        params = PreferenceRewardModel.Params(**config.params)
+        try:
+            return PreferenceDescription.read(Path(params.model_name).expanduser()).base, params.dtype
+        except ModelError as error:
+            raise UnknownShape(str(error)) from error
+    return None
 
 
 def model_size(name: str, width: int) -> float:
