@@ -22,7 +22,7 @@ from src.models.reward.trained_preference import WEIGHTS, PreferenceDescription
 from src.training.dataset import ImageStore
 from src.training.preference.config import PreferenceConfig
 from src.training.preference.data import read_preferences
-from src.training.preference.model import load_judge
+from src.training.preference.model import load_judge, named_judge
 from src.training.preference.score_map import fit_score_map
 from src.training.preference.train import train_judge
 from src.training.preference.trainer import build_trainer, pair_collator
@@ -220,6 +220,12 @@ def test_what_is_wrong_is_found_before_the_model_loads(
     monkeypatch.setattr("src.training.preference.train.load_judge", lambda config: pytest.fail("the model was loaded"))
     with pytest.raises((ConfigError, ModelError, Exception), match=said):
         train_judge(make_training(**changes))
+
+
+def test_an_error_about_the_model_names_the_section_judge_and_leaves_paths_alone() -> None:
+    with pytest.raises(ConfigError) as raised, named_judge():
+        raise ConfigError("policy.lora.r: the policy assets/miniature/policy has none; see policy.model")
+    assert str(raised.value) == "judge.lora.r: the judge assets/miniature/policy has none; see judge.model"
 
 
 def test_several_processes_are_refused(make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src.errors import ModelError
-from src.run_log import check_log
 from src.training.dataset import NAMED, ImageStore
 from src.training.preference.config import PreferenceConfig
 from src.training.preference.data import read_preferences
-from src.training.preference.model import check_judge
 from src.training.preference.train import validate
 
 
@@ -21,10 +19,8 @@ def check_preference_training(config: PreferenceConfig) -> Iterator[str]:
     Raises:
         EditLoopError: for whatever is wrong. Weights and data that are not there yet are lines instead.
     """
-    check_log(config.logging)
     missing: list[str] = []
     try:
-        check_judge(config.judge)
         validate(config)
     except ModelError as error:
         missing.append(f"to get: {error}")

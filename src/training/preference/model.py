@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from src.models.vlm.scalar_head import ScalarHeadModel
 
 
+_POLICY = re.compile(r"(?<![/\w.-])policy(?=\.[a-z_])|(?<=\bthe )policy\b")
+"""The section or the model of a policy in a message, and not a part of a path."""
+
+
 @dataclass(frozen=True)
 class TrainableJudge:
     """A loaded model, ready to be trained."""
@@ -43,7 +48,7 @@ def named_judge() -> Iterator[None]:
     try:
         yield
     except (ConfigError, ModelError) as error:
-        raise type(error)(str(error).replace("policy.", "judge.").replace("policy", "judge")) from error
+        raise type(error)(_POLICY.sub("judge", str(error))) from error
 
 
 def check_judge(settings: PolicySettings) -> None:

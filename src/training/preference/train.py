@@ -75,13 +75,12 @@ def validate(config: PreferenceConfig) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("train-judge works in one process: start it with python, without accelerate launch")
     check_log(config.logging)
+    other = None if config.compare_with is None else _other_plan(config).judge
     check_judge(config.judge)
-    if config.compare_with is not None:
-        plan = _other_plan(config)
-        if plan.judge is not None:
-            plan.judge.model_class.check_ready(plan.judge.params)
-            plan.judge.check_weights()
-            plan.judge.check_devices()
+    if other is not None:
+        other.model_class.check_ready(other.params)
+        other.check_weights()
+        other.check_devices()
 
 
 def _prepare(config: PreferenceConfig, *, resume: bool) -> None:
