@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,13 @@ import pytest
 
 from src.reporting.calibration.labels import read_labels
 from src.reporting.stored_runs import StoredRun
-from tests.browser import OpenPage, chromium, opened_in
+from tests.browser import OpenPage, opened_in
 from tests.label_pages import EVIL, SAMPLES, labelling, two_runs
 
 pytestmark = pytest.mark.browser
 
 SHOWN = "which => document.getElementById(which).naturalWidth > 0"
 COUNT = "wanted => document.getElementById('count').textContent === wanted"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
