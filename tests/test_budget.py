@@ -92,7 +92,7 @@ def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_a_larger_one(
     assert said in " ".join(stopped.output.split())
     for page in ("*.md", "*.html"):
         (written,) = (config.parent / "out" / "results").glob(page)
-        assert f"stopped before all was done, budget spent: {said};" in written.read_text("utf-8")
+        assert f"he run is not complete (budget spent: {said}" in written.read_text("utf-8")
 
     assert run(config, budget, *stage, "--resume").exit_code == 4
     assert len(server.requests) == 5  # all attempts together

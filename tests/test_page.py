@@ -91,6 +91,39 @@ def test_a_card_has_the_pictures_both_languages_the_verdict_and_the_reason(run: 
     assert "score" not in failed["outcomes"][0]
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_runs_language_says_which_of_both_instructions_is_whose(
+    run: tuple[Path, dict[str, Any]], language: str
+) -> None:
+    folder, report = run
+    both = {"en": 'Write "福" on the door', "zh": "在门上写 Good luck to you all"}
+    items = json.loads((folder / "benchmark.json").read_text(encoding="utf-8"))
+    items[0] |= {"edit_instruction_en": both["en"], "edit_instruction": both["zh"]}
+    (folder / "benchmark.json").write_text(json.dumps(items), encoding="utf-8")
+    report["samples"][0]["instruction"] = both[language]
+    report["config"]["benchmark"]["language"] = language
+    assert run_page(report, folder, folder).cards[0].instruction == both
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ('Write "福" on the door', "en"),
+        ("在门上写“福”字", "zh"),
+        ("加上 Nike 标志", "zh"),
+        ("rain", "en"),
+        ("12", "en"),
+    ],
+)
+def test_the_only_instruction_of_a_sample_is_taken_for_what_most_of_it_is(
+    run: tuple[Path, dict[str, Any]], text: str, language: str
+) -> None:
+    folder, report = run
+    (folder / "benchmark.json").unlink()
+    report["samples"][1]["instruction"] = text
+    assert run_page(report, folder, folder).cards[1].instruction == {language: text}
+
+
 def test_a_card_names_the_prompt_of_its_category_with_its_hash(run: tuple[Path, dict[str, Any]]) -> None:
     folder, report = run
     report["scorer"]["prompts"] = {"category/physical v1": "a" * 64, "category/environment v1": "b" * 64}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from main import app
 from src.config import Config
-from src.errors import ComparisonError
+from src.errors import ComparisonError, DataError
 from src.pipeline.evaluation import evaluate
 from src.reporting.comparison import compare_pair
 from src.reporting.page.against import against
@@ -40,6 +40,26 @@ def run(write_benchmark: Callable[..., Path], make_config: Callable[..., Config]
 
 def reported(*words: object) -> Any:
     return CliRunner().invoke(app, ["report", *map(str, words)])
+
+
+def test_the_report_of_a_run_whose_benchmark_broke_off_says_that_it_is_not_complete(
+    write_benchmark: Callable[..., Path], make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    data = write_benchmark(30)
+    data.write_bytes(data.read_bytes()[: data.stat().st_size * 2 // 5])
+    with pytest.raises(DataError, match="breaks off"):
+        evaluate(make_config(data))
+    result = reported(tmp_path / "out")
+    assert result.exit_code == 0
+    said = "the run is not complete (failed): samples that it has not read are not counted; go on with --resume"
+    assert said in " ".join(result.output.split())
+    assert said in written(tmp_path / "out", "*.html")
+    assert said[4:] in written(tmp_path / "out", "*.md")
+
+
+def written(run_dir: Path, pattern: str) -> str:
+    (path,) = (run_dir / "results").glob(pattern)
+    return path.read_text(encoding="utf-8")
 
 
 def pages(run_dir: Path) -> list[Path]:

@@ -21,11 +21,13 @@ from rich.cells import cell_len
 
 from src.errors import OutputError
 from src.reporting.markdown import escape, render_markdown
+from src.reporting.page.run_page import run_page
 from src.reporting.report import build_report
+from src.reporting.stored_runs import StoredRun
 from src.reporting.wording import coverage, duration, one_line
 from src.reporting.write import write_reports
 from tests.conftest import CATEGORIES
-from tests.sample_results import HOSTILE, bad_sample, failure, info, result, shown
+from tests.sample_results import ATTEMPT, HOSTILE, bad_sample, failure, info, result, shown
 
 # Markdown.
 
@@ -44,7 +46,44 @@ def test_markdown_has_every_section_with_means_intervals_and_coverage() -> None:
     assert "- Coverage: **57.1%** (4 scored, 1 edit_failed, 1 bad_sample, 1 unfinished)" in text
     assert "| edit_failed | 1 | boom | 00001 |" in text
     assert "| 00002 | 2 | – | src_img_b64 is missing |" in text
-    assert "`--resume` goes on with it" in text
+    assert "**The run is not complete (1 sample without a verdict); go on with --resume.**" in text
+
+
+ENDED = {
+    "failed": "the run is not complete (failed): samples that it has not read are not counted; go on with --resume",
+    "running": (
+        "the run is not complete (killed, or still running): samples that it has not read are not counted; "
+        "go on with --resume"
+    ),
+    "interrupted": (
+        "the run is not complete (interrupted): samples that it has not read are not counted; go on with --resume"
+    ),
+    "budget spent: usd 1 of 1": (
+        "the run is not complete (budget spent: usd 1 of 1): samples that it has not read are not counted; "
+        "go on with --resume and a larger evaluation.budget"
+    ),
+}
+
+
+@pytest.mark.parametrize("outcome", ENDED)
+def test_a_run_that_ended_early_says_so_everywhere_although_all_that_it_read_is_scored(
+    outcome: str, tmp_path: Path
+) -> None:
+    attempts = (ATTEMPT, replace(ATTEMPT, outcome=outcome))
+    report = build_report(info(attempts=attempts), [result(0), result(1)])
+    said = ENDED[outcome]
+    assert said in " ".join(" ".join(shown(report, 80)).split())
+    assert said[4:] in render_markdown(report)
+    assert said in [str(notice) for notice in run_page(report, tmp_path, tmp_path).notices]
+    assert StoredRun("a", tmp_path, info(attempts=attempts), (result(0),)).interrupted
+
+
+def test_a_complete_run_says_nothing_of_the_kind(tmp_path: Path) -> None:
+    attempts = (replace(ATTEMPT, outcome="failed"), ATTEMPT)
+    report = build_report(info(attempts=attempts), [result(0), failure(1)])
+    texts = [*shown(report, 80), render_markdown(report), *run_page(report, tmp_path, tmp_path).notices]
+    assert not any("not complete" in text for text in texts)
+    assert not StoredRun("a", tmp_path, info(attempts=attempts), (result(0), failure(1))).interrupted
 
 
 def test_the_most_frequent_sizes_are_listed_and_the_others_counted() -> None:

@@ -34,7 +34,7 @@ from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.record.record import DONE, Record
 from src.record.results import BUDGET_SPENT
 from src.reporting.report import build_report
-from src.reporting.wording import stopped
+from src.reporting.wording import budget_spent
 from src.reporting.write import ReportPaths, write_reports
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class FinishedRun:
     @property
     def budget_spent(self) -> bool:
         """Whether the run stopped before all was done as its budget was spent."""
-        return stopped(self.report["attempts"]) is not None
+        return budget_spent(self.report)
 
 
 def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:

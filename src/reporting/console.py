@@ -17,11 +17,11 @@ from src.reporting.wording import (
     class_name,
     coverage,
     duration,
+    incomplete_notice,
     judge_usage,
     left_out,
     number,
     one_line,
-    stopped,
     work_done,
 )
 
@@ -45,10 +45,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         _line(console, Text(f"… and {more} more reasons, all in the report", style="red"))
     if report["left_out_by_selection"]:
         _line(console, Text(f"left out by selection: {left_out(report['left_out_by_selection'])}", style="yellow"))
-    if report["unfinished"]:
-        _line(console, Text(f"{report['unfinished']} unfinished: go on with --resume", style="yellow"))
-    if end := stopped(report["attempts"]):
-        console.print(Text(end, style="bold yellow"))
+    if notice := incomplete_notice(report):
+        console.print(Text(notice, style="bold yellow"))
     _line(console, Text(_effort("edits", "edit", report["timings"]), style="dim"))
     _line(console, Text(_effort("verdicts", "judge", report["timings"]), style="dim"))
     if used := judge_usage(report["usage"]):

@@ -11,7 +11,7 @@ import yaml
 from src.data.categories import ENGLISH
 from src.data.sources import HUB_PREFIX
 from src.errors import ConfigError, OutputError
-from src.reporting.wording import class_name, coverage, number, one_line
+from src.reporting.wording import class_name, coverage, incomplete_report, number, one_line
 
 OVERALL_TASK = "default"
 """The task of the mean over all samples; a category's task is its English name."""
@@ -75,18 +75,7 @@ def _notes(report: dict[str, Any], values: dict[str, Any]) -> str:
     judge = class_name(report["scorer"]) + (f" ({models})" if models else "")
     scored = f"{values['num_samples']} of {values['total']} samples scored ({coverage(values)})"
     notes = f"mean {number(values['mean'])} on a scale from 0 to 10, {interval}{scored}; judged by {judge}"
-    return "; ".join(filter(None, [notes, _incomplete(report)]))
-
-
-def _incomplete(report: dict[str, Any]) -> str:
-    """Says that the run has not ended, and how it stopped; empty for one that has."""
-    outcome = report["attempts"][-1]["outcome"] if report["attempts"] else "finished"
-    if outcome != "finished":
-        how = "killed, or still running" if outcome == "running" else one_line(outcome)
-        return f"the run is not complete ({how}): samples that it has not read are not counted"
-    if count := report["unfinished"]:
-        return f"the run is not complete ({count} sample{'s' * (count > 1)} without a verdict)"
-    return ""
+    return "; ".join(filter(None, [notes, incomplete_report(report)]))
 
 
 def write_hub_results(entries: list[dict[str, Any]], path: Path) -> None:

@@ -15,11 +15,11 @@ from src.reporting.wording import (
     class_name,
     coverage,
     duration,
+    incomplete_notice,
     judge_usage,
     left_out,
     number,
     one_line,
-    stopped,
     work_done,
 )
 
@@ -78,10 +78,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
     if summary["best_category"]:
         for word, entry in (("Best", summary["best_category"]), ("Worst", summary["worst_category"])):
             lines.append(f"- {word} category: {escape(category_label(entry['name']))} ({number(entry['score'])})")
-    if report["unfinished"]:
-        lines += ["", "The run ended before all its samples had a verdict; `--resume` goes on with it."]
-    if end := stopped(report["attempts"]):
-        lines += ["", f"**The run {escape(end)}.**"]
+    if notice := incomplete_notice(report):
+        lines += ["", f"**{escape(notice[0].upper() + notice[1:])}.**"]
     lines += ["", "Samples without a score are in no mean; coverage is the share that has one."]
     lines.append(
         "Brackets hold the 95 % interval of the mean, which does not leave the scale from 0 to 10 "

@@ -14,7 +14,7 @@ from src.data.verdict import Status
 from src.errors import ComparisonError, OutputError
 from src.record.record import RECORD_NAME, Record
 from src.record.results import RunInfo, SampleResult
-from src.reporting.wording import class_name, one_line
+from src.reporting.wording import class_name, incomplete, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class StoredRun:
     @property
     def interrupted(self) -> bool:
         """Whether the run ended before all its samples were read and judged."""
-        ended = not self.info.attempts or self.info.attempts[-1].outcome == "finished"
-        return not ended or any(row.status is None for row in self.results)
+        outcome = self.info.attempts[-1].outcome if self.info.attempts else None
+        return incomplete(outcome, sum(row.status is None for row in self.results)) is not None
 
     @property
     def is_audit(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from src.data import categories
@@ -62,15 +62,43 @@ def class_name(identity: Mapping[str, Any]) -> str:
     return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]
 
 
-def stopped(attempts: Sequence[Mapping[str, Any]]) -> str | None:
-    """Says that the run stopped as its budget was spent, and how to go on; None where its last attempt did not."""
-    outcome = str(attempts[-1]["outcome"]) if attempts else ""
-    if not outcome.startswith(BUDGET_SPENT):
+def incomplete(outcome: str | None, unjudged: int) -> str | None:
+    """Says that a run ended before all its samples were read and judged, and how; None for a complete one.
+
+    Reports, comparisons and the results for the hub all decide by it.
+
+    Args:
+        outcome: Of the last attempt; None without any.
+        unjudged: How many samples of the run have no verdict.
+    """
+    lacking = f"{unjudged} sample{'s' * (unjudged > 1)} without a verdict" if unjudged else ""
+    if outcome in (None, "finished"):
+        return f"the run is not complete ({lacking})" if unjudged else None
+    how = "killed, or still running" if outcome == "running" else one_line(outcome)
+    told = ", ".join(filter(None, [how, lacking]))
+    return f"the run is not complete ({told}): samples that it has not read are not counted"
+
+
+def incomplete_report(report: Mapping[str, Any]) -> str | None:
+    """What `incomplete` says of the run of a report."""
+    return incomplete(_last_outcome(report), report["unfinished"])
+
+
+def incomplete_notice(report: Mapping[str, Any]) -> str | None:
+    """Says of a report that its run is not complete, and how to go on with it; None for a complete one."""
+    if (said := incomplete_report(report)) is None:
         return None
-    return (
-        f"stopped before all was done, {outcome}; samples that had not been read are not in this report: "
-        "go on with --resume and a larger evaluation.budget"
-    )
+    return f"{said}; go on with --resume{' and a larger evaluation.budget' if budget_spent(report) else ''}"
+
+
+def budget_spent(report: Mapping[str, Any]) -> bool:
+    """Whether the run of a report stopped before all was done as its budget was spent."""
+    return (_last_outcome(report) or "").startswith(BUDGET_SPENT)
+
+
+def _last_outcome(report: Mapping[str, Any]) -> str | None:
+    """`Attempt.outcome` of the last attempt in a report; None without any."""
+    return str(report["attempts"][-1]["outcome"]) if report["attempts"] else None
 
 
 def work_done(made: int, reused: int) -> str:

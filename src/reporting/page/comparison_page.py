@@ -153,7 +153,7 @@ def _cards(runs: Sequence[StoredRun], report: Mapping[str, Any], pictures: PageP
 
     def card(pair: tuple[Mapping[str, Any], EditSample | None]) -> Card:
         row, sample = pair
-        return sample_card(row, sample, samples.problem, pictures, **_outcomes(runs, row["sample_id"], pictures))
+        return sample_card(row, sample, samples, pictures, **_outcomes(runs, row["sample_id"], pictures))
 
     places = {row["sample_id"]: place for place, row in enumerate(known)}
     return sorted(in_threads(card, with_samples(known, samples)), key=lambda one: places[one.id])

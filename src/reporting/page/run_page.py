@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,12 +23,14 @@ from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME, sample_row
 from src.reporting.stored_runs import StoredRun
-from src.reporting.wording import class_name, coverage, duration, judge_usage, number, one_line, stopped
+from src.reporting.wording import class_name, coverage, duration, incomplete_notice, judge_usage, number, one_line
 
 PICTURES_OF_A_SAMPLE = 3
 AT_ONCE = 64
 """Samples whose pictures are in memory at one time."""
 _THREADS = min(8, os.cpu_count() or 1)
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_LATIN_WORD = re.compile("[A-Za-z]+")
 
 Row = Mapping[str, Any]
 """One entry of `samples` in a report."""
@@ -48,9 +51,9 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Ag
     rows = report["samples"]
     pictures = PagePictures(folder, (PICTURES_OF_A_SAMPLE + (against is not None)) * len(rows))
     judge = class_name(report["scorer"])
-    notices: list[str] = [Word("unfinished_notice")] if report["unfinished"] else []
-    if end := stopped(report["attempts"]):
-        notices.append(end)
+    notices: list[str] = []
+    if notice := incomplete_notice(report):
+        notices += [Word("unfinished_notice"), notice]
     if rows and not report["overall_statistics"]["num_samples"]:
         notices.append(Word("nothing_scored"))
     return Page(
@@ -122,17 +125,19 @@ def edited_picture(row: Row, run_dir: Path, pictures: PagePictures, label: str |
     return pictures.of(label, LazyImage(path=run_dir / row["image_path"]))
 
 
-def sample_card(row: Row, sample: EditSample | None, problem: str, pictures: PagePictures, **more: Any) -> Card:
+def sample_card(
+    row: Row, sample: EditSample | None, samples: BenchmarkSamples, pictures: PagePictures, **more: Any
+) -> Card:
     """The card of a sample with what the benchmark says of it.
 
     Args:
         row: The sample in the report of the run.
         sample: The same in the benchmark file; None where it is not there.
-        problem: Why it is not there.
+        samples: All samples of the file, which say why it is not there and which language is the run's.
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    source, reference = Picture(Word("source"), missing=problem), None
+    source, reference = Picture(Word("source"), missing=samples.problem), None
     if sample is not None:
         source = _source(row, sample, pictures)
         if source.missing:
@@ -146,7 +151,7 @@ def sample_card(row: Row, sample: EditSample | None, problem: str, pictures: Pag
         category_label=category_label(category),
         difficulty=row["difficulty"] or "",
         tags=list(dict.fromkeys(row["tags"])),
-        instruction=_instructions(row, sample),
+        instruction=_instructions(row, sample, samples.language),
         description=row["description"],
         inputs=[source],
         reference=reference,
@@ -208,7 +213,7 @@ def _cards(report: Row, run_dir: Path, pictures: PagePictures, against: Against 
         if against is not None:
             difference = against.difference(row["sample_id"], row["score"])
             outcomes += [replace(one, beside=True) for one in outcome_of(against.run, row["sample_id"], pictures)]
-        return sample_card(row, sample, samples.problem, pictures, outcomes=outcomes, difference=difference)
+        return sample_card(row, sample, samples, pictures, outcomes=outcomes, difference=difference)
 
     places = {row["sample_id"]: place for place, row in enumerate(rows)}
     made = in_threads(card, with_samples(rows, samples))
@@ -223,17 +228,21 @@ def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
             yield from pool.map(make, batch)
 
 
-def _instructions(row: Row, sample: EditSample | None) -> dict[str, str]:
-    """Returns the instruction by language; the run's own text is that of the record, whatever the file says today."""
+def _instructions(row: Row, sample: EditSample | None, language: str) -> dict[str, str]:
+    """Returns the instruction by language; the run's own text is that of the record, whatever the file says today.
+
+    Where the file has both languages, the run was asked in its own; the only text of a sample may be in either.
+    """
     text = row["instruction"]
     if sample is None or sample.other_instruction is None:
         return {"zh" if _is_chinese(text) else "en": text} if text else {}
-    own, other = ("zh", "en") if _is_chinese(text) else ("en", "zh")
-    return {own: text, other: sample.other_instruction}
+    return {language: text, "en" if language == "zh" else "zh": sample.other_instruction}
 
 
 def _is_chinese(text: str) -> bool:
-    return any("\u4e00" <= char <= "\u9fff" for char in text)
+    """Whether a text has at least as many Chinese characters as words in Latin letters."""
+    characters = len(_CHINESE.findall(text))
+    return characters > 0 and characters >= len(_LATIN_WORD.findall(text))
 
 
 def _tiles(report: Row) -> list[Tile]:

@@ -24,6 +24,8 @@ class BenchmarkSamples:
         self._benchmark = benchmark
         self.problem = "the benchmark file no longer holds this sample"
         """Why a sample of the run was not among those that came."""
+        self.language: str = benchmark.get("language", "en")
+        """In which the run asked where the file has both languages."""
 
     def __iter__(self) -> Iterator[EditSample]:
         try:
