@@ -11,11 +11,11 @@ import pytest
 from src.data.verdict import Status
 from src.errors import ComparisonError
 from src.record.results import Attempt
-from src.reporting.comparability import check_comparable, mismatches
+from src.reporting.comparability import check_comparable, mismatches, samples_identity
 from src.reporting.mismatch import Difference
 from src.reporting.stored_runs import StoredRun
 from tests.comparable_runs import changed, judged_by, run
-from tests.sample_results import failure, info
+from tests.sample_results import bad_sample, failure, info, result
 
 ONE = run("one", [5.0, 6.0, 7.0])
 INTERRUPTED = (Attempt("2026-01-02T03:04:05+00:00", 12.5, "interrupted", 3, 0, 3, 0),)
@@ -110,6 +110,13 @@ def test_a_judge_that_was_resolved_to_another_model_is_another_judge() -> None:
 def test_the_prompts_of_categories_without_samples_do_not_matter() -> None:
     prompts = {"prompts": {"no such category": {"system_prompt": "be kind"}}}
     assert mismatches(ONE, other(config={**info().config, **prompts})) == []
+
+
+def test_what_records_of_before_did_not_keep_of_bad_samples_makes_no_other_set_of_samples() -> None:
+    known = replace(bad_sample(1), source_sha256=None, difficulty="hard", instruction="make it rain")
+    before = replace(known, difficulty=None, instruction="", description="", tags=())
+    assert samples_identity([result(0), known]) == samples_identity([result(0), before])
+    assert samples_identity([result(0), known]) != samples_identity([result(0)])
 
 
 def test_an_unfinished_run_may_lack_samples_but_not_have_others() -> None:

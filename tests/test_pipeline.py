@@ -352,6 +352,28 @@ def test_an_unknown_category_is_counted_as_left_out_where_categories_are_named(
     assert "left out by selection: 2 (化学 1, 环境 1)" in list(check_run(config))
 
 
+def test_a_bad_sample_counts_under_its_difficulty_and_tags_and_keeps_its_instruction(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    told = {"difficulty": "hard", "tags": ["light"]}
+    broken = [item(2, src_img_b64="AAAA", **told), item(3, src_img_b64=None, **told), item(4, id="../x", **told)]
+    report = evaluate(make_config(write_benchmark([item(1, **told), *broken]))).report
+    hard, light = report["difficulty_statistics"]["hard"], report["tag_statistics"]["light"]
+    assert (hard["num_samples"], hard["total"], hard["coverage"]) == (1, 4, 0.25)
+    assert (light["num_samples"], light["total"]) == (1, 4)
+    assert list(report["difficulty_statistics"]) == ["hard"]
+    bad = [row for row in report["samples"] if row["status"] == "bad_sample"]
+    assert [row["instruction"] for row in bad] == ["change to 2", "change to 3", "change to 4"]
+    assert [row["tags"] for row in bad] == [["light"]] * 3
+    assert all(row["description"] for row in bad)
+
+
+def test_what_cannot_be_read_of_a_bad_sample_is_left_out(write_benchmark: Write, make_config: Make) -> None:
+    broken = item(0, difficulty={"hard": 1}, tags=4, edit_instruction_en=["x"], original_description_en=3)
+    (row,) = evaluate(make_config(write_benchmark([broken, 3]))).report["samples"][:1]
+    assert (row["status"], row["difficulty"], row["tags"], row["instruction"]) == ("bad_sample", None, [], "")
+
+
 def test_a_run_without_a_single_good_sample_loads_no_model(write_benchmark: Write, make_config: Make) -> None:
     config = make_config(
         write_benchmark([item(0, src_img_b64="AAAA")]),

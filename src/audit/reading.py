@@ -95,7 +95,7 @@ class ProbeReader:
             if isinstance(item, BadSample):
                 self._refuse(item)
             elif fault := self._broken_picture(item):
-                self._refuse(BadSample(item.sample_id, item.index, item.category, fault))
+                self._refuse(BadSample.of(item, fault))
             else:
                 yield item
 

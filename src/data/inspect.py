@@ -81,11 +81,11 @@ def inspect_benchmark(
     for item in _until_it_breaks(data_path, selection, found):
         found.items += 1
         found.categories[item.category or "(none)"] += 1
+        found.difficulties[item.difficulty or "(none)"] += 1
+        found.tags.update(item.tags)
         if isinstance(item, BadSample):
             found.problems.append(DataProblem(item.sample_id, item.index, item.reason))
             continue
-        found.difficulties[item.difficulty or "(none)"] += 1
-        found.tags.update(item.tags)
         found.with_reference += item.reference is not None
         found.with_preliminary += item.preliminary is not None
         found.with_rationale += item.rationale is not None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from src.data.image import LazyImage
 from src.data.image_folder import ImageFolder
@@ -24,6 +24,7 @@ from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
 
 Language = Literal["en", "zh"]
+ValueT = TypeVar("ValueT")
 
 
 def load_samples(
@@ -94,7 +95,24 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             other_instruction=_other_instruction(fields, language),
         )
     except Unusable as error:
-        return BadSample(sample_id or ids.by_index(raw.index), raw.index, category, str(error))
+        return BadSample(
+            sample_id or ids.by_index(raw.index),
+            raw.index,
+            category,
+            str(error),
+            difficulty=stated_difficulty(fields),
+            tags=_readable(lambda: _tags(fields), ()),
+            instruction=_readable(lambda: translated_field(fields, "edit_instruction", language), "")[:MAX_INSTRUCTION],
+            description=_readable(lambda: translated_field(fields, "original_description", language), ""),
+        )
+
+
+def _readable(read: Callable[[], ValueT], otherwise: ValueT) -> ValueT:
+    """A field of an item that is unusable for another field, perhaps, or for this one."""
+    try:
+        return read()
+    except Unusable:
+        return otherwise
 
 
 def _id(fields: Mapping[str, Any], index: int, ids: ItemIds) -> str:

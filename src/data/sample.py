@@ -52,6 +52,17 @@ class BadSample:
     category: str | None
     reason: str
     """One sentence: what is wrong with the item and where (field name), for the report."""
+    difficulty: str | None = None
+    """This and what follows: as far as it can be read, so that reports count and show the item where it belongs."""
+    tags: tuple[str, ...] = ()
+    instruction: str = ""
+    description: str = ""
+
+    @classmethod
+    def of(cls, sample: EditSample, reason: str) -> BadSample:
+        """A sample that turned out to be unusable after it was read."""
+        told = (sample.difficulty, sample.tags, sample.instruction, sample.description)
+        return cls(sample.sample_id, sample.index, sample.category, reason, *told)
 
 
 class Unusable(ValueError):

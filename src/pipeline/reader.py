@@ -99,7 +99,7 @@ class Reader:
                 item.judged, item.lost = not left.verdict, left.lost if self._keeps_pictures else None
                 item.decode_within(self._pixels, picture)
         except ImageError as error:
-            self._refuse(BadSample(sample.sample_id, sample.index, sample.category, f"source image: {error}"))
+            self._refuse(BadSample.of(sample, f"source image: {error}"))
             return None
         self._record.add_sample(self._run_key, sample, keys)
         if not left.edit and self._counts:

@@ -192,8 +192,11 @@ class Record:
     def add_bad_sample(self, run_key: str, bad: BadSample) -> None:
         """Notes an item that cannot be run, with its reason."""
         self._write(
-            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,NULL,'[]','','',NULL,NULL,NULL,NULL,?,?,NULL)",
-            (run_key, bad.sample_id, bad.index, bad.category, bad.reason, self._attempt),
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,NULL,NULL,NULL,NULL,?,?,NULL)",
+            (
+                *(run_key, bad.sample_id, bad.index, bad.category, bad.difficulty),
+                *(_to_json(bad.tags), bad.instruction, bad.description, bad.reason, self._attempt),
+            ),
         )
 
     def named_samples(self) -> list[tuple[str, str]]:

@@ -156,6 +156,8 @@ def samples_identity(results: Sequence[SampleResult]) -> str:
     """A digest that is equal for runs of the same samples, in whatever order; unreadable samples count by their id."""
     rows = sorted(
         [row.sample_id, *(getattr(row, name) for name in _SAMPLE_FIELDS), *sorted((row.expected or {}).items())]
+        if row.source_sha256 is not None
+        else [row.sample_id]
         for row in results
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -20,7 +20,7 @@ METRICS = ("mean", "std", "median", "min", "max")
 ALWAYS = ("num_samples", "total", "coverage", "ci95", "clusters")
 DIFFICULTIES = ("easy", "medium", "hard")
 NO_NAME = "(none)"
-"""The group of samples without a category or difficulty: bad samples, mostly."""
+"""The group of samples that state no category or difficulty, or none that can be read."""
 EXAMPLES = 5
 LARGEST_AMOUNT = 1e18
 """The largest amount of usage that counts; what a plug-in states beyond it, or as NaN, is left out."""
