@@ -65,6 +65,18 @@ def test_a_long_retry_after_lengthens_the_cool_down(clock: Clock) -> None:
     assert limit.current == 12
 
 
+def test_rate_limits_that_come_again_after_each_pause_go_on_cutting(clock: Clock) -> None:
+    limit = AdaptiveLimit(1, 10, 100, clock)
+    after = []
+    for _ in range(7):
+        for _ in range(3):
+            limit.record_rate_limit(retry_after=3)
+            clock.now += 0.2
+        after.append(limit.current)
+        clock.now += 2.4
+    assert after == [8, 6, 4, 3, 2, 1, 1]
+
+
 def test_other_faults_hold_growth_back_but_cut_nothing(clock: Clock) -> None:
     limit = AdaptiveLimit(1, 10, 100, clock)
     for _ in range(5):

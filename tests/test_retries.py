@@ -11,10 +11,15 @@ from src.models.http.retries import LONGEST_RETRY_AFTER, Retries
 @pytest.mark.parametrize("kind", sorted(WORTH_RETRYING, key=lambda kind: kind.name))
 def test_a_failure_that_may_pass_is_retried_as_often_as_allowed(kind: FailureKind) -> None:
     retries = Retries(2)
-    assert [retries.pause(APIFailure(kind, "busy", 3.0)) >= 3.0 for _ in range(2)] == [True, True]
+    assert [retries.pause(APIFailure(kind, "busy")) > 0 for _ in range(2)] == [True, True]
     with pytest.raises(APIFailure, match="no answer in 3 tries; the last: busy") as spent:
         retries.pause(APIFailure(kind, "busy"))
     assert spent.value.kind is kind
+
+
+@pytest.mark.parametrize("kind", sorted(WORTH_RETRYING, key=lambda kind: kind.name))
+def test_a_pause_is_never_shorter_than_the_server_asks(kind: FailureKind) -> None:
+    assert Retries(2).pause(APIFailure(kind, "busy", 3.0)) >= 3.0
 
 
 @pytest.mark.parametrize("kind", sorted(set(FailureKind) - WORTH_RETRYING, key=lambda kind: kind.name))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 COOL_DOWN = 15.0
-"""Seconds after a cut in which there is no second cut and no growth."""
+"""Seconds after a cut in which there is no second cut and no growth, unless the server says how long to wait."""
 _CUT = 0.8
 _BUSY = 0.8
 
@@ -45,17 +45,18 @@ class AdaptiveLimit:
             self.current = min(self._maximum, self.current * 2 if self._doubling else self.current + 1)
 
     def record_rate_limit(self, retry_after: float | None = None) -> None:
-        """Notes that the server answered "too many requests"; `retry_after` (seconds) lengthens the cool-down."""
+        """Notes that the server answered "too many requests"; `retry_after` (seconds) is the cool-down, if it says so.
+
+        What comes within the cool-down does not lengthen it: the limit falls again with the first that comes after it.
+        """
         now = self._clock()
-        wait = max(COOL_DOWN, retry_after or 0.0)
+        wait = COOL_DOWN if retry_after is None else retry_after
         self._clean = 0
         self._doubling = False
         if now >= self._cool_until:
             self.current = max(self._minimum, int(self.current * _CUT))
             self._cool_until = now + wait
             logger.info("the server says it is asked too much: now %d requests at once", self.current)
-        elif retry_after is not None:
-            self._cool_until = max(self._cool_until, now + retry_after)
 
     def record_failure(self) -> None:
         """Notes a request that ended in a server error, a timeout or a lost connection."""

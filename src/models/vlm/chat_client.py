@@ -14,6 +14,7 @@ from src.models.http.adaptive_limit import AdaptiveLimit, AdaptiveSemaphore
 from src.models.http.answer_limits import AnswerTooLong
 from src.models.http.api_errors import UNUSABLE, APIFailure, FailureKind, failure_of
 from src.models.http.openai_service import OpenAIService
+from src.models.http.pace import Pace
 from src.models.http.pauses import Pauses
 from src.models.http.retries import Retries
 from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
@@ -62,6 +63,7 @@ class ChatClient:
         self._dialect = Dialect(params.structured_output, logprobs=expected, max_tokens=params.max_tokens)
         self._unusable: str | None = None
         self.pauses = Pauses()
+        self._pace = Pace(self.pauses)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -111,10 +113,8 @@ class ChatClient:
         """What one request brought, by place among the repeats, and the account of all its tries."""
         usage: dict[str, float] = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
         async with self._semaphore:
-            started = time.perf_counter()
             replies = await self._persist(question, body, usage)
-        seconds = (time.perf_counter() - started) / max(1, len(replies))
-        return {place: replace(reply, seconds=seconds) for place, reply in replies.items()}, self._with_cost(usage)
+        return replies, self._with_cost(usage)
 
     def _with_cost(self, usage: dict[str, float]) -> dict[str, float]:
         prompt_price = self._params.price_per_million_prompt_tokens
@@ -127,26 +127,34 @@ class ChatClient:
     async def _persist(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
         """Tries until there are replies or the retries are spent; adds what each request cost to `usage`.
 
-        No reply at all comes of a request for several answers that the server rejects.
+        The replies share the seconds of all tries; pauses between them are not the judge's time. No reply at all comes
+        of a request for several answers that the server rejects.
         """
         repeats, retries = body.get("n", 1), Retries(self._params.max_retries, self._params.max_wait)
+        tries, asked = 0, 0.0
         while True:
+            tries += 1
+            sent = await self._pace.turn()
             try:
                 replies = await self._try(question, body, usage)
             except APIFailure as failure:
                 if failure.kind is FailureKind.QUESTION and repeats > 1:
                     return {}
-                self._adjust_limit(failure)
+                self._slow_down(failure, sent)
                 try:
                     seconds = retries.pause(self._reported(failure))
                 except APIFailure as last:
-                    return dict.fromkeys(range(repeats), self._last_word(last))
-                logger.debug("try %d failed, the next in %.1f s: %s", retries.failed, seconds, failure.kind.name)
-                asked_for = failure.retry_after is not None
+                    replies = dict.fromkeys(range(repeats), self._last_word(last))
+                else:
+                    logger.debug("try %d failed, the next in %.1f s: %s", tries, seconds, failure.kind.name)
+                    asked += time.monotonic() - sent
+                    await self.pauses.wait(seconds, asked_for=failure.retry_after is not None)
+                    continue
             else:
                 self._limit.record_success(self._semaphore.in_use)
-                return replies
-            await self.pauses.wait(seconds, asked_for=asked_for)
+                self._pace.record_answer()
+            each = (asked + time.monotonic() - sent) / len(replies)
+            return {place: replace(reply, seconds=each) for place, reply in replies.items()}
 
     async def _try(self, question: Question, body: dict[str, Any], usage: dict[str, float]) -> dict[int, Reply]:
         """One try; a request that is refused for an optional part is sent again without it.
@@ -192,9 +200,11 @@ class ChatClient:
             raise failure_of(error) from None
         return read_completion(text)
 
-    def _adjust_limit(self, failure: APIFailure) -> None:
+    def _slow_down(self, failure: APIFailure, sent: float) -> None:
         if failure.kind is FailureKind.RATE_LIMITED:
             self._limit.record_rate_limit(failure.retry_after)
+            if failure.retry_after and failure.retry_after <= self._params.max_wait:
+                self._pace.record_rate_limit(sent, failure.retry_after)
         elif failure.kind is FailureKind.PASSING:
             self._limit.record_failure()
 

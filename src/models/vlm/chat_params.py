@@ -45,8 +45,9 @@ class ChatParams(ModelParams):
     max_retries: int = pydantic.Field(8, ge=0, le=20)
     """Further tries of a question; the default outlives a server that is gone for a minute."""
     max_wait: float = pydantic.Field(LONGEST_RETRY_AFTER, ge=0)
-    """Seconds: the longest pause that the server may ask for by `Retry-After`. It is waited for before the next try; a
-    server that asks for more gets no further try of that question."""
+    """Seconds: the longest pause that the server may ask for by `Retry-After`, and the sum of those that it asks of one
+    question by "too many requests" (429). They are waited for, and take none of `max_retries`; a server that asks for
+    more gets no further try of that question."""
     min_concurrency: int = pydantic.Field(1, ge=1)
     start_concurrency: int = pydantic.Field(10, ge=1)
     """Requests at once in the beginning; it grows while all goes well and shrinks on rate limits."""

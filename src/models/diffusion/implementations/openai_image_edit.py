@@ -49,7 +49,8 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         max_retries: int = pydantic.Field(4, ge=0, le=20)
         """Further tries after rate limits, server errors and lost connections, with growing pauses."""
         max_wait: float = pydantic.Field(LONGEST_RETRY_AFTER, ge=0)
-        """Seconds: the longest pause that the server may ask for by `Retry-After`. It is waited for; an edit for which
+        """Seconds: the longest pause that the server may ask for by `Retry-After`, and the sum of those that it asks of
+        one edit by "too many requests" (429). They are waited for, and take none of `max_retries`; an edit for which
         the server asks for more fails."""
         max_concurrency: int = pydantic.Field(4, ge=1)
         """Edits under way at the same time."""
