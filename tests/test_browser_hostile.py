@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.reporting.page.model import Card, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile
+from src.reporting.page.model import Card, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
 from src.reporting.page.render import render_page
 from tests.browser import OpenPage
 from tests.browser_cards import COUNT, report_page, tiny, written
@@ -98,6 +98,31 @@ def test_a_long_text_leaves_score_and_id_in_sight_and_nothing_to_scroll_sideways
     tab.page.locator("#viewer details").evaluate_all("nodes => nodes.forEach(node => (node.open = true))")
     assert not tab.page.locator("#viewer").evaluate(wide)
     assert not tab.page.locator("html").evaluate(wide)
+
+
+def test_a_category_that_turns_the_direction_leaves_the_difficulty_beside_it_as_it_is(
+    tab: OpenPage, tmp_path: Path
+) -> None:
+    card = Card("1", "c", "nature\u2066\u202e", "hard", inputs=[tiny("x", 1, 2, 3)])
+    tab.open(written(Page("t", cards=[card]), tmp_path))
+    places = """node => [...node.querySelectorAll('bdi')].map(one => [...one.textContent].map((_, at) => {
+        const range = document.createRange();
+        range.setStart(one.firstChild, at);
+        range.setEnd(one.firstChild, at + 1);
+        return range.getBoundingClientRect().x;
+    }))"""
+    category, difficulty = tab.page.locator(".card .where").evaluate(places)
+    assert difficulty == sorted(difficulty)
+    assert max(category[:6]) < difficulty[0]
+
+
+@pytest.mark.parametrize("label", ["W" * 40, "very-hard-multi-step-reasoning", "很难的多步推理问题与更多内容"])
+def test_a_long_label_of_a_chart_keeps_its_beginning(tab: OpenPage, tmp_path: Path, label: str) -> None:
+    rows = [ChartRow(label, [Mark(5.0, (4.0, 6.0), "3/3")])]
+    tab.open(written(Page("t", charts=[Chart(Word("by_difficulty"), rows)]), tmp_path))
+    shown = tab.page.locator(".row-label")
+    assert shown.evaluate("node => node.getBBox().x") >= 0
+    assert shown.text_content()[:5] == label[:5]
 
 
 def test_the_policy_stops_what_would_leave_its_place(tab: OpenPage, path: Path, tmp_path: Path) -> None:

@@ -39,6 +39,36 @@ def test_a_card_opens_with_everything_that_is_known_of_it(tab: OpenPage, path: P
     assert "sample" not in state(tab)
 
 
+def test_the_browsers_back_closes_an_open_card_and_a_closed_one_leaves_no_step(tab: OpenPage, path: Path) -> None:
+    tab.open(path)
+    steps = tab.page.evaluate("history.length")
+    viewer = tab.page.locator("#viewer")
+    tab.page.locator(".card").nth(1).click()
+    tab.page.keyboard.press("ArrowRight")
+    tab.page.go_back()
+    tab.until("() => !document.getElementById('viewer').open")
+    assert tab.page.locator(".card").count() > 1
+    assert "sample" not in state(tab)
+    for _ in range(2):
+        tab.page.locator(".card").nth(1).click()
+        tab.page.keyboard.press("l")
+        tab.page.keyboard.press("Escape")
+        tab.page.wait_for_timeout(200)
+        assert not viewer.is_visible()
+        assert "sample" not in state(tab)
+    assert tab.page.evaluate("history.length") <= steps + 1
+    assert "lang" not in state(tab), "twice changed is as before"
+
+
+def test_a_link_to_a_card_opens_it_and_escape_closes_it(tab: OpenPage, path: Path) -> None:
+    tab.open(path)
+    tab.page.locator("table a").first.click()
+    tab.until("() => document.getElementById('viewer').open")
+    tab.page.keyboard.press("Escape")
+    assert not tab.page.locator("#viewer").is_visible()
+    assert "sample" not in state(tab)
+
+
 def test_the_slider_cuts_the_upper_picture_where_it_is_dragged_and_by_keys(tab: OpenPage, path: Path) -> None:
     tab.open(path, "#sample%2001%2F%3F%23")
     tab.page.get_by_role("button", name="Slider").click()

@@ -46,7 +46,7 @@ function bars(each) {
   }
   const rows = each.rows.map((one, place) => {
     const middle = CHART.top + place * row + row / 2;
-    const label = svg("text", { class: "row-label", x: left - 10, y: middle, "text-anchor": "end", "dominant-baseline": "central" }, clipped(said(one.label), 18));
+    const label = svg("text", { class: "row-label", x: left - 10, y: middle, "text-anchor": "end", "dominant-baseline": "central" }, clipped(said(one.label), left - 14));
     const marks = one.marks.map((mark, which) => mark && marked(mark, which, x, middle + (which - (series - 1) / 2) * 14, right));
     const group = svg("g", { class: one.filters ? "row link" : "row" }, svg("title", {}, said(one.label)), svg("rect", { class: "hit", x: 0, y: middle - row / 2, width: CHART.width, height: row }), label, marks);
     if (one.filters) {
@@ -76,12 +76,15 @@ function marked(mark, which, x, y, right) {
   return svg("g", { class: `mark s${which % 8}` }, svg("title", {}, `${number(mark.mean)}${interval} ${mark.note || ""}`), parts, text);
 }
 
-/* At most so many characters, of which those of Chinese and its neighbours count twice. */
+/* As many characters as fit into so many units of a chart, in the font of its labels. */
 function clipped(text, most) {
-  const characters = [...text];
-  let width = 0;
-  const end = characters.findIndex((one) => (width += one > "\u2e7f" ? 2 : 1) > most);
-  return end < 0 ? text : `${characters.slice(0, end).join("")}…`;
+  const pen = el("canvas", {}).getContext("2d");
+  pen.font = `13px ${getComputedStyle(document.body).fontFamily}`;
+  const characters = [...text.slice(0, 100)];
+  const fits = (end) => pen.measureText(characters.slice(0, end).join("") + (end < characters.length ? "…" : "")).width <= most;
+  let end = characters.length;
+  while (end > 0 && !fits(end)) end--;
+  return end < characters.length ? `${characters.slice(0, end).join("")}…` : text;
 }
 
 function radar(each) {
@@ -100,7 +103,7 @@ function radar(each) {
     const [x, y] = point(place, high);
     const [tx, ty] = point(place, low + 1.16 * (high - low));
     const anchor = Math.abs(tx - size / 2) < 20 ? "middle" : tx < size / 2 ? "end" : "start";
-    return [svg("line", { class: "grid-line", x1: size / 2, y1: size / 2 - 2, x2: x, y2: y }), svg("text", { class: "row-label", x: tx, y: ty, "text-anchor": anchor, "dominant-baseline": "central" }, clipped(said(one.label), 16))];
+    return [svg("line", { class: "grid-line", x1: size / 2, y1: size / 2 - 2, x2: x, y2: y }), svg("text", { class: "row-label", x: tx, y: ty, "text-anchor": anchor, "dominant-baseline": "central" }, clipped(said(one.label), 110))];
   });
   const shapes = (each.series || [""]).map((name, which) => {
     const marks = each.rows.map((one) => one.marks[which]);

@@ -104,7 +104,12 @@ openAddressed();
 $("language").addEventListener("click", changeLanguage);
 $("theme").addEventListener("click", changeTheme);
 addEventListener("keydown", onKey);
+/* The step back of a viewer that was closed: the language and the rest may have changed meanwhile. */
+addEventListener("popstate", () => {
+  if (!viewer.isOpen && splitAddress(location.hash.slice(1))[0] === "") writeAddress();
+});
 addEventListener("hashchange", () => {
+  viewer.isStep = false;
   readAddress();
   showAll();
   openAddressed();

@@ -36,8 +36,10 @@ function address(id) {
   return `#${encodeURIComponent(id)}${text ? `?${text}` : ""}`;
 }
 
-function writeAddress() {
-  history.replaceState(null, "", address(state.id) === "#" ? location.pathname + location.search : address(state.id));
+function writeAddress(isStep = false) {
+  const url = address(state.id) === "#" ? location.pathname + location.search : address(state.id);
+  if (isStep) history.pushState(null, "", url);
+  else history.replaceState(null, "", url);
 }
 
 /* What filters and orders look at, once for each card. */

@@ -1,21 +1,23 @@
 /* One card at full size: pictures side by side, under a slider, in turn, or as their difference. */
 const MODES = ["side", "slider", "flicker", "difference"];
 const FLICKER_MS = 600;
-const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, parts: {} };
+const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, isStep: false, parts: {} };
 
 function openCard(place) {
   const pictures = picturesOf(cards[place]);
   const there = pictures.map((picture, index) => (typeof picture.thumbnail === "number" ? index : -1)).filter((index) => index >= 0);
   Object.assign(viewer, { place, left: there[0] ?? 0, right: there[1] ?? there[0] ?? 0, zoom: 1, x: 0, y: 0, cut: 50 });
   state.id = cards[place].id;
-  writeAddress();
+  const isStep = !viewer.isOpen && location.hash !== address(state.id);
+  writeAddress(isStep);
+  viewer.isStep ||= isStep;
   viewer.isOpen = true;
   drawViewer();
   if (!$("viewer").open) $("viewer").showModal();
   $("viewer").scrollTop = 0;
 }
 
-/* Ends the viewer, however it was closed: a second call does nothing. */
+/* Ends the viewer, however it was closed: a second call does nothing. The step in the history that opened it is taken back. */
 function closeViewer() {
   if (!viewer.isOpen) return;
   viewer.isOpen = false;
@@ -23,6 +25,8 @@ function closeViewer() {
   if ($("viewer").open) $("viewer").close();
   state.id = "";
   writeAddress();
+  if (viewer.isStep) history.back();
+  viewer.isStep = false;
   const position = gallery.shown.indexOf(viewer.place);
   if (position >= 0) focusCard(position);
 }
