@@ -103,6 +103,8 @@ def test_scores_of_another_scale_are_taken_to_ours(tmp_path: Path) -> None:
     [
         ("id,score\na,nan\n", "x.csv", "line 2: the score 'nan' is no number"),
         ("id,score\na,inf\n", "x.csv", "is no number"),
+        ("id,score\na,1_0\n", "x.csv", "the score '1_0' is no number"),
+        ("id,score\na,７\n", "x.csv", "the score '７' is no number"),
         ("id,score\na,good\n", "x.csv", "the score 'good' is no number"),
         ('{"id": "a", "score": true}\n', "x.jsonl", "is no number"),
         ('{"id": "a", "score": NaN}\n', "x.jsonl", "is no number"),

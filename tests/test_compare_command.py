@@ -77,6 +77,14 @@ def test_the_gate_exits_with_one_only_for_a_run_that_is_worse(
     assert (named.exit_code, "因果 causal: new − base" in named.output) == (code, True)
 
 
+def test_the_gate_lets_pass_what_is_worse_on_average_but_not_for_sure(runs: Path) -> None:
+    store(runs / "unsure", [score + (2 if place % 2 else -3) for place, score in enumerate(BASE)])
+    done = command("compare", runs / "base", runs / "unsure", "--fail-if-worse", "0.3", folder=runs)
+    low, high = json.loads(written(runs, ".json"))["pairs"][0]["overall"]["ci95"]
+    assert low < -0.3 < high
+    assert done.exit_code == 0, done.output
+
+
 def test_what_cannot_be_compared_exits_with_three_and_a_sentence(runs: Path, tmp_path: Path) -> None:
     other = store(tmp_path / "other", BASE, scorer={"class": "src.Else"})
     few = store(tmp_path / "few", BASE[:10])
@@ -134,6 +142,23 @@ def test_an_interrupted_run_is_compared_and_marked(runs: Path, outcome: str) -> 
     store(runs / "half", WORSE[:15], outcome=outcome)
     done = command("compare", runs / "base", runs / "half", folder=runs)
     assert (done.exit_code, "half (not finished)" in done.output) == (0, True), done.output
+    half = next(run["own"] for run in json.loads(written(runs, ".json"))["runs"] if run["interrupted"])
+    assert (half["num_samples"], half["total"], half["coverage"]) == (15, len(BASE), 15 / len(BASE))
+
+
+def test_the_console_says_within_what_width_scores_are_tied(runs: Path) -> None:
+    done = command("compare", runs / "base", runs / "worse", "--tie", "0.75", folder=runs)
+    assert "above, within and below ±0.75" in done.output
+
+
+def test_an_unfinished_run_is_last_on_its_board_and_lacks_what_it_did_not_read(runs: Path) -> None:
+    store(runs / "lucky", [10.0] * 15, outcome="interrupted")
+    command("leaderboard", runs, folder=runs)
+    board = json.loads(written(runs, ".json", "leaderboard"))["boards"][0]
+    lucky = board["runs"][-1]
+    assert lucky["name"] == "lucky"
+    assert (lucky["overall"]["num_samples"], lucky["overall"]["total"]) == (15, board["samples"])
+    assert lucky["overall"]["coverage"] == 15 / len(BASE)
 
 
 def test_pictures_that_were_deleted_change_no_figure(runs: Path) -> None:

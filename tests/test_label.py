@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -68,6 +69,25 @@ def test_scores_are_stored_at_once_each_with_its_edit_and_rater(runs: list[Store
     assert [(line["sample_id"], line["score"]) for line in lines(file)] == list(zip(seen, range(SAMPLES), strict=True))
     assert all(line["edit_keys"] == [edits[line["sample_id"]]] and line["rater"] == "ann" for line in lines(file))
     assert calibrate(runs[:1], read_labels(file), file)["overall"]["samples"] == SAMPLES
+
+
+def test_an_answer_is_on_the_disk_before_the_page_hears_of_it(
+    runs: list[StoredRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    flush = os.fsync
+
+    def remember(file: int) -> None:
+        flush(file)
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    file = tmp_path / "labels.jsonl"
+    with labelling(runs[:1], file) as page:
+        page.task()
+        for score in range(2):
+            page.answer(score)
+            assert synced[-1] == file.stat().st_size
 
 
 def test_a_choice_names_the_run_whose_edit_was_on_that_side(runs: list[StoredRun], tmp_path: Path) -> None:

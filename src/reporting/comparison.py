@@ -205,7 +205,8 @@ def _runs(runs: Sequence[StoredRun], pairs: Sequence[PairComparison]) -> list[di
     """The runs, the best first by their mean over the samples that all have a score for."""
     common = _scored_by_all(runs)
     means = {run.name: _mean([score_of(run.by_id[sample_id]) for sample_id in common]) for run in runs}
-    own = {run.name: summarise_rows(run.results) for run in runs}
+    samples = len({row.sample_id for run in runs for row in run.results})
+    own = {run.name: summary_of(run, samples) for run in runs}
     ranked_by = means if common else {name: summary.mean for name, summary in own.items()}
     ordered = sorted(runs, key=lambda run: -(ranked_by[run.name] or 0.0))
     different = [
@@ -252,6 +253,19 @@ def scores_by_category(run: StoredRun) -> dict[str, dict[str, Any]]:
     for row in run.results:
         groups[row.category or NO_NAME].append(row)
     return {name: asdict(summarise_rows(rows)) for name, rows in groups.items()}
+
+
+def summary_of(run: StoredRun, samples: int) -> Summary:
+    """The summary of a run's scores, with the samples that an unfinished run has not read yet in its coverage.
+
+    Args:
+        run: The run.
+        samples: How many samples there are in the comparison.
+    """
+    summary = summarise_rows(run.results)
+    if not run.interrupted or summary.total >= samples:
+        return summary
+    return replace(summary, total=samples, coverage=summary.num_samples / samples)
 
 
 def summarise_rows(rows: Sequence[SampleResult]) -> Summary:

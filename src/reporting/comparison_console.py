@@ -27,6 +27,7 @@ def print_comparison(report: Mapping[str, Any], console: Console) -> None:
         _say(console, one_line(text), "yellow")
     wide = console.width >= WIDE
     console.print(_runs(report, wide=wide))
+    _say(console, f"+/=/−: samples with a difference above, within and below ±{report['tie_width']:g}", "dim")
     _say(console, letters(report), "dim")
     pairs = report["pairs"]
     if len(pairs) == 1:

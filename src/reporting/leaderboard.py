@@ -14,7 +14,7 @@ from typing import Any
 from src.errors import ComparisonError, OutputError
 from src.record.results import SampleResult
 from src.reporting.comparability import judgement_identity, same_expectation, same_sample, samples_identity
-from src.reporting.comparison import overall_difference, scores_by_category, statuses_of, summarise_rows
+from src.reporting.comparison import overall_difference, scores_by_category, statuses_of, summary_of
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.report import NO_NAME
 from src.reporting.stored_runs import StoredRun, all_runs, describe_editor, find_records, short_names
@@ -113,10 +113,10 @@ def _boards(runs: Sequence[StoredRun]) -> list[_Board]:
 
 
 def _board(board: _Board) -> dict[str, Any]:
-    own = {run.name: summarise_rows(run.results) for run in board.runs}
-    ordered = sorted(board.runs, key=lambda run: -(own[run.name].mean or 0.0))
-    letters = _letters(ordered)
     largest = max(board.runs, key=lambda run: len(run.results))
+    own = {run.name: summary_of(run, len(largest.results)) for run in board.runs}
+    ordered = sorted(board.runs, key=lambda run: (run.interrupted, -(own[run.name].mean or 0.0)))
+    letters = _letters(ordered)
     return {
         "samples_identity": board.samples,
         "samples": len(largest.results),

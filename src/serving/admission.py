@@ -59,7 +59,7 @@ class Admission:
         if self.token is not None:
             given = request.headers.get("authorization", "").encode("latin-1")
             if not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
-                reason = "this server wants its token as Authorization: Bearer (HttpEditor: token_env)"
+                reason = "this server wants its token as the bearer in the Authorization header (HttpEditor: token_env)"
                 raise Refused(401, "unauthorized", reason, {"www-authenticate": "Bearer"})
 
     def _is_ours(self, name: str, connected_to: str) -> bool:
