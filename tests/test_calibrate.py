@@ -227,7 +227,7 @@ def test_choices_and_runs_must_fit_together() -> None:
     ("labels", "reason"),
     [
         ([score(7, 1), score(8, 1)], "none of the 2 ids is in out .*labels of another benchmark"),
-        ([score(0, 1), score(8, 1)], "1 of the 2 ids are not in out .'00008'"),
+        ([score(0, 1), score(8, 1)], "1 of the 2 ids is not in out .'00008'"),
         ([score(0, 1)], "1 of 1 labelled samples has a score in out: at least two are needed"),
         ([score(2, 1)], "0 of 1 labelled samples"),
         ([replace(score(0, 1), edit_keys=("other",)), score(1, 1)], "had another edit than in out"),

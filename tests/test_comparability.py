@@ -47,7 +47,7 @@ DIFFERENT: dict[str, tuple[StoredRun, Difference, str]] = {
     "another reference picture": (
         changed(other(), 1, expected={"reference picture": "else"}),
         Difference.REFERENCES,
-        "1 samples have another reference picture in other than in one (00001)",
+        "1 sample has another reference picture in other than in one (00001)",
     ),
     "another rationale": (
         changed(other(), 2, expected={"reference picture": "hash", "rationale": "else"}),

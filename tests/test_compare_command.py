@@ -17,7 +17,7 @@ from src.data.image import LazyImage
 from src.pipeline.evaluation import evaluate
 from src.record.record import RECORD_NAME
 from tests.comparable_runs import store, store_unreadable
-from tests.conftest import png
+from tests.conftest import CATEGORIES, png
 from tests.test_read_only import command as weakened_command
 
 DICE = random.Random(0)
@@ -109,8 +109,49 @@ def test_what_cannot_be_compared_exits_with_three_and_a_sentence(runs: Path, tmp
         assert "Traceback" not in done.output
     allowed = command("compare", runs / "base", other, "--allow", "judge", folder=runs)
     assert (allowed.exit_code, "judge differ" in allowed.output) == (0, True)
-    unknown = command("compare", runs / "base", runs / "worse", "--fail-if-worse", "1", "--category", "x", folder=runs)
-    assert (unknown.exit_code, "no sample of these runs is of category 'x'" in unknown.output) == (3, True)
+
+
+def test_a_misspelt_category_is_a_usage_error_and_one_that_the_runs_lack_is_not(tmp_path: Path) -> None:
+    for name, score in (("a", 4.0), ("b", 6.0)):
+        store(tmp_path / name, [score])
+    arguments = ("compare", tmp_path / "a", tmp_path / "b", "--fail-if-worse", "1", "--category")
+    misspelt = command(*arguments, "phisical", folder=tmp_path)
+    told = " ".join(misspelt.output.replace("│", " ").split())
+    assert misspelt.exit_code == 2, told
+    assert "'phisical' is no category; known are physical, environment, social, causal, referential" in told
+    assert "Did you mean 'physical'?" in told
+    absent = "referential" if CATEGORIES[0] != "指代" else "physical"
+    lacking = command(*arguments, absent, folder=tmp_path)
+    assert (lacking.exit_code, f"no sample of these runs is of category '{absent}'" in lacking.output) == (3, True)
+
+
+def test_the_gate_knows_the_categories_of_plug_ins_by_the_runs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with sqlite3.connect(store(tmp_path / name, BASE) / RECORD_NAME) as database:
+            database.execute("UPDATE samples SET category = 'lighting'")
+    done = command(
+        "compare", tmp_path / "a", tmp_path / "b", "--fail-if-worse", "1", "--category", "Lighting", folder=tmp_path
+    )
+    assert done.exit_code == 0, done.output
+
+
+def test_an_interval_of_the_sign_test_says_so_beside_the_figure(tmp_path: Path) -> None:
+    for name, score in (("a", 6.0), ("b", 5.0)):
+        store(tmp_path / name, [score] * 12)
+    done = command("compare", tmp_path / "a", tmp_path / "b", "--fail-if-worse", "0.3", folder=tmp_path)
+    assert done.exit_code == 1, done.output
+    assert "-1.00 [-1.00, -1.00]†" in done.output
+    assert "† interval of the sign test" in done.output
+    assert "new − base is -1.00 [-1.00, -1.00] (sign test) on 12 samples" in done.output
+    assert "[-1.00, -1.00]†" in written(tmp_path, ".md")
+    assert "† interval of the sign test" in written(tmp_path, ".md")
+    assert json.loads(written(tmp_path, ".json"))["pairs"][0]["overall"]["sign_test"] is True
+
+
+def test_students_interval_bears_no_mark_of_the_sign_test(runs: Path) -> None:
+    done = command("compare", runs / "base", runs / "worse", "--fail-if-worse", "0.3", folder=runs)
+    assert "†" not in done.output + written(runs, ".md")
+    assert "sign test" not in done.output
 
 
 def test_wrong_use_is_a_usage_error(runs: Path) -> None:
@@ -151,6 +192,22 @@ def test_the_console_says_within_what_width_scores_are_tied(runs: Path) -> None:
     assert "above, within and below ±0.75" in done.output
 
 
+def test_the_warning_of_unequal_coverage_counts_what_an_unfinished_run_has_not_read(runs: Path) -> None:
+    store(runs / "half", WORSE[:15], outcome="interrupted")
+    done = command("compare", runs / "base", runs / "half", folder=runs)
+    assert "coverage differs (base 30 of 30, half 15 of 30 samples have a score)" in done.output
+
+
+def test_sentences_of_a_single_sample_are_in_the_singular(tmp_path: Path) -> None:
+    for name, score in (("a", 4.0), ("b", 6.0)):
+        store(tmp_path / name, [score])
+    command("compare", tmp_path / "a", tmp_path / "b", folder=tmp_path)
+    done = command("leaderboard", tmp_path, folder=tmp_path)
+    told = done.output + written(tmp_path, ".md")
+    assert "1 sample of" in told
+    assert "1 samples" not in told
+
+
 def test_an_unfinished_run_is_last_on_its_board_and_lacks_what_it_did_not_read(runs: Path) -> None:
     store(runs / "lucky", [10.0] * 15, outcome="interrupted")
     command("leaderboard", runs, folder=runs)
@@ -159,6 +216,7 @@ def test_an_unfinished_run_is_last_on_its_board_and_lacks_what_it_did_not_read(r
     assert lucky["name"] == "lucky"
     assert (lucky["overall"]["num_samples"], lucky["overall"]["total"]) == (15, board["samples"])
     assert lucky["overall"]["coverage"] == 15 / len(BASE)
+    assert {name: one["total"] for name, one in lucky["categories"].items()} == board["categories"]
 
 
 def test_pictures_that_were_deleted_change_no_figure(runs: Path) -> None:

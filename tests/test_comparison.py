@@ -212,3 +212,11 @@ def test_the_order_of_the_samples_in_the_records_changes_no_figure() -> None:
 
     turned = [replace(one, results=one.results[::-1]) for one in three()]
     assert figures(compare(turned)) == figures(compare(three()))
+
+
+def test_without_a_sample_that_all_scored_an_unfinished_run_is_not_ranked_by_its_own_mean() -> None:
+    unfinished = run("unfinished", [None, 9.0, 9.0], attempts=INTERRUPTED)
+    runs = [unfinished, run("one", [5.0, 5.0, None]), run("other", [6.0, None, 6.0])]
+    report = compare(runs).report
+    assert report["runs"][0]["common"] == 0
+    assert [found["name"] for found in report["runs"]] == ["other", "one", "unfinished"]

@@ -85,6 +85,7 @@ def test_a_token_is_asked_for_and_never_shown() -> None:
         answer = CLIENT.get(url + "/health")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert TOKEN not in answer.text
+    assert "wants its token as the bearer in the Authorization header (HttpEditor: token_env)" in answer.text
 
 
 @pytest.mark.parametrize("token", ["", "two words", "schlüssel", "line\nbreak"])

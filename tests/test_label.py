@@ -326,7 +326,7 @@ def test_a_rater_goes_on_with_labels_of_the_same_runs_alone(runs: list[StoredRun
 
 def test_runs_without_pictures_are_refused(runs: list[StoredRun]) -> None:
     gone = stored("out", runs[0].info, [result(0, image_path=None)])
-    with pytest.raises(DataError, match="1 samples have a score, but their pictures are gone"):
+    with pytest.raises(DataError, match="1 sample has a score, but no picture any more"):
         label_tasks([gone], "ann", 0, None)
     with pytest.raises(ComparisonError, match="holds no sample yet"):
         label_tasks([stored("out", runs[0].info, [])], "ann", 0, None)
@@ -335,7 +335,7 @@ def test_runs_without_pictures_are_refused(runs: list[StoredRun]) -> None:
 def test_edits_of_different_tasks_are_not_compared(runs: list[StoredRun]) -> None:
     one = stored("out", runs[0].info, [result(0)])
     other = stored("other", runs[0].info, [result(0, instruction="something else")])
-    with pytest.raises(ComparisonError, match="1 samples have another instruction in other than in out"):
+    with pytest.raises(ComparisonError, match="1 sample has another instruction in other than in out"):
         label_tasks([one, other], "ann", 0, None)
 
 
@@ -347,7 +347,7 @@ def test_a_benchmark_that_has_changed_is_a_sentence(
     write_benchmark([item(0), item(1), item(5, original_image_path=item(2)["original_image_path"])])
     arguments = ["label", str(tmp_path / "out"), "--port", "0"]
     done = CliRunner().invoke(app, arguments)
-    assert "no longer has the source pictures of 1 samples" in " ".join(done.output.split())
+    assert "no longer has the source pictures of 1 sample of" in " ".join(done.output.split())
     path.unlink()
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1

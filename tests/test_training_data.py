@@ -100,7 +100,7 @@ def test_a_held_out_file_that_shares_an_image_with_training_is_refused(
     apart = write_benchmark([item(index) for index in range(4, 6)], "apart.json")
     shared = write_benchmark([item(3, original_image_path="other.png"), item(9)], "shared.json")
     assert len(read(tmp_path, train=str(trained), held_out=str(apart)).held_out) == 2
-    with pytest.raises(DataError, match=r"1 samples of data\.held_out .*other = .*00003_"):
+    with pytest.raises(DataError, match=r"1 sample of data\.held_out .*other = .*00003_"):
         read(tmp_path, train=str(trained), held_out=str(shared))
 
 

@@ -11,6 +11,7 @@ from src.audit.probes import TARGET, probes
 from src.audit.reading import ProbeReader
 from src.audit.targets import targets_of
 from src.config import Config
+from src.counted import counted
 from src.data.sample import BadSample
 from src.models.vlm.asking import MOST_ATTEMPTS
 from src.pipeline.plan import scorer_plan
@@ -55,9 +56,10 @@ def plan_lines(config: Config, edits: Path | None = None, samples: int | None = 
     finally:
         if record is not None:
             record.close()
-    yield f"samples  {len(probed)} are probed, {len(bad)} are bad"
-    yield f"ask      {counts['judgements']} judgements are to be made, {counts['known']} are in the record"
-    yield f"calls    {counts['calls']} questions to the judge; what is asked again comes on top"
+    yield f"samples  {counted(len(probed), 'is', 'are')} probed, {counted(len(bad), 'is', 'are')} bad"
+    wanted = counted(counts["judgements"], "judgement is", "judgements are")
+    yield f"ask      {wanted} to be made, {counted(counts['known'], 'is', 'are')} in the record"
+    yield f"calls    {counted(counts['calls'], 'question')} to the judge; what is asked again comes on top"
     if counts["cut"]:
         most = counts["cut"] * MOST_ATTEMPTS
         yield f"cut      at most {most} more to the judge with replies that are cut off, which is loaded for it"

@@ -17,6 +17,7 @@ from rich.text import Text
 from src.audit.check import Check
 from src.audit.figures import CheckOutcome, Figure
 from src.audit.run import Audit
+from src.counted import counted
 from src.errors import OutputError
 from src.pipeline.display import waiting
 from src.pipeline.tally import Tally
@@ -41,7 +42,8 @@ def describe_progress(tally: Tally) -> str:
         return f"loading {tally.loading} …"
     known, unscored = tally.verdicts_reused, tally.verdicts_failed
     judged = tally.verdicts_made + unscored
-    counts = f"{tally.read} samples read, {judged} probes judged, {known} known already, {unscored} without a score"
+    counts = f"{counted(tally.read, 'sample')} read, {counted(judged, 'probe')} judged, "
+    counts += f"{known} known already, {unscored} without a score"
     return ", ".join(filter(None, [counts, waiting(tally.seconds_to_wait())]))
 
 
@@ -125,7 +127,7 @@ def _probe_rows(audit: Audit) -> Iterator[str]:
 def _headline(audit: Audit) -> str:
     benchmark = audit.report["metadata"]["benchmark_config"]["data_path"]
     scorer = class_name(audit.report["scorer"])
-    return one_line(f"{scorer} on {audit.samples} samples of {benchmark}; targets: {audit.targets}")
+    return one_line(f"{scorer} on {counted(audit.samples, 'sample')} of {benchmark}; targets: {audit.targets}")
 
 
 def _figures(check: Check) -> list[tuple[str, str, str, str]]:

@@ -47,7 +47,7 @@ def readable_errors(exit_code: int = 1) -> Iterator[None]:
         log_end(logging.ERROR, str(error))
         error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(exit_code) from error
-    except typer.Exit:
+    except (typer.Exit, typer.BadParameter):
         raise
     except Exception as error:
         log_end(logging.ERROR, "the command failed", traceback=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from src.commands import NOT_COMPARABLE, console, print_lines, print_page, readable_errors
+from src.errors import ConfigError
 from src.reporting.mismatch import Difference
 
 Allowed = Annotated[
@@ -26,6 +28,15 @@ def _a_number(value: float | None) -> float | None:
     if value is not None and math.isnan(value):
         raise typer.BadParameter("nan is no number")
     return value
+
+
+@contextmanager
+def _usage_errors(option: str) -> Iterator[None]:
+    """Makes an error of an option's value one of usage, with the exit code 2."""
+    try:
+        yield
+    except ConfigError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def compare(
@@ -57,7 +68,7 @@ def compare(
     from src.reporting.comparison import compare as compare_runs
     from src.reporting.comparison_console import print_comparison
     from src.reporting.comparison_markdown import render_comparison
-    from src.reporting.gate import gate
+    from src.reporting.gate import gate, refuse_unknown_categories
     from src.reporting.page.comparison_page import comparison_page
     from src.reporting.page.render import page_parts
     from src.reporting.stored_runs import runs_to_compare
@@ -69,6 +80,8 @@ def compare(
         raise typer.BadParameter("--fail-if-worse takes two runs: BASE NEW")
     with readable_errors(NOT_COMPARABLE):
         runs = runs_to_compare(folders)
+        with _usage_errors("--category"):
+            refuse_unknown_categories(runs, category)
         found = compare_runs(runs, allow, tie_width)
         gates = gate(found.pairs[0], fail_if_worse, category) if fail_if_worse is not None else []
         print_comparison(found.report, console)

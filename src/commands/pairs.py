@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from src.commands import print_lines, readable_errors
+from src.counted import counted
 
 
 @readable_errors()
@@ -26,4 +27,4 @@ def pairs(
     from src.reporting.stored_runs import runs_to_compare
 
     written = write_run_pairs(runs_to_compare(run_dirs), output, labels, least_gap)
-    print_lines([f"{output}: {written.pairs} pairs; {written.left_out} left out, as pictures are gone"])
+    print_lines([f"{output}: {counted(written.pairs, 'pair')}; {written.left_out} left out, as pictures are gone"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.markup import escape
 from rich.table import Table
 
+from src.counted import counted
 from src.data.image import ImageError, content_hash, decode_image, image_kind, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
@@ -144,4 +145,4 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
     if inspection.broken_off:
         console.print(f"[red]{escape(inspection.broken_off)}[/red]", highlight=False, soft_wrap=True)
     count = len(inspection.problems) + (inspection.broken_off is not None)
-    console.print("no problems" if inspection.is_sound else f"{count} problem{'s' if count > 1 else ''}")
+    console.print("no problems" if inspection.is_sound else counted(count, "problem"))

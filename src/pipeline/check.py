@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from src.config import Config
+from src.counted import counted
 from src.data.image import ImageError, OpenedImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample
@@ -88,13 +89,13 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
     if passed_over:
         yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
     for reason, count in inapplicable.most_common():
-        yield f"not applicable: {count} of {total} samples, which are neither edited nor judged: {reason}"
+        yield f"not applicable: {count} of {counted(total, 'sample')}, which are neither edited nor judged: {reason}"
     for omitted, count in partly.most_common():
-        yield f"left out of the score for {count} of {total} samples: {omitted}"
+        yield f"left out of the score for {count} of {counted(total, 'sample')}: {omitted}"
     yield (
-        f"to do    {left.edits} edits, {left.verdicts} judgements from scratch"
+        f"to do    {counted(left.edits, 'edit')}, {counted(left.verdicts, 'judgement')} from scratch"
         if record is None
-        else f"to do    with --resume {left.edits} edits and {left.verdicts} judgements, as "
+        else f"to do    with --resume {counted(left.edits, 'edit')} and {counted(left.verdicts, 'judgement')}, as "
         f"{whole.edits - left.edits} and {whole.verdicts - left.verdicts} are made; without, {whole.edits} of each"
     )
     if record is not None:

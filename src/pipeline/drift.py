@@ -15,6 +15,7 @@ from typing import Any
 
 from src.config import Config
 from src.config_file import apply_override, checked
+from src.counted import counted
 from src.data.image import ImageError, content_hash, open_rgb
 from src.data.loader import load_samples
 from src.data.sample import EditSample
@@ -130,7 +131,7 @@ def _scorer_of(info: RunInfo, run_dir: Path, assignments: Sequence[str]) -> tupl
 
 
 def _reasons(left_out: Mapping[str, int]) -> str:
-    counts = "; ".join(f"{count} samples: {reason}" for reason, count in left_out.items())
+    counts = "; ".join(f"{counted(count, 'sample')}: {reason}" for reason, count in left_out.items())
     return counts or "the run holds no sample with a score whose edited picture is there"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.counted import counted
 from src.data.convert.run import ImagesBeside
 from src.data.image import ImageError, LazyImage
 from src.data.sample import EditSample
@@ -72,7 +73,7 @@ def write_run_pairs(
     shown = [choice for choice in choices if all(choice.sample_id in tables[run] for run in choice.runs)]
     if not shown:
         raise DataError(
-            f"none of {len(choices)} pairs has both pictures"
+            f"none of {counted(len(choices), 'pair')} has both pictures"
             + (": run again with save_generated_images: true" if choices else f" (a gap of {least_gap:g} at least)")
         )
     return _write(output, runs, tables, shown, len(choices))
@@ -136,7 +137,7 @@ def _write(
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     written += 1
         if not written:
-            raise DataError(f"none of {len(choices)} pairs has pictures that can be read")
+            raise DataError(f"none of {counted(len(choices), 'pair')} has pictures that can be read")
         unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)

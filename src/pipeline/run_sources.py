@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from src.config import Config
 from src.config_file import checked
+from src.counted import counted
 from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
 from src.data.sample import EditSample
@@ -40,6 +41,6 @@ def sources_of_run(info: RunInfo, rows: Mapping[str, SampleResult]) -> Iterator[
         raise ConfigError(f"the source pictures are read from the benchmark of the run, but {error}") from error
     if missing:
         raise ConfigError(
-            f"{benchmark.data_path} no longer has the source pictures of {len(missing)} samples of the run "
+            f"{benchmark.data_path} no longer has the source pictures of {counted(len(missing), 'sample')} of the run "
             f"({next(iter(missing))!r:.60} …): put back the benchmark file that was run"
         )

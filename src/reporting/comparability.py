@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from src.counted import counted
 from src.data.categories import category_key
 from src.data.verdict import Status
 from src.errors import ComparisonError
@@ -58,7 +59,8 @@ def _refuse_without_scores(run: StoredRun) -> None:
         raise ComparisonError(f"{run.name} holds no sample yet; run it, or go on with it by --resume")
     reason = next((row.reason for row in run.results if row.reason), "it ended before the first verdict")
     raise ComparisonError(
-        f"none of the {len(run.results)} samples of {run.name} has a score ({reason}); mend that, and go on by --resume"
+        f"none of the {counted(len(run.results), 'sample')} of {run.name} has a score ({reason}); "
+        "mend that, and go on by --resume"
     )
 
 
@@ -113,7 +115,8 @@ def _different_samples(first: StoredRun, second: StoredRun) -> Iterator[Mismatch
     for one, other in ((first, second), (second, first)):
         lacking = [sample_id for sample_id in one.by_id if sample_id not in other.by_id]
         if lacking and not other.interrupted:
-            text = f"{other.name} lacks {len(lacking)} of the {len(one.by_id)} samples of {one.name} ({_ids(lacking)})"
+            samples = f"{len(lacking)} of the {counted(len(one.by_id), 'sample')} of {one.name}"
+            text = f"{other.name} lacks {samples} ({_ids(lacking)})"
             yield Mismatch(Difference.SAMPLES, text)
     shared = [sample_id for sample_id in first.by_id if sample_id in second.by_id]
     for name in _SAMPLE_FIELDS:
@@ -126,7 +129,7 @@ def _different_samples(first: StoredRun, second: StoredRun) -> Iterator[Mismatch
         ]
         if changed:
             what = "source picture" if name == "source_sha256" else name
-            text = f"{len(changed)} samples have another {what} in {second.name} than in {first.name} ({_ids(changed)})"
+            text = f"{_have(changed)} another {what} in {second.name} than in {first.name} ({_ids(changed)})"
             yield Mismatch(Difference.SAMPLES, text)
 
 
@@ -144,8 +147,12 @@ def _different_references(first: StoredRun, second: StoredRun) -> Iterator[Misma
     ]
     for name in dict.fromkeys(path for _, found in changed for path, *_ in found):
         ids = [sample_id for sample_id, found in changed if any(path == name for path, *_ in found)]
-        text = f"{len(ids)} samples have another {name} in {second.name} than in {first.name} ({_ids(ids)})"
+        text = f"{_have(ids)} another {name} in {second.name} than in {first.name} ({_ids(ids)})"
         yield Mismatch(Difference.REFERENCES, text)
+
+
+def _have(ids: Sequence[str]) -> str:
+    return counted(len(ids), "sample has", "samples have")
 
 
 def _ids(ids: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,8 @@ def compare(
     """
     marks = check_comparable(runs, allowed)
     pairs = adjusted([compare_pair(*two, tie_width) for two in itertools.combinations(runs, 2)])
+    samples = len({row.sample_id for run in runs for row in run.results})
+    own = {run.name: summary_of(run, run.results, samples) for run in runs}
     report = {
         "schema_version": SCHEMA_VERSION,
         "timestamp": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -84,8 +86,8 @@ def compare(
         "tests": sum(one.p is not None for pair in pairs for one in _all(pair)),
         "resamples": RESAMPLES,
         "marks": _marks(marks),
-        "warnings": list(_warnings(runs)),
-        "runs": _runs(runs, pairs),
+        "warnings": list(_warnings(runs, own)),
+        "runs": _runs(runs, pairs, own),
         "pairs": [_pair(pair) for pair in pairs],
         "samples": _samples(runs),
     }
@@ -201,14 +203,14 @@ def _pair(pair: PairComparison) -> dict[str, Any]:
     return asdict(pair) | {"samples_needed": needed}
 
 
-def _runs(runs: Sequence[StoredRun], pairs: Sequence[PairComparison]) -> list[dict[str, Any]]:
+def _runs(
+    runs: Sequence[StoredRun], pairs: Sequence[PairComparison], own: Mapping[str, Summary]
+) -> list[dict[str, Any]]:
     """The runs, the best first by their mean over the samples that all have a score for."""
     common = _scored_by_all(runs)
     means = {run.name: _mean([score_of(run.by_id[sample_id]) for sample_id in common]) for run in runs}
-    samples = len({row.sample_id for run in runs for row in run.results})
-    own = {run.name: summary_of(run, samples) for run in runs}
     ranked_by = means if common else {name: summary.mean for name, summary in own.items()}
-    ordered = sorted(runs, key=lambda run: -(ranked_by[run.name] or 0.0))
+    ordered = sorted(runs, key=lambda run: (not common and run.interrupted, -(ranked_by[run.name] or 0.0)))
     different = [
         (pair.first, pair.second)
         for pair in pairs
@@ -247,30 +249,31 @@ def _mean(scores: Sequence[float | None]) -> float | None:
     return summarise(scores).mean
 
 
-def scores_by_category(run: StoredRun) -> dict[str, dict[str, Any]]:
-    """Summaries of a run's scores by category, as JSON data."""
+def scores_by_category(run: StoredRun, samples: Mapping[str, int] | None = None) -> dict[str, dict[str, Any]]:
+    """Summaries of a run's scores by category, as JSON data.
+
+    Args:
+        run: The run.
+        samples: How many samples of each category there are to read; None counts those that the run has read.
+    """
     groups: dict[str, list[SampleResult]] = defaultdict(list)
     for row in run.results:
         groups[row.category or NO_NAME].append(row)
-    return {name: asdict(summarise_rows(rows)) for name, rows in groups.items()}
+    return {name: asdict(summary_of(run, rows, (samples or {}).get(name, 0))) for name, rows in groups.items()}
 
 
-def summary_of(run: StoredRun, samples: int) -> Summary:
+def summary_of(run: StoredRun, rows: Sequence[SampleResult], samples: int) -> Summary:
     """The summary of a run's scores, with the samples that an unfinished run has not read yet in its coverage.
 
     Args:
         run: The run.
-        samples: How many samples there are in the comparison.
+        rows: All its results, or those of a category.
+        samples: How many samples of that kind there are in the comparison.
     """
-    summary = summarise_rows(run.results)
+    summary = summarise([score_of(row) for row in rows], [row.source_sha256 for row in rows])
     if not run.interrupted or summary.total >= samples:
         return summary
     return replace(summary, total=samples, coverage=summary.num_samples / samples)
-
-
-def summarise_rows(rows: Sequence[SampleResult]) -> Summary:
-    """The summary of the scores of some samples, clustered by source picture."""
-    return summarise([score_of(row) for row in rows], [row.source_sha256 for row in rows])
 
 
 def statuses_of(run: StoredRun) -> dict[str, int]:
@@ -284,14 +287,12 @@ def _marks(mismatches: Sequence[Mismatch]) -> list[dict[str, str]]:
     return [{"kind": mismatch.kind.value, "text": mismatch.text} for mismatch in dict.fromkeys(mismatches)]
 
 
-def _warnings(runs: Sequence[StoredRun]) -> Iterator[str]:
+def _warnings(runs: Sequence[StoredRun], own: Mapping[str, Summary]) -> Iterator[str]:
     for run in runs:
         if run.interrupted:
             yield f"{run.name} is not finished: what it has is compared; go on with it by --resume"
-    scored = {run.name: sum(score is not None for score in run.scores) for run in runs}
-    shares = {run.name: scored[run.name] / len(run.results) for run in runs}
-    if len(set(shares.values())) > 1:
-        told = ", ".join(f"{run.name} {scored[run.name]} of {len(run.results)}" for run in runs)
+    if len({summary.coverage for summary in own.values()}) > 1:
+        told = ", ".join(f"{name} {summary.num_samples} of {summary.total}" for name, summary in own.items())
         yield (
             f"coverage differs ({told} samples have a score): pairs in which one side has none are in no difference, "
             "and if failures are the hard samples, the run with more of them looks better than it is"

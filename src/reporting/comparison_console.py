@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.reporting.comparison_wording import Figures, groups, interval, letters, mark, p_value, power, record, signed
+from src.reporting.comparison_wording import (
+    Figures,
+    groups,
+    interval,
+    letters,
+    mark,
+    p_value,
+    power,
+    record,
+    run_label,
+    sign_test_note,
+    signed,
+    student_interval,
+)
 from src.reporting.console import LABEL_WIDTH, WIDE
 from src.reporting.multiplicity import SIGNIFICANT
 from src.reporting.wording import coverage, number, one_line
@@ -30,17 +43,18 @@ def print_comparison(report: Mapping[str, Any], console: Console) -> None:
     _say(console, f"+/=/−: samples with a difference above, within and below ±{report['tie_width']:g}", "dim")
     _say(console, letters(report), "dim")
     pairs = report["pairs"]
+    shown = list(groups(pairs[0])) if len(pairs) == 1 else [(_title(pair), pair["overall"]) for pair in pairs]
     if len(pairs) == 1:
         pair = pairs[0]
-        console.print(_differences(_title(pair), list(groups(pair)), report, wide=wide))
-        for name, found in groups(pair):
+        console.print(_differences(_title(pair), shown, report, wide=wide))
+        _say(console, sign_test_note(found for _, found in shown), "dim")
+        for name, found in shown:
             if found["note"]:
                 _say(console, f"{name}: {found['note']}", "dim")
         _say(console, power(pair), "dim")
     else:
-        console.print(
-            _differences("all samples", [(_title(pair), pair["overall"]) for pair in pairs], report, wide=wide)
-        )
+        console.print(_differences("all samples", shown, report, wide=wide))
+        _say(console, sign_test_note(found for _, found in shown), "dim")
         _say(console, "Categories and difficulties of each pair are in the report.", "dim")
 
 
@@ -71,8 +85,7 @@ def _runs(report: Mapping[str, Any], *, wide: bool) -> Table:
         table.add_column("editor", overflow="ellipsis", no_wrap=True)
     for run in report["runs"]:
         own = run["own"]
-        name = one_line(run["name"]) + (" (not finished)" if run["interrupted"] else "")
-        cells = [name, run["group"], number(run["mean_of_common"], 2)]
+        cells = [run_label(run), run["group"], number(run["mean_of_common"], 2)]
         cells += [f"{number(own['mean'], 2)} {interval(own['ci95'])}", f"{own['num_samples']}/{own['total']}"]
         table.add_row(*map(Text, [*cells, coverage(own), *([run["editor"]] if wide else [])]))
     return table
@@ -85,7 +98,7 @@ def _differences(title: str, rows: Sequence[tuple[str, Figures]], report: Mappin
     for name, found in rows:
         told = found["p_holm"] is not None and found["p_holm"] < SIGNIFICANT
         cells = [one_line(name), str(found["pairs"]), f"{found['first_missing']}/{found['second_missing']}"]
-        cells.append(f"{signed(found['difference'])} {interval(found['ci95'], '+')}")
+        cells.append(f"{signed(found['difference'])} {student_interval(found)}")
         cells += [interval(found["bootstrap95"], "+")] if wide else []
         cells += [p_value(found["p_holm"]), record(found).replace(" ", "")]
         table.add_row(*map(Text, cells), style="bold" if told else None)

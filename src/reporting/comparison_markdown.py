@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from src.reporting.comparison_wording import groups, interval, letters, mark, p_value, power, record, signed
+from src.counted import counted
+from src.reporting.comparison_wording import (
+    groups,
+    interval,
+    letters,
+    mark,
+    p_value,
+    power,
+    record,
+    run_label,
+    sign_test_note,
+    signed,
+    student_interval,
+    tests,
+)
 from src.reporting.markdown import escape, markdown_table, section
 from src.reporting.statistics import FEWEST_TO_RESAMPLE
 from src.reporting.wording import coverage, number
@@ -33,7 +47,7 @@ def _marked(report: Mapping[str, Any]) -> list[str]:
 def _runs(report: Mapping[str, Any]) -> list[str]:
     rows = [
         [
-            *(escape(run["name"]) + (" (not finished)" if run["interrupted"] else ""), escape(run["editor"])),
+            *(escape(run_label(run)), escape(run["editor"])),
             *(run["group"], number(run["mean_of_common"], 2)),
             f"{number(run['own']['mean'], 2)} {interval(run['own']['ci95'])}",
             f"{run['own']['num_samples']} / {run['own']['total']}",
@@ -42,7 +56,7 @@ def _runs(report: Mapping[str, Any]) -> list[str]:
         ]
         for run in report["runs"]
     ]
-    common = f"mean of the {report['runs'][0]['common']} samples that all scored"
+    common = f"mean of the {counted(report['runs'][0]['common'], 'sample')} that all scored"
     return markdown_table(
         ["run", "editor", "group", common, "own mean", "scored / all", "coverage", "without a score"], rows
     )
@@ -59,16 +73,18 @@ def _pair(pair: Mapping[str, Any]) -> list[str]:
             *(escape(name), f"{found['pairs']} ({found['clusters']})"),
             f"{found['first_missing']} / {found['second_missing']}",
             *(number(found["mean_first"], 2), number(found["mean_second"], 2), signed(found["difference"])),
-            *(interval(found["ci95"], "+"), interval(found["bootstrap95"], "+")),
+            *(student_interval(found), interval(found["bootstrap95"], "+")),
             *(p_value(found["p"]), p_value(found["p_holm"]), record(found), number(found["detectable"], 2)),
         ]
         for name, found in groups(pair)
     ]
     columns = ["samples", "pairs (pictures)", f"without a score: {first} / {second}", first, second, "difference"]
     columns += ["95 %, t", "95 %, bootstrap", "p", "p, Holm", "win / tie / loss", "detectable"]
+    marked = sign_test_note(found for _, found in groups(pair))
     notes = [f"- {escape(name)}: {escape(found['note'])}" for name, found in groups(pair) if found["note"]]
     return [
         *markdown_table(columns, rows),
+        *(["", marked] if marked else []),
         *(["", *notes] if notes else []),
         *(["", power(pair)] if power(pair) else []),
     ]
@@ -81,7 +97,7 @@ def _explanation(report: Mapping[str, Any]) -> list[str]:
         "- Samples of one source picture are one cluster (CR2 standard error of Bell and McCaffrey, degrees of freedom "
         f"of Imbens and Kolesár). The bootstrap resamples pictures {report['resamples']:,} times with a fixed "
         f"seed, where there are {FEWEST_TO_RESAMPLE} or more.",
-        f"- p is that of “no difference”; Holm adjusts it for all {report['tests']} tests of this comparison together.",
+        f"- p is that of “no difference”; Holm adjusts it for {tests(report)} of this comparison together.",
         f"- Win / tie / loss count samples; scores within {report['tie_width']:g} of each other are a tie.",
         "- Detectable: the smallest true difference that so many samples show with a chance of 80 %.",
     ]

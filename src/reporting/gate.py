@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.errors import ComparisonError
+from src.counted import counted
+from src.data.categories import ENGLISH, category_key
+from src.errors import ComparisonError, ConfigError, did_you_mean
 from src.reporting.comparison import PairComparison, chosen_categories
 from src.reporting.paired import PairedDifference
+from src.reporting.stored_runs import StoredRun
 from src.reporting.wording import category_label
 
 
@@ -29,9 +32,30 @@ class GateResult:
         """The result in words."""
         found = self.difference
         assert found.ci95 is not None
-        interval = f"{found.difference:+.2f} [{found.ci95[0]:+.2f}, {found.ci95[1]:+.2f}] on {found.pairs} samples"
+        interval = f"{found.difference:+.2f} [{found.ci95[0]:+.2f}, {found.ci95[1]:+.2f}]"
+        interval += f"{' (sign test)' * found.sign_test} on {counted(found.pairs, 'sample')}"
         said = "worse by more than" if self.worse else "not shown to be worse by more than"
         return f"{category_label(self.group)}: new − base is {interval}: {said} {self.margin:g}"
+
+
+def refuse_unknown_categories(runs: Sequence[StoredRun], names: Sequence[str]) -> None:
+    """Tells a misspelt category from one that is known and of which the runs have no sample.
+
+    Args:
+        runs: All runs; their own categories are known beside the five.
+        names: What was asked for, by either name of a category.
+
+    Raises:
+        ConfigError: a name is no category.
+    """
+    of_runs = {row.category for run in runs for row in run.results if row.category}
+    known = [*ENGLISH.values(), *sorted(of_runs - ENGLISH.keys() - set(ENGLISH.values()))]
+    keys = set(map(category_key, known))
+    for name in names:
+        if category_key(name) not in keys:
+            raise ConfigError(
+                f"{name!r:.60} is no category; known are {', '.join(known)}." + did_you_mean(name.casefold(), known)
+            )
 
 
 def gate(pair: PairComparison, margin: float, categories: Sequence[str] = ()) -> list[GateResult]:

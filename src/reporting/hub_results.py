@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from src.counted import counted
 from src.data.categories import ENGLISH
 from src.data.sources import HUB_PREFIX
 from src.errors import ConfigError, OutputError
@@ -73,7 +74,7 @@ def _notes(report: dict[str, Any], values: dict[str, Any]) -> str:
     interval = "95 % interval {:.3f} to {:.3f}, ".format(*values["ci95"]) if values["ci95"] else ""
     models = ", ".join(map(one_line, report["judge_models"]))
     judge = class_name(report["scorer"]) + (f" ({models})" if models else "")
-    scored = f"{values['num_samples']} of {values['total']} samples scored ({coverage(values)})"
+    scored = f"{values['num_samples']} of {counted(values['total'], 'sample')} scored ({coverage(values)})"
     notes = f"mean {number(values['mean'])} on a scale from 0 to 10, {interval}{scored}; judged by {judge}"
     return "; ".join(filter(None, [notes, incomplete_report(report)]))
 

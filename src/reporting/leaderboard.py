@@ -114,13 +114,14 @@ def _boards(runs: Sequence[StoredRun]) -> list[_Board]:
 
 def _board(board: _Board) -> dict[str, Any]:
     largest = max(board.runs, key=lambda run: len(run.results))
-    own = {run.name: summary_of(run, len(largest.results)) for run in board.runs}
+    own = {run.name: summary_of(run, run.results, len(largest.results)) for run in board.runs}
     ordered = sorted(board.runs, key=lambda run: (run.interrupted, -(own[run.name].mean or 0.0)))
     letters = _letters(ordered)
+    categories = dict(Counter(row.category or NO_NAME for row in largest.results))
     return {
         "samples_identity": board.samples,
         "samples": len(largest.results),
-        "categories": dict(Counter(row.category or NO_NAME for row in largest.results)),
+        "categories": categories,
         "data": sorted({str(run.info.config["benchmark"].get("data_path")) for run in board.runs}),
         "judgement": board.judgement,
         "runs": [
@@ -134,7 +135,7 @@ def _board(board: _Board) -> dict[str, Any]:
                 "interrupted": run.interrupted,
                 "group": letters[run.name],
                 "overall": asdict(own[run.name]),
-                "categories": scores_by_category(run),
+                "categories": scores_by_category(run, categories),
                 "statuses": statuses_of(run),
             }
             for run in ordered

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.reporting.comparison_wording import interval
+from src.counted import counted
+from src.reporting.comparison_wording import interval, run_label
 from src.reporting.console import LABEL_WIDTH, WIDE
 from src.reporting.wording import class_name, coverage, number, one_line
 
@@ -32,7 +33,8 @@ def print_leaderboard(report: Mapping[str, Any], console: Console) -> None:
 def _table(board: Mapping[str, Any], *, wide: bool) -> Table:
     data = ", ".join(map(one_line, board["data"]))
     title = Text(
-        f"{board['samples']} samples of {data}, judged by {class_name(board['judgement'])}", overflow="ellipsis"
+        f"{counted(board['samples'], 'sample')} of {data}, judged by {class_name(board['judgement'])}",
+        overflow="ellipsis",
     )
     table = Table(title=title, title_justify="left", box=box.HORIZONTALS, show_edge=False, pad_edge=False)
     table.add_column("run", overflow="ellipsis", no_wrap=True, max_width=None if wide else 2 * LABEL_WIDTH)
@@ -42,8 +44,7 @@ def _table(board: Mapping[str, Any], *, wide: bool) -> Table:
         table.add_column("editor", overflow="ellipsis", no_wrap=True)
     for run in board["runs"]:
         overall = run["overall"]
-        name = one_line(run["name"]) + (" (not finished)" if run["interrupted"] else "")
-        cells = [name, run["group"], f"{number(overall['mean'], 2)} {interval(overall['ci95'])}"]
+        cells = [run_label(run), run["group"], f"{number(overall['mean'], 2)} {interval(overall['ci95'])}"]
         cells += [f"{overall['num_samples']}/{overall['total']}", coverage(overall)]
         table.add_row(*map(Text, [*cells, *([run["editor"]] if wide else [])]))
     return table

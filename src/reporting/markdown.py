@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from src.counted import counted
 from src.data.verdict import Status
 from src.reporting.wording import (
     category_label,
@@ -69,7 +70,7 @@ def _summary(report: dict[str, Any]) -> list[str]:
     overall, summary = report["overall_statistics"], report["summary"]
     lines = [
         f"- Editor {escape(class_name(report['editor']))}, judged by {escape(class_name(report['scorer']))}",
-        f"- Samples: {overall['total']} in {summary['num_categories']} categories",
+        f"- Samples: {overall['total']} in {counted(summary['num_categories'], 'category', 'categories')}",
         f"- Mean: **{_mean(overall)}** of 10",
         f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]
@@ -86,9 +87,11 @@ def _summary(report: dict[str, Any]) -> list[str]:
         "(Wilson's score interval with the effective sample size of Korn and Graubard)."
     )
     if overall["clusters"]:
+        images = counted(overall["clusters"], "source image")
+        scores = counted(overall["num_samples"], "score")
         lines.append(
-            f"Samples that share a source image count as one cluster ({overall['clusters']} source images for "
-            f"{overall['num_samples']} scores; cluster-robust standard error, arXiv 2411.00640)."
+            f"Samples that share a source image count as one cluster ({images} for {scores}; "
+            "cluster-robust standard error, arXiv 2411.00640)."
         )
     return lines
 
@@ -159,7 +162,8 @@ def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
     ]
     table = markdown_table(["source", "edit", "samples"], rows)
     others = sum(entry["count"] for entry in sizes[_SHOWN_SIZES:])
-    return [*table, "", f"{others} more samples have other sizes."] if others else table
+    more = counted(others, "more sample has another size", "more samples have other sizes")
+    return [*table, "", f"{more}."] if others else table
 
 
 def _times(timings: dict[str, Any]) -> list[str]:

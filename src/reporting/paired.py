@@ -65,6 +65,8 @@ class PairedDifference:
     losses: int
     detectable: float | None
     """The smallest true difference that this set would show with a chance of 80 % (5 % two-sided)."""
+    sign_test: bool = False
+    """Whether `ci95` is the sign test's, as Student's t had no spread to compute it from."""
     note: str = ""
     """Why there is no interval, or what is unusual about it."""
     p_holm: float | None = None
@@ -138,12 +140,12 @@ def _without_spread(found: PairedDifference, measured: ClusteredMean) -> PairedD
     interval = (measured.mean, measured.mean) if enough else None
     if abs(measured.mean) < ROUNDING:
         note = f"none of the {measured.clusters} source pictures differs"
-        note += ": there is no spread to compute an interval from" if enough else ": too few for an interval"
-        return replace(found, difference=0.0, ci95=interval and (0.0, 0.0), p=1.0, note=note)
+        note += "; the interval is the sign test's" if enough else ": too few for an interval"
+        return replace(found, difference=0.0, ci95=interval and (0.0, 0.0), p=1.0, sign_test=enough, note=note)
     p = 2.0 ** (1 - measured.clusters)
     note = f"the difference is the same on all {measured.clusters} source pictures"
     note += "; p and interval are the sign test's" if enough else ": too few for an interval; p is the sign test's"
-    return replace(found, ci95=interval, p=p, note=note)
+    return replace(found, ci95=interval, p=p, sign_test=enough, note=note)
 
 
 def bootstrap_interval(differences: Sequence[float], clusters: Sequence[Hashable], measured: ClusteredMean) -> Interval:

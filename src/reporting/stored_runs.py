@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from src.counted import counted
 from src.data.verdict import Status
 from src.errors import ComparisonError, OutputError
 from src.record.record import RECORD_NAME, Record
@@ -110,7 +111,7 @@ def runs_to_compare(folders: Sequence[Path]) -> list[StoredRun]:
     if len(places) == 1 and not (places[0] / RECORD_NAME).is_file():
         places = find_records(places[0])
         runs = [run for run in map(latest_run, places) if not run.is_audit]
-        below = f"{folders[0]} holds {len(runs)} runs"
+        below = f"{folders[0]} holds {counted(len(runs), 'run')}"
     else:
         resolved = [place.resolve() for place in places]
         if twice := next((place for place in places if resolved.count(place.resolve()) > 1), None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from src.counted import counted
 from src.data import categories
 from src.record.results import BUDGET_SPENT
 
@@ -71,7 +72,7 @@ def incomplete(outcome: str | None, unjudged: int) -> str | None:
         outcome: Of the last attempt; None without any.
         unjudged: How many samples of the run have no verdict.
     """
-    lacking = f"{unjudged} sample{'s' * (unjudged > 1)} without a verdict" if unjudged else ""
+    lacking = f"{counted(unjudged, 'sample')} without a verdict" if unjudged else ""
     if outcome in (None, "finished"):
         return f"the run is not complete ({lacking})" if unjudged else None
     how = "killed, or still running" if outcome == "running" else one_line(outcome)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from src.counted import counted
 from src.data.image import LazyImage, content_hash, decode_image
 from src.data.sample import BadSample
 from src.data.selection import Selection
@@ -124,8 +125,10 @@ def _refuse_overlap(train: Sequence[Example], held_out: Sequence[Example], path:
     trained = {one.source_sha256: one.example_id for one in train}
     shared = [f"{one.example_id} = {trained[one.source_sha256]}" for one in held_out if one.source_sha256 in trained]
     if shared:
+        of = f"of data.held_out ({path})"
+        have = counted(len(shared), f"sample {of} has", f"samples {of} have")
         raise DataError(
-            f"{len(shared)} samples of data.held_out ({path}) have a source image that is trained on as well "
+            f"{have} a source image that is trained on as well "
             f"({', '.join(shared[:NAMED])}): remove them from one of the files, or give a share instead of a file"
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.counted import counted
 from src.data.winners import WINNERS
 from src.errors import DataError
 
@@ -207,10 +208,11 @@ def check_ids(labels: Sequence[Label], known: Mapping[str, Sequence[str | None]]
     if unknown:
         named = ", ".join(f"{name!r:.60}" for name in unknown[:_SHOWN]) + (", …" if len(unknown) > _SHOWN else "")
         total = len({label.sample_id for label in labels})
-        whole = f"none of the {total} ids" if len(unknown) == total else f"{len(unknown)} of the {total} ids are not"
-        cause = "; are they labels of another benchmark?" if len(unknown) == total else ""
-        verb = " is" if len(unknown) == total else ""
-        raise DataError(f"{path}: {whole}{verb} in {runs} ({named}){cause}")
+        every = len(unknown) == total
+        are = "is" if every or len(unknown) == 1 else "are"
+        whole = f"{'none' if every else len(unknown)} of the {counted(total, 'id')} {are}{'' if every else ' not'}"
+        cause = "; are they labels of another benchmark?" if every else ""
+        raise DataError(f"{path}: {whole} in {runs} ({named}){cause}")
     for label in labels:
         if label.edit_keys and label.edit_keys != tuple(known[label.sample_id]):
             raise DataError(

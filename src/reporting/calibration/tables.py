@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from src.counted import counted
 from src.errors import OutputError
 from src.reporting.calibration.prediction_powered import FEWEST_TO_TUNE
 from src.reporting.markdown import escape
@@ -43,9 +44,10 @@ def headline(report: dict[str, Any]) -> str:
     labels = report["labels"]
     editors = " and ".join(class_name(run["editor"]) for run in report["runs"])
     left = f", {labels['without_score']} of them without a score" if labels["without_score"] else ""
-    raters = "1 rater" if labels["raters"] == 1 else f"{labels['raters']} raters"
+    raters = counted(labels["raters"], "rater")
+    those = f"{counted(labels['labels'], 'label')} of {counted(labels['samples'], 'sample')}"
     judge = class_name(report["scorer"])
-    return f"{labels['labels']} labels of {labels['samples']} samples{left} by {raters}; {editors} judged by {judge}"
+    return f"{those}{left} by {raters}; {editors} judged by {judge}"
 
 
 def _groups(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -66,7 +68,8 @@ def _order(report: dict[str, Any], of_pairs: bool) -> Table:
     notes = [
         f"Accuracy is that of pairs and counts ties (arXiv 2305.14324); its tie width is chosen on other source "
         f"pictures than it is measured on; on all labels the best width is {width}.{correlations}",
-        f"The labels are of {report['overall']['sources']} source pictures, by which all intervals are clustered.",
+        f"The labels are of {counted(report['overall']['sources'], 'source picture')}, "
+        "by which all intervals are clustered.",
         *_notes(report, figures),
     ]
     return Table("Order", ["category", "n", *(titles[figure] for figure in figures)], rows, notes)

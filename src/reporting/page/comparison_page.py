@@ -10,7 +10,18 @@ from typing import Any
 from src.data.categories import category_label
 from src.data.sample import EditSample
 from src.reporting.comparison import scores_by_category
-from src.reporting.comparison_wording import groups, interval, mark, p_value, power, record, signed
+from src.reporting.comparison_wording import (
+    groups,
+    interval,
+    mark,
+    p_value,
+    power,
+    record,
+    run_label,
+    sign_test_note,
+    signed,
+    student_interval,
+)
 from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Table, Tile, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.run_page import (
@@ -65,7 +76,7 @@ def _tiles(pairs: Sequence[Mapping[str, Any]]) -> list[Tile]:
         return []
     found = pairs[0]["overall"]
     return [
-        Tile(Word("difference"), signed(found["difference"]), f"95 % {interval(found['ci95'], '+')}"),
+        Tile(Word("difference"), signed(found["difference"]), f"95 % {student_interval(found)}"),
         Tile(Word("p_holm"), p_value(found["p_holm"])),
         Tile(Word("wins"), record(found)),
         Tile(Word("detectable"), number(found["detectable"], 2)),
@@ -112,7 +123,7 @@ def _title(pair: Mapping[str, Any]) -> str:
 def _runs(report: Mapping[str, Any]) -> Table:
     rows: list[list[Cell]] = [
         [
-            *(one_line(run["name"]) + (" (not finished)" if run["interrupted"] else ""), run["editor"], run["group"]),
+            *(run_label(run), run["editor"], run["group"]),
             *(number(run["mean_of_common"], 2), f"{number(run['own']['mean'], 2)} {interval(run['own']['ci95'])}"),
             *(f"{run['own']['num_samples']} / {run['own']['total']}", coverage(run["own"])),
         ]
@@ -135,13 +146,15 @@ def _differences(report: Mapping[str, Any]) -> Table:
         [
             *(one_line(name), f"{found['pairs']} ({found['clusters']})"),
             f"{found['first_missing']} / {found['second_missing']}",
-            *(signed(found["difference"]), interval(found["ci95"], "+"), interval(found["bootstrap95"], "+")),
+            *(signed(found["difference"]), student_interval(found), interval(found["bootstrap95"], "+")),
             *(p_value(found["p_holm"]), record(found), number(found["detectable"], 2)),
         ]
         for name, found in shown
     ]
     names = ("pairs", "missing", "difference", "student", "bootstrap", "p_holm", "wins", "detectable")
     told = [f"{one_line(name)}: {found['note']}." for name, found in shown if found["note"]]
+    if marked := sign_test_note(found for _, found in shown):
+        told.insert(0, f"{marked}.")
     note = " ".join(filter(None, [mark(report), *(map(power, pairs) if len(pairs) == 1 else ()), *told]))
     return Table(title, [Word("samples"), *map(Word, names)], rows, note=note, numeric=len(names))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.data.categories import category_label
-from src.reporting.comparison_wording import interval
+from src.reporting.comparison_wording import interval, run_label
 from src.reporting.page.model import Cell, Chart, ChartRow, Page, Table, Word
 from src.reporting.page.run_page import as_yaml, statistics_mark
 from src.reporting.wording import class_name, coverage, number, one_line
@@ -50,7 +50,7 @@ def _table(board: Mapping[str, Any]) -> Table:
         overall = run["overall"]
         figures = [f"{number(overall['mean'], 2)} {interval(overall['ci95'])}"]
         figures += [f"{overall['num_samples']} / {overall['total']}", coverage(overall)]
-        rows.append([_name(run), run["editor"], run["group"], *figures])
+        rows.append([run_label(run), run["editor"], run["group"], *figures])
     columns = [Word(name) for name in ("run", "editor", "group", "own_mean", "scored_all", "coverage")]
     return Table(_title(board), columns, rows, note=Word("letters_note"), numeric=3)
 
@@ -58,15 +58,11 @@ def _table(board: Mapping[str, Any]) -> Table:
 def _by_category(board: Mapping[str, Any]) -> Table:
     categories = list(board["categories"])
     rows: list[list[Cell]] = [
-        [_name(run), *(number(run["categories"].get(category, {}).get("mean"), 2) for category in categories)]
+        [run_label(run), *(number(run["categories"].get(category, {}).get("mean"), 2) for category in categories)]
         for run in board["runs"]
     ]
     columns = [Word("run"), *(one_line(category_label(name)) for name in categories)]
     return Table(Word("by_category"), columns, rows, numeric=len(categories))
-
-
-def _name(run: Mapping[str, Any]) -> str:
-    return one_line(run["name"]) + (" (not finished)" if run["interrupted"] else "")
 
 
 def _skipped(report: Mapping[str, Any]) -> list[Table]:

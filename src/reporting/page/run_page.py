@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +222,14 @@ def _cards(report: Row, run_dir: Path, pictures: PagePictures, against: Against 
 
 def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
     """The results of `make` for all items, in order, with a bounded number of them in memory."""
-    waiting = iter(items)
     with ThreadPoolExecutor(_THREADS) as pool:
-        while batch := list(islice(waiting, AT_ONCE)):
-            yield from pool.map(make, batch)
+        begun: deque[Future[Any]] = deque()
+        for item in items:
+            begun.append(pool.submit(make, item))
+            if len(begun) == AT_ONCE:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def _instructions(row: Row, sample: EditSample | None, language: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.counted import counted
 from src.data.image import decode_image, encode_png
 from src.errors import DataError
 from src.pipeline.run_sources import sources_of_run
@@ -58,7 +59,10 @@ def label_tasks(runs: Sequence[StoredRun], rater: str, seed: int, limit: int | N
     shown = [name for name in names if all(table[name].image_path for table in tables)]
     if not shown:
         folders = " and ".join(str(run.folder) for run in runs)
-        cause = f"{len(names)} samples have a score, but their pictures are gone" if names else "no sample has a score"
+        cause = "no sample has a score"
+        if names:
+            have = counted(len(names), "sample has", "samples have")
+            cause = f"{have} a score, but no picture any more"
         raise DataError(f"nothing in {folders} can be labelled: {cause}; run again with save_generated_images: true")
     ordered = sorted(shown, key=lambda name: _digest(seed, name))[:limit]
     return [_task(name, [table[name] for table in tables], runs, rater, seed) for name in ordered]
