@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from src.commands import NOT_COMPARABLE, console, print_lines, print_page, readable_errors
+from src.commands.decimal_option import decimal_option
 from src.errors import ConfigError
 from src.reporting.mismatch import Difference
 
@@ -21,13 +21,6 @@ Allowed = Annotated[
 OutputDir = Annotated[Path, typer.Option(help="Where the files are written.")]
 Opens = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 COMPARISONS = Path("outputs/comparisons")
-
-
-def _a_number(value: float | None) -> float | None:
-    """Refuses NaN, which is within all bounds, and by which no run would ever be worse."""
-    if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number")
-    return value
 
 
 @contextmanager
@@ -46,14 +39,13 @@ def compare(
     allow: Allowed = [],  # noqa: B006 (typer copies defaults)
     tie_width: Annotated[
         float,
-        typer.Option("--tie", min=0, max=10, callback=_a_number, help="Scores within this of each other are a tie."),
+        decimal_option("--tie", low=0, high=10, help="Scores within this of each other are a tie."),
     ] = 0.5,
     fail_if_worse: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            max=10,
-            callback=_a_number,
+        decimal_option(
+            low=0,
+            high=10,
             help="Exit with 1 if RUN_B is worse than RUN_A by more than this: if its 95 % interval says so.",
         ),
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from src.commands import console, interruptible, log_to_console, print_lines, readable_errors
+from src.commands.decimal_option import decimal_option
 
 NOT_MEASURED = 3
 """Exit code where the drift cannot be measured; 1 says that the judge has drifted, 2 that the command is wrong."""
@@ -19,7 +20,7 @@ def drift(
     run_dir: Annotated[Path, typer.Argument(help="Output directory of a run whose pictures are there.")],
     samples: Annotated[int, typer.Option(min=2, help="How many scored samples the judge is asked about again.")] = 50,
     threshold: Annotated[
-        float, typer.Option(min=0, max=10, help="Shift of the mean score beyond which the judge has drifted.")
+        float, decimal_option(low=0, high=10, help="Shift of the mean score beyond which the judge has drifted.")
     ] = 0.3,
     assignments: Annotated[
         list[str],

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from src.commands import print_lines, readable_errors
+from src.commands.decimal_option import decimal_option
 from src.counted import counted
 
 
@@ -19,7 +20,7 @@ def pairs(
         Path | None, typer.Option(metavar="FILE", help="Choices of people between two runs, as label makes them.")
     ] = None,
     least_gap: Annotated[
-        float, typer.Option(min=0, help="Without labels: the least difference of two scores that makes a pair.")
+        float, decimal_option(low=0, help="Without labels: the least difference of two scores that makes a pair.")
     ] = 1.0,
 ) -> None:
     """Write preference pairs of two or more runs of a benchmark, by labels of people or by the runs' scores."""

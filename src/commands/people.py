@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from src.commands import console, interruptible, print_lines, readable_errors
+from src.commands.decimal_option import decimal_option
 from src.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def calibrate(
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV or JSONL with id and score or winner; default: label's.")
     ] = None,
-    scale: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="Of the scores in the file.")] = (
+    scale: Annotated[tuple[float, float], decimal_option(metavar="LOW HIGH", help="Of the scores in the file.")] = (
         0,
         10,
     ),
@@ -44,8 +44,8 @@ def calibrate(
     from src.reporting.calibration.tables import print_calibration, write_calibration
 
     low, high = scale
-    if not -math.inf < low < high < math.inf:
-        raise ConfigError(f"--scale {low:g} {high:g} must be two numbers; the lowest score comes first")
+    if not low < high:
+        raise ConfigError(f"--scale {low:g} {high:g}: the lowest score comes first")
     runs = _runs(run_dir, run_b)
     file = labels or labels_file(run_dir, run_b)
     report = compare(runs, read_labels(file, scale), file)

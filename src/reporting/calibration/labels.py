@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from src.counted import counted
 from src.data.winners import WINNERS
 from src.errors import DataError
+from src.plain_decimal import plain_decimal
 
 IDS = ("sample_id", "id")
 """Names of the column that says which sample is meant."""
@@ -22,7 +22,6 @@ UNDONE = "undone"
 """The key of a line of our own that takes the rater's label of a sample back."""
 MAX_BYTES = 256 * 2**20
 _SHOWN = 5
-_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +167,10 @@ def _label(row: Mapping[str, Any], where: str, sample_id: str, rater: str, scale
 def _score(value: Any, where: str, scale: tuple[float, float]) -> float:
     low, high = scale
     try:
-        number = math.nan if isinstance(value, bool) or _is_no_decimal(value) else float(value)
-    except (TypeError, ValueError):
+        if isinstance(value, bool):
+            raise ValueError
+        number = plain_decimal(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise DataError(f"{where}: the score {value!r:.40} is no number; leave samples without a label out")
@@ -178,11 +179,6 @@ def _score(value: Any, where: str, scale: tuple[float, float]) -> float:
             f"{where}: the score {number:g} is not on the scale from {low:g} to {high:g}; another is --scale LOW HIGH"
         )
     return 10 * (number - low) / (high - low)
-
-
-def _is_no_decimal(value: Any) -> bool:
-    """Whether a text is none of the plain decimals; Python would read `1_0` as 10."""
-    return isinstance(value, str) and not _DECIMAL.fullmatch(value.strip())
 
 
 def _winner(value: Any, where: str) -> str:
