@@ -227,3 +227,14 @@ def test_the_interval_does_not_depend_on_how_much_is_drawn_at_a_time(monkeypatch
     found = paired_difference([5.0] * 31, scores, distinct(31), 0.5)
     monkeypatch.setattr("src.reporting.paired._DRAWN_AT_ONCE", 1000)
     assert paired_difference([5.0] * 31, scores, distinct(31), 0.5) == found
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0])
+@pytest.mark.parametrize(("pictures", "is_sign_tests"), [(5, False), (6, True)])
+def test_an_interval_without_spread_is_said_to_be_the_sign_tests(
+    shift: float, pictures: int, is_sign_tests: bool
+) -> None:
+    found = paired_difference([5.0] * pictures, [5.0 + shift] * pictures, range(pictures))
+    assert (found.sign_test, found.ci95 is not None) == (is_sign_tests, is_sign_tests)
+    assert ("sign test's" in found.note) or not is_sign_tests
+    assert not paired_difference([1.0, 2.0, 3.0], [2.0, 2.0, 5.0], range(3)).sign_test
