@@ -218,7 +218,7 @@ def test_a_gpu_that_is_not_here_is_found_before_anything_loads(make_plan: Callab
             plan.check_devices()
         text = "\n".join(check_run(plan.config))
         assert "to get   device 'cuda:7' is asked for" in text
-        assert "to do    1 edits" in text
+        assert "to do    1 edit," in text
 
 
 @pytest.mark.parametrize("model", ["editor", "judge"])
