@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError
@@ -99,9 +100,10 @@ def pick_dtype(dtype: str, device: str) -> torch.dtype:
 
 
 def free_memory() -> None:
-    """Frees models that nothing needs any more, also those that refer to themselves in circles, as trainers do."""
-    import torch
+    """Frees models that nothing needs any more, also those that refer to themselves in circles, as trainers do.
 
+    Where nobody has loaded torch, nothing lies in an accelerator's memory, and it is not loaded for this.
+    """
     gc.collect()
-    if torch.cuda.is_available():
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +16,7 @@ from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Verdict
 from src.errors import DataError
+from src.models.device import free_memory
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.budget import Budget, BudgetSpent
@@ -265,6 +264,4 @@ class Evaluation(Observer):
         for editor in self._editors:
             editor.unload_from_gpu()
         self._editors.clear()
-        gc.collect()
-        if torch := sys.modules.get("torch"):
-            torch.cuda.empty_cache()
+        free_memory()

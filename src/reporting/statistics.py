@@ -161,9 +161,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clu
         None for fewer than two clusters.
     """
     mean, total = statistics.fmean(values), len(values)
-    members: dict[Hashable, list[float]] = defaultdict(list)
-    for value, cluster in zip(values, clusters, strict=True):
-        members[cluster].append(value - mean)
+    members = deviations_by_cluster(values, clusters, mean)
     count = len(members)
     if count < 2:
         return None
@@ -176,6 +174,16 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Clu
     alike = (math.fsum(squares) - spread) / sum(size * (size - 1) for size in sizes)
     correlation = min(1.0, max(0.0, alike * total / spread)) if spread > 0 else 0.0
     return ClusteredMean(mean, adjusted / total**2, _degrees_of_freedom(sizes, correlation), count)
+
+
+def deviations_by_cluster(
+    values: Sequence[float], clusters: Sequence[Hashable], mean: float
+) -> dict[Hashable, list[float]]:
+    """How far the values of each cluster lie from a mean, in the order in which the clusters come."""
+    members: dict[Hashable, list[float]] = defaultdict(list)
+    for value, cluster in zip(values, clusters, strict=True):
+        members[cluster].append(value - mean)
+    return members
 
 
 def _degrees_of_freedom(sizes: Sequence[int], correlation: float) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from src.reporting.calibration.resampling import Measured, mean_measured
-from src.reporting.statistics import ROUNDING, Scale, clustered_mean, mean_interval, t_quantile
+from src.reporting.statistics import ROUNDING, Scale, clustered_mean, deviations_by_cluster, mean_interval, t_quantile
 
 FEWEST_TO_TUNE = 10
 """Source pictures with a label, and with none, below which they do not tell how far to follow the judge: λ is 0.
@@ -75,13 +74,10 @@ def prediction_powered_mean(
 
 def _contributions(values: Sequence[float], clusters: Sequence[Hashable]) -> dict[Hashable, float]:
     """What each cluster contributes to the error of the mean: the sum of their squares is its clustered variance."""
-    mean, total = fmean(values), len(values)
-    members: dict[Hashable, list[float]] = defaultdict(list)
-    for value, cluster in zip(values, clusters, strict=True):
-        members[cluster].append(value - mean)
+    total = len(values)
     return {
         cluster: math.fsum(group) / total / math.sqrt(1 - len(group) / total) if len(group) < total else 0.0
-        for cluster, group in members.items()
+        for cluster, group in deviations_by_cluster(values, clusters, fmean(values)).items()
     }
 
 

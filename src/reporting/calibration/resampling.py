@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from src.reporting.statistics import FEWEST_TO_RESAMPLE, t_quantile
+from src.reporting.statistics import FEWEST_TO_RESAMPLE, ROUNDING, t_quantile
 
 RESAMPLES = 1000
 NO_SPREAD = "all values are equal: no interval"
-_ROUNDING = 1e-9
-"""Intervals that are shorter than this have no width."""
 _SEED = 2305
 """Seed of the resampling, so that the same labels always have the same intervals."""
 
@@ -41,7 +39,7 @@ def mean_measured(value: float, ci95: tuple[float, float] | None, n: int) -> Mea
     """
     if ci95 is None:
         return Measured(value, None, n, "labels on too few source pictures for an interval")
-    return Measured(value, ci95, n) if ci95[1] - ci95[0] > _ROUNDING else Measured(value, None, n, NO_SPREAD)
+    return Measured(value, ci95, n) if ci95[1] - ci95[0] > ROUNDING else Measured(value, None, n, NO_SPREAD)
 
 
 def cluster_numbers(clusters: Sequence[Hashable]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import ModelError
 from src.models.plain_text import PlainText
 from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
@@ -17,6 +16,7 @@ from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_
 from src.training.grpo.reward_function import RewardFunction
 from src.training.grpo.settings import prompts_drawn
 from src.training.grpo.vllm_prompts import collapse_image_tokens
+from src.training.out_of_memory import out_of_memory_named
 from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.example import Example
 
@@ -96,12 +96,8 @@ def run_trainer(trainer: GRPOTrainer, random_state: StepRandomState, checkpoint:
         ModelError: the accelerator's memory does not suffice.
     """
     try:
-        with unfounded_warnings_hidden():
+        with unfounded_warnings_hidden(), out_of_memory_named(MEMORY_SETTINGS):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except TrainingStopped as error:
         saved = random_state.save(trainer)
         raise TrainingStopped(f"{error}{f' (checkpoint: {saved})' if saved else ''}") from error
-    except RuntimeError as error:  # torch's own class for it exists on CUDA only
-        if "out of memory" not in str(error).lower():
-            raise
-        raise ModelError(f"out of memory in training; change {MEMORY_SETTINGS} ({error})") from error

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from src.config import ClassConfig, ModelConfig, PromptConfig
 from src.data.image import LazyImage
 from src.data.sample import EditSample
 from src.data.verdict import Status
-from src.models.vlm.prompts import Language
 from src.pipeline.scorer_plan import ScorerPlan
 from src.reporting.paired import paired_difference
 from src.reporting.statistics import mean_interval
@@ -38,17 +36,6 @@ class Judged:
     def right(self) -> list[float | None]:
         """For each pair 1, 0.5 for a tie, 0; None where a score is missing."""
         return [None if one is None or other is None else order(one, other) for one, other in self.scores]
-
-
-def judge_plan(
-    scorer: ClassConfig, judge: ModelConfig | None, prompts: Mapping[str, PromptConfig], language: Language
-) -> ScorerPlan:
-    """Checks the sections of a judge.
-
-    Raises:
-        ConfigError: for anything in them that could not run.
-    """
-    return ScorerPlan(scorer, judge, prompts, language)
 
 
 def judge_pairs(plan: ScorerPlan, pairs: Sequence[PreferenceExample]) -> Judged:

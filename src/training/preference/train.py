@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.config import ClassConfig, ModelConfig
-from src.errors import ConfigError, EditLoopError, ModelError
+from src.errors import ConfigError, EditLoopError
 from src.models.device import free_memory
 from src.models.reward.trained_preference import PreferenceDescription, save_trained
 from src.models.weights import resolve_revision
@@ -19,7 +19,8 @@ from src.pipeline.scorer_plan import ScorerPlan
 from src.run_log import check_log
 from src.training.dataset import ImageStore
 from src.training.grpo.checkpoints import latest_checkpoint
-from src.training.preference.agreement import Judged, agreement, difference, judge_pairs, judge_plan
+from src.training.out_of_memory import out_of_memory_named
+from src.training.preference.agreement import Judged, agreement, difference, judge_pairs
 from src.training.preference.config import JUDGE, PreferenceConfig
 from src.training.preference.data import PreferenceExample, PreferenceSplit, read_preferences
 from src.training.preference.model import TrainableJudge, check_judge, checkpoints_folder, load_judge
@@ -40,6 +41,10 @@ SCORER = "src.rewards.scorers.preference.PreferenceScorer"
 _FIXED = ("judge", "preferences")
 _MAY_CHANGE = frozenset({"output_dir", "evaluation_batch_size"})
 _TRAINED = "trained.json"
+_MEMORY_SETTINGS = (
+    "training.batch_size (with more gradient_accumulation_steps), training.gradient_checkpointing, "
+    "judge.image_max_side or judge.lora"
+)
 
 
 def train_judge(
@@ -110,15 +115,8 @@ def _train(
     judge = load_judge(config)
     trainer = build_trainer(config, judge, split, callbacks)
     checkpoint = latest_checkpoint(checkpoints_folder(config)) if resume else None
-    try:
+    with out_of_memory_named(_MEMORY_SETTINGS):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except RuntimeError as error:  # torch's own class for it exists on CUDA only
-        if "out of memory" not in str(error).lower():
-            raise
-        raise ModelError(
-            "out of memory in training; change training.batch_size (with more gradient_accumulation_steps), "
-            f"training.gradient_checkpointing, judge.image_max_side or judge.lora ({error})"
-        ) from error
     write_json(config.training.output_dir / HISTORY, trainer.state.log_history)
     _save_judge(config, judge, trainer, split)
 
@@ -161,7 +159,7 @@ def _measure(config: PreferenceConfig, split: PreferenceSplit) -> dict[str, Any]
     params = {"model_name": str(folder), "batch_size": config.training.evaluation_batch_size}
     params |= {"dtype": config.judge.dtype} if config.judge.lora else {}
     language = config.preferences.language
-    ours = judge_plan(ClassConfig(class_path=SCORER), ModelConfig(class_path=REWARD_MODEL, params=params), {}, language)
+    ours = ScorerPlan(ClassConfig(class_path=SCORER), ModelConfig(class_path=REWARD_MODEL, params=params), {}, language)
     judged = {"trained": _judged(ours, pairs)}
     if config.compare_with is not None:
         judged["other"] = _judged(_other_plan(config), pairs)
@@ -198,6 +196,6 @@ def _other_plan(config: PreferenceConfig) -> ScorerPlan:
     other = config.compare_with
     assert other is not None
     try:
-        return judge_plan(other.scorer, other.reward_model, other.prompts, config.preferences.language)
+        return ScorerPlan(other.scorer, other.reward_model, other.prompts, config.preferences.language)
     except EditLoopError as error:
         raise ConfigError(f"compare_with: {error}") from error
