@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,18 +15,22 @@ from src.miniature.world.edits_environment import ENVIRONMENT
 from src.miniature.world.edits_physical import PHYSICAL
 from src.miniature.world.edits_referential import REFERENTIAL
 from src.miniature.world.edits_social import SOCIAL
-from src.miniature.world.phrasing import Draft, Rule, choose, fill
+from src.miniature.world.legacy import ported
+from src.miniature.world.phrasing import Change, Reason, Setting, SettingKind, choose, fill
 from src.miniature.world.render import render
+from src.miniature.world.split import HELD_OUT_FAMILIES, Wordings, usable
 
 CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 DIFFICULTIES = ("easy", "medium", "hard")
 
-_RULES: dict[str, dict[str, Rule]] = dict(
-    zip(CATEGORIES, (PHYSICAL, ENVIRONMENT, SOCIAL, CAUSAL, REFERENTIAL), strict=True)
-)
-_MIN_CHANGED_PIXELS = 12
-_MIN_CHANGE = 24
-_MAX_ATTEMPTS = 20
+_KINDS: dict[str, dict[str, SettingKind]] = {
+    "物理": ported(PHYSICAL),
+    "环境": ported(ENVIRONMENT),
+    "社会": ported(SOCIAL),
+    "因果": ported(CAUSAL),
+    "指代": ported(REFERENTIAL),
+}
+_MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class MiniatureEdit:
     Attributes:
         category: One of CATEGORIES.
         difficulty: One of DIFFICULTIES: easy says what to draw, medium names the change, hard has to be inferred.
-        family: Name of the edit rule.
+        family: Name of the kind of wish from which the change follows.
         tags: What the edit is about.
         source: uint8 of shape (64, 64, 3).
         target: uint8 of shape (64, 64, 3), the exact result.
@@ -47,6 +52,9 @@ class MiniatureEdit:
         description_zh: The same in Chinese.
         rationale_en: One sentence: why the target looks as it does.
         rationale_zh: The same in Chinese.
+        setting: Name of the kind of picture, which other edits share.
+        opposite: Label that the edit shares with the one contrary edit of the same picture, or nothing.
+        held_out: Whether the family is one that no model learns from.
     """
 
     category: str
@@ -63,26 +71,42 @@ class MiniatureEdit:
     description_zh: str
     rationale_en: str
     rationale_zh: str
+    setting: str
+    opposite: str
+    held_out: bool
 
 
-def families(category: str) -> tuple[str, ...]:
-    """Return the names of the edit rules of a category.
+def settings(category: str) -> tuple[str, ...]:
+    """Return the names of the setting kinds of a category.
 
     Raises:
         ConfigError: The category is unknown.
     """
     _require(category, CATEGORIES, "category")
-    return tuple(_RULES[category])
+    return tuple(_KINDS[category])
 
 
-def make_edit(category: str, difficulty: str, seed: int, family: str | None = None) -> MiniatureEdit:
+def families(category: str, part: Literal["training", "held_out", "any"] = "any") -> tuple[str, ...]:
+    """Return the names of the families of a category: those for training, those held out, or all.
+
+    Raises:
+        ConfigError: The category is unknown.
+    """
+    names = (family for name in settings(category) for family in _KINDS[category][name].families)
+    return tuple(family for family in names if part == "any" or (family in HELD_OUT_FAMILIES) == (part == "held_out"))
+
+
+def make_edit(
+    category: str, difficulty: str, seed: int, family: str | None = None, wordings: Wordings = "training"
+) -> MiniatureEdit:
     """Make one edit.
 
     Args:
         category: One of CATEGORIES.
         difficulty: One of DIFFICULTIES.
         seed: Any whole number; the same arguments give the same edit on every machine.
-        family: Name of an edit rule of the category; None lets the seed choose.
+        family: Name of a family of the category; None lets the seed choose among those for training.
+        wordings: Which wordings are allowed; the pictures do not depend on it.
 
     Raises:
         ConfigError: The category, difficulty or family is unknown.
@@ -90,52 +114,94 @@ def make_edit(category: str, difficulty: str, seed: int, family: str | None = No
     names = families(category)
     _require(difficulty, DIFFICULTIES, "difficulty")
     if family is None:
-        family = names[_digest("family", category, difficulty, seed) % len(names)]
+        taught = families(category, "training")
+        family = taught[_digest("family", category, difficulty, seed) % len(taught)]
     _require(family, names, f"family of category {category}")
     rng = random.Random(_digest("edit", category, difficulty, family, seed))
+    name, setting = _setting_with(rng, category, family)
+    change = rng.choice([change for change in setting.changes if _of_family(change, family)])
+    reason = rng.choice(_of_family(change, family))
+    source = render(setting.source)
+    return _told(rng, setting, change, reason, source, category, name, difficulty, wordings)
+
+
+def make_setting(
+    category: str, name: str, seed: int, difficulty: str, wordings: Wordings = "training"
+) -> tuple[MiniatureEdit, ...]:
+    """Make every edit of one picture: one for each reason of each change, in the order of the changes.
+
+    Args:
+        category: One of CATEGORIES.
+        name: One of the category's settings.
+        seed: Any whole number; the same picture for every difficulty.
+        difficulty: One of DIFFICULTIES.
+        wordings: Which wordings are allowed.
+
+    Raises:
+        ConfigError: The category, setting or difficulty is unknown.
+    """
+    _require(name, settings(category), f"setting of category {category}")
+    _require(difficulty, DIFFICULTIES, "difficulty")
+    rng = random.Random(_digest("setting", category, name, seed))
+    setting = _KINDS[category][name].make(rng)
+    source = render(setting.source)
+    return tuple(
+        _told(rng, setting, change, reason, source, category, name, difficulty, wordings)
+        for change in setting.changes
+        for reason in change.reasons
+    )
+
+
+def _setting_with(rng: random.Random, category: str, family: str) -> tuple[str, Setting]:
+    """Make settings until one offers the family."""
+    name, kind = next((name, kind) for name, kind in _KINDS[category].items() if family in kind.families)
     for _ in range(_MAX_ATTEMPTS):
-        draft = _RULES[category][family](rng, difficulty)
-        source, target = render(draft.source), render(draft.target)
-        if _changed_pixels(source, target) >= _MIN_CHANGED_PIXELS:
-            return _told(rng, draft, category, difficulty, family, source, target)
-    raise AssertionError(f"rule {family} made {_MAX_ATTEMPTS} edits in a row that change nothing; fix the rule")
+        setting = kind.make(rng)
+        if any(_of_family(change, family) for change in setting.changes):
+            return name, setting
+    raise AssertionError(f"{_MAX_ATTEMPTS} settings {name} in a row offer no {family}; fix the setting")
+
+
+def _of_family(change: Change, family: str) -> list[Reason]:
+    return [reason for reason in change.reasons if reason.family == family]
 
 
 def _told(
     rng: random.Random,
-    draft: Draft,
-    category: str,
-    difficulty: str,
-    family: str,
+    setting: Setting,
+    change: Change,
+    reason: Reason,
     source: np.ndarray,
-    target: np.ndarray,
+    category: str,
+    name: str,
+    difficulty: str,
+    wordings: Wordings,
 ) -> MiniatureEdit:
-    """Put a drafted edit into words."""
-    instruction = choose(rng, draft.texts.of(difficulty), draft.slots)
-    explicit = instruction if difficulty == "easy" else choose(rng, draft.texts.easy, draft.slots)
-    description = fill(draft.texts.description, draft.slots)
-    rationale = fill(draft.texts.rationale, draft.slots)
+    """Put a change that is asked for with a reason into words."""
+    explicit = instruction = choose(rng, usable(change.explicit, wordings), change.slots)
+    if difficulty != "easy":
+        templates = reason.medium if difficulty == "medium" else reason.hard
+        instruction = choose(rng, usable(templates, wordings), change.slots)
+    rationale = fill(reason.rationale, change.slots)
     return MiniatureEdit(
         category=category,
         difficulty=difficulty,
-        family=family,
-        tags=draft.tags,
+        family=reason.family,
+        tags=change.tags,
         source=source,
-        target=target,
+        target=render(change.target),
         instruction_en=instruction.en,
         instruction_zh=instruction.zh,
         explicit_en=explicit.en,
         explicit_zh=explicit.zh,
-        description_en=description.en,
-        description_zh=description.zh,
+        description_en=setting.description.en,
+        description_zh=setting.description.zh,
         rationale_en=rationale.en,
         rationale_zh=rationale.zh,
+        setting=name,
+        opposite=change.opposite,
+        held_out=reason.family in HELD_OUT_FAMILIES,
     )
-
-
-def _changed_pixels(source: np.ndarray, target: np.ndarray) -> int:
-    """Count the pixels of which some channel changes by more than 24 of 255."""
-    return int((np.abs(source.astype(np.int16) - target).max(axis=2) > _MIN_CHANGE).sum())
 
 
 def _digest(*parts: str | int) -> int:

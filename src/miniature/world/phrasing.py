@@ -21,6 +21,72 @@ Slots = Mapping[str, Words]
 
 
 @dataclass(frozen=True)
+class Reason:
+    """A wish from which a change follows.
+
+    Attributes:
+        family: Name of the kind of wish; it belongs to one kind of setting.
+        rationale: Why the target looks as it does, in one sentence.
+        medium: Four templates that name the change and leave its consequences out; the last one is held out.
+        hard: Four templates that state only the situation; the last one is held out.
+    """
+
+    family: str
+    rationale: Words
+    medium: tuple[Words, ...]
+    hard: tuple[Words, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that can be asked of a picture, with its exact result.
+
+    Attributes:
+        target: The scene after the change.
+        explicit: Four templates that say what to draw and where; the last one is held out.
+        reasons: The wishes that ask for exactly this change in this picture, at least one.
+        slots: Words for the templates of the change and of its reasons.
+        tags: What the change is about.
+        opposite: A label that exactly two changes of one setting share: each asks for the contrary of the other.
+    """
+
+    target: Scene
+    explicit: tuple[Words, ...]
+    reasons: tuple[Reason, ...]
+    slots: Slots
+    tags: tuple[str, ...]
+    opposite: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A picture and everything that can be asked of it.
+
+    Attributes:
+        source: The scene.
+        description: Describes the source; it has no slots.
+        changes: At least four, with pairwise different targets, each as likely as the others.
+    """
+
+    source: Scene
+    description: Words
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class SettingKind:
+    """A way to make settings.
+
+    Attributes:
+        make: Makes a setting from a source of chance.
+        families: Every family of reasons that the settings can offer.
+    """
+
+    make: Callable[[random.Random], Setting]
+    families: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Texts:
     """Templates of one edit rule.
 
