@@ -12,7 +12,7 @@ _PHYSICAL: tuple[str, ...] = ()
 
 _ENVIRONMENT: tuple[str, ...] = ()
 
-_SOCIAL: tuple[str, ...] = ()
+_SOCIAL: tuple[str, ...] = ("light_urgent", "queue_kindness", "flag_news")
 
 _CAUSAL: tuple[str, ...] = ()
 

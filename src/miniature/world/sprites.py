@@ -72,8 +72,8 @@ def person(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     canvas.rectangle(thing.x - 4, neck, thing.x + 4, waist, COLOURS[thing.colour])
     canvas.ellipse(thing.x - 3, top, thing.x + 3, neck, SKIN)
     if thing.state == "helmet":
-        canvas.half_disc(thing.x - 4, top - 2.5, thing.x + 4, top + 2, COLOURS["yellow"])
-        canvas.rectangle(thing.x - 5, top + 1, thing.x + 5, top + 2.5, COLOURS["yellow"])
+        canvas.half_disc(thing.x - 5, top - 3, thing.x + 5, top + 2, COLOURS["yellow"])
+        canvas.rectangle(thing.x - 6.5, top + 1.5, thing.x + 6.5, top + 3.5, COLOURS["yellow"])
 
 
 def car(canvas: Canvas, thing: Thing, scene: Scene) -> None:
@@ -126,12 +126,14 @@ def scale(canvas: Canvas, thing: Thing, scene: Scene) -> None:
 
 
 def traffic_light(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A light on a pole, red above green; its state is the colour that shines."""
+    """A light on a pole: red, yellow, green from above; its state is the colour that shines, or empty."""
     top = thing.y - thing.size
     canvas.rectangle(thing.x - 1, top, thing.x + 1, thing.y, METAL)
-    canvas.rectangle(thing.x - 4.5, top, thing.x + 4.5, top + 16, COLOURS["black"])
-    for colour, offset, bright in (("red", 1, (255, 48, 40)), ("green", 8.5, (40, 224, 80))):
+    canvas.rectangle(thing.x - 4.5, top, thing.x + 4.5, top + 23.5, COLOURS["black"])
+    lenses = (("red", (255, 48, 40)), ("yellow", (255, 214, 50)), ("green", (40, 224, 80)))
+    for index, (colour, bright) in enumerate(lenses):
         shine: Rgb = bright if thing.state == colour else UNLIT
+        offset = 1 + 7.5 * index
         canvas.ellipse(thing.x - 3.25, top + offset, thing.x + 3.25, top + offset + 6.5, shine)
 
 
@@ -160,10 +162,10 @@ def apple(canvas: Canvas, thing: Thing, scene: Scene) -> None:
 
 
 def bottle(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A pale blue plastic bottle."""
+    """A light blue plastic bottle."""
     half, top = thing.size / 2, thing.y - thing.size * 1.3
-    canvas.rectangle(thing.x - half * 0.7, top + 4, thing.x + half * 0.7, thing.y, (160, 220, 240))
-    canvas.rectangle(thing.x - 1.5, top + 1.5, thing.x + 1.5, top + 4, (160, 220, 240))
+    canvas.rectangle(thing.x - half * 0.7, top + 4, thing.x + half * 0.7, thing.y, (92, 178, 206))
+    canvas.rectangle(thing.x - 1.5, top + 1.5, thing.x + 1.5, top + 4, (92, 178, 206))
     canvas.rectangle(thing.x - 2, top, thing.x + 2, top + 2, COLOURS["blue"])
 
 
@@ -187,10 +189,10 @@ def kiosk(canvas: Canvas, thing: Thing, scene: Scene) -> None:
 
 
 def flagpole(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A pole with a flag of the thing's colour; its state is "top" or "half"."""
+    """A pole with a flag of the thing's colour; its state is "top", "half" or "bottom"."""
     top = thing.y - thing.size
     canvas.rectangle(thing.x - 1, top, thing.x + 1, thing.y, METAL)
-    flag = top + 1 if thing.state == "top" else top + thing.size * 0.42
+    flag = top + {"top": 1, "half": thing.size * 0.37, "bottom": thing.size - 13}[thing.state]
     canvas.rectangle(thing.x + 1, flag, thing.x + 18, flag + 11, COLOURS[thing.colour])
 
 
