@@ -8,7 +8,7 @@ from src.miniature.world.phrasing import Words
 
 Wordings = Literal["training", "held_out", "any"]
 
-_PHYSICAL: tuple[str, ...] = ()
+_PHYSICAL: tuple[str, ...] = ("scale_empty", "shadow_direction", "hill_push")
 
 _ENVIRONMENT: tuple[str, ...] = ()
 

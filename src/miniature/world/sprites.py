@@ -109,6 +109,13 @@ def slope(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     canvas.polygon([(thing.x - half, thing.y), (thing.x + half, thing.y), (high, top)], METAL)
 
 
+def hill(canvas: Canvas, thing: Thing, scene: Scene) -> None:
+    """A hill, half as high as wide, with a flat top of 12 px."""
+    half, top = thing.size / 2, thing.y - thing.size / 2
+    corners = [(thing.x - half, thing.y), (thing.x - 6, top), (thing.x + 6, top), (thing.x + half, thing.y)]
+    canvas.polygon(corners, METAL)
+
+
 def scale(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     """A balance scale; its state is level, or the side that is down."""
     pivot = thing.y - thing.size
@@ -313,6 +320,7 @@ SPRITES: dict[str, Sprite] = {
     "table": table,
     "shelf": shelf,
     "slope": slope,
+    "hill": hill,
     "scale": scale,
     "traffic_light": traffic_light,
     "bin": bin_,
