@@ -1,198 +1,231 @@
-"""指代: which of several shapes is meant; what is done to it is always simple."""
+"""指代: which of several shapes is meant, in a line of shapes and among two equal ones."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from src.miniature.world.palette import COLOURS
-from src.miniature.world.phrasing import COLOUR_WORDS, KIND_WORDS, Draft, Rule, Texts, Words, a, named
-from src.miniature.world.scene import Scene, Thing
+from src.miniature.world.edits_referential_groups import crowd, moves
+from src.miniature.world.edits_referential_sizes import sizes
+from src.miniature.world.phrasing import Setting, SettingKind, Words, named
+from src.miniature.world.referring import (
+    ENLARGE,
+    FORMS,
+    REMOVE,
+    SHAPE_COLOURS,
+    Reference,
+    board,
+    change,
+    paint,
+    the_name,
+    unused_colour,
+)
+from src.miniature.world.scene import Thing
+from src.miniature.world.shape_lines import LINES, End, described, line
 
-_KINDS = ("circle", "square", "triangle")
-_SMALL, _LARGE = 9.0, 13.0
-_ORDINALS = {1: Words("second", "二"), 2: Words("third", "三")}
+_ORDINALS = tuple(Words(*words) for words in (("first", "一"), ("second", "二"), ("third", "三"), ("fourth", "四")))
+_COUNTS = tuple(
+    Words(*words) for words in (("no", "没"), ("one", "一"), ("two", "两"), ("three", "三"), ("four", "四"))
+)
+_SIZE_IN_LINE = {3: 13.0, 4: 12.0, 5: 10.0}
 
-Reference = tuple[Words, int]
-"""The name of a shape, and its index."""
 
-
-def _shapes(rng: random.Random, difficulty: str) -> tuple[Thing, ...]:
-    """Return three or four shapes from left to right, no two alike in both colour and form."""
-    count = rng.choice((3, 4))
-    palette = rng.sample(sorted(COLOURS), 3)
-    names = rng.sample([(colour, kind) for colour in palette for kind in _KINDS], count)
-    # "Just to the right" and "between" are clear only in a row.
-    in_a_row = difficulty == "hard" or rng.random() < 0.5
-    heights = [32.0] * count if in_a_row else [float(rng.choice((14, 32, 50))) for _ in names]
-    step = 64 / count
-    return tuple(
-        Thing(kind, colour, step * (i + 0.5), heights[i], rng.choice((_SMALL, _LARGE)))
-        for i, (colour, kind) in enumerate(names)
+def _by_place(steps: int, end: End, other: End) -> Reference:
+    """Refer to the shape that is `steps` away from the end."""
+    if steps == 0:
+        return Reference(
+            "row_place",
+            Words(f"the {end.outermost.en} shape", f"{end.outermost.zh}的图形"),
+            (
+                Words(f"the shape nearest to the {end.edge.en} edge", f"离{end.edge.zh}边缘最近的图形"),
+                Words(f"the shape that has nothing {end.beside.en} it", f"{end.beside.zh}没有别的图形的图形"),
+                Words(f"the shape furthest from the {other.edge.en} edge", f"离{other.edge.zh}边缘最远的图形"),
+            ),
+        )
+    nth = _ORDINALS[steps]
+    return Reference(
+        "row_place",
+        Words(f"the {nth.en} shape {end.start.en}", f"{end.start.zh}数第{nth.zh}个图形"),
+        (
+            Words(f"the shape that comes {nth.en} {end.start.en}", f"{end.start.zh}边开始排第{nth.zh}的图形"),
+            Words(f"the shape in {nth.en} place {end.start.en}", f"{end.start.zh}数排在第{nth.zh}位的图形"),
+            Words(f"what you meet {nth.en} when coming {end.start.en}", f"{end.start.zh}边过来遇到的第{nth.zh}个图形"),
+        ),
     )
 
 
-def _by_place(shapes: Sequence[Thing]) -> list[Reference]:
-    """Return references by order from the left or right, and by height."""
-    last = len(shapes) - 1
-    found: list[Reference] = [
-        (Words("leftmost shape", "最左边的图形"), 0),
-        (Words("rightmost shape", "最右边的图形"), last),
-    ]
-    for steps in range(1, last):
-        ordinal = _ORDINALS[steps]
-        found.append((Words(f"{ordinal.en} shape from the left", f"从左数第{ordinal.zh}个图形"), steps))
-        found.append((Words(f"{ordinal.en} shape from the right", f"从右数第{ordinal.zh}个图形"), last - steps))
-    rows = [shape.y for shape in shapes]
-    for words, row in (
-        (Words("topmost shape", "最上面的图形"), min(rows)),
-        (Words("lowest shape", "最下面的图形"), max(rows)),
-    ):
-        if rows.count(row) == 1:
-            found.append((words, rows.index(row)))
-    return found
+def _by_count(steps: int, end: End) -> Reference:
+    """Refer to a shape by how many shapes are between it and the end."""
+    count = _COUNTS[steps]
+    others = "other" if steps == 1 else "others"
+    shapes = "shape" if steps == 1 else "shapes"
+    return Reference(
+        "row_count",
+        Words(
+            f"the shape with exactly {count.en} {shapes} {end.beside.en} it",
+            f"{end.beside.zh}恰好有{count.zh}个图形的图形",
+        ),
+        (
+            Words(
+                f"the shape that has just {count.en} {others} {end.beside.en} it",
+                f"{end.beside.zh}只有{count.zh}个图形的图形",
+            ),
+            Words(
+                f"the shape with {count.en} {others} {end.beside.en} it, not more",
+                f"{end.beside.zh}不多不少有{count.zh}个图形的图形",
+            ),
+            Words(
+                f"the shape that follows exactly {count.en} {others} {end.start.en}",
+                f"{end.start.zh}数排在恰好{count.zh}个图形之后的图形",
+            ),
+        ),
+    )
 
 
-def _by_size(shapes: Sequence[Thing]) -> list[Reference]:
-    """Return references by size among all shapes, or between two of one form."""
-    found: list[Reference] = []
-    sizes = [shape.size for shape in shapes]
-    for words, size in (
-        (Words("largest shape", "最大的图形"), _LARGE),
-        (Words("smallest shape", "最小的图形"), _SMALL),
-    ):
-        if sizes.count(size) == 1:
-            found.append((words, sizes.index(size)))
-    for kind in _KINDS:
-        pair = [i for i, shape in enumerate(shapes) if shape.kind == kind]
-        name = KIND_WORDS[kind]
-        if len(pair) == 2:
-            found.append((Words(f"left one of the two {name.en}s", f"两个{name.zh}中左边的那个"), pair[0]))
-            found.append((Words(f"right one of the two {name.en}s", f"两个{name.zh}中右边的那个"), pair[1]))
-        if len(pair) == 2 and sizes[pair[0]] != sizes[pair[1]]:
-            small, large = sorted(pair, key=lambda i: sizes[i])
-            found.append((Words(f"larger of the two {name.en}s", f"两个{name.zh}中较大的那个"), large))
-            found.append((Words(f"smaller of the two {name.en}s", f"两个{name.zh}中较小的那个"), small))
-    return found
+def _by_neighbour(anchor: Thing, end: End, other: End) -> Reference:
+    """Refer to the neighbour of a shape on the side of `end`."""
+    name = the_name(anchor)
+    return Reference(
+        "row_next",
+        Words(f"the shape just {end.beside.en} {name.en}", f"{name.zh}{end.beside.zh}紧挨着的图形"),
+        (
+            Words(f"the {end.one.en} neighbour of {name.en}", f"{name.zh}在{end.one.zh}的邻居"),
+            Words(f"the shape whose {other.one.en} neighbour is {name.en}", f"{other.one.zh}的邻居是{name.zh}的图形"),
+            Words(f"what comes directly {end.beside.en} {name.en}", f"{name.zh}{end.beside.zh}第一个碰到的图形"),
+        ),
+    )
 
 
-def _by_neighbour(shapes: Sequence[Thing]) -> list[Reference]:
-    """Return references by what stands next to the shape, from left to right."""
-    found: list[Reference] = []
-    names = [named(shape.colour, shape.kind) for shape in shapes]
-    for i in range(len(shapes) - 1):
-        left, right = names[i], names[i + 1]
-        found.append((Words(f"shape just to the right of the {left.en}", f"{left.zh}右边紧挨着的图形"), i + 1))
-        found.append((Words(f"shape just to the left of the {right.en}", f"{right.zh}左边紧挨着的图形"), i))
-    for i in range(1, len(shapes) - 1):
-        left, right = names[i - 1], names[i + 1]
-        found.append((Words(f"shape between the {left.en} and the {right.en}", f"{left.zh}和{right.zh}之间的图形"), i))
-    return found
+def _by_both_neighbours(one: Thing, two: Thing) -> Reference:
+    """Refer to the shape between two others."""
+    first, second = the_name(one), the_name(two)
+    return Reference(
+        "row_between",
+        Words(f"the shape between {first.en} and {second.en}", f"{first.zh}和{second.zh}之间的图形"),
+        (
+            Words(
+                f"the shape whose neighbours are {second.en} and {first.en}", f"两个邻居是{second.zh}和{first.zh}的图形"
+            ),
+            Words(f"the shape that keeps {first.en} and {second.en} apart", f"把{first.zh}和{second.zh}隔开的图形"),
+            Words(
+                f"the shape that has both {second.en} and {first.en} beside it",
+                f"紧挨着{second.zh}又紧挨着{first.zh}的图形",
+            ),
+        ),
+    )
 
 
-def _by_likeness(shapes: Sequence[Thing]) -> list[Reference]:
-    """Return references by sharing colour or form with a shape that is itself given by its place or size."""
-    found: list[Reference] = []
-    for anchor, index in _by_place(shapes)[:2] + [ref for ref in _by_size(shapes) if "est shape" in ref[0].en]:
-        for aspect, english, chinese in (
-            ("colour", "of the same colour as", "颜色相同"),
-            ("kind", "of the same form as", "形状相同"),
+def row(rng: random.Random) -> Setting:
+    """Three to five different shapes in a row or a column; each may be removed or painted."""
+    direction = rng.choice(("row", "column"))
+    count = rng.choice((3, 4, 5))
+    names = rng.sample([(colour, form) for colour in rng.sample(SHAPE_COLOURS, 4) for form in FORMS], count)
+    shapes = line(names, direction, [_SIZE_IN_LINE[count]] * count)
+    source = board(rng, shapes)
+    first, last = LINES[direction]
+    new = unused_colour(rng, shapes)
+    changes = []
+    for i, shape in enumerate(shapes):
+        from_first = rng.random() < 0.5 if 0 < i < count - 1 else i == 0
+        end, other, steps = (first, last, i) if from_first else (last, first, count - 1 - i)
+        references = [_by_place(steps, end, other)]
+        if i > 0:
+            references.append(_by_neighbour(shapes[i - 1], last, first))
+        if i < count - 1:
+            references.append(_by_neighbour(shapes[i + 1], first, last))
+        if 0 < i < count - 1:
+            references.append(_by_both_neighbours(shapes[i - 1], shapes[i + 1]))
+            references.append(_by_count(i, first))
+            references.append(_by_count(count - 1 - i, last))
+        for action, target in ((REMOVE, source.without(i)), (paint(new), source.changing(i, colour=new))):
+            opposite = f"side:{action.tag}" if i in (0, count - 1) else ""
+            changes.append(change(action, the_name(shape), references, target, opposite))
+    return Setting(source, described(shapes, direction), tuple(changes))
+
+
+def _by_side(end: End, other: End) -> Reference:
+    """Refer to one of two equal shapes by its side."""
+    return Reference(
+        "twin_side",
+        Words(f"the {end.one.en} one of the two equal shapes", f"两个相同图形中{end.one.zh}的那个"),
+        (
+            Words(f"the {end.one.en} one of the two that look alike", f"两个一模一样的图形中靠{end.edge.zh}的那个"),
+            Words(f"the shape that has its double {other.beside.en} it", f"{other.beside.zh}有一个同样图形的图形"),
+            Words(
+                f"the shape with an exact copy further {other.edge.en.replace('upper', 'up').replace('lower', 'down')}",
+                f"往{other.edge.zh}还有一个复制品的图形",
+            ),
+        ),
+    )
+
+
+def _by_distance(twin: Thing, anchor: Thing, near: bool) -> Reference:
+    """Refer to one of two equal shapes by its distance from another shape."""
+    name, goal = named(twin.colour, twin.kind), the_name(anchor)
+    more, most, pair = ("nearer to", "closest to", "较近") if near else ("further from", "farthest from", "较远")
+    other_word = "近" if near else "远"
+    return Reference(
+        "twin_near",
+        Words(f"the {name.en} {more} {goal.en}", f"离{goal.zh}{pair}的{name.zh}"),
+        (
+            Words(f"the one of the two doubles {more} {goal.en}", f"两个相同图形中离{goal.zh}更{other_word}的那个"),
+            Words(f"the twin that is {most} {goal.en}", f"成对的图形里离{goal.zh}最{other_word}的那个"),
+            Words(
+                f"the twin whose way to {goal.en} is {'shorter' if near else 'longer'}",
+                f"成对的图形里到{goal.zh}距离更{'短' if near else '长'}的那个",
+            ),
+        ),
+    )
+
+
+_ALONE = Reference(
+    "twin_single",
+    Words("the shape that has no double", "没有相同伙伴的图形"),
+    (
+        Words("the only shape that has no exact copy", "唯一没有复制品的图形"),
+        Words("the shape that is not one of the two equal ones", "不属于那两个相同图形的图形"),
+        Words("the shape that differs from both others", "与另外两个都不一样的图形"),
+    ),
+)
+
+
+def twins(rng: random.Random) -> Setting:
+    """Two equal shapes and one or two others; one of the equal ones may be removed, painted or enlarged."""
+    direction = rng.choice(("row", "column"))
+    count = rng.choice((3, 4))
+    twin, *others = rng.sample([(colour, form) for colour in rng.sample(SHAPE_COLOURS, 3) for form in FORMS], count - 1)
+    names = [twin, twin, *others]
+    rng.shuffle(names)
+    shapes = line(names, direction, [12.0] * count)
+    source = board(rng, shapes)
+    new = unused_colour(rng, shapes)
+    pair = [i for i in range(count) if names[i] == twin]
+    changes = []
+    for place, (i, j) in enumerate((pair, pair[::-1])):
+        end, other = LINES[direction] if place == 0 else LINES[direction][::-1]
+        references = [_by_side(end, other)]
+        for k in range(count):
+            if k not in pair and abs(i - k) != abs(j - k):
+                references.append(_by_distance(shapes[i], shapes[k], abs(i - k) < abs(j - k)))
+        plain = named(*twin)
+        name = Words(f"the {end.one.en} {plain.en}", f"{end.one.zh}的{plain.zh}")
+        for action, target in (
+            (REMOVE, source.without(i)),
+            (paint(new), source.changing(i, colour=new)),
+            (ENLARGE, source.changing(i, size=17.0)),
         ):
-            alike = [
-                i
-                for i, shape in enumerate(shapes)
-                if i != index and getattr(shape, aspect) == getattr(shapes[index], aspect)
-            ]
-            if len(alike) == 1:
-                found.append(
-                    (Words(f"other shape {english} the {anchor.en}", f"与{anchor.zh}{chinese}的另一个图形"), alike[0])
-                )
-    return found
+            changes.append(change(action, name, references, target, f"which:{action.tag}"))
+    if count == 3:
+        odd = next(i for i in range(count) if i not in pair)
+        for action, target in ((REMOVE, source.without(odd)), (paint(new), source.changing(odd, colour=new))):
+            changes.append(change(action, the_name(shapes[odd]), [_ALONE], target))
+    return Setting(source, described(shapes, direction), tuple(changes))
 
 
-def _refer(rng: random.Random, shapes: Sequence[Thing], difficulty: str) -> Reference:
-    """Choose a shape and how to call it; kinds of reference are equally likely, not single references."""
-    if difficulty == "easy":
-        index = rng.randrange(len(shapes))
-        return named(shapes[index].colour, shapes[index].kind), index
-    finders = (_by_place, _by_size) if difficulty == "medium" else (_by_neighbour, _by_likeness)
-    return rng.choice(rng.choice([found for find in finders if (found := find(shapes))]))
-
-
-_DESCRIPTION = Words("From left to right: {list}.", "从左到右依次是：{list}。")
-_RATIONALE = Words("The shape that is meant is the {name}; nothing else changes.", "所指的图形是{name}，其他都不变。")
-
-
-def _texts(*templates: Words) -> Texts:
-    """Return texts in which easy names the shape and the others refer to it."""
-    easy = tuple(Words(words.en.replace("{ref}", "{name}"), words.zh.replace("{ref}", "{name}")) for words in templates)
-    return Texts(_DESCRIPTION, _RATIONALE, easy, templates, templates)
-
-
-_RECOLOUR = _texts(
-    Words("Paint the {ref} {new}.", "把{ref}涂成{new}。"),
-    Words("Change the colour of the {ref} to {new}.", "把{ref}的颜色改成{new}。"),
-    Words("Make the {ref} {new}.", "让{ref}变成{new}。"),
-)
-_REMOVE = _texts(
-    Words("Remove the {ref}.", "去掉{ref}。"),
-    Words("Erase the {ref}.", "擦掉{ref}。"),
-    Words("Delete the {ref} from the picture.", "从画面中删除{ref}。"),
-)
-_RESHAPE = _texts(
-    Words("Replace the {ref} with a {form} of the same colour.", "把{ref}换成同样颜色的{form}。"),
-    Words("Turn the {ref} into a {form}.", "把{ref}变成{form}。"),
-    Words("Draw a {form} in the same colour instead of the {ref}.", "用同样颜色的{form}代替{ref}。"),
-)
-_FRAME = _texts(
-    Words("Draw {a_new} frame around the {ref}.", "在{ref}周围画一个{new}的方框。"),
-    Words("Put {a_new} square frame around the {ref}.", "给{ref}加上{new}的方框。"),
-    Words("Mark the {ref} with {a_new} frame.", "用{new}的方框标出{ref}。"),
-)
-
-Change = Callable[[random.Random, Scene, int], tuple[Scene, dict[str, Words]]]
-
-
-def _recolour(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[str, Words]]:
-    new = rng.choice([name for name in sorted(COLOURS) if name != scene.things[index].colour])
-    return scene.changing(index, colour=new), {"new": COLOUR_WORDS[new]}
-
-
-def _remove(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[str, Words]]:
-    return scene.without(index), {}
-
-
-def _reshape(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[str, Words]]:
-    form = rng.choice([kind for kind in _KINDS if kind != scene.things[index].kind])
-    return scene.changing(index, kind=form), {"form": KIND_WORDS[form]}
-
-
-def _frame(rng: random.Random, scene: Scene, index: int) -> tuple[Scene, dict[str, Words]]:
-    new = rng.choice([name for name in sorted(COLOURS) if name not in ("white", scene.things[index].colour)])
-    frame = replace(scene.things[index], kind="frame", colour=new, size=scene.things[index].size + 5)
-    return scene.adding(frame), {"new": COLOUR_WORDS[new], "a_new": a(COLOUR_WORDS[new])}
-
-
-def _rule(texts: Texts, tag: str, change: Change) -> Rule:
-    """Return the rule that applies a change to the shape that is referred to."""
-
-    def rule(rng: random.Random, difficulty: str) -> Draft:
-        shapes = _shapes(rng, difficulty)
-        ref, index = _refer(rng, shapes, difficulty)
-        source = Scene("board", shapes, shade=rng.randrange(3))
-        target, slots = change(rng, source, index)
-        names = [named(shape.colour, shape.kind) for shape in shapes]
-        listed = Words(", ".join(words.en for words in names), "、".join(words.zh for words in names))
-        return Draft(source, target, texts, {**slots, "ref": ref, "name": names[index], "list": listed}, (tag,))
-
-    return rule
-
-
-REFERENTIAL: dict[str, Rule] = {
-    "recolour_shape": _rule(_RECOLOUR, "recolour", _recolour),
-    "remove_shape": _rule(_REMOVE, "remove", _remove),
-    "reshape_shape": _rule(_RESHAPE, "reshape", _reshape),
-    "frame_shape": _rule(_FRAME, "frame", _frame),
+REFERENTIAL: dict[str, SettingKind] = {
+    "row": SettingKind(row, ("row_place", "row_next", "row_between", "row_count")),
+    "twins": SettingKind(twins, ("twin_side", "twin_near", "twin_single")),
+    "sizes": SettingKind(sizes, ("size_extreme", "size_beside", "size_middle")),
+    "crowd": SettingKind(crowd, ("crowd_not", "crowd_count", "crowd_most")),
+    "moves": SettingKind(moves, ("move_place", "move_like", "move_swap")),
 }
-"""The edit rules of the category 指代."""
+"""The settings of the category 指代."""

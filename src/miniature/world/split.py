@@ -16,7 +16,7 @@ _SOCIAL: tuple[str, ...] = ("light_urgent", "queue_kindness", "flag_news")
 
 _CAUSAL: tuple[str, ...] = ()
 
-_REFERENTIAL: tuple[str, ...] = ()
+_REFERENTIAL: tuple[str, ...] = ("row_count", "size_middle", "crowd_most")
 
 HELD_OUT_FAMILIES: frozenset[str] = frozenset(_PHYSICAL + _ENVIRONMENT + _SOCIAL + _CAUSAL + _REFERENTIAL)
 """Families of which no model sees any text in training; their changes are taught by training families."""
