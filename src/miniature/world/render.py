@@ -40,8 +40,6 @@ _SHADOW_SHAPES: dict[str, tuple[float, float]] = {
 
 _FLAKES = tuple((5 + 13 * column + (6 if row % 2 else 0), 6 + 10 * row) for row in range(6) for column in range(5))
 _DROPS = tuple((6 + 12 * column + (6 if row % 2 else 0), 2 + 11 * row) for row in range(6) for column in range(5))
-_LIT_REACH = 15.0
-"""Half width of the lit patch that a lamp throws on the floor."""
 
 
 def render(scene: Scene) -> np.ndarray:
@@ -126,7 +124,7 @@ def _paint_room(scene: Scene) -> Canvas:
     for thing in scene.things:
         if thing.kind == "lamp" and thing.state == "on":
             canvas.tone = PLAIN_TONE
-            reach, half = _LIT_REACH, thing.size / 2
+            reach, half = thing.size, thing.size / 2
             canvas.ellipse(thing.x - reach, 50, thing.x + reach, 62, GLOW)
             rim = [(thing.x - half, thing.y), (thing.x + half, thing.y)]
             canvas.polygon([*rim, (thing.x + reach, 56), (thing.x - reach, 56)], GLOW)
@@ -136,7 +134,7 @@ def _paint_room(scene: Scene) -> Canvas:
 def _is_lamp_lit(scene: Scene, thing: Thing) -> bool:
     """Say whether a lamp that is on shines on the thing (or is the thing)."""
     return any(
-        other.kind == "lamp" and other.state == "on" and abs(other.x - thing.x) < _LIT_REACH for other in scene.things
+        other.kind == "lamp" and other.state == "on" and abs(other.x - thing.x) < other.size for other in scene.things
     )
 
 

@@ -14,7 +14,7 @@ _ENVIRONMENT: tuple[str, ...] = ()
 
 _SOCIAL: tuple[str, ...] = ("light_urgent", "queue_kindness", "flag_news")
 
-_CAUSAL: tuple[str, ...] = ()
+_CAUSAL: tuple[str, ...] = ("lamp_bulb", "domino_marble", "rope_flame")
 
 _REFERENTIAL: tuple[str, ...] = ("row_count", "size_middle", "crowd_most")
 
