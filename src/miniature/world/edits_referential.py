@@ -193,9 +193,10 @@ def twins(rng: random.Random) -> Setting:
     direction = rng.choice(("row", "column"))
     count = rng.choice((3, 4))
     twin, *others = rng.sample([(colour, form) for colour in rng.sample(SHAPE_COLOURS, 3) for form in FORMS], count - 1)
+    small, large = (12.0, 17.0) if count == 3 else (11.0, 15.0)
     names = [twin, twin, *others]
     rng.shuffle(names)
-    shapes = line(names, direction, [12.0] * count)
+    shapes = line(names, direction, [small] * count)
     source = board(rng, shapes)
     new = unused_colour(rng, shapes)
     pair = [i for i in range(count) if names[i] == twin]
@@ -211,7 +212,7 @@ def twins(rng: random.Random) -> Setting:
         for action, target in (
             (REMOVE, source.without(i)),
             (paint(new), source.changing(i, colour=new)),
-            (ENLARGE, source.changing(i, size=17.0)),
+            (ENLARGE, source.changing(i, size=large)),
         ):
             changes.append(change(action, name, references, target, f"which:{action.tag}"))
     if count == 3:
