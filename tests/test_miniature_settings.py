@@ -14,7 +14,11 @@ from src.miniature.world.phrasing import Change, Setting, Words, fill
 from src.miniature.world.render import render
 from src.miniature.world.split import HELD_OUT_FAMILIES, usable
 
-KINDS = [pytest.param(category, name, id=f"{CATEGORIES.index(category)}-{name}") for category in CATEGORIES for name in settings(category)]
+KINDS = [
+    pytest.param(category, name, id=f"{CATEGORIES.index(category)}-{name}")
+    for category in CATEGORIES
+    for name in settings(category)
+]
 SEEDS = range(40)
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.pairs import UNRELATED_RULES, UNRELATED_SHARE, UNTAUGHT_IMPLICIT
+from src.miniature.editor.pairs import UNRELATED_SHARE
 from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
 from src.miniature.editor.train_vae import round_trips
 from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
+from src.miniature.world.split import HELD_OUT_FAMILIES
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
 
 - **Data**: {pairs:,} procedural edits (training seeds from 1,000,000), each with its instruction and an explicit
   wording in both languages. No outside picture, text or weight was used. {unrelated:.0%} of the samples are pictures
-  with an instruction about things that they do not show, and no change. The implicit (hard) wordings of
-  {untaught} were met only in such samples: a rewriter of instructions has something to gain.
+  with an instruction about things that they do not show, and no change. No text of the families
+  {untaught} and no held-out wording (`src/miniature/world/split.py`) was in them.
 - **Training**: autoencoder {vae_steps:,} steps of 16 pictures; then transformer and text encoder together, from
   scratch, {steps:,} steps of {batch} edits by flow matching. {remark}
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),
@@ -114,7 +115,7 @@ def held_out_edits(category: str, difficulty: str, count: int) -> list[Miniature
     """The first `count` held-out edits of a group; the rules of the category take turns."""
     names = families(category)
     return [
-        make_edit(category, difficulty, HELD_OUT_SEEDS.start + index, names[index % len(names)])
+        make_edit(category, difficulty, HELD_OUT_SEEDS.start + index, names[index % len(names)], "held_out")
         for index in range(count)
     ]
 
@@ -162,11 +163,10 @@ def _mean_score(edits: list[MiniatureEdit], pictures: Sequence[np.ndarray] | np.
 
 
 def unrelated_instructions(category: str, count: int) -> list[str]:
-    """Explicit wordings of held-out edits that mean nothing in the scenes of `category`."""
+    """Explicit wordings of edits of other categories, which speak of things that the scenes do not show."""
     rules = [(other, name) for other in CATEGORIES if other != category for name in families(other)]
-    rules = [rule for rule in rules if rule[1] in UNRELATED_RULES]
     edits = [
-        make_edit(other, "easy", HELD_OUT_SEEDS.start + index, name)
+        make_edit(other, "easy", HELD_OUT_SEEDS.start + index, name, "held_out")
         for index, (other, name) in zip(range(count), itertools.cycle(rules), strict=False)
     ]
     return [edit.explicit_zh if index % 2 else edit.explicit_en for index, edit in enumerate(edits)]
@@ -205,7 +205,7 @@ def model_card(
         count=groups[0].count,
         seconds_per_edit=seconds_per_edit,
         table=scores_table(groups),
-        untaught=", ".join(f"`{name}`" for name in sorted(UNTAUGHT_IMPLICIT)),
+        untaught=", ".join(f"`{name}`" for name in sorted(HELD_OUT_FAMILIES)),
         unrelated=UNRELATED_SHARE,
         remark=remark,
     )

@@ -20,7 +20,6 @@ from PIL import Image
 
 from src.command_line import only_help
 from src.data.image import encode_png
-from src.miniature.editor.pairs import UNTAUGHT_IMPLICIT
 from src.miniature.editor.sampling import BATCH, edit_pictures
 from src.miniature.trainer import start_command
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit, families, make_edit
@@ -59,10 +58,10 @@ class FailedEdit:
 def failed_edits(pipeline: QwenImageEditPipeline, first_seed: int) -> Iterator[FailedEdit]:
     """Draws edits without end and yields those at which the editor fails at first, but not when told what to draw.
 
-    All have the hard wordings that the editor's training withheld (`UNTAUGHT_IMPLICIT`): at the other wordings a second
-    pass of this editor does more harm than good.
+    All have hard wordings of families that the editor was never taught: at the other wordings a second pass of this
+    editor does more harm than good.
     """
-    rules = [(category, name) for category in CATEGORIES for name in families(category) if name in UNTAUGHT_IMPLICIT]
+    rules = [(category, name) for category in CATEGORIES for name in families(category, "held_out")]
     drawn = zip(itertools.count(first_seed), itertools.cycle(rules), strict=False)
     while True:
         seeds, edits = [], []

@@ -1,6 +1,7 @@
 """Writes benchmark files of the miniature world.
 
-Run `python -m src.miniature.world.benchmark` to re-create `assets/miniature/benchmark.json`.
+Run `python -m src.miniature.world.benchmark` to re-create `assets/miniature/benchmark.json`; what guessers would score
+on it is printed by `python -m src.miniature.world.guessers`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from PIL import Image
 
 from src.command_line import only_help
 from src.errors import ConfigError
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, Part, families, make_edit
+from src.miniature.world.split import Wordings
 
 BENCHMARK_SEEDS = range(0, 1_000_000)
 """Seeds of edits that no shipped model is trained on; the tasks for GRPO runs are among them, in files of their own."""
@@ -31,19 +33,32 @@ TRAINING_SEEDS = range(1_000_000, 2**31)
 
 SHIPPED_PATH = Path("assets/miniature/benchmark.json")
 SHIPPED_PER_CATEGORY = 20
+HELD_OUT_TAG = "held-out family"
+"""A tag of the items whose family no model learns from."""
+HELD_OUT_EVERY = 3
+"""Of so many rounds of all difficulties one is of held-out families, where a file has families of both parts."""
 
 
-def write_benchmark(path: Path, per_category: int, seed: int = 0, difficulties: Sequence[str] = DIFFICULTIES) -> int:
+def write_benchmark(
+    path: Path,
+    per_category: int,
+    seed: int = 0,
+    difficulties: Sequence[str] = DIFFICULTIES,
+    part: Part = "any",
+    wordings: Wordings = "held_out",
+) -> int:
     """Write a benchmark file item by item; the file appears only when it is complete.
 
-    Categories alternate, so that any first part of the file is balanced; within a category difficulties cycle, then
-    families. Item number i has seed `seed + i`.
+    Categories alternate, so that any first part of the file is balanced; within a category difficulties and families
+    take turns, and every third round of difficulties is of held-out families. Item number i has seed `seed + i`.
 
     Args:
         path: The JSON file; its folder is made, an older file is replaced.
         per_category: Number of items of each category, at least 1.
         seed: Seed of the first item.
         difficulties: The difficulties to use, at least one.
+        part: Which families to use.
+        wordings: Which wordings to use; training for GRPO may take those that models learn from.
 
     Returns:
         The number of items.
@@ -64,7 +79,7 @@ def write_benchmark(path: Path, per_category: int, seed: int = 0, difficulties: 
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            for index, item in enumerate(_items(per_category, seed, difficulties)):
+            for index, item in enumerate(_items(per_category, seed, difficulties, part, wordings)):
                 file.write("[\n" if index == 0 else ",\n")
                 file.write(json.dumps(item, ensure_ascii=False))
             file.write("\n]\n")
@@ -74,14 +89,28 @@ def write_benchmark(path: Path, per_category: int, seed: int = 0, difficulties: 
     return count
 
 
-def _items(per_category: int, seed: int, difficulties: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _items(
+    per_category: int, seed: int, difficulties: Sequence[str], part: Part, wordings: Wordings
+) -> Iterator[dict[str, Any]]:
     for turn in range(per_category):
         for place, category in enumerate(CATEGORIES):
             index = turn * len(CATEGORIES) + place
-            names = families(category)
-            family = names[turn // len(difficulties) % len(names)]
-            edit = make_edit(category, difficulties[turn % len(difficulties)], seed + index, family)
+            family = _family(category, turn, len(difficulties), part)
+            edit = make_edit(category, difficulties[turn % len(difficulties)], seed + index, family, wordings)
             yield _item(edit, index, seed + index)
+
+
+def _family(category: str, turn: int, difficulties: int, part: Part) -> str:
+    """Return the family of a category's item, such that each meets every difficulty in the course of the file."""
+    kept = turn
+    if part == "any":
+        rounds, within = divmod(turn, difficulties)
+        held_out = rounds % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        part = "held_out" if held_out else "training"
+        before = rounds // HELD_OUT_EVERY
+        kept = (before if held_out else rounds - before) * difficulties + within
+    names = families(category, part)
+    return names[(kept + kept // len(names)) % len(names)]
 
 
 def _item(edit: MiniatureEdit, index: int, seed: int) -> dict[str, Any]:
@@ -95,7 +124,7 @@ def _item(edit: MiniatureEdit, index: int, seed: int) -> dict[str, Any]:
         "src_img_b64": _png(edit.source),
         "rationale_short": edit.rationale_zh,
         "rationale_short_en": edit.rationale_en,
-        "tags": list(edit.tags),
+        "tags": [*edit.tags, HELD_OUT_TAG] if edit.held_out else list(edit.tags),
         "difficulty": edit.difficulty,
         "original_image_path": f"miniature/{index:05d}_{edit.category}_{edit.difficulty}.png",
         "seed": seed,

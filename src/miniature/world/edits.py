@@ -32,6 +32,9 @@ _KINDS: dict[str, dict[str, SettingKind]] = {
 }
 _MAX_ATTEMPTS = 100
 
+Part = Literal["training", "held_out", "any"]
+"""Which families: those for training, those that no model learns from, or all."""
+
 
 @dataclass(frozen=True)
 class MiniatureEdit:
@@ -86,7 +89,7 @@ def settings(category: str) -> tuple[str, ...]:
     return tuple(_KINDS[category])
 
 
-def families(category: str, part: Literal["training", "held_out", "any"] = "any") -> tuple[str, ...]:
+def families(category: str, part: Part = "any") -> tuple[str, ...]:
     """Return the names of the families of a category: those for training, those held out, or all.
 
     Raises:
@@ -125,6 +128,21 @@ def make_edit(
     return _told(rng, setting, change, reason, source, category, name, difficulty, wordings)
 
 
+def make_siblings(
+    category: str, difficulty: str, seed: int, family: str, wordings: Wordings = "training"
+) -> tuple[MiniatureEdit, ...]:
+    """Make every edit of the picture that `make_edit` draws for the same arguments, in the order of the changes.
+
+    Raises:
+        ConfigError: The category, difficulty or family is unknown.
+    """
+    _require(family, families(category), f"family of category {category}")
+    _require(difficulty, DIFFICULTIES, "difficulty")
+    rng = random.Random(_digest("edit", category, difficulty, family, seed))
+    name, setting = _setting_with(rng, category, family)
+    return _all_told(rng, setting, category, name, difficulty, wordings)
+
+
 def make_setting(
     category: str, name: str, seed: int, difficulty: str, wordings: Wordings = "training"
 ) -> tuple[MiniatureEdit, ...]:
@@ -143,7 +161,12 @@ def make_setting(
     _require(name, settings(category), f"setting of category {category}")
     _require(difficulty, DIFFICULTIES, "difficulty")
     rng = random.Random(_digest("setting", category, name, seed))
-    setting = _KINDS[category][name].make(rng)
+    return _all_told(rng, _KINDS[category][name].make(rng), category, name, difficulty, wordings)
+
+
+def _all_told(
+    rng: random.Random, setting: Setting, category: str, name: str, difficulty: str, wordings: Wordings
+) -> tuple[MiniatureEdit, ...]:
     source = render(setting.source)
     return tuple(
         _told(rng, setting, change, reason, source, category, name, difficulty, wordings)
