@@ -62,6 +62,10 @@ class Canvas:
         surface = Image.new("RGB", above.size, self._toned(water))
         self._image.paste(Image.blend(above, surface, share), (0, edge))
 
+    def veil(self, colour: Rgb, share: float) -> None:
+        """Mix the whole picture with `share` of a colour."""
+        self._image.paste(Image.blend(self._image, Image.new("RGB", self._image.size, colour), share))
+
     def pixels(self) -> np.ndarray:
         """Return the finished picture as uint8 of shape (64, 64, 3)."""
         return np.array(self._image.reduce(_ZOOM))

@@ -9,8 +9,10 @@ from src.miniature.world.palette import (
     BOARDS,
     COLOURS,
     FLOOR,
+    FOG,
     GLOW,
     GROUNDS,
+    LAKES,
     PLAIN_TONE,
     PUDDLE,
     ROAD,
@@ -40,6 +42,7 @@ _SHADOW_SHAPES: dict[str, tuple[float, float]] = {
 
 _FLAKES = tuple((5 + 13 * column + (6 if row % 2 else 0), 6 + 10 * row) for row in range(6) for column in range(5))
 _DROPS = tuple((6 + 12 * column + (6 if row % 2 else 0), 2 + 11 * row) for row in range(6) for column in range(5))
+_LIGHTNING = ((30, 0), (40, 0), (35, 13), (42, 13), (28, 36), (32, 19), (25, 19))
 
 
 def render(scene: Scene) -> np.ndarray:
@@ -59,7 +62,10 @@ def render(scene: Scene) -> np.ndarray:
         SPRITES[thing.kind](canvas, thing, scene)
     canvas.tone = tone(scene)
     if scene.backdrop == "lake":
-        canvas.mirror_down(scene.horizon + 4, WATER, 0.45)
+        if scene.water == "open":
+            canvas.mirror_down(scene.horizon + 4, WATER, 0.45)
+        else:
+            canvas.rectangle(0, scene.horizon + 4, SIZE, SIZE, LAKES[scene.water])
     _paint_weather(canvas, scene)
     return canvas.pixels()
 
@@ -75,7 +81,7 @@ def _paint_outdoors(scene: Scene) -> Canvas:
         for stripe in range(4):
             left = SIZE / 2 - 10 + stripe * 5.5
             canvas.rectangle(left, scene.horizon + 8, left + 3, SIZE, COLOURS["white"])
-    if scene.weather == "rain":
+    if scene.weather in ("rain", "storm"):
         canvas.ellipse(6, 56, 22, 61, PUDDLE)
         canvas.ellipse(40, 58, 58, 63, PUDDLE)
     if scene.sun is not None and scene.weather == "clear" and scene.time != "night":
@@ -93,10 +99,12 @@ def _paint_sky(canvas: Canvas, scene: Scene) -> None:
         elif scene.time == "sunset":
             x, y, colour = x - 3 * towards(opposite(scene.sun)), scene.horizon - 3.0, (222, 44, 36)
         canvas.ellipse(x - 5.5, y - 5.5, x + 5.5, y + 5.5, colour)
+    if scene.weather == "storm":
+        canvas.polygon(_LIGHTNING, (255, 232, 70))
     if scene.cloud is not None:
         shade: Rgb = (250, 250, 250)
         if scene.time == "night":
-            shade = (56, 62, 104)
+            shade = (92, 100, 146)
         elif scene.weather != "clear":
             shade = (168, 174, 182)
         elif scene.time == "sunset":
@@ -144,6 +152,8 @@ def _paint_weather(canvas: Canvas, scene: Scene) -> None:
     if scene.weather == "snow":
         for x, y in _FLAKES:
             canvas.ellipse(x - 1, y - 1, x + 1, y + 1, SNOW)
-    elif scene.weather == "rain":
+    elif scene.weather == "fog":
+        canvas.veil(FOG, 0.65)
+    elif scene.weather in ("rain", "storm"):
         for x, y in _DROPS:
             canvas.line((x, y), (x - 2, y + 5), (206, 222, 240))

@@ -15,8 +15,9 @@ SIZE = 64
 Backdrop = Literal["meadow", "sand", "lake", "street", "room", "board"]
 Side = Literal["left", "right"]
 Time = Literal["day", "night", "sunset"]
-Weather = Literal["clear", "rain", "snow"]
-Season = Literal["summer", "autumn", "winter"]
+Weather = Literal["clear", "rain", "snow", "fog", "storm"]
+Season = Literal["spring", "summer", "autumn", "winter"]
+Water = Literal["open", "frozen", "dry", "green", "black"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Scene:
         things: The objects, painted in this order.
         horizon: Row where the ground (or floor, or water) begins.
         shade: Which of the backdrop's background colours is used, 0 to 2.
+        water: What became of a lake: only open water mirrors what is above it.
         sun: Side of the sky the sun (at night the moon) is on; None hides it, and with it every shadow.
         cloud: Horizontal centre of the one cloud; None for a sky without clouds.
     """
@@ -60,6 +62,7 @@ class Scene:
     time: Time = "day"
     weather: Weather = "clear"
     season: Season = "summer"
+    water: Water = "open"
     sun: Side | None = None
     cloud: int | None = None
 

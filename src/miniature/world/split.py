@@ -10,7 +10,7 @@ Wordings = Literal["training", "held_out", "any"]
 
 _PHYSICAL: tuple[str, ...] = ("scale_empty", "shadow_direction", "hill_push")
 
-_ENVIRONMENT: tuple[str, ...] = ()
+_ENVIRONMENT: tuple[str, ...] = ("hour_life", "season_nature", "lake_signs")
 
 _SOCIAL: tuple[str, ...] = ("light_urgent", "queue_kindness", "flag_news")
 

@@ -6,7 +6,20 @@ import math
 from collections.abc import Callable
 
 from src.miniature.world.canvas import Canvas
-from src.miniature.world.palette import COLOURS, DARK, FOLIAGE, GLOW, METAL, PUDDLE, SKIN, SNOW, UNLIT, WOOD, Rgb
+from src.miniature.world.palette import (
+    COLOURS,
+    DARK,
+    FOLIAGE,
+    GLOW,
+    METAL,
+    PUDDLE,
+    SKIN,
+    SNOW,
+    UNLIT,
+    WOOD,
+    Rgb,
+    sky_colour,
+)
 from src.miniature.world.scene import SCALE_ARM, SLOPE_STEEPNESS, Scene, Side, Thing, pan_height
 
 Sprite = Callable[[Canvas, Thing, Scene], None]
@@ -23,7 +36,7 @@ def house(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     """A house of the thing's colour with a roof and two windows that are lit at night."""
     half, eaves = thing.size / 2, thing.y - thing.size * 0.6
     canvas.rectangle(thing.x - half, eaves, thing.x + half, thing.y, COLOURS[thing.colour])
-    roof = SNOW if scene.weather == "snow" else (120, 64, 52)
+    roof = SNOW if scene.season == "winter" or scene.weather == "snow" else (120, 64, 52)
     canvas.polygon(
         [(thing.x - half - 2, eaves), (thing.x, thing.y - thing.size * 1.05), (thing.x + half + 2, eaves)], roof
     )
@@ -47,7 +60,7 @@ def tree(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     canvas.rectangle(thing.x - 1.5, thing.y - thing.size * 0.6, thing.x + 1.5, thing.y, WOOD)
     left, right = thing.x - thing.size / 2, thing.x + thing.size / 2
     canvas.ellipse(left, crown_top, right, thing.y - thing.size * 0.4, FOLIAGE[scene.season])
-    if scene.weather == "snow":
+    if scene.season == "winter" or scene.weather == "snow":
         canvas.half_disc(left, crown_top - 1, right, crown_top + thing.size * 0.5, SNOW)
 
 
@@ -310,6 +323,13 @@ def frame(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     canvas.rectangle(right - thick, top, right, bottom, colour)
 
 
+def rainbow(canvas: Canvas, thing: Thing, scene: Scene) -> None:
+    """A rainbow over the sky; y is the row of its ends, its size the width."""
+    for index, colour in enumerate((COLOURS["red"], COLOURS["yellow"], COLOURS["blue"], sky_colour(scene))):
+        half, top = thing.size / 2 - 3 * index, thing.y - thing.size * 0.55 + 3 * index
+        canvas.half_disc(thing.x - half, top, thing.x + half, thing.y, colour)
+
+
 SPRITES: dict[str, Sprite] = {
     "house": house,
     "tree": tree,
@@ -341,5 +361,6 @@ SPRITES: dict[str, Sprite] = {
     "square": square,
     "triangle": triangle,
     "frame": frame,
+    "rainbow": rainbow,
 }
 """Every kind of thing and how it is drawn."""
