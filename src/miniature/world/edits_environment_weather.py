@@ -207,7 +207,7 @@ _PEOPLE_HARD = {
         Words("Anyone who goes out now just needs an umbrella.", "现在出门只要带把伞就行。"),
         Words("Children in rubber boots jump into puddles.", "孩子们穿着雨靴踩水坑。"),
         Words("People put on raincoats, but nobody is afraid.", "人们穿上雨衣，但没人害怕。"),
-        Words("The gardener need not water the flowers today.", "园丁今天不用浇花。"),
+        Words("A soft patter on the roof sends the baby to sleep.", "屋顶上轻柔的滴答声让宝宝入睡。"),
     ),
     "fog": (
         Words("Drivers switch on their fog lamps and creep along.", "司机打开雾灯慢慢开。"),

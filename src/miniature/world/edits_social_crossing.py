@@ -136,10 +136,47 @@ _DRIVE = (
         ),
     ),
 )
+_NOBODY_MOVES = Words(
+    "When both lights are red, neither walker nor car may move.", "两个灯都是红色时，行人和汽车都不能走。"
+)
 _STOP = (
     Reason(
+        "light_turn",
+        _NOBODY_MOVES,
+        medium=(
+            Words("Give nobody a green light, but hold both back.", "不给任何人绿灯，让双方都停住。"),
+            Words("Switch the lights so that neither may go.", "切换信号灯，让双方都不能走。"),
+            Words("Stop the walker and stop the car.", "让行人停下，也让汽车停下。"),
+            Words("The signals now let neither of the two pass.", "信号灯现在双方都不放行。"),
+        ),
+        hard=(
+            Words("It is the turn of neither walker nor car now.", "现在既不轮到行人，也不轮到汽车。"),
+            Words("The cars from the side street have their turn.", "现在轮到旁边路上的车。"),
+            Words("From now on both sides have to wait.", "从现在起，双方都要等一等。"),
+            Words("It is forbidden for everybody to enter the crossing now.", "现在谁都不可以进入路口。"),
+        ),
+    ),
+    Reason(
+        "light_urgent",
+        _NOBODY_MOVES,
+        medium=(
+            Words("Hold up walker and car at once.", "立刻拦住行人和汽车。"),
+            Words("Those on foot and those on wheels must both halt.", "步行的和开车的都必须停住。"),
+            Words("Hold up everyone on either side.", "拦住两边的所有人。"),
+            Words("Clear the whole crossing of people and cars.", "把整个路口的人和车都清空。"),
+        ),
+        hard=(
+            Words("An ambulance comes out of the side street at high speed.", "救护车从旁边的路飞驰而来。"),
+            Words(
+                "Fire engines from the side street need the crossing for themselves.", "旁边路上的消防车要独占路口。"
+            ),
+            Words("A lorry without brakes races through the crossing.", "一辆刹车失灵的卡车冲过路口。"),
+            Words("The president's convoy comes from the side street.", "总统的车队从旁边的路开来。"),
+        ),
+    ),
+    Reason(
         "light_all",
-        Words("When both lights are red, neither walker nor car may move.", "两个灯都是红色时，行人和汽车都不能走。"),
+        _NOBODY_MOVES,
         medium=(
             Words("Nobody may go, neither walker nor car.", "行人和汽车谁都不许走。"),
             Words("Make walker and car both wait.", "让行人和汽车都等着。"),

@@ -122,7 +122,7 @@ _LEAVE = {
             Words("The first customer has bought a ticket.", "第一位顾客已经买好了票。"),
             Words("One person has just been served and is done.", "有一个人刚刚办完了事。"),
             Words("The seller says goodbye to the customer at the window.", "售票员向窗口前的顾客道别。"),
-            Words("Only one person had to wait no longer and got everything.", "只有一个人不用再等，全都办好了。"),
+            Words("Someone has just paid at the window and pockets the change.", "有人刚在窗口付完钱，收好了找零。"),
         ),
     ),
     "last": Reason(
@@ -136,7 +136,7 @@ _LEAVE = {
         ),
         hard=(
             Words("The one with the longest wait ahead loses patience.", "还要等最久的人失去了耐心。"),
-            Words("Two in the queue are enough; the latest to join gives up.", "最晚来排队的人放弃了。"),
+            Words("The latest to join the queue gives up.", "最晚来排队的人放弃了。"),
             Words("Tickets are left for the first two in line only.", "票只够排在前面的两个人。"),
             Words("The person at the tail of the line is called home.", "队尾的人被叫回家了。"),
         ),

@@ -26,7 +26,7 @@ _HAT_OFF = (
     Words("Remove the yellow hard hat from the {thing}.", "去掉{thing}的黄色安全帽。"),
     Words("Erase the yellow hard hat on top of the {thing} on the {side}.", "擦掉{side}边{thing}头上的黄色安全帽。"),
     Words("Take the hard hat off the person on the {side}.", "把{side}边的人的安全帽去掉。"),
-    Words("Draw the {thing} without the yellow hat.", "画{thing}不戴黄色的帽子。"),
+    Words("Draw the {thing} without the yellow hat.", "把{thing}画成不戴黄色的帽子。"),
 )
 _AWAY = (
     Words("Remove the {thing} on the {side}.", "去掉{side}边{thing}。"),
