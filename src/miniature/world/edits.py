@@ -15,7 +15,6 @@ from src.miniature.world.edits_environment import ENVIRONMENT
 from src.miniature.world.edits_physical import PHYSICAL
 from src.miniature.world.edits_referential import REFERENTIAL
 from src.miniature.world.edits_social import SOCIAL
-from src.miniature.world.legacy import ported
 from src.miniature.world.phrasing import Change, Reason, Setting, SettingKind, choose, fill
 from src.miniature.world.render import render
 from src.miniature.world.split import HELD_OUT_FAMILIES, Wordings, usable
@@ -24,11 +23,11 @@ CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 DIFFICULTIES = ("easy", "medium", "hard")
 
 _KINDS: dict[str, dict[str, SettingKind]] = {
-    "物理": ported(PHYSICAL),
-    "环境": ported(ENVIRONMENT),
-    "社会": ported(SOCIAL),
-    "因果": ported(CAUSAL),
-    "指代": ported(REFERENTIAL),
+    "物理": PHYSICAL,
+    "环境": ENVIRONMENT,
+    "社会": SOCIAL,
+    "因果": CAUSAL,
+    "指代": REFERENTIAL,
 }
 _MAX_ATTEMPTS = 100
 

@@ -86,43 +86,6 @@ class SettingKind:
     families: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Templates of one edit rule.
-
-    Attributes:
-        description: Describes the source.
-        rationale: Why the target looks as it does.
-        easy: Ways to say what to draw; they are also the explicit form of the other two.
-        medium: Ways to name the change and leave the consequences out.
-        hard: Ways to state only the situation.
-    """
-
-    description: Words
-    rationale: Words
-    easy: tuple[Words, ...]
-    medium: tuple[Words, ...]
-    hard: tuple[Words, ...]
-
-    def of(self, difficulty: str) -> tuple[Words, ...]:
-        """Return the templates of one difficulty."""
-        return {"easy": self.easy, "medium": self.medium, "hard": self.hard}[difficulty]
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What an edit rule produces: two scenes and what there is to say about them."""
-
-    source: Scene
-    target: Scene
-    texts: Texts
-    slots: Slots
-    tags: tuple[str, ...]
-
-
-Rule = Callable[[random.Random, str], Draft]
-"""An edit rule: drafts an edit from a source of chance and a difficulty."""
-
 COLOUR_WORDS: dict[str, Words] = {
     "red": Words("red", "红色"),
     "orange": Words("orange", "橙色"),
