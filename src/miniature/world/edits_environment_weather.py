@@ -16,6 +16,12 @@ _DESCRIPTIONS = {
     "storm": Words("A house and a tree in a thunderstorm.", "雷雨中有一座房子和一棵树。"),
     "rainbow": Words("A house and a tree under a rainbow.", "彩虹下有一座房子和一棵树。"),
 }
+_OPPOSITES = {
+    "sunshine": "sky:sun and rain",
+    "rain": "sky:sun and rain",
+    "storm": "sky:storm and rainbow",
+    "rainbow": "sky:storm and rainbow",
+}
 _EXPLICIT = {
     "sunshine": (
         Words(
@@ -253,9 +259,10 @@ def make_weather(rng: random.Random) -> Setting:
     present = rng.choice(kinds)
     source = _scene(Scene("meadow", place(rng), rng.randint(38, 42)), present)
     others = [name for name in kinds if name != present]
+    labels = [_OPPOSITES.get(name, "") for name in others]
     changes = []
-    for name in others:
-        pair = "sky:sun and rain" if name in ("sunshine", "rain") and {"sunshine", "rain"} <= set(others) else ""
+    for name, label in zip(others, labels, strict=True):
+        pair = label if labels.count(label) == 2 else ""
         changes.append(Change(_scene(source, name), _EXPLICIT[name], _reasons(name), {}, ("weather",), pair))
     return Setting(source, _DESCRIPTIONS[present], tuple(changes))
 

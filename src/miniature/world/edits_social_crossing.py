@@ -17,6 +17,12 @@ _SHOWN = {
     "off": ("", ""),
 }
 """What the walker's light and the car's light show in every state."""
+_OPPOSITES = {
+    "walk": "which:green light",
+    "drive": "which:green light",
+    "caution": "switch:both lights",
+    "off": "switch:both lights",
+}
 
 _DESCRIPTION = Words(
     "A zebra crossing; a walker waits on the {walker}, a car on the {car}; the walker's light is {w}, the car's {c}.",
@@ -252,13 +258,14 @@ def make_crossing(rng: random.Random) -> Setting:
     )
     source = Scene("street", things, horizon=rng.randint(40, 42), cloud=rng.choice((None, 32)))
     sides = {"walker": SIDE_WORDS[side], "car": SIDE_WORDS[opposite(side)]}
+    others = [name for name in _SHOWN if name != state]
+    labels = [_OPPOSITES.get(name, "") for name in others]
     changes = []
-    for name, (new_walker, new_car) in _SHOWN.items():
-        if name == state:
-            continue
+    for name, label in zip(others, labels, strict=True):
+        new_walker, new_car = _SHOWN[name]
         target = source.changing(0, state=new_walker).changing(1, state=new_car)
         slots = {**sides, "w": _shown(new_walker), "c": _shown(new_car)}
-        pair = "which:green light" if name in ("walk", "drive") and state not in ("walk", "drive") else ""
+        pair = label if labels.count(label) == 2 else ""
         changes.append(Change(target, _EXPLICIT[name], _REASONS[name], slots, ("traffic", "safety"), pair))
     description = fill(_DESCRIPTION, {**sides, "w": _shown(walker), "c": _shown(car)})
     return Setting(source, description, tuple(changes))
