@@ -141,7 +141,7 @@ def _dominoes(rng: random.Random) -> Setting:
             changes.append(Change(target, explicit, reasons, slots, ("chain reaction",), label))
     description = fill(
         Words(
-            "A row of five dominoes stands on the floor, four {colour} ones and a {middle} one in the middle.",
+            "A row of five dominoes stands on the floor, four of them {colour}, the middle one {middle}.",
             "地板上立着一排五块骨牌，四块{colour}，中间一块{middle}。",
         ),
         {"colour": COLOUR_WORDS[colour], "middle": COLOUR_WORDS[middle]},
