@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from src.miniature.world.canvas import Canvas
+from src.miniature.world.flat_sprites import circle, square, triangle
 from src.miniature.world.palette import (
     COLOURS,
     DARK,
@@ -294,35 +295,6 @@ def lamp(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     )
 
 
-def circle(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A flat circle around (x, y)."""
-    half = thing.size / 2
-    canvas.ellipse(thing.x - half, thing.y - half, thing.x + half, thing.y + half, COLOURS[thing.colour])
-
-
-def square(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A flat square around (x, y)."""
-    half = thing.size / 2
-    canvas.rectangle(thing.x - half, thing.y - half, thing.x + half, thing.y + half, COLOURS[thing.colour])
-
-
-def triangle(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """A flat triangle around (x, y), point up."""
-    half = thing.size / 2
-    corners = [(thing.x - half, thing.y + half), (thing.x + half, thing.y + half), (thing.x, thing.y - half)]
-    canvas.polygon(corners, COLOURS[thing.colour])
-
-
-def frame(canvas: Canvas, thing: Thing, scene: Scene) -> None:
-    """An empty square frame around (x, y), 1.5 px thick."""
-    half, thick, colour = thing.size / 2, 1.5, COLOURS[thing.colour]
-    left, top, right, bottom = thing.x - half, thing.y - half, thing.x + half, thing.y + half
-    canvas.rectangle(left, top, right, top + thick, colour)
-    canvas.rectangle(left, bottom - thick, right, bottom, colour)
-    canvas.rectangle(left, top, left + thick, bottom, colour)
-    canvas.rectangle(right - thick, top, right, bottom, colour)
-
-
 def rainbow(canvas: Canvas, thing: Thing, scene: Scene) -> None:
     """A rainbow over the sky; y is the row of its ends, its size the width."""
     for index, colour in enumerate((COLOURS["red"], COLOURS["yellow"], COLOURS["blue"], sky_colour(scene))):
@@ -360,7 +332,6 @@ SPRITES: dict[str, Sprite] = {
     "circle": circle,
     "square": square,
     "triangle": triangle,
-    "frame": frame,
     "rainbow": rainbow,
 }
 """Every kind of thing and how it is drawn."""
