@@ -148,8 +148,8 @@ READINGS: list[tuple[str, Callable[..., list[int]]]] = [
     ),
     (r"the shape whose (colour|form) no other shape has", lambda s, aspect: counted(s, ASPECT[aspect], 1)),
     (
-        r"the shapes whose (colour|form) just (\w+) of them have",
-        lambda s, aspect, count: counted(s, ASPECT[aspect], NTH[count]),
+        r"the only (\w+) shapes of their (colour|form)",
+        lambda s, count, aspect: counted(s, ASPECT[aspect], NTH[count]),
     ),
     (
         r"the shapes? of the (most|least) frequent (colour|form)",

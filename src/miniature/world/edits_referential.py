@@ -74,7 +74,7 @@ def _by_count(steps: int, end: End) -> Reference:
                 f"{end.beside.zh}不多不少有{count.zh}个图形的图形",
             ),
             Words(
-                f"the shape that follows exactly {count.en} {others} {end.start.en}",
+                f"the shape that comes after exactly {count.en} {others} {end.start.en}",
                 f"{end.start.zh}数排在恰好{count.zh}个图形之后的图形",
             ),
         ),

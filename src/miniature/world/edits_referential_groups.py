@@ -75,7 +75,7 @@ def _counted(aspect: str, count: int) -> Reference:
         Words(f"the shapes whose {what.en} occurs exactly {times.en}", f"{what.zh}恰好出现{times.zh}次的图形"),
         (
             Words(
-                f"the shapes whose {what.en} just {number.en} of them have",
+                f"the only {number.en} shapes of their {what.en}",
                 f"只有{number.zh}个图形有的那种{what.zh}的图形",
             ),
             Words(

@@ -56,34 +56,50 @@ REMOVE = _same(
     Words("Remove {ref}.", "去掉{ref}。"),
     Words("Erase {ref}.", "擦掉{ref}。"),
     Words("Take away {ref}.", "拿走{ref}。"),
-    Words("Delete {ref} from the picture.", "从画面中删除{ref}。"),
+    Words("Let {ref} vanish.", "让{ref}消失。"),
 )
-ENLARGE = _same(
+ENLARGE = Action(
     "enlarge",
-    Words("Make {ref} larger.", "把{ref}变大。"),
-    Words("Enlarge {ref}.", "放大{ref}。"),
-    Words("Draw {ref} larger.", "把{ref}画大一些。"),
-    Words("Increase the size of {ref}.", "增大{ref}的尺寸。"),
+    (
+        Words("Make {ref} larger.", "把{ref}变大。"),
+        Words("Enlarge {ref}.", "放大{ref}。"),
+        Words("Draw {ref} larger.", "把{ref}画大一些。"),
+        Words("Change {ref} to a larger size.", "让{ref}大一些。"),
+    ),
+    (
+        Words("Increase the size of {ref}.", "增大{ref}的尺寸。"),
+        Words("Enlarge {ref}.", "放大{ref}。"),
+        Words("Give a larger size to {ref}.", "把{ref}画大一些。"),
+        Words("Choose a larger size for {ref}.", "给{ref}选更大的尺寸。"),
+    ),
 )
-SHRINK = _same(
+SHRINK = Action(
     "shrink",
-    Words("Make {ref} smaller.", "把{ref}变小。"),
-    Words("Shrink {ref}.", "缩小{ref}。"),
-    Words("Draw {ref} smaller.", "把{ref}画小一些。"),
-    Words("Reduce the size of {ref}.", "减小{ref}的尺寸。"),
+    (
+        Words("Make {ref} smaller.", "把{ref}变小。"),
+        Words("Shrink {ref}.", "缩小{ref}。"),
+        Words("Draw {ref} smaller.", "把{ref}画小一些。"),
+        Words("Change {ref} to a smaller size.", "让{ref}小一些。"),
+    ),
+    (
+        Words("Reduce the size of {ref}.", "减小{ref}的尺寸。"),
+        Words("Shrink {ref}.", "缩小{ref}。"),
+        Words("Give a smaller size to {ref}.", "把{ref}画小一些。"),
+        Words("Choose a smaller size for {ref}.", "给{ref}选更小的尺寸。"),
+    ),
 )
 RAISE = _same(
     "move",
     Words("Move {ref} to the top.", "把{ref}移到上面。"),
     Words("Move {ref} up.", "把{ref}往上移。"),
-    Words("Draw {ref} at the top instead.", "改在上面画{ref}。"),
+    Words("Let {ref} rise to the top.", "让{ref}升到上面。"),
     Words("Shift {ref} to the upper edge.", "把{ref}挪到上边缘。"),
 )
 LOWER = _same(
     "move",
     Words("Move {ref} to the bottom.", "把{ref}移到下面。"),
     Words("Move {ref} down.", "把{ref}往下移。"),
-    Words("Draw {ref} at the bottom instead.", "改在下面画{ref}。"),
+    Words("Let {ref} sink to the bottom.", "让{ref}降到下面。"),
     Words("Shift {ref} to the lower edge.", "把{ref}挪到下边缘。"),
 )
 COPY = _same(
