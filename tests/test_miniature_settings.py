@@ -181,3 +181,20 @@ def test_held_out_wordings_are_never_training_wordings() -> None:
 def test_without_a_family_only_training_families_are_made() -> None:
     for category in CATEGORIES:
         assert not any(make_edit(category, "hard", seed).held_out for seed in range(60))
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_no_held_out_text_occurs_among_those_for_training(category: str) -> None:
+    """Held-out texts are the last forms, and all forms of held-out families but what says what to draw."""
+    taught: set[str] = set()
+    unseen: set[str] = set()
+    for name in settings(category):
+        for setting in made(category, name):
+            for change in setting.changes:
+                groups = [(change.explicit, False)]
+                groups += [(g, r.family in HELD_OUT_FAMILIES) for r in change.reasons for g in (r.medium, r.hard)]
+                for group, all_unseen in groups:
+                    texts = filled(change, group)
+                    taught |= {language for text in ([] if all_unseen else texts[:-1]) for language in text}
+                    unseen |= {language for text in (texts if all_unseen else texts[-1:]) for language in text}
+    assert not taught & unseen
