@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,18 @@ from src.miniature.editor.architecture import (
     build_vae,
     prompt_template,
 )
-from src.miniature.editor.batches import BUCKETS, BatchMaker, loss_weights, pack
-from src.miniature.editor.evaluate_editor import evaluate, model_card
-from src.miniature.editor.pairs import draw_edit, draw_pairs, load_or_draw_pairs
+from src.miniature.editor.batches import NEUTRAL_TEXTS, SIBLINGS, Batch, BatchMaker, loss_weights, pack
+from src.miniature.editor.evaluate_editor import NEUTRAL_INSTRUCTIONS, evaluate, model_card
+from src.miniature.editor.opposites import contrary_edits, pair_shares
+from src.miniature.editor.pairs import FOREIGN_SETTINGS, draw_pairs, draw_picture, load_or_draw_pairs
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_editor import EditorRecipe, make_editor
-from src.miniature.editor.train_transformer import prompt_embeddings
+from src.miniature.editor.train_transformer import flow_matching_loss, prompt_embeddings
 from src.miniature.editor.train_vae import as_frames, train_vae
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
 from src.miniature.trainer import learning_rate
 from src.miniature.world.benchmark import TRAINING_SEEDS
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_setting
 from src.models.diffusion.prompt_template import template_prefix_length
 
 TINY = EditorSize(
@@ -45,7 +46,7 @@ TINY = EditorSize(
     vae_width=4,
     latent_channels=4,
 )
-RECIPE = EditorRecipe(size=TINY, pairs=30, vae_steps=2, steps=4, batch=2)
+RECIPE = EditorRecipe(size=TINY, pictures=30, vae_steps=2, steps=4, batch=4)
 
 
 class WordTokenizer:
@@ -104,7 +105,7 @@ def test_a_short_training_writes_a_pipeline_that_loads_in_single_precision(pipel
 
 
 def test_the_written_pipeline_edits_pictures(pipeline: QwenImageEditPipeline) -> None:
-    edit = draw_edit(TRAINING_SEEDS, 0)
+    edit = draw_picture(TRAINING_SEEDS, 0)[0][0]
     edited = edit_pictures(pipeline, [edit.source] * 2, [edit.instruction_en, edit.instruction_zh], steps=2)
     assert edited.shape == (2, 64, 64, 3)
     assert edited.dtype == np.uint8
@@ -176,11 +177,11 @@ def test_an_export_keeps_the_model_card(trained: dict[str, Any]) -> None:
 
 
 def test_training_sees_the_prompt_embeddings_of_the_pipeline(trained: dict[str, Any], pipeline: Any) -> None:
-    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pictures)
     latents = np.load(trained["folder"] / "work" / "latents.npy")
-    maker = BatchMaker(pairs, latents, pipeline.tokenizer, 3, 0)
+    maker = BatchMaker(pairs, latents, pipeline.tokenizer, 4, 0)
     batch = maker.batch(0, torch.device("cpu"))
-    chosen, *_ = maker.draw(0)
+    chosen = pairs.picture[maker.draw(0).edits]
     body = [
         pipeline.tokenizer.decode(row[mask.bool()], skip_special_tokens=False)
         for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
@@ -199,7 +200,7 @@ def test_training_sees_the_prompt_embeddings_of_the_pipeline(trained: dict[str, 
 
 
 def test_latents_are_packed_and_normalised_as_in_the_pipeline(trained: dict[str, Any], pipeline: Any) -> None:
-    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pictures)
     latents = torch.from_numpy(np.load(trained["folder"] / "work" / "latents.npy")[:2]).float()
     with torch.no_grad():
         stock = pipeline._encode_vae_image(as_frames(pairs.sources[:2]), generator=None)
@@ -248,32 +249,126 @@ def test_loss_weights_have_mean_one_and_favour_small_changes() -> None:
     assert torch.equal(weights[1], torch.ones(16, 16))
 
 
-def test_every_bucket_of_a_group_of_steps_is_used_once(trained: dict[str, Any], pipeline: Any) -> None:
-    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pairs)
-    maker = BatchMaker(pairs, np.zeros((60, 4, 16, 16), np.float16), pipeline.tokenizer, 4, 0)
-    lengths = [sorted(maker.lengths[maker.draw(step)[1]]) for step in range(BUCKETS)]
-    lengths.sort()
-    assert all(short[-1] <= long[0] for short, long in pairwise(lengths))
+@pytest.fixture(scope="module")
+def maker(trained: dict[str, Any], pipeline: Any) -> BatchMaker:
+    pairs = load_or_draw_pairs(trained["folder"] / "work", RECIPE.pictures)
+    return BatchMaker(pairs, np.load(trained["folder"] / "work" / "latents.npy"), pipeline.tokenizer, 400, 0)
 
 
-def test_the_model_card_tells_scores_controls_and_sizes(trained: dict[str, Any], pipeline: Any) -> None:
+def test_a_batch_holds_several_changes_of_each_of_its_pictures(maker: BatchMaker) -> None:
+    edits = maker.draw(0).edits.reshape(-1, SIBLINGS)
+    pictures = maker.pairs.picture[edits]
+    assert (pictures == pictures[:, :1]).all()
+    assert all(len(set(siblings)) == SIBLINGS for siblings in edits.tolist())
+
+
+def test_a_batch_that_cannot_hold_whole_pictures_is_refused(maker: BatchMaker, pipeline: Any) -> None:
+    with pytest.raises(ValueError, match="a batch of 6 samples"):
+        BatchMaker(maker.pairs, maker.latents, pipeline.tokenizer, 6, 0)
+
+
+def test_words_that_ask_for_nothing_go_with_the_untouched_picture(maker: BatchMaker, pipeline: Any) -> None:
+    drawn, batch = maker.draw(0), maker.batch(0, torch.device("cpu"))
+    said = [pipeline.tokenizer.decode(maker.prompts[prompt]) for prompt in drawn.prompts]
+    neutral = [any(text in prompt for text in NEUTRAL_TEXTS) for prompt in said]
+    assert 0.01 < np.mean(neutral) < 0.08
+    assert all(drawn.unchanged[neutral])
+    same = (batch.source == batch.target).flatten(1).all(dim=1).numpy()
+    assert (same == drawn.unchanged).all()
+
+
+def test_words_about_absent_things_come_from_another_category(maker: BatchMaker) -> None:
+    drawn = maker.draw(0)
+    spoken_of = drawn.prompts // 6
+    foreign = drawn.unchanged & (spoken_of < len(maker.pairs))
+    assert foreign.any()
+    rules = maker.pairs.rules
+    for edit, other in zip(drawn.edits[foreign], spoken_of[foreign], strict=True):
+        assert rules[edit][0] != rules[other][0]
+        assert rules[other][1] in FOREIGN_SETTINGS
+    assert (spoken_of == drawn.edits)[~drawn.unchanged].all()
+
+
+def test_every_edit_is_told_by_texts_that_ask_for_its_very_target() -> None:
+    pairs = draw_pairs(TRAINING_SEEDS, 10)
+    for index in range(10):
+        changes = draw_picture(TRAINING_SEEDS, index)
+        mine = np.flatnonzero(pairs.picture == index)
+        assert len(mine) == len(changes)
+        for place, edits in zip(mine, changes, strict=True):
+            assert [edit.difficulty for edit in edits] == list(DIFFICULTIES)
+            told = [text for edit in edits for text in (edit.instruction_en, edit.instruction_zh)]
+            assert pairs.texts[place] == told
+            assert all((edit.target == pairs.targets[place]).all() for edit in edits)
+            assert (edits[0].source == pairs.sources[index]).all()
+
+
+def test_no_text_of_a_held_out_family_or_wording_is_in_the_training_set() -> None:
+    for index in range(60):
+        changes = draw_picture(TRAINING_SEEDS, index)
+        assert not any(edit.held_out for edits in changes for edit in edits)
+        reworded = make_setting(
+            changes[0][0].category, changes[0][0].setting, TRAINING_SEEDS[index], "hard", "held_out"
+        )
+        held_out = {edit.instruction_en for edit in reworded}
+        assert not held_out & {edit.instruction_en for edits in changes for edit in edits}
+    assert not set(NEUTRAL_INSTRUCTIONS) & set(NEUTRAL_TEXTS)
+
+
+def test_what_is_said_at_the_tokens_of_the_source_is_the_change() -> None:
+    """A transformer that says the velocity and the change exactly has no loss; one that leaves the change out has."""
+
+    def batch(level: float) -> Batch:
+        noise, source, target = torch.randn(3, 2, 64, 16).unbind()
+        ids = torch.zeros(2, 8, dtype=torch.int64)
+        ones = torch.ones(2, 8, dtype=torch.int64)
+        return Batch(ids, ones, ids, source, target, noise, torch.full((2,), level), torch.ones_like(noise))
+
+    class Says(torch.nn.Module):
+        def __init__(self, said: torch.Tensor) -> None:
+            super().__init__()
+            self.said = said
+
+        def forward(self, **_: Any) -> tuple[torch.Tensor]:
+            return (self.said,)
+
+    class Reads:
+        def model(self, **_: Any) -> Any:
+            return type("Output", (), {"last_hidden_state": torch.zeros(2, 8, 4)})
+
+    drawn = batch(0.5)
+    velocity, change = drawn.noise - drawn.target, drawn.target - drawn.source
+    exact = flow_matching_loss(Says(torch.cat([velocity, change], dim=1)), Reads(), drawn, 2)
+    silent = flow_matching_loss(Says(torch.cat([velocity, 0 * change], dim=1)), Reads(), drawn, 2)
+    assert exact == 0.0
+    torch.testing.assert_close(silent, change.square().mean())
+
+
+def test_the_model_card_tells_scores_controls_pairs_and_sizes(trained: dict[str, Any], pipeline: Any) -> None:
     groups = evaluate(pipeline, count=1, steps=1)
-    card = model_card(trained["folder"] / "editor", pipeline, groups, seconds_per_edit=0.5, remark="By hand.")
-    assert {(group.category, group.difficulty) for group in groups} == set(product(CATEGORIES, DIFFICULTIES))
-    assert all(group.no_edit == 0.0 and group.exact == 10.0 for group in groups)
+    pairs = pair_shares(pipeline, 5, steps=1)
+    card = model_card(trained["folder"] / "editor", pipeline, groups, pairs, seconds_per_edit=0.5, remark="By hand.")
+    assert set(groups) == set(product(CATEGORIES, DIFFICULTIES))
+    assert all(bool(scores["untaught"]) == (difficulty != "easy") for (_, difficulty), scores in groups.items())
     assert "| 指代 | hard |" in card
-    assert "30 procedural edits" in card
+    assert "| which |" in card
+    assert "30 procedural pictures" in card
     assert "By hand." in card
 
 
-def test_a_set_of_edits_keeps_to_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-    monkeypatch.setattr("src.miniature.editor.pairs.make_edit", lambda category, difficulty, seed: drawn.append(seed))
-    for index in range(3):
-        draw_edit(range(70, 73), index)
-    assert drawn == [70, 71, 72]
+def test_contrary_edits_share_their_picture_and_differ_in_words_and_target() -> None:
+    pairs = [pair for category in CATEGORIES for pair in contrary_edits(category, 5)]
+    assert len(pairs) >= 25
+    for one, other in pairs:
+        assert (one.source == other.source).all()
+        assert one.opposite == other.opposite
+        assert (one.target != other.target).any()
+        assert one.instruction_en != other.instruction_en
+
+
+def test_a_set_of_pictures_keeps_to_its_seeds() -> None:
     with pytest.raises(IndexError):
-        draw_edit(range(70, 73), 3)
+        draw_picture(range(70, 73), 3)
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:

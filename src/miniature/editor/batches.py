@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.architecture import IMAGE_SIDE, PATCH_SIDE, TIMESTEP_SHIFT, prompt_template
-from src.miniature.editor.pairs import (
-    EXPLICIT_SHARE,
-    UNRELATED_RULES,
-    UNRELATED_SHARE,
-    UNTAUGHT_IMPLICIT,
-    UNTAUGHT_REPEATS,
-    TrainingPairs,
-)
+from src.miniature.editor.pairs import FOREIGN_SETTINGS, TEXTS_PER_EDIT, TrainingPairs
 from src.models.diffusion.prompt_template import template_prefix_length
 
 if TYPE_CHECKING:
@@ -29,8 +22,29 @@ LARGEST_WEIGHT = 12.0
 """Bound of the extra weight of one changed latent: a change of a few pixels would else drown everything."""
 FIRST_STEP_SHARE = 0.15
 """Share of training samples at pure noise, where sampling with few steps decides most."""
-BUCKETS = 8
-"""Steps whose prompts are sorted by length together, so that little of a batch is padding."""
+SIBLINGS = 4
+"""Edits of one picture that a batch holds together: what tells them apart are their words alone."""
+DIFFICULTY_SHARES = (0.5, 0.25, 0.25)
+"""How often training reads the explicit, the medium and the hard wording. An editor must follow what there is to draw
+before a rewriter can help it."""
+FOREIGN_SHARE, NEUTRAL_SHARE = 0.06, 0.04
+"""How often training pairs a picture with words about things that it does not show, or that ask for nothing, and no
+change."""
+NEUTRAL_TEXTS = (
+    "What does the picture show?",
+    "Say what you see.",
+    "Leave everything as it is.",
+    "Change nothing.",
+    "How many things are there?",
+    "Is this a nice picture?",
+    "画面上有什么？",
+    "说说你看到了什么。",
+    "什么都不要改。",
+    "保持原样。",
+    "一共有几样东西？",
+    "这幅画好看吗？",
+)
+"""Words that ask for no change; `evaluate_editor` asks others."""
 LENGTH_MULTIPLE = 8
 """Prompts are padded to a multiple of this: a CPU compiles its matrix products anew for every other shape."""
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH_SIDE // 2) ** 2
@@ -61,55 +75,74 @@ class Batch:
     weight: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Which samples a step sees.
+
+    Attributes:
+        edits: The edit of each sample, int64 (batch,).
+        prompts: Index of each sample's prompt, int64 (batch,).
+        unchanged: Whether the sample's words ask for nothing in its picture, bool (batch,).
+    """
+
+    edits: np.ndarray
+    prompts: np.ndarray
+    unchanged: np.ndarray
+
+
 class BatchMaker:
     """Makes the batch of any step from `(seed, step)` alone.
 
     Args:
         pairs: The edits.
-        latents: Normalised latents of all their sources, then all their targets: (2n, channels, 16, 16).
+        latents: Normalised latents of their sources, then their targets: (pictures + edits, channels, 16, 16).
         tokenizer: The editor's tokenizer.
-        size: Samples of a batch.
+        size: Samples of a batch, a multiple of `SIBLINGS`.
         seed: Decides which samples a step sees, in which wording, with which noise.
+
+    Raises:
+        ValueError: `size` is not a multiple of `SIBLINGS`.
     """
 
     def __init__(
         self, pairs: TrainingPairs, latents: np.ndarray, tokenizer: Qwen2Tokenizer, size: int, seed: int
     ) -> None:
+        if size % SIBLINGS:
+            raise ValueError(f"a batch of {size} samples cannot hold {SIBLINGS} edits of each picture; use a multiple")
         template = prompt_template().replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
-        different = list({text for texts in pairs.texts for text in texts})
+        texts = [text for texts in pairs.texts for text in texts] + list(NEUTRAL_TEXTS)
+        different = list(dict.fromkeys(texts))
         ids = tokenizer([template.format(text) for text in different], add_special_tokens=False)["input_ids"]
         prompt_of = {text: np.asarray(prompt, np.int16) for text, prompt in zip(different, ids, strict=True)}
-        self.prompts = [prompt_of[text] for texts in pairs.texts for text in texts]
-        self.lengths = np.array([len(prompt) for prompt in self.prompts])
-        self.wordings_per_edit = len(pairs.texts[0])
+        self.prompts = [prompt_of[text] for text in texts]
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
         self.pairs, self.latents, self.changed = pairs, latents, pairs.changed()
-        categories, families, difficulties = (np.array(column) for column in zip(*pairs.rules, strict=True))
-        self.categories = categories
-        self.untaught = (difficulties == "hard") & np.isin(families, sorted(UNTAUGHT_IMPLICIT))
-        unrelated = np.isin(families, sorted(UNRELATED_RULES))
-        self.unrelated = np.repeat(np.flatnonzero(unrelated), np.where(self.untaught, UNTAUGHT_REPEATS, 1)[unrelated])
+        self.categories, named, _ = (np.array(column) for column in zip(*pairs.rules, strict=True))
+        self.foreign = np.flatnonzero(np.isin(named, sorted(FOREIGN_SETTINGS)))
+        self.first_edits = np.searchsorted(pairs.picture, np.arange(len(pairs.sources) + 1))
         self.size, self.seed = size, seed
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The batch of `step`."""
         import torch
 
-        chosen, prompts, unrelated = self.draw(step)
-        ids, mask = padded([self.prompts[prompt] for prompt in prompts], self.pad_id)
+        drawn = self.draw(step)
+        ids, mask = padded([self.prompts[prompt] for prompt in drawn.prompts], self.pad_id)
+        pictures = self.pairs.picture[drawn.edits]
+        results = np.where(drawn.unchanged, pictures, len(self.pairs.sources) + drawn.edits)
         rng = np.random.default_rng([self.seed, step, 1])
-        target = pack(torch.from_numpy(self.latents[np.where(unrelated, chosen, len(self.pairs) + chosen)]).float())
+        target = pack(torch.from_numpy(self.latents[results]).float())
         noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
         level = rng.random(self.size)
         level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, level)
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
-        changed = self.changed[chosen] & ~unrelated[:, None, None]
+        changed = self.changed[drawn.edits] & ~drawn.unchanged[:, None, None]
         parts = Batch(
             input_ids=torch.from_numpy(ids),
             attention_mask=torch.from_numpy(mask),
-            pixel_values=vision_patches(self.pairs.sources[chosen]),
-            source=pack(torch.from_numpy(self.latents[chosen]).float()),
+            pixel_values=vision_patches(self.pairs.sources[pictures]),
+            source=pack(torch.from_numpy(self.latents[pictures]).float()),
             target=target,
             noise=noise,
             noise_level=torch.from_numpy(level.astype(np.float32)),
@@ -117,25 +150,25 @@ class BatchMaker:
         )
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
 
-    def draw(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The edits and prompts of `step`, as indices; `BUCKETS` successive steps share out their draws by length.
+    def draw(self, step: int) -> Draw:
+        """The samples of `step`: `SIBLINGS` different edits of each of its pictures, a few with words of no meaning."""
+        rng = np.random.default_rng([self.seed, step, 0])
+        pictures = rng.integers(len(self.pairs.sources), size=self.size // SIBLINGS)
+        edits = np.concatenate([self._siblings(rng, picture) for picture in pictures])
+        difficulty = rng.choice(len(DIFFICULTY_SHARES), p=DIFFICULTY_SHARES, size=self.size)
+        language = rng.integers(2, size=self.size)
+        kind = rng.random(self.size)
+        neutral = kind < NEUTRAL_SHARE
+        spoken_of = rng.choice(self.foreign, size=self.size) if len(self.foreign) else edits
+        foreign = ~neutral & (kind < NEUTRAL_SHARE + FOREIGN_SHARE)
+        foreign &= self.categories[spoken_of] != self.categories[edits]
+        prompts = np.where(foreign, spoken_of, edits) * TEXTS_PER_EDIT + 2 * difficulty + language
+        without_wish = len(self.pairs) * TEXTS_PER_EDIT + rng.integers(len(NEUTRAL_TEXTS), size=self.size)
+        return Draw(edits, np.where(neutral, without_wish, prompts), neutral | foreign)
 
-        Returns:
-            Indices of edits, indices of prompts, and where the prompt belongs to an edit of another category.
-        """
-        rng = np.random.default_rng([self.seed, step // BUCKETS, 0])
-        count = BUCKETS * self.size
-        chosen = rng.integers(len(self.pairs), size=count)
-        spoken_of = rng.choice(self.unrelated, size=count) if len(self.unrelated) else chosen
-        unrelated = rng.random(count) < UNRELATED_SHARE
-        unrelated &= self.categories[spoken_of] != self.categories[chosen]
-        spoken_of = np.where(unrelated, spoken_of, chosen)
-        untaught = self.untaught[spoken_of]
-        explicit = np.where(untaught, ~unrelated, rng.random(count) < EXPLICIT_SHARE)
-        prompts = spoken_of * self.wordings_per_edit + 2 * explicit + rng.integers(2, size=count)
-        buckets = np.argsort(self.lengths[prompts], kind="stable").reshape(BUCKETS, self.size)
-        mine = buckets[rng.permutation(BUCKETS)[step % BUCKETS]]
-        return chosen[mine], prompts[mine], unrelated[mine]
+    def _siblings(self, rng: np.random.Generator, picture: int) -> np.ndarray:
+        first, after = self.first_edits[picture], self.first_edits[picture + 1]
+        return first + rng.permutation(after - first)[:SIBLINGS]
 
 
 def padded(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> tuple[np.ndarray, np.ndarray]:

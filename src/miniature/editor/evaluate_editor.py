@@ -8,39 +8,53 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.pairs import UNRELATED_SHARE
+from src.miniature.editor.batches import FOREIGN_SHARE, NEUTRAL_SHARE, SIBLINGS
+from src.miniature.editor.opposites import PairShares, pair_shares, pairs_table
+from src.miniature.editor.pairs import FOREIGN_SETTINGS
 from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
 from src.miniature.editor.train_vae import round_trips
 from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families, make_edit
-from src.miniature.world.split import HELD_OUT_FAMILIES
+from src.miniature.world.edits import (
+    CATEGORIES,
+    DIFFICULTIES,
+    MiniatureEdit,
+    families,
+    make_edit,
+    make_siblings,
+    setting_families,
+)
+from src.miniature.world.split import HELD_OUT_FAMILIES, Wordings
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
     from diffusers import QwenImageEditPipeline
 
-NEUTRAL_INSTRUCTION = "Describe the picture."
+NEUTRAL_INSTRUCTIONS = ("Describe the picture.", "描述这幅画。")
+"""Words that ask for nothing; none of them is in the training set."""
 
 COLUMNS = {
     "english": "English",
     "chinese": "Chinese",
-    "explicit": "explicit",
+    "reworded": "reworded",
+    "untaught": "untaught wish",
+    "untaught_explicit": "its explicit wording",
     "neutral": "neutral",
     "unrelated": "unrelated",
-    "no_edit": "no edit",
-    "exact": "exact",
+    "picture_only": "picture alone",
     "round_trip": "round trip",
 }
-"""The scores of `GroupScores`, and what the card calls them."""
+"""The scores of a group, and what the card calls them."""
+
+Scores = dict[str, list[float]]
+"""Reference scores (0–10) of single edits, for each of `COLUMNS`; none where a column means nothing."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,139 +68,144 @@ procedural world by an English or Chinese instruction. `QwenImageEditPipeline.fr
 It is a scientific instrument: the default editor on a machine without GPU, and the frozen environment of the miniature
 reinforcement-learning runs. It is useless outside its world, and **no number here is a claim about real editors**.
 
-- **Data**: {pairs:,} procedural edits (training seeds from 1,000,000), each with its instruction and an explicit
-  wording in both languages. No outside picture, text or weight was used. {unrelated:.0%} of the samples are pictures
-  with an instruction about things that they do not show, and no change. No text of the families
-  {untaught} and no held-out wording (`src/miniature/world/split.py`) was in them.
+- **Data**: {pictures:,} procedural pictures (training seeds from 1,000,000), each with every change that can be asked
+  of it, about five, in explicit, medium and hard wordings of both languages. No outside picture, text or weight was
+  used. A batch holds {siblings} edits of each of its pictures, so that their words alone tell them apart.
+  {foreign:.0%} of the samples speak of things that the picture does not show, {neutral:.0%} ask for nothing; both leave
+  the picture as it is. No text of the families
+  {untaught}
+  and no held-out wording (`src/miniature/world/split.py`) was in them.
 - **Training**: autoencoder {vae_steps:,} steps of 16 pictures; then transformer and text encoder together, from
-  scratch, {steps:,} steps of {batch} edits by flow matching. {remark}
+  scratch, {steps:,} steps of {batch} edits by flow matching, the source's tokens learning the change itself. {remark}
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),
   condition images at 64×64. `prompt_template_encode_start_idx` must be computed from the tokenizer
   (`src.models.diffusion.prompt_template`); EditLoop's editor classes do both.
 - **Made by** `python -m src.miniature.editor.train_editor`,
-  **measured by** `python -m src.miniature.editor.evaluate_editor`.
+  **measured by** `python -m src.miniature.editor.evaluate_editor --count {count}`.
 
 ## Held-out scores
 
 Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of {count} held-out edits for each row
-(seeds from
-500,000, in no training set and no shipped benchmark); {seconds_per_edit:.2f} s per edit on the machine that measured.
-*Explicit wording* says what to draw: the gap to the instruction's columns is what a perfect rewriter of instructions
-could gain. *Neutral* asks for nothing ("Describe the picture."), *unrelated* for an edit of another category: where
-these reach the other columns, the editor acts on the picture and not on the instruction. *Round trip* sends the exact
-target through the autoencoder: the highest score within this editor's reach.
+(seeds from 500,000, in no training set and no shipped benchmark); {seconds_per_edit:.2f} s per edit on the machine that
+measured. *English* and *Chinese* are of taught families in taught wordings, *reworded* of the same edits in wordings
+that training never read. *Untaught wish* is of families that no training read a word of; *its explicit wording* says
+what to draw for the same edits: their gap is what a perfect rewriter of instructions could gain. *Neutral* asks for
+nothing ("Describe the picture."), *unrelated* for something that the picture does not show. *Picture alone* makes one
+of the changes that the picture allows at random, exactly: what can be had without reading. *Round trip* sends the exact
+target through the autoencoder: the highest score within this editor's reach. No edit at all scores 0.
 
 {table}
+
+## Contrary edits of one picture
+
+Pairs of edits of one held-out picture that are the contrary of each other (taught families and wordings, both languages
+in turn). *Nearer* is the share of results that are nearer to their own target than to the contrary one (chance: 50%),
+*both* the share of pairs in which both are (chance: 25%).
+
+{pairs}
 """
 
 
-@dataclass(frozen=True)
-class GroupScores:
-    """Mean reference scores (0–10) of the held-out edits of one category and difficulty.
-
-    Attributes:
-        category: Their category.
-        difficulty: Their difficulty.
-        count: How many edits.
-        english: With the English instruction.
-        chinese: With the Chinese instruction.
-        explicit: With the wording that says what to draw, in both languages in turn: what a perfect rewriter reaches.
-        neutral: With `NEUTRAL_INSTRUCTION`, which asks for nothing: what the picture alone suggests to the editor.
-        unrelated: With the explicit wording of an edit of another category, which means nothing here.
-        no_edit: The untouched source.
-        exact: The exact target.
-        round_trip: The exact target through the autoencoder, the highest that this editor can reach.
-    """
-
-    category: str
-    difficulty: str
-    count: int
-    english: float
-    chinese: float
-    explicit: float
-    neutral: float
-    unrelated: float
-    no_edit: float
-    exact: float
-    round_trip: float
-
-
-def held_out_edits(category: str, difficulty: str, count: int) -> list[MiniatureEdit]:
-    """The first `count` held-out edits of a group; the rules of the category take turns."""
-    names = families(category)
+def held_out_edits(
+    category: str, difficulty: str, count: int, names: Sequence[str], wordings: Wordings
+) -> list[MiniatureEdit]:
+    """The first `count` held-out edits of a group; the families `names` take turns."""
     return [
-        make_edit(category, difficulty, HELD_OUT_SEEDS.start + index, names[index % len(names)], "held_out")
+        make_edit(category, difficulty, HELD_OUT_SEEDS.start + index, names[index % len(names)], wordings)
         for index in range(count)
     ]
 
 
-def evaluate(pipeline: QwenImageEditPipeline, count: int, steps: int = SAMPLING_STEPS) -> list[GroupScores]:
+def evaluate(pipeline: QwenImageEditPipeline, count: int, steps: int = SAMPLING_STEPS) -> dict[tuple[str, str], Scores]:
     """Scores `count` held-out edits of every category and difficulty with every wording and control."""
-    groups = []
-    for category in CATEGORIES:
-        for difficulty in DIFFICULTIES:
-            edits = held_out_edits(category, difficulty, count)
-            groups.append(_evaluate_group(pipeline, edits, steps))
-            logger.info("%s %s: English %.2f", category, difficulty, groups[-1].english)
+    groups = {}
+    for category, difficulty in itertools.product(CATEGORIES, DIFFICULTIES):
+        groups[category, difficulty] = _evaluate_group(pipeline, category, difficulty, count, steps)
+        logger.info("%s %s: English %.2f", category, difficulty, np.mean(groups[category, difficulty]["english"]))
     return groups
 
 
-def _evaluate_group(pipeline: QwenImageEditPipeline, edits: list[MiniatureEdit], steps: int) -> GroupScores:
-    sources = [edit.source for edit in edits]
-    targets = [edit.target for edit in edits]
-    explicit = [edit.explicit_zh if index % 2 else edit.explicit_en for index, edit in enumerate(edits)]
+def _evaluate_group(pipeline: QwenImageEditPipeline, category: str, difficulty: str, count: int, steps: int) -> Scores:
+    taught = held_out_edits(category, difficulty, count, families(category, "training"), "training")
+    reworded = held_out_edits(category, difficulty, count, families(category, "training"), "held_out")
+    untaught = held_out_edits(category, difficulty, count, families(category, "held_out"), "training")
+    if difficulty == "easy":  # an explicit wording belongs to the change, which is taught
+        untaught = []
 
-    def edited(instructions: list[str]) -> float:
-        return _mean_score(edits, edit_pictures(pipeline, sources, instructions, steps))
+    def scores(edits: list[MiniatureEdit], instructions: Iterable[str]) -> list[float]:
+        if not edits:
+            return []
+        return _scores(edits, edit_pictures(pipeline, [edit.source for edit in edits], list(instructions), steps))
 
-    return GroupScores(
-        category=edits[0].category,
-        difficulty=edits[0].difficulty,
-        count=len(edits),
-        english=edited([edit.instruction_en for edit in edits]),
-        chinese=edited([edit.instruction_zh for edit in edits]),
-        explicit=edited(explicit),
-        neutral=edited([NEUTRAL_INSTRUCTION] * len(edits)),
-        unrelated=edited(unrelated_instructions(edits[0].category, len(edits))),
-        no_edit=_mean_score(edits, sources),
-        exact=_mean_score(edits, targets),
-        round_trip=_mean_score(edits, round_trips(pipeline.vae, targets)),
-    )
+    return {
+        "english": scores(taught, (edit.instruction_en for edit in taught)),
+        "chinese": scores(taught, (edit.instruction_zh for edit in taught)),
+        "reworded": scores(reworded, in_turn((edit.instruction_en, edit.instruction_zh) for edit in reworded)),
+        "untaught": scores(untaught, in_turn((edit.instruction_en, edit.instruction_zh) for edit in untaught)),
+        "untaught_explicit": scores(untaught, in_turn((edit.explicit_en, edit.explicit_zh) for edit in untaught)),
+        "neutral": scores(taught, in_turn([NEUTRAL_INSTRUCTIONS] * count)),
+        "unrelated": scores(taught, unrelated_instructions(category, count)),
+        "picture_only": [_picture_only(edit, index, difficulty) for index, edit in enumerate(taught)],
+        "round_trip": _scores(taught, round_trips(pipeline.vae, [edit.target for edit in taught])),
+    }
 
 
-def _mean_score(edits: list[MiniatureEdit], pictures: Sequence[np.ndarray] | np.ndarray) -> float:
-    scores = [
+def in_turn(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """The English and the Chinese text of successive pairs in turn."""
+    return [pair[index % 2] for index, pair in enumerate(texts)]
+
+
+def _picture_only(edit: MiniatureEdit, index: int, difficulty: str) -> float:
+    siblings = make_siblings(edit.category, difficulty, HELD_OUT_SEEDS.start + index, edit.family)
+    targets = {sibling.target.tobytes(): sibling.target for sibling in siblings}
+    return float(np.mean(_scores([edit] * len(targets), list(targets.values()))))
+
+
+def _scores(edits: list[MiniatureEdit], pictures: Sequence[np.ndarray] | np.ndarray) -> list[float]:
+    return [
         compare_with_reference(edit.source, picture, edit.target).score
         for edit, picture in zip(edits, pictures, strict=True)
     ]
-    return float(np.mean(scores))
 
 
 def unrelated_instructions(category: str, count: int) -> list[str]:
-    """Explicit wordings of edits of other categories, which speak of things that the scenes do not show."""
-    rules = [(other, name) for other in CATEGORIES if other != category for name in families(other)]
+    """Explicit wordings of edits of other categories, which speak of things that the pictures do not show."""
+    rules = [
+        (other, name)
+        for other in CATEGORIES
+        if other != category
+        for setting, names in setting_families(other).items()
+        if setting in FOREIGN_SETTINGS
+        for name in names
+    ]
     edits = [
-        make_edit(other, "easy", HELD_OUT_SEEDS.start + index, name, "held_out")
+        make_edit(other, "easy", HELD_OUT_SEEDS.start + index, name)
         for index, (other, name) in zip(range(count), itertools.cycle(rules), strict=False)
     ]
-    return [edit.explicit_zh if index % 2 else edit.explicit_en for index, edit in enumerate(edits)]
+    return in_turn((edit.explicit_en, edit.explicit_zh) for edit in edits)
 
 
-def scores_table(groups: list[GroupScores]) -> str:
-    """The groups as a Markdown table, with the mean of each difficulty at the end."""
-    rows = [_row(group.category, group.difficulty, [group]) for group in groups]
-    for difficulty in DIFFICULTIES:
-        rows.append(_row("**all**", difficulty, [group for group in groups if group.difficulty == difficulty]))
+def scores_table(groups: dict[tuple[str, str], Scores]) -> str:
+    """The groups as a Markdown table, with the mean of each category and of all at the end."""
+    rows = [_row(category, difficulty, [scores]) for (category, difficulty), scores in groups.items()]
+    for category in CATEGORIES:
+        rows.append(_row(f"**{category}**", "all", [scores for key, scores in groups.items() if key[0] == category]))
+    rows.append(_row("**all**", "all", list(groups.values())))
     return markdown_table(("category", "difficulty", *COLUMNS.values()), rows)
 
 
-def _row(category: str, difficulty: str, groups: list[GroupScores]) -> list[str]:
-    means = (np.mean([getattr(group, column) for group in groups]) for column in COLUMNS)
-    return [category, difficulty, *(f"{mean:.2f}" for mean in means)]
+def _row(category: str, difficulty: str, groups: list[Scores]) -> list[str]:
+    found = ([score for scores in groups for score in scores[column]] for column in COLUMNS)
+    return [category, difficulty, *(f"{np.mean(scores):.2f}" if scores else "–" for scores in found)]
 
 
 def model_card(
-    folder: Path, pipeline: QwenImageEditPipeline, groups: list[GroupScores], seconds_per_edit: float, remark: str
+    folder: Path,
+    pipeline: QwenImageEditPipeline,
+    groups: dict[tuple[str, str], Scores],
+    pairs: PairShares,
+    seconds_per_edit: float,
+    remark: str,
 ) -> str:
     """The text of the editor's README.md: what it is, how it was made, and the measured scores."""
     facts = training_facts(folder)
@@ -196,17 +215,20 @@ def model_card(
         sizes=", ".join(f"{name} {count:.1f} M" for name, count in millions.items()),
         total=sum(millions.values()),
         megabytes=megabytes(folder),
-        pairs=facts["recipe"]["pairs"],
+        pictures=facts["recipe"]["pictures"],
+        siblings=SIBLINGS,
+        foreign=FOREIGN_SHARE,
+        neutral=NEUTRAL_SHARE,
         vae_steps=facts["recipe"]["vae_steps"],
         steps=facts["transformer_steps_done"],
         batch=facts["recipe"]["batch"],
         shift=pipeline.scheduler.config.shift,
         sampling_steps=SAMPLING_STEPS,
-        count=groups[0].count,
+        count=len(next(iter(groups.values()))["english"]),
         seconds_per_edit=seconds_per_edit,
         table=scores_table(groups),
+        pairs=pairs_table(pairs),
         untaught=", ".join(f"`{name}`" for name in sorted(HELD_OUT_FAMILIES)),
-        unrelated=UNRELATED_SHARE,
         remark=remark,
     )
 
@@ -222,9 +244,11 @@ def main() -> None:
     pipeline = QwenImageEditPipeline.from_pretrained(chosen.model)
     began = time.perf_counter()
     groups = evaluate(pipeline, chosen.count)
-    edits = 5 * chosen.count * len(groups)
-    card = model_card(chosen.model, pipeline, groups, (time.perf_counter() - began) / edits, chosen.remark)
-    write_card(chosen.model, card)
+    asked = ("english", "chinese", "reworded", "untaught", "untaught_explicit", "neutral", "unrelated")
+    edits = sum(len(scores[column]) for scores in groups.values() for column in asked)
+    seconds_per_edit = (time.perf_counter() - began) / edits
+    pairs = pair_shares(pipeline, chosen.count)
+    write_card(chosen.model, model_card(chosen.model, pipeline, groups, pairs, seconds_per_edit, chosen.remark))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The training set of the miniature editor: drawn once from the world's training seeds, kept in the work folder."""
+"""The training set of the miniature editor: drawn once from the world's training seeds, kept in the work folder.
+
+It keeps pictures together with everything that can be asked of them: only where one picture comes with several wishes
+and several results do the words have to be read.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +10,41 @@ import functools
 import json
 import logging
 import multiprocessing
+import random
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from src.miniature.world.benchmark import TRAINING_SEEDS
-from src.miniature.world.edits import CATEGORIES, MiniatureEdit, make_edit
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_setting, settings
 
-TEXTS = ("instruction_en", "instruction_zh", "explicit_en", "explicit_zh")
-"""The four wordings kept of every edit, in the order of `TrainingPairs.texts`."""
-EXPLICIT_SHARE = 0.55
-"""How often training reads the explicit wording, which an editor must follow well before a rewriter can help it."""
-UNTAUGHT_IMPLICIT = frozenset(
-    (
-        *("recolour_over_water", "release_on_slope"),
-        *("make_sunset", "make_snow"),
-        *("sort_litter", "flag_half_mast"),
-        *("cut_rope", "melt_snowman"),
-    )
+TEXTS_PER_EDIT = 2 * len(DIFFICULTIES)
+"""English and Chinese of each difficulty, easy first: the order of `TrainingPairs.texts`."""
+FOREIGN_SETTINGS = frozenset(
+    ("scale", "crossing", "litter", "flags", "lamps", "dominoes", "snowmen", "balloons", "lake")
 )
-"""Rules whose hard wordings training reads only where they mean nothing. The editor knows these edits only by what
-there is to draw: a rewriter that finds the explicit wording for an implicit one has something to gain."""
-UNTAUGHT_REPEATS = 5
-"""How much more often than others these wordings are taken for pictures that they do not fit."""
-UNRELATED_SHARE = 0.25
-"""How often training pairs a picture with an instruction about things that it does not show, and no change: most scenes
-suggest their edit so strongly that an editor would else not read the instruction at all."""
-UNRELATED_RULES = frozenset(
-    (
-        *("remove_support", "release_on_slope", "tip_scale"),
-        *("traffic_lights", "sort_litter", "queue_jumper", "flag_half_mast"),
-        *("cut_balloon_string", "cut_rope", "push_domino", "melt_snowman", "switch_lamp"),
-    )
-)
-"""Rules that mean nothing in the scenes of any other category."""
-_DIFFICULTY_CYCLE = ("easy", "medium", "easy", "hard", "medium", "easy", "medium", "easy", "hard", "easy")
+"""Settings of whose things no picture of another category shows any: what is said of them means nothing there."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """Images and texts of `n` edits.
+    """Pictures, their possible changes, and the texts that ask for them.
 
     Attributes:
-        sources: uint8 (n, 64, 64, 3).
-        targets: uint8 (n, 64, 64, 3).
-        texts: For each edit its `TEXTS`.
-        rules: For each edit its category, family and difficulty.
+        sources: uint8 (pictures, 64, 64, 3).
+        targets: uint8 (edits, 64, 64, 3); the edits of one picture are neighbours.
+        picture: Which source an edit changes, int64 (edits,).
+        texts: For each edit its `TEXTS_PER_EDIT` wordings, of training families and in training wordings only.
+        rules: For each edit its category, setting and family.
     """
 
     sources: np.ndarray
     targets: np.ndarray
+    picture: np.ndarray
     texts: list[list[str]]
     rules: list[list[str]]
 
@@ -66,45 +52,75 @@ class TrainingPairs:
         return len(self.texts)
 
     def images(self) -> np.ndarray:
-        """All pictures, sources first: uint8 (2n, 64, 64, 3)."""
+        """All pictures, sources first: uint8 (pictures + edits, 64, 64, 3)."""
         return np.concatenate([self.sources, self.targets])
 
     def changed(self) -> np.ndarray:
-        """Where source and target differ visibly, in the latents' resolution: bool (n, 16, 16)."""
-        different = np.abs(self.sources.astype(np.int16) - self.targets).max(axis=3) > 8
+        """Where source and target differ visibly, in the latents' resolution: bool (edits, 16, 16)."""
+        different = np.abs(self.sources[self.picture].astype(np.int16) - self.targets).max(axis=3) > 8
         return different.reshape(len(self), 16, 4, 16, 4).any(axis=(2, 4))
 
 
-def draw_edit(seeds: range, index: int) -> MiniatureEdit:
-    """The `index`-th edit of a set: categories in turn, half of each easy, three in ten medium, two in ten hard."""
-    difficulty = _DIFFICULTY_CYCLE[index // len(CATEGORIES) % len(_DIFFICULTY_CYCLE)]
-    return make_edit(CATEGORIES[index % len(CATEGORIES)], difficulty, seeds[index])
+@dataclass(frozen=True)
+class _Drawn:
+    """One picture with its changes, as a process of the pool hands it over."""
+
+    source: np.ndarray
+    targets: list[np.ndarray]
+    texts: list[list[str]]
+    rules: list[list[str]]
 
 
-def draw_pairs(seeds: range, count: int) -> TrainingPairs:
-    """Draws the first `count` edits of a set, on all cores."""
+def draw_picture(seeds: range, index: int) -> tuple[tuple[MiniatureEdit, ...], ...]:
+    """The `index`-th picture of a set: for each of its changes one edit for each difficulty, of one training family.
+
+    Categories take turns, and within a category its settings.
+    """
+    category = CATEGORIES[index % len(CATEGORIES)]
+    names = settings(category)
+    name = names[index // len(CATEGORIES) % len(names)]
+    told = [make_setting(category, name, seeds[index], difficulty) for difficulty in DIFFICULTIES]
+    rng = random.Random(seeds[index])
+    changes = []
+    for _, places in groupby(range(len(told[0])), key=lambda place: told[0][place].target.tobytes()):
+        place = rng.choice([place for place in places if not told[0][place].held_out])
+        changes.append(tuple(edits[place] for edits in told))
+    return tuple(changes)
+
+
+def _drawn(seeds: range, index: int) -> _Drawn:
+    changes = draw_picture(seeds, index)
+    return _Drawn(
+        source=changes[0][0].source,
+        targets=[edits[0].target for edits in changes],
+        texts=[[text for edit in edits for text in (edit.instruction_en, edit.instruction_zh)] for edits in changes],
+        rules=[[edits[0].category, edits[0].setting, edits[0].family] for edits in changes],
+    )
+
+
+def draw_pairs(seeds: range, pictures: int) -> TrainingPairs:
+    """Draws the first pictures of a set with all their changes, on all cores."""
     with multiprocessing.get_context("fork").Pool() as pool:
-        edits = pool.imap(functools.partial(draw_edit, seeds), range(count), chunksize=64)
-        sources = np.empty((count, 64, 64, 3), np.uint8)
-        targets = np.empty_like(sources)
-        texts, rules = [], []
-        for index, edit in enumerate(edits):
-            sources[index], targets[index] = edit.source, edit.target
-            texts.append([getattr(edit, name) for name in TEXTS])
-            rules.append([edit.category, edit.family, edit.difficulty])
-    return TrainingPairs(sources, targets, texts, rules)
+        drawn = list(pool.imap(functools.partial(_drawn, seeds), range(pictures), chunksize=16))
+    return TrainingPairs(
+        sources=np.stack([one.source for one in drawn]),
+        targets=np.stack([target for one in drawn for target in one.targets]),
+        picture=np.repeat(np.arange(pictures), [len(one.targets) for one in drawn]),
+        texts=[texts for one in drawn for texts in one.texts],
+        rules=[rules for one in drawn for rules in one.rules],
+    )
 
 
-def load_or_draw_pairs(folder: Path, count: int) -> TrainingPairs:
+def load_or_draw_pairs(folder: Path, pictures: int) -> TrainingPairs:
     """The pairs kept in `folder`; drawn and kept there when absent."""
-    pictures, wordings = folder / "pairs.npz", folder / "wordings.json"
+    arrays, wordings = folder / "pairs.npz", folder / "wordings.json"
     if not wordings.exists():
-        pairs = draw_pairs(TRAINING_SEEDS, count)
-        np.savez(pictures, sources=pairs.sources, targets=pairs.targets)
+        pairs = draw_pairs(TRAINING_SEEDS, pictures)
+        np.savez(arrays, sources=pairs.sources, targets=pairs.targets, picture=pairs.picture)
         kept = {"texts": pairs.texts, "rules": pairs.rules}
         wordings.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-        logger.info("drew %d training pairs", count)
+        logger.info("drew %d training pictures with %d edits", pictures, len(pairs))
         return pairs
-    with np.load(pictures) as stored:
+    with np.load(arrays) as stored:
         kept = json.loads(wordings.read_text(encoding="utf-8"))
-        return TrainingPairs(stored["sources"], stored["targets"], kept["texts"], kept["rules"])
+        return TrainingPairs(stored["sources"], stored["targets"], stored["picture"], kept["texts"], kept["rules"])

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
     from transformers import Qwen2Tokenizer
 
-HELD_OUT_EDITS = 200
-"""Edits whose loss is logged during training."""
+HELD_OUT_PICTURES = 60
+"""Pictures whose loss is logged during training."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class EditorRecipe:
 
     Attributes:
         size: Widths and depths.
-        pairs: Training edits.
+        pictures: Training pictures, each with all its changes.
         vae_steps: Optimizer steps of the autoencoder.
         steps: Optimizer steps of transformer and text encoder.
         batch: Edits per step of the latter.
@@ -57,7 +57,7 @@ class EditorRecipe:
     """
 
     size: EditorSize = field(default_factory=EditorSize)
-    pairs: int = 40_000
+    pictures: int = 12_000
     vae_steps: int = 3_000
     steps: int = 6_500
     batch: int = 32
@@ -82,7 +82,7 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
     import torch
 
     claim_work_folder(work, recipe)
-    pairs = load_or_draw_pairs(work, recipe.pairs)
+    pairs = load_or_draw_pairs(work, recipe.pictures)
     tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
     vae = _vae(work / "vae", pairs, recipe)
     latents = _latents(work / "latents.npy", vae, pairs)
@@ -96,7 +96,7 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
         logger.info("wrote the pipeline after step %d to %s", step, out)
 
     batches = BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed)
-    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_EDITS)
+    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
     held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
     return train_transformer(
         transformer, text_encoder, batches, held_out, recipe.steps, work / "transformer.pt", export, export_every
@@ -141,7 +141,7 @@ def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> n
 
 
 def _encode(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
-    """Normalised latents of all sources, then all targets: float16 (2n, channels, 16, 16)."""
+    """Normalised latents of all sources, then all targets: float16 (pictures + edits, channels, 16, 16)."""
     encoder = copy.deepcopy(vae).to(training_device())
     use_single_frame_convolutions(encoder)
     return np.concatenate([part.astype(np.float16) for part in encoded(encoder, pairs.images())])
@@ -170,11 +170,11 @@ def main() -> None:
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_editor"), help="checkpoints and data")
     parser.add_argument("--steps", type=int, default=standard.steps, help="steps of transformer and text encoder")
     parser.add_argument("--vae-steps", type=int, default=standard.vae_steps, help="steps of the autoencoder")
-    parser.add_argument("--pairs", type=int, default=standard.pairs, help="training edits")
+    parser.add_argument("--pictures", type=int, default=standard.pictures, help="training pictures")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
     start_command()
-    recipe = EditorRecipe(pairs=chosen.pairs, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
+    recipe = EditorRecipe(pictures=chosen.pictures, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
     make_editor(recipe, chosen.work_dir, chosen.out)
 
 

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.pairs import draw_edit
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_vae import round_trips
 from src.miniature.judge.candidates import Scene, make_candidates, mended
 from src.miniature.model_folder import written_whole
 from src.miniature.world.benchmark import TRAINING_SEEDS
-from src.miniature.world.edits import CATEGORIES, MiniatureEdit
+from src.miniature.world.edits import CATEGORIES, MiniatureEdit, make_edit
 from src.models.reward.reference_formula import compare_with_reference
 
 if TYPE_CHECKING:
@@ -100,6 +99,15 @@ class PairSettings:
     outputs: int
     editor: Path | None
     seed: int = 0
+
+
+_DIFFICULTY_CYCLE = ("easy", "medium", "easy", "hard", "medium", "easy", "medium", "easy", "hard", "easy")
+
+
+def draw_edit(seeds: range, index: int) -> MiniatureEdit:
+    """The `index`-th edit of a set: categories in turn, half of each easy, three in ten medium, two in ten hard."""
+    difficulty = _DIFFICULTY_CYCLE[index // len(CATEGORIES) % len(_DIFFICULTY_CYCLE)]
+    return make_edit(CATEGORIES[index % len(CATEGORIES)], difficulty, seeds[index])
 
 
 def draw_chunk(settings: PairSettings, chunk: int) -> JudgePairs:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from src.miniature.editor.architecture import PATCHES_PER_SIDE
-from src.miniature.editor.batches import BUCKETS, IMAGE_TOKENS, padded, vision_patches
+from src.miniature.editor.batches import IMAGE_TOKENS, padded, vision_patches
 from src.miniature.policy.architecture import LANGUAGES, rewrite_messages
 from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, noisy_rewrite
 from src.miniature.world.benchmark import TRAINING_SEEDS
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from src.models.vlm.prompts import Language
 
+BUCKETS = 8
+"""Steps whose prompts are sorted by length together, so that little of a batch is padding."""
 IGNORE_INDEX = -100
 """The label of a token that no loss is taken of: torch's `ignore_index`."""
 

@@ -17,7 +17,7 @@ from src.miniature.policy.architecture import LANGUAGES
 from src.miniature.policy.batches import prompt_text
 from src.miniature.policy.card import MOST_TOKENS, SAMPLES, EditScores, ScoredText, model_card
 from src.miniature.trainer import start_command
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families
 from src.models.reward.reference_formula import compare_with_reference
 from src.models.vlm.prompts import Language
 from src.models.vlm.tags import read_rewrite
@@ -144,7 +144,7 @@ def main() -> None:
         edit
         for category in CATEGORIES
         for difficulty in DIFFICULTIES
-        for edit in held_out_edits(category, difficulty, chosen.count)
+        for edit in held_out_edits(category, difficulty, chosen.count, families(category), "held_out")
     ]
     policy = AutoModelForImageTextToText.from_pretrained(chosen.model)
     processor = AutoProcessor.from_pretrained(chosen.model)

@@ -98,6 +98,15 @@ def families(category: str, part: Part = "any") -> tuple[str, ...]:
     return tuple(family for family in names if part == "any" or (family in HELD_OUT_FAMILIES) == (part == "held_out"))
 
 
+def setting_families(category: str) -> dict[str, tuple[str, ...]]:
+    """Return the families of every setting kind of a category.
+
+    Raises:
+        ConfigError: The category is unknown.
+    """
+    return {name: _KINDS[category][name].families for name in settings(category)}
+
+
 def make_edit(
     category: str, difficulty: str, seed: int, family: str | None = None, wordings: Wordings = "training"
 ) -> MiniatureEdit:
