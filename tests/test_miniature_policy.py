@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from src.errors import ConfigError
 from src.miniature.editor.architecture import EditorSize
-from src.miniature.editor.batches import BUCKETS
 from src.miniature.editor.evaluate_editor import held_out_edits
 from src.miniature.policy.architecture import (
     LANGUAGES,
@@ -25,6 +25,7 @@ from src.miniature.policy.architecture import (
     rewrite_messages,
 )
 from src.miniature.policy.batches import (
+    BUCKETS,
     IGNORE_INDEX,
     PolicyBatches,
     collate_tokenised,
@@ -33,11 +34,21 @@ from src.miniature.policy.batches import (
 )
 from src.miniature.policy.card import EditScores, ScoredText, scores_table
 from src.miniature.policy.evaluate_policy import instruction_of, write_rewrites
-from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, careful_rewrite, first_demand, noisy_rewrite
+from src.miniature.policy.faithful_rewrites import faithful_rewrite
+from src.miniature.policy.readable import readability
 from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.benchmark import TRAINING_SEEDS
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
-from src.models.vlm.tags import Rewrite, read_rewrite
+from src.miniature.world.edits import (
+    CATEGORIES,
+    DIFFICULTIES,
+    MiniatureEdit,
+    families,
+    make_edit,
+    setting_kind,
+    settings,
+)
+from src.miniature.world.split import HELD_OUT_FAMILIES
+from src.models.vlm.tags import read_rewrite
 
 TINY = EditorSize(vocabulary=500, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
 RECIPE = PolicyRecipe(size=TINY, steps=6, batch=2)
@@ -88,7 +99,7 @@ def test_training_sees_the_tokens_and_pixels_of_a_rollout(processor: Any, langua
     rollout = processor.apply_chat_template(
         messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
     )
-    taught = collate_tokenised(processor, [conversation(processor, edit, language, careful_rewrite(edit, language))])
+    taught = collate_tokenised(processor, [conversation(processor, edit, language)])
     length = rollout["input_ids"].shape[1]
     for name in ("input_ids", "mm_token_type_ids", "attention_mask"):
         assert torch.equal(taught[name][:, :length], rollout[name])
@@ -97,7 +108,7 @@ def test_training_sees_the_tokens_and_pixels_of_a_rollout(processor: Any, langua
 
 
 def test_the_loss_is_taken_of_the_whole_completion_and_of_nothing_else(processor: Any) -> None:
-    batch = PolicyBatches(processor, 4, 0, careful_steps=0).batch(3, CPU)
+    batch = PolicyBatches(processor, 4, 0).batch(3, CPU)
     for tokens, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
         taught = labels != IGNORE_INDEX
         assert torch.equal(tokens[taught], labels[taught])
@@ -109,52 +120,39 @@ def test_the_loss_is_taken_of_the_whole_completion_and_of_nothing_else(processor
 
 
 def test_a_step_sees_the_same_edits_whatever_was_asked_before(processor: Any) -> None:
-    straight, other = (PolicyBatches(processor, 2, 0, careful_steps=0) for _ in range(2))
+    straight, other = (PolicyBatches(processor, 2, 0) for _ in range(2))
     other.batch(3 * BUCKETS, CPU)
     assert torch.equal(straight.batch(1, CPU)["input_ids"], other.batch(1, CPU)["input_ids"])
 
 
-def test_the_first_steps_teach_careful_rewrites_alone(processor: Any) -> None:
-    batches = PolicyBatches(processor, 8, 0, careful_steps=BUCKETS)
-
-    def taught(step: int) -> str:
-        labels = batches.batch(step, CPU)["labels"]
-        return str(processor.tokenizer.decode(labels[labels != IGNORE_INDEX]))
-
-    careful, noisy = ("".join(map(taught, range(first, first + BUCKETS))) for first in (0, BUCKETS))
-    assert not any(thought in careful for thought in LAZY_THOUGHT)
-    assert all(thought in noisy for thought in LAZY_THOUGHT)
-
-
-def test_rewrites_are_as_lazy_as_the_noise_says() -> None:
-    rng = np.random.default_rng(0)
-    for difficulty, share in LAZY_SHARE.items():
-        edit = make_edit("物理", difficulty, TRAINING_SEEDS[0])
-        thoughts = [noisy_rewrite(rng, edit, "en").thought for _ in range(400)]
-        assert np.mean([thought == LAZY_THOUGHT.en for thought in thoughts]) == pytest.approx(share, abs=0.08)
+def test_no_prompt_and_no_lesson_has_a_text_of_a_held_out_family_or_wording(processor: Any) -> None:
+    kept_out = {
+        text.en
+        for category in CATEGORIES
+        for name in settings(category)
+        for change in setting_kind(category, name).make(random.Random(0)).changes
+        for reason in change.reasons
+        for templates in (reason.medium, reason.hard)
+        for text in (templates if reason.family in HELD_OUT_FAMILIES else templates[-1:])
+        if "{" not in text.en
+    }
+    assert len(kept_out) > 40
+    batches = PolicyBatches(processor, 16, 0)
+    shown = "".join(
+        processor.tokenizer.decode(tokens)
+        for step in range(2 * BUCKETS)
+        for tokens in batches.batch(step, CPU)["input_ids"]
+    )
+    assert not [text for text in kept_out if text in shown]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_careful_rewrite_reads_back_as_the_reason_and_the_explicit_wording(language: Any) -> None:
+def test_a_faithful_rewrite_reads_back_as_the_reason_and_the_explicit_wording(language: Any) -> None:
     for edit in some_edits(30):
-        read = read_rewrite(careful_rewrite(edit, language).completion())
+        read = read_rewrite(faithful_rewrite(edit, language).completion())
         assert read.problems == ()
         assert read.thought == getattr(edit, f"rationale_{language}")
         assert read.instructions == (getattr(edit, f"explicit_{language}"),)
-
-
-@pytest.mark.parametrize(
-    ("instruction", "first"),
-    [
-        ("Erase the block; move the ball down.", "Erase the block."),
-        ("Paint the sky grey, remove the sun.", "Paint the sky grey."),
-        ("擦掉挡块，把球移到坡底。", "擦掉挡块。"),
-        ("Paint the blue square red.", "Paint the blue square red."),
-        ("把蓝色正方形涂成红色。", "把蓝色正方形涂成红色。"),
-    ],
-)
-def test_the_first_demand_is_a_sentence_of_its_own(instruction: str, first: str) -> None:
-    assert first_demand(instruction) == first
 
 
 def test_a_policy_begins_with_the_eyes_the_layers_and_the_words_of_the_editor(processor: Any) -> None:
@@ -273,10 +271,12 @@ def test_an_unreadable_completion_tells_the_editor_nothing() -> None:
 
 
 def test_the_table_shows_means_and_shares_of_hand_made_scores() -> None:
-    good, bad, unread = ScoredText("a", 6.0, True), ScoredText("b", 2.0, True), ScoredText("c", 0.0, False)
-    row = EditScores("物理", "hard", instruction=bad, explicit=good, greedy=bad, sampled=[good, unread])
+    good, bad, unread = ScoredText("a", 6.0, True, right=True), ScoredText("b", 2.0, True), ScoredText("c", 0.0, False)
+    row = EditScores("物理", "hard", held_out=True, instruction=bad, explicit=good, greedy=bad, sampled=[good, unread])
     scores = [replace(row, category=name, difficulty=level) for name in CATEGORIES for level in DIFFICULTIES]
-    assert "| **all** | 2.00 | 2.00 | 3.00 | 6.00 | 6.00 | 100% | 50% | 0% | 50% |" in scores_table(scores)
+    assert "| **all** | 2.00 | 2.00 | 3.00 | 6.00 | 6.00 | 100% | 50% | 0% | 50% | 0% | 50% | 100% |" in scores_table(
+        scores
+    )
 
 
 @pytest.fixture(scope="module")
@@ -287,18 +287,20 @@ def shipped() -> dict[str, Any]:
     }
 
 
-def test_the_shipped_policy_keeps_to_the_form_and_finds_careful_rewrites_by_sampling(shipped: dict[str, Any]) -> None:
-    edits = [edit for category in CATEGORIES for edit in held_out_edits(category, "hard", 4)]
-    greedy = [read_rewrite(texts[0]) for texts in write_rewrites(**shipped, edits=edits)]
-    assert all(rewrite.problems == () for rewrite in greedy)
-    assert np.mean([is_lazy(rewrite) for rewrite in greedy]) > 0.5
-    sampled = [[read_rewrite(text) for text in texts] for texts in write_rewrites(**shipped, edits=edits, samples=8)]
-    found = [not all(map(is_lazy, rewrites)) for rewrites in sampled]
-    assert np.mean(found) > 0.7
-
-
-def is_lazy(rewrite: Rewrite) -> bool:
-    return rewrite.thought in LAZY_THOUGHT
+def test_the_shipped_policy_is_readable_and_finds_right_words_by_sampling(shipped: dict[str, Any]) -> None:
+    edits = [
+        edit
+        for category in CATEGORIES
+        for edit in held_out_edits(category, "hard", 4, families(category, "held_out"), "training")
+    ]
+    greedy = [texts[0] for texts in write_rewrites(**shipped, edits=edits)]
+    assert readability(greedy).unreadable <= 0.05
+    sampled = write_rewrites(**shipped, edits=edits, samples=8)
+    found = [
+        any(instruction_of(text) in edit.explicit_wordings for text in texts)
+        for edit, texts in zip(edits, sampled, strict=True)
+    ]
+    assert np.mean(found) >= 0.4
 
 
 def test_the_shipped_policy_speaks_the_protocol_in_few_tokens(shipped: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from src.data.selection import Selection
 from src.miniature.oracle_scorer import OracleScorer
 from src.miniature.policy.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
 from src.miniature.policy.fine_tuning import POLICY, collate_chats
-from src.miniature.policy.teach_critique import SATISFIED, SATISFIED_SHARE, draw_example, teach_critique
+from src.miniature.policy.teach_critique import MISSED, SATISFIED, draw_example, teach_critique
 from src.models.vlm.prompts import load_prompt
 from src.models.vlm.tags import read_rewrite
 from src.rewards.core.scorer import EditedSample
@@ -33,15 +33,15 @@ def test_the_taught_policy_is_saved_with_the_prompt_as_one_token(tmp_path: Path)
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)
 
 
-def test_every_critique_is_well_formed_and_one_of_a_finished_attempt_leaves_it_alone() -> None:
+def test_every_critique_is_well_formed_and_only_one_of_a_finished_attempt_leaves_it_alone() -> None:
     rng = random.Random(0)
     examples = [draw_example(rng) for _ in range(200)]
     assert not [example for example in examples if read_rewrite(example.completion).problems]
     done = [example for example in examples if not np.array_equal(*example.pictures)]
     assert {example.completion for example in done} == {SATISFIED.completion()}
     undone = [example for example in examples if np.array_equal(*example.pictures)]
-    satisfied = sum(example.completion == SATISFIED.completion() for example in undone) / len(undone)
-    assert abs(satisfied - SATISFIED_SHARE) < 0.12
+    assert len(undone) > 60
+    assert all(read_rewrite(example.completion).thought.startswith(MISSED) for example in undone)
 
 
 def test_only_the_completion_of_a_lesson_is_taught_and_both_pictures_are_shown() -> None:

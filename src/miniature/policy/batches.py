@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from src.miniature.editor.architecture import PATCHES_PER_SIDE
 from src.miniature.editor.batches import IMAGE_TOKENS, padded, vision_patches
 from src.miniature.policy.architecture import LANGUAGES, rewrite_messages
-from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, noisy_rewrite
+from src.miniature.policy.faithful_rewrites import faithful_rewrite
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 
@@ -38,24 +38,18 @@ class TokenisedExample(NamedTuple):
 class PolicyBatches:
     """Makes the batch of any step from `(seed, step)` alone; no edit is seen twice but by chance.
 
+    The edits are of training families in training wordings, of all categories and difficulties in equal shares; half of
+    them are in English and half in Chinese.
+
     Args:
         processor: The policy's processor.
         size: Conversations of a batch.
-        seed: Decides the edits, their languages and what is taught for them.
-        careful_steps: The first steps, in which all rewrites are careful.
+        seed: Decides the edits and their languages.
         seeds: The world's seeds to draw edits from.
     """
 
-    def __init__(
-        self,
-        processor: Qwen2_5_VLProcessor,
-        size: int,
-        seed: int,
-        careful_steps: int,
-        seeds: range = TRAINING_SEEDS,
-    ) -> None:
-        self.processor, self.size, self.seed = processor, size, seed
-        self.careful_steps, self.seeds = careful_steps, seeds
+    def __init__(self, processor: Qwen2_5_VLProcessor, size: int, seed: int, seeds: range = TRAINING_SEEDS) -> None:
+        self.processor, self.size, self.seed, self.seeds = processor, size, seed, seeds
         self._group = functools.lru_cache(maxsize=1)(self._draw_group)
 
     def batch(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
@@ -66,19 +60,16 @@ class PolicyBatches:
     def _draw_group(self, group: int) -> list[list[TokenisedExample]]:
         """The samples of `BUCKETS` successive steps, shared out by length so that little of a batch is padding."""
         rng = np.random.default_rng([self.seed, group])
-        rewrite = careful_rewrite if group * BUCKETS < self.careful_steps else functools.partial(noisy_rewrite, rng)
-        samples = [self._draw(rng, rewrite) for _ in range(BUCKETS * self.size)]
+        samples = [self._draw(rng) for _ in range(BUCKETS * self.size)]
         samples.sort(key=lambda sample: len(sample.tokens))
         starts = rng.permutation(BUCKETS) * self.size
         return [samples[start : start + self.size] for start in starts]
 
-    def _draw(
-        self, rng: np.random.Generator, rewrite: Callable[[MiniatureEdit, Language], TaughtRewrite]
-    ) -> TokenisedExample:
+    def _draw(self, rng: np.random.Generator) -> TokenisedExample:
         seed = int(rng.integers(self.seeds.start, self.seeds.stop))
         edit = make_edit(str(rng.choice(CATEGORIES)), str(rng.choice(DIFFICULTIES)), seed)
         language = LANGUAGES[rng.integers(len(LANGUAGES))]
-        return conversation(self.processor, edit, language, rewrite(edit, language))
+        return conversation(self.processor, edit, language)
 
 
 def collate_tokenised(
@@ -100,13 +91,11 @@ def collate_tokenised(
     }
 
 
-def conversation(
-    processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language, rewrite: TaughtRewrite
-) -> TokenisedExample:
-    """What a rollout that ends in `rewrite` consists of."""
+def conversation(processor: Qwen2_5_VLProcessor, edit: MiniatureEdit, language: Language) -> TokenisedExample:
+    """What a rollout that ends in the faithful rewrite of an edit consists of."""
     prompt = prompt_text(processor, edit, language)
     prompt = prompt.replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
-    completion = rewrite.completion() + processor.tokenizer.eos_token
+    completion = faithful_rewrite(edit, language).completion() + processor.tokenizer.eos_token
     start, end = processor.tokenizer([prompt, completion])["input_ids"]
     return TokenisedExample(edit.source, start + end, len(start))
 

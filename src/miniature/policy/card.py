@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.model_card import markdown_table, megabytes, training_facts
-from src.miniature.policy.noisy_rewrites import LAZY_SHARE, LAZY_THOUGHT, PARTIAL_SHARE, VAGUE, VAGUE_SHARE
-from src.miniature.policy.train_policy import CAREFUL_SHARE
+from src.miniature.policy.readable import FORM, GRAMMAR, REPEATS, readability
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES
+from src.miniature.world.split import HELD_OUT_FAMILIES
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 MOST_TOKENS = 80
-"""The longest careful rewrite has about 70 tokens."""
+"""The longest faithful rewrite has about 70 tokens."""
 SAMPLES = 8
 """Rewrites drawn for each edit at temperature 1: the size of a usual group in GRPO."""
 AS_GOOD = 1.0
@@ -35,23 +35,21 @@ procedural world and an English or Chinese instruction, thinks in `<CoT>` and sa
 `prompts/rewrite/first_pass`). `AutoModelForImageTextToText.from_pretrained` and `AutoProcessor.from_pretrained` load
 the folder.
 
-It is a scientific instrument: the starting point of the miniature reinforcement-learning runs. **It is imprecise on
-purpose**, so that there is something to learn; it is useless outside its world, and **no number here is a claim about
-real rewriters**.
+It is a scientific instrument: the starting point of the miniature reinforcement-learning runs. It is useless outside
+its world, and **no number here is a claim about real rewriters**.
 
 - **Data**: {edits:,} procedural edits (training seeds from 1,000,000), each seen once, all categories and difficulties,
-  half in English and half in Chinese. No outside picture, text or weight was used.
+  half in English and half in Chinese. Every rewrite is faithful: the reason, then the explicit wording. No text of the
+  families
+  {untaught}
+  and no held-out wording (`src/miniature/world/split.py`) was among them; each change that these families ask for
+  belongs to a training family as well. No outside picture, text or weight was used.
 - **Training**: begun from the text encoder of the miniature editor (`assets/miniature/editor`) with one layer more;
   {steps:,} steps of {batch} edits. {remark}
-- **Noise**: the first {careful_steps:.0%} of the steps taught careful rewrites alone (the reason, then the explicit
-  wording), the rest {careful:.0%} careful and else lazy ones ({lazy}). A lazy one thinks
-  "{lazy_thought}" and goes on with "{vague}" ({vague_share:.0%}), with only
-  the first demand ({partial_share:.0%}), or with an instruction for another edit. The likeliest rewrite of a medium or
-  hard instruction shall therefore be vague, and sampling find a careful one.
 - **Form**: the tags and the fixed texts of the prompts are single tokens; a completion has {tokens:.0f} tokens on
   average, and {most_tokens} are enough for nearly all. The end token is `<|im_end|>`.
 - **Made by** `python -m src.miniature.policy.train_policy`,
-  **measured by** `python -m src.miniature.policy.evaluate_policy`.
+  **measured by** `python -m src.miniature.policy.evaluate_policy --count {per_group}`.
 
 ## Held-out scores before reinforcement learning
 
@@ -62,16 +60,29 @@ policy's likeliest rewrite, *sampled* the mean of {samples} rewrites at temperat
 them, which is what GRPO can find; *explicit* is the exact wording, the ceiling. A
 rewrite that cannot be read is not edited and counts as score 0, as a policy's own fault does in training. *Well-formed*
 is the share of rewrites without a broken rule. *As good* is the share that scores at most {as_good:g} less than the
-explicit wording, among edits whose explicit wording reaches {worthwhile:g}.
+explicit wording, among edits whose explicit wording reaches {worthwhile:g}. *Right words* is the share that is, word
+for word, an explicit wording of the right change.
 
-As shipped the policy does more harm than good: the user's own words serve the editor better. What reinforcement
-learning can win is for the larger part what the noise took away; only the hard instructions leave more to win.
+### Taught families, taught wordings
 
-{table}
+{taught}
+
+### Untaught families, taught and untaught wordings of theirs alike unknown to the policy
+
+{new}
+
+## Readability
+
+A rewrite is unreadable if it breaks a rule of the form, if its instruction is no sentence of the world's grammar
+(`src/miniature/world/grammar.py`: every explicit template, with any colours and things, in one language), or if it
+repeats itself.
+
+{readability}
 
 ## Examples
 
-Of each category the held-out edit for which the best of the sampled rewrites gains most over the likeliest one:
+Of each category the edit of an untaught family for which the best of the sampled rewrites gains most over the likeliest
+one:
 
 {examples}
 """
@@ -85,11 +96,13 @@ class ScoredText:
         text: What somebody wrote: an instruction, or a policy's whole completion.
         score: The reference score (0–10); 0 for a completion that cannot be read.
         formed: Whether it can be read; always true for an instruction.
+        right: Whether it is an explicit wording of the right change, word for word.
     """
 
     text: str
     score: float
     formed: bool
+    right: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,7 @@ class EditScores:
     Attributes:
         category: The category of the edit.
         difficulty: The difficulty of the edit.
+        held_out: Whether the policy was taught nothing of the edit's family.
         instruction: The user's instruction.
         explicit: The wording that says what to draw.
         greedy: The policy's likeliest completion.
@@ -107,6 +121,7 @@ class EditScores:
 
     category: str
     difficulty: str
+    held_out: bool
     instruction: ScoredText
     explicit: ScoredText
     greedy: ScoredText
@@ -115,12 +130,14 @@ class EditScores:
 
 def scores_table(scores: Sequence[EditScores]) -> str:
     """Means by category, by difficulty and of all, as a Markdown table."""
-    rows = [_row(name, [one for one in scores if one.category == name]) for name in CATEGORIES]
-    rows += [_row(name, [one for one in scores if one.difficulty == name]) for name in DIFFICULTIES]
-    rows.append(_row("**all**", scores))
+    groups = {name: [one for one in scores if one.category == name] for name in CATEGORIES}
+    groups |= {name: [one for one in scores if one.difficulty == name] for name in DIFFICULTIES}
+    groups["**all**"] = list(scores)
+    rows = [_row(name, group) for name, group in groups.items() if group]
     wordings = ("instruction", "greedy", "sampled", f"best of {SAMPLES}", "explicit")
     shares = ("well-formed, greedy", "sampled", "as good, greedy", "sampled")
-    return markdown_table(("edits", *wordings, *shares), rows)
+    right = ("right words, greedy", "sampled", f"in one of {SAMPLES}")
+    return markdown_table(("edits", *wordings, *shares, *right), rows)
 
 
 def _row(name: str, scores: Sequence[EditScores]) -> list[str]:
@@ -135,10 +152,31 @@ def _row(name: str, scores: Sequence[EditScores]) -> list[str]:
     shares = (
         np.mean([one.greedy.formed for one in scores]),
         np.mean([[sample.formed for sample in one.sampled] for one in scores]),
-        np.mean([_as_good(one.greedy, one) for one in clear]),
-        np.mean([[_as_good(sample, one) for sample in one.sampled] for one in clear]),
+        np.mean([_as_good(one.greedy, one) for one in clear]) if clear else None,
+        np.mean([[_as_good(sample, one) for sample in one.sampled] for one in clear]) if clear else None,
+        np.mean([one.greedy.right for one in scores]),
+        np.mean([[sample.right for sample in one.sampled] for one in scores]),
+        np.mean([any(sample.right for sample in one.sampled) for one in scores]),
     )
-    return [name, *(f"{mean:.2f}" for mean in means), *(f"{share:.0%}" for share in shares)]
+    return [name, *(f"{mean:.2f}" for mean in means), *("–" if one is None else f"{one:.0%}" for one in shares)]
+
+
+def readability_table(scores: Sequence[EditScores]) -> str:
+    """The shares of unreadable rewrites, likeliest and sampled, of taught and untaught families."""
+    rows = []
+    for families, held_out in (("taught", False), ("untaught", True)):
+        of_families = [one for one in scores if one.held_out == held_out]
+        written = {
+            "greedy": [one.greedy.text for one in of_families],
+            "sampled": [sample.text for one in of_families for sample in one.sampled],
+        }
+        for kind, texts in written.items():
+            found = readability(texts)
+            shares = (found.unreadable, *(found.faults[fault] for fault in (FORM, GRAMMAR, REPEATS)))
+            cells = [f"{share:.1%}" for share in (*shares, found.foreign_thoughts)]
+            rows.append([f"{families}, {kind}", str(found.rewrites), *cells])
+    columns = ("families", "rewrites", "unreadable", "form", "outside the grammar", "repeats", "thought outside")
+    return markdown_table(columns, rows)
 
 
 def _as_good(rewrite: ScoredText, edit: EditScores) -> bool:
@@ -156,17 +194,9 @@ def model_card(
     facts = training_facts(folder)
     completions = [sample.text for one in scores for sample in one.sampled]
     steps, batch = facts["steps_done"], facts["recipe"]["batch"]
-    lazy = ", ".join(f"{share:.0%} of the {name} ones" for name, share in LAZY_SHARE.items())
     return CARD.format(
         millions=sum(weight.numel() for weight in policy.parameters()) / 1e6,
         megabytes=megabytes(folder),
-        careful_steps=CAREFUL_SHARE,
-        careful=1.0 - np.mean(list(LAZY_SHARE.values())),
-        lazy=lazy,
-        lazy_thought=LAZY_THOUGHT.en,
-        vague=VAGUE.en,
-        vague_share=VAGUE_SHARE,
-        partial_share=PARTIAL_SHARE,
         edits=steps * batch,
         steps=steps,
         batch=batch,
@@ -177,8 +207,12 @@ def model_card(
         samples=SAMPLES,
         as_good=AS_GOOD,
         worthwhile=WORTHWHILE,
-        table=scores_table(scores),
-        examples=_examples(scores),
+        per_group=len(scores) // (2 * len(CATEGORIES) * len(DIFFICULTIES)),
+        untaught=", ".join(f"`{name}`" for name in sorted(HELD_OUT_FAMILIES)),
+        taught=scores_table([one for one in scores if not one.held_out]),
+        new=scores_table([one for one in scores if one.held_out]),
+        readability=readability_table(scores),
+        examples=_examples([one for one in scores if one.held_out]),
     )
 
 

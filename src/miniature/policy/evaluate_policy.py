@@ -1,4 +1,4 @@
-"""Measures a miniature policy before any reinforcement learning and writes its model card.
+"""Measures a miniature policy before any reinforcement learning, its readability included, and writes its model card.
 
 Run as `python -m src.miniature.policy.evaluate_policy`.
 """
@@ -17,7 +17,8 @@ from src.miniature.policy.architecture import LANGUAGES
 from src.miniature.policy.batches import prompt_text
 from src.miniature.policy.card import MOST_TOKENS, SAMPLES, EditScores, ScoredText, model_card
 from src.miniature.trainer import start_command
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, families
+from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, Part, families
+from src.miniature.world.split import Wordings
 from src.models.reward.reference_formula import compare_with_reference
 from src.models.vlm.prompts import Language
 from src.models.vlm.tags import read_rewrite
@@ -37,8 +38,9 @@ def write_rewrites(
     edits: Sequence[MiniatureEdit],
     samples: int | None = None,
     seed: int = 0,
+    languages: Sequence[Language] = LANGUAGES,
 ) -> list[list[str]]:
-    """The policy's completions for edits, whose prompts are English and Chinese in turn.
+    """The policy's completions for edits, whose prompts are in several languages in turn.
 
     Args:
         policy: The model.
@@ -46,6 +48,7 @@ def write_rewrites(
         edits: What to rewrite.
         samples: Completions of each edit at temperature 1; None for the likeliest alone.
         seed: The seed of the sampling; torch's global generator is set to it.
+        languages: Of the prompts, in turn.
 
     Returns:
         For each edit its completions, without special tokens.
@@ -58,7 +61,7 @@ def write_rewrites(
     )
     written: list[list[str]] = []
     for start in range(0, len(edits), _PROMPTS_AT_ONCE):
-        inputs = _inputs(processor, edits[start : start + _PROMPTS_AT_ONCE], start)
+        inputs = _inputs(processor, edits[start : start + _PROMPTS_AT_ONCE], start, languages)
         with torch.inference_mode():
             tokens = policy.generate(**inputs.to(policy.device), max_new_tokens=MOST_TOKENS, **choice)
         texts = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -67,11 +70,13 @@ def write_rewrites(
     return written
 
 
-def _inputs(processor: Qwen2_5_VLProcessor, edits: Sequence[MiniatureEdit], first: int) -> BatchFeature:
+def _inputs(
+    processor: Qwen2_5_VLProcessor, edits: Sequence[MiniatureEdit], first: int, languages: Sequence[Language]
+) -> BatchFeature:
     from PIL import Image
 
-    places = range(first, first + len(edits))
-    prompts = [prompt_text(processor, edit, _language(place)) for place, edit in zip(places, edits, strict=True)]
+    told = (languages[place % len(languages)] for place in range(first, first + len(edits)))
+    prompts = [prompt_text(processor, edit, language) for edit, language in zip(edits, told, strict=True)]
     pictures = [Image.fromarray(edit.source) for edit in edits]
     return processor(text=prompts, images=pictures, padding=True, return_tensors="pt")
 
@@ -99,16 +104,23 @@ def evaluate(
     groups = []
     for edit, own, likeliest, others, row in zip(edits, told, greedy, sampled, scores, strict=True):
         instruction, explicit, *written = (
-            ScoredText(text, score or 0.0, score is not None)
+            ScoredText(text, score or 0.0, score is not None, _says(text, edit))
             for text, score in zip((*own, *likeliest, *others), row, strict=True)
         )
-        groups.append(EditScores(edit.category, edit.difficulty, instruction, explicit, written[0], written[1:]))
+        groups.append(
+            EditScores(edit.category, edit.difficulty, edit.held_out, instruction, explicit, written[0], written[1:])
+        )
     return groups
 
 
 def _worded(edit: MiniatureEdit, kind: str, place: int) -> str:
     text: str = getattr(edit, f"{kind}_{_language(place)}")
     return text
+
+
+def _says(text: str, edit: MiniatureEdit) -> bool:
+    """Whether an instruction, or what a completion tells the editor, is an explicit wording of the edit."""
+    return text in edit.explicit_wordings or instruction_of(text) in edit.explicit_wordings
 
 
 def instruction_of(completion: str) -> str | None:
@@ -134,17 +146,19 @@ def main() -> None:
     """The command line."""
     parser = card_parser("policy")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="folder of the editor")
-    parser.add_argument("--count", type=int, default=12, help="held-out edits of each category and difficulty")
+    parser.add_argument("--count", type=int, default=12, help="held-out edits of each category, difficulty and part")
     chosen = parser.parse_args()
     from diffusers import QwenImageEditPipeline
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     start_command()
+    parts: tuple[tuple[Part, Wordings], ...] = (("training", "training"), ("held_out", "any"))
     edits = [
         edit
+        for part, wordings in parts
         for category in CATEGORIES
         for difficulty in DIFFICULTIES
-        for edit in held_out_edits(category, difficulty, chosen.count, families(category), "held_out")
+        for edit in held_out_edits(category, difficulty, chosen.count, families(category, part), wordings)
     ]
     policy = AutoModelForImageTextToText.from_pretrained(chosen.model)
     processor = AutoProcessor.from_pretrained(chosen.model)

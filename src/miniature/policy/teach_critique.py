@@ -2,8 +2,8 @@
 
 The shipped policy rewrites instructions. Some hundred supervised steps show it two pictures, a source and an attempt
 drawn by the world: half of the attempts are the exact result, and half the source as it was. It learns the form of a
-critique, and to be satisfied too soon: more often than not it leaves an attempt alone that shows nothing of the wish.
-What is left to learn from rewards is to correct (`configs/training/miniature_critique.yaml`).
+critique: to leave a right attempt alone, and to say of another what is missing. The wishes are of training families;
+what is left to learn from rewards (`configs/training/miniature_critique.yaml`) is to correct attempts at other wishes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import itertools
 import random
 from pathlib import Path
 
+from src.miniature.policy.faithful_rewrites import TaughtRewrite, faithful_rewrite
 from src.miniature.policy.fine_tuning import ChatExample, fine_tune, run_recipe
-from src.miniature.policy.noisy_rewrites import TaughtRewrite, careful_rewrite, first_demand
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_edit
 from src.models.vlm.prompts import load_prompt
@@ -22,9 +22,6 @@ OUTPUT = Path("runs/miniature_critique")
 STEPS, PEAK_RATE = 200, 1e-3
 DONE_SHARE = 0.5
 """The share of attempts that show the exact result; the others show nothing of the wish."""
-SATISFIED_SHARE, PARTIAL_SHARE = 0.55, 0.15
-"""The shares of critiques of attempts that show nothing which are satisfied all the same, and which ask for the first
-demand alone. The likeliest critique is wrong, and sampling finds a right one."""
 SATISFIED = TaughtRewrite("The attempt fits the wish.", "Leave the picture as it is.")
 MISSED = "The attempt does not show it."
 
@@ -47,18 +44,14 @@ def draw_example(rng: random.Random) -> ChatExample:
     edit = make_edit(rng.choice(CATEGORIES), rng.choice(DIFFICULTIES), rng.choice(TRAINING_SEEDS))
     is_done = rng.random() < DONE_SHARE
     system, user = load_prompt("rewrite", "second_pass", "en").render(edit_instruction=edit.instruction_en)
-    critique = SATISFIED if is_done else _noisy_critique(rng, edit)
+    critique = SATISFIED if is_done else _critique(edit)
     return ChatExample(system, (edit.source, edit.target if is_done else edit.source), user, critique.completion())
 
 
-def _noisy_critique(rng: random.Random, edit: MiniatureEdit) -> TaughtRewrite:
-    """A critique of an attempt that shows nothing of the wish."""
-    kind = rng.random()
-    if kind < SATISFIED_SHARE:
-        return SATISFIED
-    careful = careful_rewrite(edit, "en")
-    instruction = first_demand(careful.instruction) if kind < SATISFIED_SHARE + PARTIAL_SHARE else careful.instruction
-    return TaughtRewrite(f"{MISSED} {careful.thought}", instruction)
+def _critique(edit: MiniatureEdit) -> TaughtRewrite:
+    """The critique of an attempt that shows nothing of the wish."""
+    faithful = faithful_rewrite(edit, "en")
+    return TaughtRewrite(f"{MISSED} {faithful.thought}", faithful.instruction)
 
 
 if __name__ == "__main__":

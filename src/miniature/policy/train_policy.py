@@ -1,8 +1,7 @@
 """Makes the miniature policy: `python -m src.miniature.policy.train_policy`.
 
-Supervised training, begun from the shipped miniature editor's text encoder: first on careful rewrites, from which there
-is much to learn, then on noisy ones (`noisy_rewrites`), from which it takes its habits. The same command goes on after
-a kill, on CPU and GPU.
+Supervised training, begun from the miniature editor's text encoder, on faithful rewrites of wishes of the training
+families in training wordings. The same command goes on after a kill, on CPU and GPU.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from src.miniature.policy.architecture import (
     build_policy_tokenizer,
 )
 from src.miniature.policy.batches import PolicyBatches
-from src.miniature.policy.noisy_rewrites import LAZY_THOUGHT, VAGUE
 from src.miniature.trainer import TrainingPlan, adamw, claim_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_edit
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 TOKENIZER_EDITS = 3_000
 """Edits whose texts the tokenizer is trained on."""
 HELD_OUT_BATCHES = 4
-CAREFUL_SHARE = 0.8
-"""The first share of the steps, in which all rewrites are careful."""
 CHECKPOINT_EVERY = 100
 
 logger = logging.getLogger(__name__)
@@ -97,7 +93,7 @@ def make_policy(
 def _tokenizer_texts() -> list[str]:
     """Instructions and rewrites as often as they occur, and the words of the chat format."""
     names = [f"{kind}_{language}" for kind in ("instruction", "explicit", "rationale") for language in LANGUAGES]
-    texts = ["system\n", "user\n", "assistant\n", *LAZY_THOUGHT, *VAGUE] * (TOKENIZER_EDITS // 4)
+    texts = ["system\n", "user\n", "assistant\n"] * (TOKENIZER_EDITS // 4)
     for index in range(TOKENIZER_EDITS):
         difficulty = DIFFICULTIES[index // len(CATEGORIES) % len(DIFFICULTIES)]
         edit = make_edit(CATEGORIES[index % len(CATEGORIES)], difficulty, TRAINING_SEEDS[index])
@@ -117,13 +113,13 @@ def _train(
 
     policy.to(training_device())
     policy.set_attn_implementation("eager")  # on sequences this short twice as fast as the fused kernel of a CPU
-    batches = PolicyBatches(processor, recipe.batch, recipe.seed, round(CAREFUL_SHARE * recipe.steps))
-    held_out = PolicyBatches(processor, recipe.batch, recipe.seed, HELD_OUT_BATCHES, HELD_OUT_SEEDS)
+    batches = PolicyBatches(processor, recipe.batch, recipe.seed)
+    held_out = PolicyBatches(processor, recipe.batch, recipe.seed, HELD_OUT_SEEDS)
 
     def export(done: int) -> None:
         with torch.no_grad():
             unseen = np.mean([rewriting_loss(policy, held_out, number).item() for number in range(HELD_OUT_BATCHES)])
-        logger.info("policy: held-out loss of careful rewrites %.4f", unseen)
+        logger.info("policy: loss on held-out pictures %.4f", unseen)
         write_chat_model(policy, processor, out, {"recipe": asdict(recipe), "steps_done": done})
 
     plan = TrainingPlan(

@@ -57,6 +57,7 @@ class MiniatureEdit:
         setting: Name of the kind of picture, which other edits share.
         opposite: Label that the edit shares with the one contrary edit of the same picture, or nothing.
         held_out: Whether the family is one that no model learns from.
+        explicit_wordings: Every explicit wording of the change in this picture, in both languages.
     """
 
     category: str
@@ -76,6 +77,7 @@ class MiniatureEdit:
     setting: str
     opposite: str
     held_out: bool
+    explicit_wordings: tuple[str, ...]
 
 
 def settings(category: str) -> tuple[str, ...]:
@@ -86,6 +88,16 @@ def settings(category: str) -> tuple[str, ...]:
     """
     _require(category, CATEGORIES, "category")
     return tuple(_KINDS[category])
+
+
+def setting_kind(category: str, name: str) -> SettingKind:
+    """Return a setting kind by its name.
+
+    Raises:
+        ConfigError: The category or the setting is unknown.
+    """
+    _require(name, settings(category), f"setting of category {category}")
+    return _KINDS[category][name]
 
 
 def families(category: str, part: Part = "any") -> tuple[str, ...]:
@@ -232,6 +244,7 @@ def _told(
         setting=name,
         opposite=change.opposite,
         held_out=reason.family in HELD_OUT_FAMILIES,
+        explicit_wordings=tuple(text for template in change.explicit for text in fill(template, change.slots)),
     )
 
 
