@@ -54,7 +54,7 @@ class PolicyRecipe:
     """
 
     size: EditorSize = POLICY_SIZE
-    steps: int = 3_000
+    steps: int = 10_000
     batch: int = 16
     peak_rate: float = 1e-3
     seed: int = 0

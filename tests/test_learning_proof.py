@@ -1,0 +1,168 @@
+"""The learning proof: its wishes, its arithmetic on hand-made scores, and the whole command in its quick form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.errors import ConfigError
+from src.miniature.learning.curve import COLUMNS, curve_csv, curve_sentences
+from src.miniature.learning.findings import MeasuredSet, findings, goals
+from src.miniature.learning.instruments import Judges, instruments
+from src.miniature.learning.measure import Measured
+from src.miniature.learning.order import (
+    OVERDONE,
+    WINDOW,
+    OrderedPairs,
+    StepOrder,
+    hacking_begins,
+    ordered_pairs,
+    stop_here,
+    windowed_share,
+)
+from src.miniature.learning.prove import ProofRecipe, main, prove
+from src.miniature.learning.wishes import MEASURED_SEED, SETS, TASKS_PATH, measured_wishes, write_tasks
+from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
+from src.miniature.world.edits import CATEGORIES, make_edit
+from src.miniature.world.split import HELD_OUT_FAMILIES
+
+
+def test_the_shipped_tasks_are_implicit_wishes_of_untaught_families_in_training_wordings(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "tasks.json")
+    assert (tmp_path / "tasks.json").read_bytes() == TASKS_PATH.read_bytes(), "write the shipped file anew"
+    items = json.loads(TASKS_PATH.read_text(encoding="utf-8"))
+    assert {item["family"] for item in items} == HELD_OUT_FAMILIES
+    assert {item["difficulty"] for item in items} == {"medium", "hard"}
+    for item in items[::7]:
+        edit = make_edit(item["subset"], item["difficulty"], item["seed"], item["family"], "training")
+        assert item["edit_instruction_en"] == edit.instruction_en
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_measured_wishes_have_seeds_of_their_own_and_the_families_and_wordings_of_their_set(
+    name: str, tmp_path: Path
+) -> None:
+    wishes = measured_wishes(name, tmp_path, per_category=6)
+    trained_on = {item["seed"] for item in json.loads(TASKS_PATH.read_text(encoding="utf-8"))}
+    assert len(wishes) == 30
+    for wish in wishes:
+        sample, edit = wish.sample, wish.edit
+        assert sample.seed is not None
+        assert sample.difficulty is not None
+        assert MEASURED_SEED <= sample.seed < HELD_OUT_SEEDS.start < TRAINING_SEEDS.start
+        assert sample.seed not in trained_on
+        assert edit.held_out == (name != "taught")
+        assert sample.instruction == edit.instruction_en
+        assert np.array_equal(np.asarray(sample.source.decode()), edit.source)
+        same = make_edit(edit.category, sample.difficulty, sample.seed, edit.family, SETS[name].wordings)
+        assert sample.instruction == same.instruction_en
+
+
+def test_pairs_count_where_the_truth_tells_them_apart_and_ties_count_one_half() -> None:
+    assert ordered_pairs([1.0, 3.0, 3.2], [0.0, 5.0, 4.0]) == OrderedPairs(2.0, 2), "3.0 and 3.2 are too near"
+    assert ordered_pairs([1.0, 3.0], [2.0, 2.0]) == OrderedPairs(0.5, 1)
+    assert ordered_pairs([1.0, 3.0], [2.0, 1.9]) == OrderedPairs(0.0, 1)
+
+
+def steps(reward: list[float], oracle: list[float], agreement: list[float] | None = None) -> list[StepOrder]:
+    shares = agreement or [1.0] * len(reward)
+    return [
+        StepOrder(place + 1, one, true, OrderedPairs(20 * share, 20), OrderedPairs(20 * share, 20), None)
+        for place, (one, true, share) in enumerate(zip(reward, oracle, shares, strict=True))
+    ]
+
+
+def test_a_window_of_few_pairs_has_no_share() -> None:
+    assert windowed_share([OrderedPairs(10, 20)] * 3) == [None, 0.5, 0.5]
+
+
+def test_hacking_begins_where_the_oracle_was_best_before_it_fell_under_a_rising_reward() -> None:
+    rising = [4.0] * 15 + [6.0] * 30
+    true = [4.0] * 15 + [6.0] * 10 + [6.0 - 2 * OVERDONE] * 20
+    assert hacking_begins(steps(rising, true)) == 25
+    assert hacking_begins(steps(rising, rising)) is None
+    assert hacking_begins(steps(true, true)) is None, "a reward that falls as well is no hacking"
+    assert hacking_begins(steps([5.0] * WINDOW, [5.0] * WINDOW)) is None
+
+
+def test_training_is_stopped_when_the_judges_agree_less_than_at_their_best() -> None:
+    flat = [5.0] * 40
+    assert stop_here(steps(flat, flat)) is None
+    fallen = [0.9] * 20 + [0.6] * 20
+    assert stop_here(steps(flat, flat, fallen)) == 24, "the mean of ten falls by 0.03 a step; at 0.78 it is 0.12 less"
+
+
+def test_the_curve_is_written_with_gaps_where_nothing_is_known() -> None:
+    some = steps([4.0, 6.0], [1.0, 2.0])
+    assert curve_csv(some).splitlines() == [",".join(COLUMNS), "1,4,1,,,", "2,5,1.5,1,1,"]
+    assert any("hacking begins nowhere" in sentence for sentence in curve_sentences(some, "seed 0"))
+
+
+def measured(scores: list[float]) -> Measured:
+    return Measured(["Remove the red circle."] * len(scores), {"oracle": list(scores)})
+
+
+def test_findings_pair_every_seed_with_the_users_own_words_and_cluster_by_picture(tmp_path: Path) -> None:
+    wishes = measured_wishes("new_wordings", tmp_path, per_category=4)
+    own = [2.0 + place % 3 for place in range(20)]
+    better = [score + 1.5 + 0.1 * (place % 2) for place, score in enumerate(own)]
+    found = MeasuredSet(
+        wishes, measured(own), measured([9.0] * 20), measured([1.0] * 20), {0: measured(better), 1: measured(better)}
+    )
+    rows = findings("new_wordings", found, ["oracle"])
+    assert [(row.category, row.seeds) for row in rows] == [
+        *((category, (0, 1)) for category in (*CATEGORIES, "all")),
+        ("all", (0,)),
+        ("all", (1,)),
+    ]
+    both, one = rows[5], rows[6]
+    assert (both.edits, both.after_minus_own.pairs, both.after_minus_own.clusters) == (20, 40, 20)
+    assert both.after_minus_own.difference == pytest.approx(1.55)
+    assert both.after_minus_own.ci95 is not None
+    assert both.after_minus_own.ci95 == pytest.approx(one.after_minus_own.ci95), "a second seed brings no new picture"
+    assert both.exact == 9.0
+    (sentence,) = goals(rows)
+    assert "+1.55" in sentence
+    assert sentence.endswith(": reached.")
+
+
+def test_a_gain_below_the_goal_is_called_not_reached(tmp_path: Path) -> None:
+    wishes = measured_wishes("taught", tmp_path, per_category=4)
+    own, worse = measured([5.0 + place % 2 for place in range(20)]), measured([4.5] * 20)
+    (sentence,) = goals(findings("taught", MeasuredSet(wishes, own, own, worse, {0: worse}), ["oracle"]))
+    assert "**not reached**" in sentence
+
+
+def test_a_reward_that_does_not_exist_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    recipe = ProofRecipe("configs/training/miniature_rewrite.yaml", "preference", 1, "", "")
+    with pytest.raises(ConfigError, match="missing does not exist"):
+        prove(recipe, [0], Judges(preference=tmp_path / "missing"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_judge_that_does_not_exist_is_left_out(tmp_path: Path) -> None:
+    assert list(instruments(Judges(preference=tmp_path / "missing"))) == ["oracle", "judge"]
+
+
+def test_the_quick_proof_trains_measures_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["--quick", "--reward", "oracle", "--out", str(tmp_path), "--preference", str(tmp_path / "missing")]
+    main(command)
+    folder = tmp_path / "oracle"
+    found = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
+    of_all = [row for row in found["findings"] if row["category"] == "all"]
+    assert {(row["wishes"], row["instrument"]) for row in of_all} == {
+        (name, instrument) for name in SETS for instrument in ("oracle", "judge")
+    }
+    assert all(0 <= row["exact"] <= 10 for row in of_all)
+    assert {row["policy"] for row in found["readability"]} == {"before", "after, seed 0"}
+    assert (folder / "seed0" / "order.csv").read_text(encoding="utf-8").startswith("step,reward,oracle")
+    page = (folder / "findings.md").read_bytes()
+    for name in ("prove.train", "measure.completions", "measure.edit_pictures"):
+        monkeypatch.setattr(f"src.miniature.learning.{name}", lambda *_, **__: pytest.fail("done twice"))
+    main(command)
+    assert (folder / "findings.md").read_bytes() == page
+    with pytest.raises(ConfigError, match="another per_category"):
+        main([argument for argument in command if argument != "--quick"])
