@@ -147,6 +147,7 @@ def test_a_judge_that_does_not_exist_is_left_out(tmp_path: Path) -> None:
     assert list(instruments(Judges(preference=tmp_path / "missing"))) == ["oracle", "judge"]
 
 
+@pytest.mark.timeout(400)
 def test_the_quick_proof_trains_measures_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["--quick", "--reward", "oracle", "--out", str(tmp_path), "--preference", str(tmp_path / "missing")]
     main(command)

@@ -30,7 +30,7 @@ class Judges:
     """
 
     judge: Path = Path("assets/miniature/judge")
-    preference: Path = Path("assets/miniature/preference_judge")
+    preference: Path = Path("outputs/miniature_train_judge/judge")
 
 
 class Instrument:

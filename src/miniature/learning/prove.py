@@ -74,7 +74,8 @@ def prove(recipe: ProofRecipe, seeds: Sequence[int], judges: Judges, out: Path) 
         The page of findings.
 
     Raises:
-        ConfigError: `out` belongs to another recipe, or the judge that rewards does not exist.
+        ConfigError: `out` belongs to another recipe, the judge that rewards does not exist, or the config names
+            several files of training data.
     """
     known = instruments(judges)
     if recipe.reward not in known:
@@ -82,6 +83,8 @@ def prove(recipe: ProofRecipe, seeds: Sequence[int], judges: Judges, out: Path) 
     claim_work_folder(out, recipe)
     configs = {seed: _config(recipe, known[recipe.reward], seed, out) for seed in seeds}
     for seed, config in configs.items():
+        if len(config.data.files) != 1:
+            raise ConfigError(f"{recipe.config}: the proof follows a training on one file; make data.train a path")
         _trained(config)
         logger.info("trained with seed %d", seed)
     rows, readable = _measured(recipe, configs, known, out)
@@ -100,7 +103,8 @@ def prove(recipe: ProofRecipe, seeds: Sequence[int], judges: Judges, out: Path) 
 
 def _config(recipe: ProofRecipe, reward: Instrument, seed: int, out: Path) -> TrainingConfig:
     """The config of one training, without the comparison at its end, which the proof makes itself."""
-    own = [f"training.seed={seed}", f"training.output_dir={out / f'seed{seed}'}", "evaluation.enabled=false"]
+    own = [f"training.seed={seed}", f"training.output_dir={out / f'seed{seed}'}"]
+    own += ["evaluation.enabled=false", "data.held_out=null"]
     return load_training_config(Path(recipe.config), [*reward.overrides(), *recipe.settings.splitlines(), *own])
 
 
@@ -150,12 +154,9 @@ def _curves(recipe: ProofRecipe, configs: dict[int, TrainingConfig], known: dict
     sentences = []
     for seed, config in configs.items():
         folder = config.training.output_dir
-        samples = {
-            sample.sample_id: sample
-            for file in config.data.files
-            for sample in load_samples(file.path, Selection())
-            if isinstance(sample, EditSample)
-        }
+        (file,) = config.data.files  # the ids of several would have prefixes
+        read = load_samples(file.path, Selection())
+        samples = {sample.sample_id: sample for sample in read if isinstance(sample, EditSample)}
         steps = step_orders(folder, samples, known[ORACLE], known.get(OTHER_JUDGE[recipe.reward]))
         (folder / "order.csv").write_text(curve_csv(steps), encoding="utf-8")
         draw_order(steps, folder / "order.png", f"Rewarded by {recipe.reward}, seed {seed}")

@@ -22,7 +22,7 @@ TASKS_PATH = Path("assets/miniature/rewrite_tasks.json")
 TASKS_PER_CATEGORY = 64
 TASKS_SEED = 200_000
 MEASURED_SEED = 300_000
-"""The first seed of the wishes that are measured on; no file and no training has seeds from here on."""
+"""The first seed of the wishes that are measured on: no shipped file has these seeds, and no training."""
 IMPLICIT = ("medium", "hard")
 """Difficulties whose wording leaves something to infer; the easy wording belongs to the change, which is taught."""
 
