@@ -23,11 +23,12 @@ from src.miniature.learning.order import (
     stop_here,
     windowed_share,
 )
-from src.miniature.learning.prove import ProofRecipe, main, prove
+from src.miniature.learning.prove import CONFIG, ProofRecipe, main, prove
 from src.miniature.learning.wishes import MEASURED_SEED, SETS, TASKS_PATH, measured_wishes, write_tasks
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, make_edit
 from src.miniature.world.split import HELD_OUT_FAMILIES
+from src.training.config import load_training_config
 
 
 def test_the_shipped_tasks_are_implicit_wishes_of_untaught_families_in_training_wordings(tmp_path: Path) -> None:
@@ -145,6 +146,15 @@ def test_a_reward_that_does_not_exist_is_refused_before_anything_is_trained(tmp_
 
 def test_a_judge_that_does_not_exist_is_left_out(tmp_path: Path) -> None:
     assert list(instruments(Judges(preference=tmp_path / "missing"))) == ["oracle", "judge"]
+
+
+def test_each_instrument_can_reward_a_training(tmp_path: Path) -> None:
+    for name, instrument in instruments(Judges(preference=tmp_path)).items():
+        config = load_training_config(CONFIG, instrument.overrides())
+        assert config.scorer.class_path == instrument.scorer.class_path
+        assert config.reward_model is not None
+        if name == "preference":
+            assert config.reward_model.params == {"model_name": str(tmp_path), "batch_size": 16}
 
 
 @pytest.mark.timeout(400)

@@ -32,7 +32,7 @@ from src.miniature.policy.batches import (
     conversation,
     prompt_text,
 )
-from src.miniature.policy.card import EditScores, ScoredText, scores_table
+from src.miniature.policy.card import EditScores, ScoredText, model_card, scores_table
 from src.miniature.policy.evaluate_policy import instruction_of, write_rewrites
 from src.miniature.policy.faithful_rewrites import faithful_rewrite
 from src.miniature.policy.readable import readability
@@ -277,6 +277,24 @@ def test_the_table_shows_means_and_shares_of_hand_made_scores() -> None:
     assert "| **all** | 2.00 | 2.00 | 3.00 | 6.00 | 6.00 | 100% | 50% | 0% | 50% | 0% | 50% | 100% |" in scores_table(
         scores
     )
+
+
+def test_the_card_says_how_the_policy_was_made_and_how_much_of_it_can_be_read(short_training: dict[str, Any]) -> None:
+    folder = short_training["folder"] / "policy"
+    clear = ScoredText("<CoT>why</CoT><Re_edit>Remove the red circle.</Re_edit>", 6.0, True, right=True)
+    vague = ScoredText("<CoT>why</CoT><Re_edit>Change the picture.</Re_edit>", 0.0, True)
+    scores = [
+        EditScores(name, level, held_out, vague, clear, greedy=clear, sampled=[clear, vague])
+        for held_out in (False, True)
+        for name in CATEGORIES
+        for level in DIFFICULTIES
+    ]
+    policy, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    card = model_card(folder, policy, processor, scores, "A remark.")
+    assert "6 steps of 2 edits. A remark." in card
+    assert "evaluate_policy --count 1`" in card
+    assert all(f"`{family}`" in card for family in HELD_OUT_FAMILIES)
+    assert "| untaught, sampled | 30 | 50.0% | 0.0% | 50.0% | 0.0% | 100.0% |" in card
 
 
 @pytest.fixture(scope="module")
