@@ -244,9 +244,21 @@ def test_loss_weights_have_mean_one_and_favour_small_changes() -> None:
     changed[0, 4:6, 4:6] = True
     changed[1] = True
     weights = loss_weights(changed)
-    torch.testing.assert_close(weights.mean(dim=(1, 2)), torch.ones(2))
-    assert weights[0, 4, 4] == pytest.approx(13.0 * weights[0, 0, 0])
-    assert torch.equal(weights[1], torch.ones(16, 16))
+    assert weights.mean(axis=(1, 2)) == pytest.approx(1.0)
+    assert weights[0, 4, 4] == pytest.approx(25.0 * weights[0, 0, 0])
+    assert (weights[1] == 1.0).all()
+
+
+def test_the_weights_of_a_picture_do_not_tell_which_change_is_asked_for(maker: BatchMaker) -> None:
+    drawn, batch = maker.draw(0), maker.batch(0, torch.device("cpu"))
+    assert len(set(drawn.unchanged)) == 2
+    of_picture = {}
+    for picture, weight in zip(maker.pairs.picture[drawn.edits], batch.weight, strict=True):
+        assert torch.equal(of_picture.setdefault(picture, weight), weight)
+    changed = maker.pairs.changed()
+    for picture in range(len(maker.pairs.sources)):
+        mine = loss_weights(changed[maker.pairs.picture == picture])
+        assert maker.weights[picture] == pytest.approx(mine.mean(axis=0), rel=1e-4)
 
 
 @pytest.fixture(scope="module")

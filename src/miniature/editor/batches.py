@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen2Tokenizer
 
-CHANGED_WEIGHT = 0.7
+CHANGED_WEIGHT = 1.0
 """Extra weight of all changed latents of a picture together, as a share of the unchanged ones' weight."""
-LARGEST_WEIGHT = 12.0
+LARGEST_WEIGHT = 24.0
 """Bound of the extra weight of one changed latent: a change of a few pixels would else drown everything."""
 FIRST_STEP_SHARE = 0.15
 """Share of training samples at pure noise, where sampling with few steps decides most."""
@@ -117,10 +117,11 @@ class BatchMaker:
         self.prompts = [prompt_of[text] for text in texts]
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
-        self.pairs, self.latents, self.changed = pairs, latents, pairs.changed()
+        self.pairs, self.latents = pairs, latents
         self.categories, named, _ = (np.array(column) for column in zip(*pairs.rules, strict=True))
         self.foreign = np.flatnonzero(np.isin(named, sorted(FOREIGN_SETTINGS)))
         self.first_edits = np.searchsorted(pairs.picture, np.arange(len(pairs.sources) + 1))
+        self.weights = picture_weights(pairs, self.first_edits)
         self.size, self.seed = size, seed
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -137,7 +138,7 @@ class BatchMaker:
         level = rng.random(self.size)
         level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, level)
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
-        changed = self.changed[drawn.edits] & ~drawn.unchanged[:, None, None]
+        weights = torch.from_numpy(self.weights[pictures])[:, None]
         parts = Batch(
             input_ids=torch.from_numpy(ids),
             attention_mask=torch.from_numpy(mask),
@@ -146,7 +147,7 @@ class BatchMaker:
             target=target,
             noise=noise,
             noise_level=torch.from_numpy(level.astype(np.float32)),
-            weight=pack(loss_weights(changed)[:, None].expand(-1, self.latents.shape[1], -1, -1)),
+            weight=pack(weights.expand(-1, self.latents.shape[1], -1, -1)),
         )
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
 
@@ -186,18 +187,30 @@ def padded(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> tupl
     return ids, mask
 
 
-def loss_weights(changed: np.ndarray) -> torch.Tensor:
-    """Weights of mean 1 per picture that give small changes a say beside the much larger rest: float32 like `changed`.
+def picture_weights(pairs: TrainingPairs, first_edits: np.ndarray) -> np.ndarray:
+    """The loss weights of every picture, the mean of those of all its changes: float32 (pictures, 16, 16).
+
+    They must not depend on the change that is asked for. Where only that one counted, an editor unsure of the words
+    would do best to make every possible change at once.
 
     Args:
-        changed: Where the latents change, bool (batch, 16, 16).
+        pairs: The pictures and their edits.
+        first_edits: The first edit of each picture, and the number of edits at the end.
     """
-    import torch
+    sums = np.add.reduceat(loss_weights(pairs.changed()), first_edits[:-1])
+    return sums / np.diff(first_edits)[:, None, None].astype(np.float32)
 
-    changing = torch.from_numpy(changed).float()
-    share = changing.mean(dim=(1, 2), keepdim=True).clamp(min=1e-3)
-    weight = 1.0 + (CHANGED_WEIGHT * (1.0 - share) / share).clamp(max=LARGEST_WEIGHT) * changing
-    return weight / weight.mean(dim=(1, 2), keepdim=True)
+
+def loss_weights(changed: np.ndarray) -> np.ndarray:
+    """Weights of mean 1 per change that give small changes a say beside the much larger rest: float32 like `changed`.
+
+    Args:
+        changed: Where the latents change, bool (edits, 16, 16).
+    """
+    changing = changed.astype(np.float32)
+    share = changing.mean(axis=(1, 2), keepdims=True).clip(min=1e-3)
+    weight = 1.0 + (CHANGED_WEIGHT * (1.0 - share) / share).clip(max=LARGEST_WEIGHT) * changing
+    return weight / weight.mean(axis=(1, 2), keepdims=True)
 
 
 def pack(latents: torch.Tensor) -> torch.Tensor:
