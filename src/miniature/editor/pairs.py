@@ -18,7 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from src.miniature.world.benchmark import TRAINING_SEEDS
-from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_setting, settings
+from src.miniature.world.edits import (
+    CATEGORIES,
+    DIFFICULTIES,
+    MiniatureEdit,
+    make_setting,
+    setting_families,
+    settings,
+)
+from src.miniature.world.split import HELD_OUT_FAMILIES, Wordings
 
 TEXTS_PER_EDIT = 2 * len(DIFFICULTIES)
 """English and Chinese of each difficulty, easy first: the order of `TrainingPairs.texts`."""
@@ -71,20 +79,31 @@ class _Drawn:
     rules: list[list[str]]
 
 
-def draw_picture(seeds: range, index: int) -> tuple[tuple[MiniatureEdit, ...], ...]:
-    """The `index`-th picture of a set: for each of its changes one edit for each difficulty, of one training family.
+def draw_picture(
+    seeds: range, index: int, wordings: Wordings = "training", held_out: bool = False
+) -> tuple[tuple[MiniatureEdit, ...], ...]:
+    """The `index`-th picture of a set: for each of its changes one edit for each difficulty, all of one family.
 
     Categories take turns, and within a category its settings.
+
+    Args:
+        seeds: The seeds of the pictures.
+        index: Which of them.
+        wordings: Which wordings are allowed.
+        held_out: Whether the families are those that no model learns from. Changes that follow from none of them are
+            left out then, and settings without any take no turn; every change follows from a family for training.
     """
     category = CATEGORIES[index % len(CATEGORIES)]
-    names = settings(category)
+    offered = setting_families(category)
+    names = [name for name in settings(category) if not (held_out and HELD_OUT_FAMILIES.isdisjoint(offered[name]))]
     name = names[index // len(CATEGORIES) % len(names)]
-    told = [make_setting(category, name, seeds[index], difficulty) for difficulty in DIFFICULTIES]
+    told = [make_setting(category, name, seeds[index], difficulty, wordings) for difficulty in DIFFICULTIES]
     rng = random.Random(seeds[index])
     changes = []
     for _, places in groupby(range(len(told[0])), key=lambda place: told[0][place].target.tobytes()):
-        place = rng.choice([place for place in places if not told[0][place].held_out])
-        changes.append(tuple(edits[place] for edits in told))
+        if fitting := [place for place in places if told[0][place].held_out == held_out]:
+            place = rng.choice(fitting)
+            changes.append(tuple(edits[place] for edits in told))
     return tuple(changes)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from src.miniature.judge.asking import ScoreMode
 from src.miniature.judge.pairs import JudgePairs
+from src.miniature.judge.probes import Share
 from src.models.vlm.prompts import Language
 
 LEAST_SPREAD = 0.5
 """Standard deviation of the oracle's scores below which a rank correlation says nothing."""
-
-ScoreMode = Literal["text", "expected"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,36 @@ MAIN = Condition("en", True, "expected")
 
 
 @dataclass(frozen=True)
+class Probed:
+    """What `probes` found.
+
+    Attributes:
+        dependence: For each question about exact results its mean score, and the mean distance from the first one's.
+        stability: For each difference that nobody sees how often scores stay near, and the grey levels it makes out.
+    """
+
+    dependence: list[tuple[Share, Share]]
+    stability: list[tuple[Share, float]]
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """One part of the world, asked in English without rationales.
+
+    Attributes:
+        pairs: Its rows.
+        scores: By mode, (rows,).
+        wishes: By mode how often a result scores higher for the wish that it grants.
+        guess: The scores of the best guess without words, (rows,).
+    """
+
+    pairs: JudgePairs
+    scores: dict[ScoreMode, np.ndarray]
+    wishes: dict[ScoreMode, Share]
+    guess: np.ndarray
+
+
+@dataclass(frozen=True)
 class Measured:
     """A judge's scores of all rows under every condition, and of the controls.
 
@@ -53,12 +82,16 @@ class Measured:
         scores: By condition, (rows,).
         controls: Mean score by name of the control, under `MAIN`, with the oracle's.
         seconds: Per question in text mode.
+        parts: By name the parts of the world: what is taught, and what is held out of training.
+        probed: By mode what the score depends on, in English.
     """
 
     pairs: JudgePairs
     scores: dict[Condition, np.ndarray]
     controls: dict[str, tuple[float, float]]
     seconds: float
+    parts: dict[str, PartScores]
+    probed: dict[ScoreMode, Probed]
 
 
 @dataclass(frozen=True)

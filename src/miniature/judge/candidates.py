@@ -20,12 +20,14 @@ class Scene:
     Attributes:
         source: Before the edit.
         target: The exact result.
-        donor_source: Source of another edit of the same category.
+        sibling: The exact result of another change of the same picture.
+        donor_source: Source of an edit of another picture of the same category.
         donor_target: Its target.
     """
 
     source: np.ndarray
     target: np.ndarray
+    sibling: np.ndarray
     donor_source: np.ndarray
     donor_target: np.ndarray
 
@@ -83,13 +85,17 @@ def wrong_place(rng: np.random.Generator, scene: Scene) -> np.ndarray:
 
 
 def other_change(rng: np.random.Generator, scene: Scene) -> np.ndarray:
-    """The change of another edit of the category, and nothing of this one."""
-    return _pasted(scene.source, scene.donor_target, changed(scene.donor_source, scene.donor_target))
+    """Another change of the picture than the one that was asked for, well made or at reduced strength."""
+    share = 1.0 if rng.random() < 0.7 else rng.uniform(0.3, 1.0)
+    return _rounded((1.0 - share) * scene.source + share * scene.sibling.astype(float))
 
 
 def extra_change(rng: np.random.Generator, scene: Scene) -> np.ndarray:
-    """The target with a change that nobody asked for."""
-    if rng.random() < 0.5:
+    """The target with a change that nobody asked for: another one of the picture, of another picture, or a blot."""
+    kind = rng.random()
+    if kind < 0.5:
+        return _pasted(scene.target, scene.sibling, changed(scene.source, scene.sibling))
+    if kind < 0.75:
         return _pasted(scene.target, scene.donor_target, changed(scene.donor_source, scene.donor_target))
     return _erased(rng, scene.target, int(rng.integers(6, 24)))
 
@@ -115,16 +121,16 @@ def foreign(rng: np.random.Generator, scene: Scene) -> np.ndarray:
 
 
 MAKERS: dict[str, tuple[Maker, float]] = {
-    "noisy": (noisy, 0.08),
-    "untouched": (untouched, 0.04),
-    "partial": (partial, 0.18),
-    "weak": (weak, 0.10),
-    "wrong colour": (wrong_colour, 0.12),
-    "wrong place": (wrong_place, 0.10),
-    "other change": (other_change, 0.08),
-    "extra change": (extra_change, 0.12),
+    "noisy": (noisy, 0.10),
+    "untouched": (untouched, 0.03),
+    "partial": (partial, 0.20),
+    "weak": (weak, 0.12),
+    "wrong colour": (wrong_colour, 0.11),
+    "wrong place": (wrong_place, 0.08),
+    "other change": (other_change, 0.04),
+    "extra change": (extra_change, 0.16),
     "damaged": (damaged, 0.14),
-    "foreign": (foreign, 0.04),
+    "foreign": (foreign, 0.02),
 }
 """The kinds of made-up candidates, each with its share."""
 
@@ -144,6 +150,16 @@ def mended(rng: np.random.Generator, output: np.ndarray, target: np.ndarray) -> 
         return better
     before = np.arange(64) < line if rng.random() < 0.5 else np.arange(64) >= line
     return _pasted(output, better, np.broadcast_to(before[:, None] if axis else before[None, :], (64, 64)))
+
+
+def unseen(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """The picture with a difference that nobody sees: single grey levels, or a JPEG round trip at quality 95."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return compressed(picture, 95)
+    if kind == 1:
+        return _rounded(picture + rng.integers(-2, 3, 3).astype(float))
+    return _rounded(picture + rng.integers(-2, 3, picture.shape).astype(float))
 
 
 def blurred(picture: np.ndarray, radius: float) -> np.ndarray:

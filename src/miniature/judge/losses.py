@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 
 DIFFERENCES_LAYER, MAPS_LAYER = 2, 4
 """The decoder layers after which the auxiliary heads read: later layers can use what these must know."""
-EXPECTED_WEIGHT = 0.1
-"""The weight of the squared error of the expected first digit, beside the cross-entropy: far digits cost more."""
-DIFFERENCES_WEIGHT, CHANGES_WEIGHT, MAPS_WEIGHT = 3.0, 4.0, 4.0
+DISTANCE_WEIGHT = 0.25
+"""The weight of the mean squared distance of the possible first digits from the score, beside the cross-entropy.
+
+Cross-entropy alone would leave an unsure judge with two likeliest digits, such as 0 and 9, between which a written
+score jumps. The distance is least for the digit in the middle, so the likeliest digit moves as the mean does."""
+ORDER_WEIGHT = 0.5
+"""The weight of the cross-entropy of the order of any two questions of a block."""
+DIFFERENCES_WEIGHT, CHANGES_WEIGHT, MAPS_WEIGHT, DEMANDS_WEIGHT = 3.0, 4.0, 4.0, 4.0
 """The weights of the auxiliary heads' errors."""
 
 
 def auxiliary_heads(model: Qwen3VLForConditionalGeneration) -> torch.nn.ModuleDict:
-    """Readers of where pictures differ, for training only: they teach to compare long before scores would."""
+    """Readers for training only, which teach to compare and to understand long before scores would.
+
+    "differences" and "changes" tell where the two pictures differ; "maps" and "demands" what the wish demands in this
+    picture, whatever the second picture shows.
+    """
     import torch
 
     width = model.config.text_config.hidden_size
@@ -30,26 +39,46 @@ def auxiliary_heads(model: Qwen3VLForConditionalGeneration) -> torch.nn.ModuleDi
     def reader(values: int) -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.RMSNorm(width), torch.nn.Linear(width, values))
 
-    return torch.nn.ModuleDict({"differences": reader(48), "changes": reader(4), "maps": reader(3 * MAP_SIDE**2)})
+    cells = MAP_SIDE**2
+    sizes = {"differences": 48, "changes": 4, "maps": 3 * cells, "demands": 3 * cells}
+    return torch.nn.ModuleDict({name: reader(values) for name, values in sizes.items()})
 
 
 def judge_losses(
     model: Qwen3VLForConditionalGeneration, heads: torch.nn.ModuleDict, batch: JudgeBatch, replies: ScoreReplies
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The loss of the reply, summed over its tokens, and that of the auxiliary heads."""
+    """The loss of the reply, with that of the order within blocks, and the loss of the auxiliary heads."""
     states = hidden_states(model, batch)
     logits = reply_logits(model, states[-1], batch).float()
-    return _reply_loss(logits, batch, replies), _auxiliary_loss(heads, states, batch)
+    order = order_loss(expected_scores(logits, batch, replies), batch)
+    return reply_loss(logits, batch, replies) + ORDER_WEIGHT * order, _auxiliary_loss(heads, states, batch)
 
 
-def _reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
+def reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
+    """The cross-entropy of the reply, summed over its tokens, and the distance of its possible first digits."""
     import torch
 
     likely = logits.log_softmax(dim=-1)[:, :, replies.symbols]
     entropy = -(batch.reply * likely).sum(dim=(1, 2)).mean()
     values = torch.from_numpy(replies.first_digit_values()).to(likely)
-    expected = likely[:, replies.digit_position].exp() @ values
-    return entropy + EXPECTED_WEIGHT * (expected - batch.scores.clamp(0.45, 9.45)).square().mean()
+    distances = (values - batch.scores.clamp(0.45, 9.45)[:, None]).square()
+    first = likely[:, replies.digit_position].exp() * torch.from_numpy(replies.is_digit()).to(likely)
+    return entropy + DISTANCE_WEIGHT * (first * distances).sum(dim=1).mean()
+
+
+def order_loss(scores: torch.Tensor, batch: JudgeBatch) -> torch.Tensor:
+    """Cross-entropy of which of two questions of a block scores higher (Bradley and Terry 1952).
+
+    The wanted chance follows from the oracle's scores, so that equally good results must score alike.
+    """
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    one, other = torch.combinations(torch.arange(len(scores), device=scores.device)).unbind(1)
+    together = batch.blocks[one] == batch.blocks[other]
+    one, other = one[together], other[together]
+    wanted = (batch.scores[one] - batch.scores[other]).sigmoid()
+    return binary_cross_entropy_with_logits(scores[one] - scores[other], wanted)
 
 
 def expected_scores(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -> torch.Tensor:
@@ -79,7 +108,8 @@ def _auxiliary_loss(heads: torch.nn.ModuleDict, states: tuple[torch.Tensor, ...]
     differences = mse_loss(heads["differences"](compared).float(), batch.differences)
     changes = binary_cross_entropy_with_logits(heads["changes"](compared).float(), batch.changes)
     maps = binary_cross_entropy_with_logits(heads["maps"](last).float(), batch.maps, batch.has_maps)
-    return DIFFERENCES_WEIGHT * differences + CHANGES_WEIGHT * changes + MAPS_WEIGHT * maps
+    demands = ((heads["demands"](last).float() - batch.demands).square() * batch.has_maps).mean()
+    return DIFFERENCES_WEIGHT * differences + CHANGES_WEIGHT * changes + MAPS_WEIGHT * maps + DEMANDS_WEIGHT * demands
 
 
 def hidden_states(model: Qwen3VLForConditionalGeneration, batch: JudgeBatch) -> tuple[torch.Tensor, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-SPREAD = 0.3
+SPREAD = 0.5
 """Standard deviation of the scores that count as right: neighbouring numbers are nearly as good as the exact one."""
 _VALUES = np.arange(100) / 10.0
 """What the judge can say. 10.0 is left out: it would begin like 1.0, and digits would not be in the order of scores."""
@@ -58,3 +58,7 @@ class ScoreReplies:
     def first_digit_values(self) -> np.ndarray:
         """Returns for each symbol the middle of the scores that begin with it, and 0 for other symbols."""
         return np.array([self._digits[symbol] + 0.45 if symbol in self._digits else 0.0 for symbol in self.symbols])
+
+    def is_digit(self) -> np.ndarray:
+        """Returns for each symbol 1 if it is a digit, else 0."""
+        return np.array([float(symbol in self._digits) for symbol in self.symbols])
