@@ -155,9 +155,8 @@ def test_the_loss_falls(pairs: JudgePairs, processor: Any, tmp_path: Path) -> No
     torch.manual_seed(0)
     maker = JudgeBatchMaker(pairs, processor, 4, 0)
     model = build_judge(TINY, processor.tokenizer)
-    losses = train_judge(model, maker, maker, 30, tmp_path / "judge.pt", lambda *_: None, 1_000)
-    print(losses)
-    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+    losses = train_judge(model, maker, maker, 60, tmp_path / "judge.pt", lambda *_: None, 1_000)
+    assert np.mean(losses[-10:]) < 0.7 * losses[0]
 
 
 def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
@@ -335,6 +334,5 @@ def test_an_unsure_judge_should_write_the_middle(processor: Any) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    digits = logits[replies.digit_position, replies.symbols] * torch.from_numpy(replies.is_digit())
-    likeliest = replies.first_digit_values()[int(digits.argmax())]
-    assert 3.0 < likeliest < 7.0
+    likeliest = int(logits[replies.digit_position].argmax())
+    assert 3 <= int(processor.tokenizer.decode([likeliest])) <= 6

@@ -61,9 +61,10 @@ def reply_loss(logits: torch.Tensor, batch: JudgeBatch, replies: ScoreReplies) -
     likely = logits.log_softmax(dim=-1)[:, :, replies.symbols]
     entropy = -(batch.reply * likely).sum(dim=(1, 2)).mean()
     values = torch.from_numpy(replies.first_digit_values()).to(likely)
-    distances = (values - batch.scores.clamp(0.45, 9.45)[:, None]).square()
-    first = likely[:, replies.digit_position].exp() * torch.from_numpy(replies.is_digit()).to(likely)
-    return entropy + DISTANCE_WEIGHT * (first * distances).sum(dim=1).mean()
+    digits = torch.from_numpy(replies.is_digit()).to(likely.device)
+    chances = likely[:, replies.digit_position, digits].softmax(dim=1)
+    distances = (values[digits] - batch.scores.clamp(0.45, 9.45)[:, None]).square()
+    return entropy + DISTANCE_WEIGHT * (chances * distances).sum(dim=1).mean()
 
 
 def order_loss(scores: torch.Tensor, batch: JudgeBatch) -> torch.Tensor:

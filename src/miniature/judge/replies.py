@@ -60,5 +60,5 @@ class ScoreReplies:
         return np.array([self._digits[symbol] + 0.45 if symbol in self._digits else 0.0 for symbol in self.symbols])
 
     def is_digit(self) -> np.ndarray:
-        """Returns for each symbol 1 if it is a digit, else 0."""
-        return np.array([float(symbol in self._digits) for symbol in self.symbols])
+        """Returns for each symbol whether it is a digit: bool (symbols,)."""
+        return np.array([symbol in self._digits for symbol in self.symbols])
