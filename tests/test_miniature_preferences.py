@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from src.data.preferences import PreferencePair, load_preferences
-from src.miniature.judge.pairs import JUDGE_SEEDS, JudgePairs, PairSettings, draw_chunk
+from src.miniature.judge.drawing import JUDGE_SEEDS, PairSettings, draw_chunk
+from src.miniature.judge.pairs import JudgePairs
 from src.miniature.judge.preference_pairs import LEAST_GAP, PAIRS_OF_EDIT, preference_rows
 
 
 @pytest.fixture(scope="module")
 def pairs() -> JudgePairs:
-    return draw_chunk(PairSettings(JUDGE_SEEDS, candidates=4, outputs=0, editor=None), 0)
+    return draw_chunk(PairSettings(JUDGE_SEEDS, candidates=4, outputs=0, editors=()), 0)
 
 
 def written(pairs: JudgePairs, folder: Path, **settings: object) -> list[PreferencePair]:
@@ -52,7 +53,7 @@ def test_a_wins_about_as_often_as_b_and_no_edit_fills_the_file(pairs: JudgePairs
 
 
 def test_sources_that_are_passed_over_are_in_no_pair(pairs: JudgePairs, tmp_path: Path) -> None:
-    kept_out = {pairs.pictures[pairs.sources[edit]].tobytes() for edit in range(50)}
+    kept_out = {pairs.pictures[source].tobytes() for source in pairs.sources[:50]}
     found = written(pairs, tmp_path, passed_over=kept_out)
     assert found
     assert not kept_out & {np.asarray(pair.source.decode()).tobytes() for pair in found}

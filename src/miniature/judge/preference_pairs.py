@@ -1,7 +1,7 @@
 """Preference pairs of the miniature world: `python -m src.miniature.judge.preference_pairs`.
 
 Two edits of one picture by one instruction, made-up candidates and outputs of the miniature editor alike, in the order
-of the oracle's scores. They are taken from the training set of the miniature judge (`pairs.py`), so what the world
+of the oracle's scores. They are taken from the training set of the miniature judge (`drawing.py`), so what the world
 draws, and which families are kept out of training, is decided there.
 """
 
@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from src.data.image import content_hash, encode_png
-from src.miniature.judge.pairs import JUDGE_SEEDS, WORDS, JudgePairs, PairSettings, load_or_draw_judge_pairs
+from src.miniature.judge.drawing import JUDGE_SEEDS, PairSettings, load_or_draw_judge_pairs
+from src.miniature.judge.pairs import JudgePairs
 from src.miniature.model_folder import written_whole
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
@@ -66,7 +67,7 @@ def preference_rows(
             yield {
                 "id": f"{name}-{edit}-{place}",
                 "subset": pairs.rules[edit][0],
-                **_words(pairs.words[edit]),
+                **_words(pairs, edit),
                 "src_img": _stored(pairs.pictures[pairs.sources[edit]], images),
                 "a_img": _stored(pairs.pictures[first.picture], images),
                 "b_img": _stored(pairs.pictures[second.picture], images),
@@ -81,13 +82,13 @@ def _candidates(pairs: JudgePairs, edit: int) -> list[_Candidate]:
     return [_Candidate(int(pairs.rows[row, 2]), float(pairs.scores[row])) for row in np.flatnonzero(own)]
 
 
-def _words(words: list[str]) -> dict[str, str]:
-    named = dict(zip(WORDS, words, strict=True))
+def _words(pairs: JudgePairs, edit: int) -> dict[str, str]:
+    difficulty = pairs.rules[edit][3]
     return {
-        "edit_instruction_en": named["instruction_en"],
-        "edit_instruction": named["instruction_zh"],
-        "rationale_short_en": named["rationale_en"],
-        "rationale_short": named["rationale_zh"],
+        "edit_instruction_en": pairs.text(edit, difficulty, "en"),
+        "edit_instruction": pairs.text(edit, difficulty, "zh"),
+        "rationale_short_en": pairs.text(edit, "rationale", "en"),
+        "rationale_short": pairs.text(edit, "rationale", "zh"),
     }
 
 
@@ -100,20 +101,20 @@ def _stored(pixels: np.ndarray, images: Path) -> str:
     return f"{images.name}/{path.name}"
 
 
-def write_preference_pairs(work: Path, chunks: int, held_out_chunks: int, editor: Path | None) -> list[Path]:
+def write_preference_pairs(work: Path, chunks: int, held_out_chunks: int, editors: tuple[Path, ...]) -> list[Path]:
     """Writes `train.jsonl` and `held_out.jsonl` into a work folder, which keeps the drawn candidates as well.
 
     Args:
         work: The folder.
-        chunks: Training edits, in hundreds.
-        held_out_chunks: Held-out edits, in hundreds, of seeds that nothing is trained on.
-        editor: Folder of the miniature editor; None does without its outputs.
+        chunks: Training pictures, in twenties; each has about five edits.
+        held_out_chunks: Held-out pictures, likewise, of seeds that nothing is trained on.
+        editors: Folders of the miniature editor and of earlier states of it; none does without their outputs.
     """
     parts = (("held_out", HELD_OUT_SEEDS, held_out_chunks), ("train", JUDGE_SEEDS, chunks))
     held_out_sources: set[bytes] = set()
     written = []
     for name, seeds, count in parts:
-        settings = PairSettings(seeds, candidates=5, outputs=100, editor=editor)
+        settings = PairSettings(seeds, candidates=5, outputs=100, editors=editors)
         pairs = load_or_draw_judge_pairs(work / f"{name}_candidates", settings, count)
         path = work / f"{name}.jsonl"
         with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
@@ -131,12 +132,18 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Write preference pairs of the miniature world, by its oracle.")
     parser.add_argument("--work", type=Path, default=Path("runs/miniature_preferences"), help="folder for everything")
-    parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="whose outputs are paired")
-    parser.add_argument("--chunks", type=int, default=12, help="training edits, in hundreds")
-    parser.add_argument("--held-out-chunks", type=int, default=2, help="held-out edits, in hundreds")
+    parser.add_argument(
+        "--editor",
+        type=Path,
+        nargs="+",
+        default=[Path("assets/miniature/editor")],
+        help="whose outputs are paired: the editor, and earlier states of it",
+    )
+    parser.add_argument("--chunks", type=int, default=12, help="training pictures, in twenties of about five edits")
+    parser.add_argument("--held-out-chunks", type=int, default=2, help="held-out pictures, likewise")
     chosen = parser.parse_args()
     start_command()
-    write_preference_pairs(chosen.work, chosen.chunks, chosen.held_out_chunks, chosen.editor)
+    write_preference_pairs(chosen.work, chosen.chunks, chosen.held_out_chunks, tuple(chosen.editor))
 
 
 if __name__ == "__main__":
