@@ -70,10 +70,10 @@ class JudgeRecipe:
     """
 
     size: JudgeSize = field(default_factory=JudgeSize)
-    chunks: int = 150
+    chunks: int = 100
     candidates: int = 4
     outputs: int = 45
-    steps: int = 8_000
+    steps: int = 6_000
     batch: int = 32
     seed: int = 0
 
