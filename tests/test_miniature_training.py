@@ -46,7 +46,7 @@ TINY = EditorSize(
     vae_width=4,
     latent_channels=4,
 )
-RECIPE = EditorRecipe(size=TINY, pictures=30, vae_steps=2, steps=4, batch=4)
+RECIPE = EditorRecipe(size=TINY, pictures=30, first_words=6, first_lesson=1, vae_steps=2, steps=4, batch=4)
 
 
 class WordTokenizer:

@@ -25,6 +25,8 @@ from src.miniature.editor.architecture import (
     prompt_template,
 )
 from src.miniature.editor.batches import BatchMaker
+from src.miniature.editor.first_words import draw_first_words
+from src.miniature.editor.lessons import Lessons
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.editor.train_transformer import train_transformer
 from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_vae
@@ -50,16 +52,20 @@ class EditorRecipe:
     Attributes:
         size: Widths and depths.
         pictures: Training pictures, each with all its changes.
+        first_words: Pictures of the first lesson (`first_words.py`), likewise.
+        first_lesson: Optimizer steps of transformer and text encoder on these alone.
         vae_steps: Optimizer steps of the autoencoder.
-        steps: Optimizer steps of transformer and text encoder.
+        steps: Optimizer steps of transformer and text encoder in all.
         batch: Edits per step of the latter.
         seed: Decides initial weights, order and noise.
     """
 
     size: EditorSize = field(default_factory=EditorSize)
     pictures: int = 12_000
+    first_words: int = 3_000
+    first_lesson: int = 2_500
     vae_steps: int = 3_000
-    steps: int = 6_500
+    steps: int = 20_000
     batch: int = 32
     seed: int = 0
 
@@ -95,7 +101,13 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
         write_pipeline(pipeline, out, {"recipe": asdict(recipe), "transformer_steps_done": step})
         logger.info("wrote the pipeline after step %d to %s", step, out)
 
-    batches = BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed)
+    first = draw_first_words(recipe.first_words, recipe.seed)
+    first_latents = _latents(work / "first_words.npy", vae, first)
+    batches = Lessons(
+        BatchMaker(first, first_latents, tokenizer, recipe.batch, recipe.seed),
+        BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed),
+        recipe.first_lesson,
+    )
     unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
     held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
     return train_transformer(

@@ -11,6 +11,7 @@ import numpy as np
 
 from src.miniature.editor.architecture import PATCHES_PER_SIDE
 from src.miniature.editor.batches import Batch, BatchMaker
+from src.miniature.editor.lessons import Batches
 from src.miniature.fast_cpu_training import PlainJointAttention
 from src.miniature.trainer import TrainingPlan, adamw, decay_groups, run_training, training_device
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 def train_transformer(
     transformer: QwenImageTransformer2DModel,
     text_encoder: Qwen2_5_VLForConditionalGeneration,
-    batches: BatchMaker,
+    batches: Batches,
     held_out: BatchMaker,
     steps: int,
     checkpoint: Path,
