@@ -57,6 +57,7 @@ class EditorRecipe:
         vae_steps: Optimizer steps of the autoencoder.
         steps: Optimizer steps of transformer and text encoder in all.
         batch: Edits per step of the latter.
+        peak_rate: Their highest learning rate.
         seed: Decides initial weights, order and noise.
     """
 
@@ -67,6 +68,7 @@ class EditorRecipe:
     vae_steps: int = 3_000
     steps: int = 20_000
     batch: int = 32
+    peak_rate: float = 1e-3
     seed: int = 0
 
 
@@ -111,7 +113,15 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
     unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
     held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
     return train_transformer(
-        transformer, text_encoder, batches, held_out, recipe.steps, work / "transformer.pt", export, export_every
+        transformer,
+        text_encoder,
+        batches,
+        held_out,
+        recipe.steps,
+        recipe.peak_rate,
+        work / "transformer.pt",
+        export,
+        export_every,
     )
 
 
@@ -182,11 +192,20 @@ def main() -> None:
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_editor"), help="checkpoints and data")
     parser.add_argument("--steps", type=int, default=standard.steps, help="steps of transformer and text encoder")
     parser.add_argument("--vae-steps", type=int, default=standard.vae_steps, help="steps of the autoencoder")
+    parser.add_argument("--batch", type=int, default=standard.batch, help="edits per step of these")
+    parser.add_argument("--peak-rate", type=float, default=standard.peak_rate, help="their highest learning rate")
     parser.add_argument("--pictures", type=int, default=standard.pictures, help="training pictures")
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
     start_command()
-    recipe = EditorRecipe(pictures=chosen.pictures, vae_steps=chosen.vae_steps, steps=chosen.steps, seed=chosen.seed)
+    recipe = EditorRecipe(
+        pictures=chosen.pictures,
+        vae_steps=chosen.vae_steps,
+        steps=chosen.steps,
+        batch=chosen.batch,
+        peak_rate=chosen.peak_rate,
+        seed=chosen.seed,
+    )
     make_editor(recipe, chosen.work_dir, chosen.out)
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from diffusers import QwenImageTransformer2DModel
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-LEARNING_RATE = 1e-3
 CHECKPOINT_EVERY = 250
 HELD_OUT_BATCHES = 4
 TOKENS_PER_SIDE = 8
@@ -34,6 +33,7 @@ def train_transformer(
     batches: Batches,
     held_out: BatchMaker,
     steps: int,
+    peak_rate: float,
     checkpoint: Path,
     export: Callable[[int], None],
     export_every: int,
@@ -46,6 +46,7 @@ def train_transformer(
         batches: Makes every step's batch.
         held_out: Makes batches of edits that no step sees; their loss is logged at every export.
         steps: Optimizer steps in all.
+        peak_rate: The highest learning rate.
         checkpoint: File for weights, averages and optimizer.
         export: Called with the number of steps done, while the models hold the averaged weights.
         export_every: Steps between two exports; the end is always exported.
@@ -71,14 +72,14 @@ def train_transformer(
     plan = TrainingPlan(
         "transformer",
         steps,
-        LEARNING_RATE,
+        peak_rate,
         log_every=50,
         average_decay=0.999,
         checkpoint=checkpoint,
         checkpoint_every=CHECKPOINT_EVERY,
         export_every=export_every,
     )
-    optimizer = adamw(decay_groups(models.parameters()), LEARNING_RATE, fused=True)
+    optimizer = adamw(decay_groups(models.parameters()), peak_rate, fused=True)
     losses = run_training(plan, models, optimizer, loss_of, export_measured)
     transformer.set_attn_processor(stock_attention)
     return losses
