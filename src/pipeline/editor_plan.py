@@ -11,6 +11,7 @@ from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.models.model_handle import ModelHandle
+from src.pipeline.editors import Editors, LocalEditor
 from src.pipeline.keys import digest, edit_key, sample_seed
 from src.registry import build
 
@@ -53,6 +54,10 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
             editor = build(self.model_class, params)
             editor.load_to_gpu()
             yield editor
+
+    def load_for_stages(self) -> Iterator[Editors]:
+        """Loads the editor as the stages take it; see `load`."""
+        yield from map(LocalEditor, self.load())
 
     def keys(self, sample_id: str, source_sha256: str, instruction: str) -> tuple[int, str]:
         """A sample's seed and the content key of the edit. Edits of one sample share its seed, whatever the source."""

@@ -17,10 +17,10 @@ from src.data.sample import BadSample, EditSample
 from src.data.verdict import Verdict
 from src.errors import DataError
 from src.models.device import free_memory
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.budget import Budget, BudgetSpent
 from src.pipeline.costs import measured_price
+from src.pipeline.editors import Editors
 from src.pipeline.output import exclusive, set_aside
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
@@ -138,7 +138,7 @@ class Evaluation(Observer):
         self._view = view
         self._keeps_pictures = plan.config.evaluation.save_generated_images
         self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
-        self._editors: list[BaseDiffusionModel] = []
+        self._editors: list[Editors] = []
         tally.seconds_to_wait_to_edit = lambda: max((one.seconds_to_wait() for one in self._editors), default=0.0)
         self._stages: Stages | None = None
         self._read_whole_file = False
@@ -245,9 +245,9 @@ class Evaluation(Observer):
         self._budget.add(verdict, self._questions(pending))
         self._stop_if_spent()
 
-    def _load_editors(self) -> list[BaseDiffusionModel]:
+    def _load_editors(self) -> list[Editors]:
         with self._loading(self._plan.editor.name):
-            self._editors.extend(self._plan.editor.load())
+            self._editors.extend(self._plan.editor.load_for_stages())
         return self._editors
 
     def _load_scorer(self) -> None:
@@ -261,7 +261,7 @@ class Evaluation(Observer):
             yield
 
     def _free_editors(self) -> None:
-        for editor in self._editors:
-            editor.unload_from_gpu()
+        for editors in self._editors:
+            editors.close()
         self._editors.clear()
         free_memory()

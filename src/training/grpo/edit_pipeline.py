@@ -18,9 +18,9 @@ from src.data.image import LazyImage, content_hash, image_size
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editor_plan import EditorPlan
+from src.pipeline.editors import Editors
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
@@ -78,20 +78,20 @@ class EditPipeline:
         self.editor.check_weights()
         self.scoring.check_weights()
         self.pixels = PixelBudget(runtime.decoded_megabytes)
-        self.editors: list[BaseDiffusionModel] = []
+        self.editors: list[Editors] = []
         self._record: TrainingRecord | None = None
         self._warned_of_lost = False
 
     def load(self, record: TrainingRecord) -> None:
         """Builds editors and judge; results go to `record`."""
         self._record = record
-        self.editors.extend(self.editor.load())
+        self.editors.extend(self.editor.load_for_stages())
         self.scoring.scorer.load()
 
     def unload(self) -> None:
         """Frees the accelerator of editors and judge, if they were loaded."""
-        for editor in self.editors:
-            editor.unload_from_gpu()
+        for editors in self.editors:
+            editors.close()
         self.editors.clear()
         if self.scoring.judge is not None:
             self.scoring.judge.unload()
@@ -235,8 +235,7 @@ class _Batch(Observer):
 
     def edit_tried(self, item: WorkItem, failure: EditFailure | None) -> None:
         """Counts the edit; for one that failed, others need not wait."""
-        editors = self._pipeline.editors
-        seconds = item.edit_seconds / len(editors) / editors[0].max_concurrency
+        seconds = item.edit_seconds / sum(editors.at_work for editors in self._pipeline.editors)
         self._count(edits_made=1, edit_seconds=seconds)
         if failure is not None:
             self._failures[item.edit_key] = failure
