@@ -7,14 +7,16 @@ the older system documented but never used are `Ignored`: the record is always k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
 from src.config_file import checked, fill_in, load, read_yaml
 from src.errors import ConfigError
+from src.redaction import is_secret
 from src.section import Ignored, Name, Section
 
 
@@ -76,6 +78,8 @@ class PromptConfig(Section):
     system_prompt: str
     user_prompt_template: str
 
+
+_ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 Metric = Literal["mean", "std", "median", "min", "max", "count"]
 
@@ -150,16 +154,77 @@ class LoggingConfig(Section):
     log_dir: Ignored[str] = None
 
 
+Gpus = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+
+
+class RayConfig(Section):
+    """Which Ray cluster `runtime.engine: ray` uses, and what it places there."""
+
+    address: str = "auto"
+    """`auto`: the cluster that `ray start` has made this machine a part of; `local`: this machine alone, as long as
+    the process lives; `HOST:PORT`: a cluster's head, from one of its machines; `ray://HOST:PORT`: from outside."""
+    editors: Annotated[int, pydantic.Field(ge=1)] | Literal["auto"] = "auto"
+    """Editors, each in a process of its own; `auto` is as many as the cluster has room for when the run begins."""
+    editor_gpus: Gpus = 1
+    """GPUs of each editor; 0 computes on the CPU, and a fraction shares a GPU."""
+    judges: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Judges, each in a process of its own; 0 leaves the judge in the process of the run. When absent, 1 for a judge
+    that computes by itself and 0 for one that asks a server."""
+    judge_gpus: Gpus = 1
+    """GPUs of each judge."""
+    runtime_env: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """Ray's runtime environment of these processes: `working_dir`, `py_modules`, `pip`, `env_vars` …"""
+
+    @pydantic.field_validator("address")
+    @classmethod
+    def _leads_to_a_cluster(cls, address: str) -> str:
+        if address not in ("auto", "local") and not _ADDRESS.fullmatch(address):
+            raise ValueError(f"{address!r} is no address: write auto, local, HOST:PORT or ray://HOST:PORT")
+        return address
+
+    @pydantic.field_validator("editor_gpus", "judge_gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"{gpus:g} GPUs: above 1 it must be a whole number, and below 1 it shares one GPU")
+        return gpus
+
+    @pydantic.field_validator("runtime_env")
+    @classmethod
+    def _without_secrets(cls, environment: dict[str, Any]) -> dict[str, Any]:
+        variables = environment.get("env_vars")
+        if secret := [name for name in variables if is_secret(str(name))] if isinstance(variables, dict) else []:
+            raise ValueError(
+                f"env_vars.{secret[0]} looks like a secret, and Ray writes runtime environments into its logs: set the "
+                "variable on the machines, where `ray start` is run"
+            )
+        return environment
+
+
 class RuntimeConfig(Section):
-    """Reproducibility, and what the run may take."""
+    """Reproducibility, where models run, and what the run may take."""
 
     seed: int = 0
     """The run's seed; each sample's seed follows from it and the sample's id. `diffusion_model.params.seed` wins."""
     decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
     """Million bytes of decoded pictures that wait or are worked on at the same time. Pictures beyond wait encoded; one
     that is larger is worked on alone. What models hold for themselves is not counted."""
+    engine: Literal["local", "ray"] = "local"
+    """`local`: models in this process, one on each of `device_ids`. `ray`: in processes of a Ray cluster. It is no part
+    of any key: a run that one has begun, the other goes on with."""
+    ray: RayConfig = pydantic.Field(default_factory=RayConfig)
+    """Only for `engine: ray`."""
+    edit_timeout: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
+    """Seconds after which an editor that gives nothing back is taken for hung and is replaced; only for `engine: ray`,
+    as a thread cannot be ended. No limit when absent. It must be longer than a batch of edits takes."""
     num_workers: Ignored[int] = None
     use_multiprocessing: Ignored[bool] = None
+
+    @pydantic.model_validator(mode="after")
+    def _can_keep_time(self) -> Self:
+        if self.edit_timeout is not None and self.engine != "ray":
+            raise ValueError("edit_timeout needs engine: ray: a thread of this process cannot be ended")
+        return self
 
 
 class AuditConfig(Section):

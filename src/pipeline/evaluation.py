@@ -161,6 +161,20 @@ class Evaluation(Observer):
         self._view.clear(self._record.named_samples())
         if self._keeps_pictures:
             self._view.warn_of_strangers()
+        try:
+            self._passes(samples, tick)
+        finally:
+            if self._plan.config.runtime.engine == "ray":
+                self._free_editors()
+                self._plan.scoring.unload()
+        if self._broken_data is not None:
+            raise self._broken_data
+        spent = self._budget.spent()
+        if spent and not (self._read_whole_file and self._tally.judged >= self._tally.read):
+            raise BudgetSpent(spent)
+        self._record.forget_unseen_samples(self._plan.run_key)
+
+    def _passes(self, samples: Samples, tick: Callable[[], None]) -> None:
         if self._plan.two_stage():
             self._pass(samples, tick, judges=False)
             self._free_editors()
@@ -168,12 +182,6 @@ class Evaluation(Observer):
             self._pass(again, tick, edits=False)
         else:
             self._pass(samples, tick)
-        if self._broken_data is not None:
-            raise self._broken_data
-        spent = self._budget.spent()
-        if spent and not (self._read_whole_file and self._tally.judged >= self._tally.read):
-            raise BudgetSpent(spent)
-        self._record.forget_unseen_samples(self._plan.run_key)
 
     def _pass(self, samples: Samples, tick: Callable[[], None], *, edits: bool = True, judges: bool = True) -> None:
         reader = Reader(self._plan, self._record, self._view, self._tally, self._pixels, counts=edits)
@@ -247,7 +255,7 @@ class Evaluation(Observer):
 
     def _load_editors(self) -> list[Editors]:
         with self._loading(self._plan.editor.name):
-            self._editors.extend(self._plan.editor.load_for_stages())
+            self._editors.extend(self._plan.editor.load_for_stages(self._plan.scoring.judge_actors))
         return self._editors
 
     def _load_scorer(self) -> None:

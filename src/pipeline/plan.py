@@ -33,7 +33,7 @@ class RunPlan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.editor = EditorPlan(config.diffusion_model, config.runtime.seed)
+        self.editor = EditorPlan(config.diffusion_model, config.runtime)
         self.scoring = scorer_plan(config)
         check_budget(config.evaluation.budget, self.scoring)
         self.editor.check_weights()
@@ -91,7 +91,7 @@ def scorer_plan(config: Config) -> ScorerPlan:
         ConfigError: for anything in its sections that could not run.
     """
     benchmark = config.benchmark
-    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language)
+    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, config.runtime)
     plan.scorer.check_categories(benchmark.categories or [])
     return plan
 

@@ -72,7 +72,7 @@ class EditPipeline:
         if config.diffusion_model is None:
             raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
         runtime, language = config.training.runtime, config.data.language
-        self.editor = EditorPlan(config.diffusion_model, runtime.seed)
+        self.editor = EditorPlan(config.diffusion_model, runtime)
         self.scoring = ScorerPlan(config.scorer, config.reward_model, config.prompts, language, has_completions=True)
         self.scoring.scorer.check_categories(config.data.categories or [])
         self.editor.check_weights()
