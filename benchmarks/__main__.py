@@ -53,9 +53,9 @@ RUNS = (
     Run("statistics_coverage", quick="--trials 1000"),
     Run("comparison"),
     Run("qwen_full_size --size tiny"),
-    Run("gpu_first_light --device cpu"),
+    Run("gpu_check --device cpu"),
     Run("qwen_full_size", on_cpu=False),
-    Run("gpu_first_light", on_cpu=False),
+    Run("gpu_check", on_cpu=False),
 )
 NOT_RUN = ("judge_agreement",)
 """Needs a server of its own."""
