@@ -261,6 +261,8 @@ def main() -> None:
     given = parser.parse_args()
     size = SIZES[given.size]
     if given.size == "full":
+        if not torch.cuda.is_available():
+            parser.exit(2, f"torch {torch.__version__} sees no GPU; --size tiny runs the same code on a CPU\n")
         size = fitting(size, torch.cuda.mem_get_info()[0] / 2**30)
     model = random_editor(size)
     rows, last = [], None

@@ -177,7 +177,7 @@ def test_every_check_can_be_called_and_has_a_name_of_its_own() -> None:
         assert callable(resolved(check.function))
 
 
-QUICK = ("placement", "noise", "offload", "out_of_memory", "two_stage", "replicas", "qwen_512_guided",
+QUICK = ("placement", "noise", "offload", "out_of_memory", "two_stage", "replicas", "qwen_512_unguided",
          "qwen_attention", "qwen_caches", "qwen_compiled", "vllm_rollouts")  # fmt: skip
 """The others differ from these by their settings, or train."""
 

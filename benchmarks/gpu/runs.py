@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from benchmarks.gpu.check import DoesNotApply, Finding, Setting
-from benchmarks.gpu.editing import MIB, difference, pixels
+from benchmarks.gpu.editing import MIB, allocated, difference, pixels
 from src.config import Config, load_config
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
@@ -44,11 +44,10 @@ class WitnessedJudge(Qwen3VLRewardModel):
     """The judge, which notes what it finds when it loads."""
 
     found: ClassVar[list[tuple[int, int]]] = []
-    """Editors alive, and bytes that are allocated on the GPU."""
+    """Editors alive, and bytes that tensors hold on the GPU."""
 
     def _initialize(self) -> None:
-        allocated = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
-        self.found.append((len(WitnessedEditor.alive), allocated))
+        self.found.append((len(WitnessedEditor.alive), allocated(Setting(self.params.device))))
         super()._initialize()
 
 
@@ -70,19 +69,19 @@ def config_of(folder: Path, setting: Setting, **options: Any) -> Config:
 def two_stage(setting: Setting) -> list[Finding]:
     """The judge loads only when the editor has left the GPU; every sample gets its score."""
     WitnessedJudge.found.clear()
-    before = torch.cuda.memory_allocated() if setting.on_gpu else 0
+    before = allocated(setting)
     # On a CPU, which editor and judge may share, `auto` would overlap them.
     options = {"diffusion_model.params.device": setting.device}
     options |= {} if setting.on_gpu else {"evaluation.schedule": "two_stage"}
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(config_of(Path(folder), setting, **options)).report
-    ((editors, allocated),) = WitnessedJudge.found
+    ((editors, found),) = WitnessedJudge.found
     findings = [
         Finding("editors alive when the judge loads", str(editors), "0", editors == 0),
         Finding("samples with a score", f"{scored(report)} of {total(report)}", "all", scored(report) == total(report)),
     ]
     if setting.on_gpu:
-        held = (allocated - before) / MIB
+        held = (found - before) / MIB
         what = "held on the GPU when the judge loads"
         findings.insert(1, Finding(what, f"{held:.1f} MiB", "≤ 16 MiB", held <= 16, {"mib": held}))
     return findings
@@ -107,8 +106,8 @@ def replicas(setting: Setting) -> list[Finding]:
         Finding("samples edited", f"{len(two)}", f"those of one editor ({len(one)})", same),
     ]
     if same:
-        edits = (np.concatenate([run[name].ravel() for name in sorted(one)]) for run in (two, one))
-        findings.append(difference("edits of two replicas − of one, float32", *edits))
+        of_one, of_two = (np.concatenate([run[name].ravel() for name in sorted(one)]) for run in (one, two))
+        findings.append(difference("edits of two replicas − of one, float32", of_two, of_one))
     return findings
 
 
