@@ -18,6 +18,7 @@ from src.config_file import checked, fill_in, load, read_yaml
 from src.errors import ConfigError
 from src.redaction import is_secret
 from src.section import Ignored, Name, Section
+from src.shard import Shard
 
 
 class SelectionConfig(Section):
@@ -43,6 +44,13 @@ class BenchmarkConfig(SelectionConfig):
     """Width times height of the largest source that is used as it is. Above 64,000,000 every source is refused."""
     larger_sources: Literal["refuse", "scale"] = "refuse"
     """`refuse` makes them bad samples; `scale` shrinks them to it, for editor and judge alike."""
+    shard: str | None = None
+    """The shard of the samples that is run, such as `3/16`, of what the other keys select; see docs/clusters.md."""
+
+    @pydantic.field_validator("shard")
+    @classmethod
+    def _is_a_shard(cls, text: str | None) -> str | None:
+        return None if text is None else str(Shard.parse(text))
 
 
 class ClassConfig(Section):
@@ -267,6 +275,12 @@ class Config(Section):
     logging: LoggingConfig = pydantic.Field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = pydantic.Field(default_factory=RuntimeConfig)
     audit: AuditConfig = pydantic.Field(default_factory=AuditConfig)
+
+    def in_folder_of_shard(self) -> Config:
+        """Returns the same config with the outputs of a shard in a folder of its own; that of a whole run as it is."""
+        if self.benchmark.shard is None:
+            return self
+        return self.moved_to(self.evaluation.output_dir / Shard.parse(self.benchmark.shard).folder)
 
     def moved_to(self, output_dir: Path) -> Config:
         """Returns the same config with all its outputs below another directory."""

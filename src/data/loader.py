@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
@@ -20,8 +20,10 @@ from src.data.items import (
 from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
 from src.data.names import category_problem, storable
 from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, Unusable
+from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
+from src.shard import Shard
 
 Language = Literal["en", "zh"]
 ValueT = TypeVar("ValueT")
@@ -32,6 +34,7 @@ def load_samples(
     selection: Selection,
     progress: ByteProgress | None = None,
     left_out: Counter[str] | None = None,
+    content: SelectedContent | None = None,
 ) -> Iterator[EditSample | BadSample]:
     """Streams the selected samples in file order; images stay encoded.
 
@@ -42,6 +45,7 @@ def load_samples(
         selection: Which of its samples.
         progress: Updated while reading.
         left_out: Counts the items that the selection passes over, by category.
+        content: Gets every item that is selected, those of other shards included.
 
     Raises:
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
@@ -52,7 +56,18 @@ def load_samples(
         (_sample(raw, folder, selection.language, ids), stated_difficulty(raw.fields))
         for raw in read_items(data_path, progress)
     )
-    return selected_items(samples, data_path, selection, left_out)
+    selected = selected_items(samples, data_path, selection, left_out)
+    return selected if selection.shard is None else _of_shard(selected, selection.shard, content)
+
+
+def _of_shard(
+    selected: Iterable[EditSample | BadSample], shard: Shard, content: SelectedContent | None
+) -> Iterator[EditSample | BadSample]:
+    for item in selected:
+        if content is not None:
+            content.add(item)
+        if shard.takes(item.sample_id):
+            yield item
 
 
 def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds) -> EditSample | BadSample:

@@ -85,7 +85,9 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
             if wanted.verdict:
                 load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())
-    yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
+    shard = f" of shard {plan.selection.shard}" if plan.selection.shard else ""
+    named = ", ".join(f"{name} {count}" for name, count in categories.items())
+    yield f"samples  {total}{shard} ({named or 'none'}), {bad} bad"
     if passed_over:
         yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
     for reason, count in inapplicable.most_common():

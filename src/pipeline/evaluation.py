@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from src.config import Config
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
+from src.data.selected_content import SelectedContent
 from src.data.verdict import Verdict
 from src.errors import DataError
 from src.models.device import free_memory
@@ -21,7 +22,7 @@ from src.models.diffusion.batching import EditFailure
 from src.pipeline.budget import Budget, BudgetSpent
 from src.pipeline.costs import measured_price
 from src.pipeline.editors import Editors
-from src.pipeline.output import exclusive, set_aside
+from src.pipeline.output import opened
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
@@ -32,6 +33,7 @@ from src.pipeline.tally import Tally
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.record.record import DONE, Record
 from src.record.results import BUDGET_SPENT
+from src.record.shards import Content, note_content
 from src.reporting.report import build_report
 from src.reporting.wording import budget_spent
 from src.reporting.write import ReportPaths, write_reports
@@ -53,6 +55,12 @@ class FinishedRun:
         """Whether the run stopped before all was done as its budget was spent."""
         return budget_spent(self.report)
 
+    @property
+    def nothing_scored(self) -> bool:
+        """Whether there were samples and none of them was scored; a shard may have no samples."""
+        overall = self.report["overall_statistics"]
+        return overall["num_samples"] == 0 and overall["total"] > 0
+
 
 def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:
     """Runs the benchmark of a config and writes its reports.
@@ -68,11 +76,16 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     plan = RunPlan(config)
     plan.check_devices()
     tally = Tally(limit=config.benchmark.limit, seconds_to_wait=plan.scoring.scorer.seconds_to_wait)
-    samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
+    content = SelectedContent()
+    samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out, content))
     view = PictureView(config.evaluation.images, config.evaluation.output_dir)
-    with _opened(plan, view) as record:
+    with opened(config.evaluation, view) as record:
+        for sentence in reasons_to_redo(record, plan.info()):
+            logger.warning("%s", sentence)
         with _attempt(record, plan, tally):
             Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally))
+            if plan.selection.shard is not None:
+                note_content(record.output_dir, plan.run_key, Content(content.items, content.digest()))
         return report_run(record, config)
 
 
@@ -90,24 +103,11 @@ def latest_report(record: Record, config: Config) -> dict[str, Any]:
 
 
 def _peek(samples: Iterator[EditSample | BadSample]) -> Samples:
-    """Fetches the first sample now, so that an unusable benchmark is found before the output directory is touched."""
-    return chain([next(samples)], samples)
+    """Fetches the first sample now, so that an unusable benchmark is found before the output directory is touched.
 
-
-@contextmanager
-def _opened(plan: RunPlan, view: PictureView) -> Iterator[Record]:
-    """The record of the output directory, which is ours alone; without `--resume`, one that was there is set aside."""
-    settings = plan.config.evaluation
-    with exclusive(settings.output_dir):
-        if settings.save_generated_images:
-            view.refuse_others()
-        fresh = not settings.resume_from_checkpoint
-        if fresh and (old := set_aside(settings.output_dir, settings.images, view)):
-            logger.warning("%s held an earlier run; its record and pictures are now in %s", settings.output_dir, old)
-        with closing(Record(settings.output_dir)) as record:
-            for sentence in reasons_to_redo(record, plan.info()):
-                logger.warning("%s", sentence)
-            yield record
+    A shard may have none.
+    """
+    return chain(list(islice(samples, 1)), samples)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from src.reporting.wording import (
     judge_usage,
     left_out,
     number,
+    of_shard,
     one_line,
     work_done,
 )
@@ -70,7 +71,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
     overall, summary = report["overall_statistics"], report["summary"]
     lines = [
         f"- Editor {escape(class_name(report['editor']))}, judged by {escape(class_name(report['scorer']))}",
-        f"- Samples: {overall['total']} in {counted(summary['num_categories'], 'category', 'categories')}",
+        f"- Samples: {overall['total']} in {counted(summary['num_categories'], 'category', 'categories')}"
+        + of_shard(report),
         f"- Mean: **{_mean(overall)}** of 10",
         f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]

@@ -23,7 +23,16 @@ from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME, sample_row
 from src.reporting.stored_runs import StoredRun
-from src.reporting.wording import class_name, coverage, duration, incomplete_notice, judge_usage, number, one_line
+from src.reporting.wording import (
+    class_name,
+    coverage,
+    duration,
+    incomplete_notice,
+    judge_usage,
+    number,
+    of_shard,
+    one_line,
+)
 
 PICTURES_OF_A_SAMPLE = 3
 AT_ONCE = 64
@@ -58,7 +67,7 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Ag
         notices.append(Word("nothing_scored"))
     return Page(
         title=Word("report"),
-        subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}",
+        subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}{of_shard(report)}",
         notices=notices,
         tiles=[*_tiles(report), *([against.tile()] if against else [])],
         charts=_charts(report),
