@@ -391,6 +391,19 @@ def test_environments_of_different_machines_are_all_named(
     assert "," not in environment["pillow"]
 
 
+def test_what_replaced_verdicts_have_cost_is_not_forgotten_by_the_budget_of_the_whole(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    one, two = run_shards(make_config(write_benchmark(4)), 2)
+    with closing(sqlite3.connect(two / "record.sqlite")) as database, database:
+        database.execute("""INSERT INTO replaced_verdicts SELECT MAX(attempt), '{"cost": 0.25}' FROM attempts""")
+        database.execute("""INSERT INTO replaced_verdicts VALUES (99, '{"cost": 8}')""")  # of another run of the folder
+    merge([one, two], tmp_path / "merged")
+    with closing(Record(tmp_path / "merged", for_reading=True)) as record:
+        paid = record.paid_usage(record.latest_run().run_key)
+    assert sum(usage.get("cost", 0) for usage in paid) == 0.25
+
+
 def test_pictures_that_are_gone_are_named_and_the_scores_stand(
     write_benchmark: Write, make_config: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
