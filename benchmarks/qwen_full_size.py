@@ -194,13 +194,14 @@ def measured(call: Callable[[], Any], device: str) -> Cost:
     return Cost(time.perf_counter() - started, torch.cuda.max_memory_allocated() / 2**30)
 
 
-def stock_cost(model: RandomQwenImageEdit, point: Point) -> Cost:
+def stock_cost(model: RandomQwenImageEdit, point: Point, warm: bool = True) -> Cost:
     """The stock pipeline's call with the point's output size, steps and guidance; it takes one picture."""
     arguments: dict[str, Any] = {"image": picture(), "prompt": INSTRUCTION, "true_cfg_scale": point.guidance}
     if point.guidance > 1:
         arguments["negative_prompt"] = " "
     call = partial(model.pipe, **arguments, height=point.side, width=point.side)
-    measured(partial(call, num_inference_steps=WARM_UP_STEPS), model.device)
+    if warm:
+        measured(partial(call, num_inference_steps=WARM_UP_STEPS), model.device)
     return measured(partial(call, num_inference_steps=point.steps), model.device)
 
 

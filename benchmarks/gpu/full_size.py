@@ -67,7 +67,7 @@ def _against_stock(setting: Setting, side: int, guidance: float) -> list[Finding
 
     def look(point: Point) -> Finding:
         if not stock:
-            stock.append(stock_cost(model, point))
+            stock.append(stock_cost(model, point, warm=not setting.tiny))
         cost = edit_cost(model, point)
         each, bound = cost.seconds / point.batch, NOT_LARGER * stock[0].gib
         faster = stock[0].seconds / each

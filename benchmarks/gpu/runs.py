@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from benchmarks.gpu.check import DoesNotApply, Finding, Setting
-from benchmarks.gpu.editing import MIB, allocated, difference, pixels
+from benchmarks.gpu.editing import MIB, ROUNDING, allocated, difference, pixels
 from src.config import Config, load_config
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
@@ -107,7 +107,7 @@ def replicas(setting: Setting) -> list[Finding]:
     ]
     if same:
         of_one, of_two = (np.concatenate([run[name].ravel() for name in sorted(one)]) for run in (one, two))
-        findings.append(difference("edits of two replicas − of one, float32", of_two, of_one))
+        findings.append(difference("edits of two replicas − of one, float32", of_two, of_one, ROUNDING["float32"]))
     return findings
 
 

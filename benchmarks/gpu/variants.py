@@ -15,7 +15,7 @@ from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig, Ta
 from diffusers.models.attention_dispatch import AttentionBackendName, _check_attention_backend_requirements
 
 from benchmarks.gpu.check import DoesNotApply, Finding, Setting, reason_of
-from benchmarks.gpu.editing import difference, edit, editor_on
+from benchmarks.gpu.editing import ROUNDING, difference, edit, editor_on
 
 NATIVE = AttentionBackendName.NATIVE
 NOT_INSTALLED = "is not usable because"
@@ -124,7 +124,7 @@ def attention_pictures(setting: Setting) -> list[Finding]:
 
     def look(backend: AttentionBackendName) -> Finding:
         with attention(editor.pipe, backend):
-            return difference(f"{backend.value} − native", edit(editor), wanted)
+            return difference(f"{backend.value} − native", edit(editor), wanted, ROUNDING["bfloat16"])
 
     there, missing = backends()
     return [tried(f"{one.value} − native", partial(look, one)) for one in there] + missing
@@ -147,7 +147,7 @@ def compiled_picture(setting: Setting) -> list[Finding]:
     editor = editor_on(setting, dtype="bfloat16")
     wanted = edit(editor)
     compile_blocks(editor.pipe, setting)
-    return [difference("compiled blocks − not compiled", edit(editor), wanted)]
+    return [difference("compiled blocks − not compiled", edit(editor), wanted, ROUNDING["bfloat16"])]
 
 
 def compile_blocks(pipe: Any, setting: Setting) -> None:
