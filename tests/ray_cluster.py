@@ -1,48 +1,58 @@
-"""A Ray cluster of two nodes on this machine, and what a record holds besides times."""
+"""A Ray cluster of several nodes on this machine, models that end their processes, and what a record holds."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageStat
+
+from src.models.reward.vision_language_judge import Question, Reply, VisionLanguageJudge
 from src.record.record import EDITS_FOLDER, RECORD_NAME
+from tests.plugins import BatchEditor, InvertEditor
 
 STORE_BYTES = 200_000_000
 
 
 @dataclass
-class TwoNodes:
-    """The head, and a worker that can be lost and replaced."""
+class Nodes:
+    """A head that takes no actors, and nodes that do and can be lost."""
 
     cluster: Any
     workers: list[Any] = field(default_factory=list)
 
     @property
     def address(self) -> str:
+        """Where a driver finds the cluster."""
         return str(self.cluster.address)
 
     def add(self, cpus: int = 2) -> None:
+        """Adds a node with so many CPUs to be given away: a number in a scheduler's book, no cores."""
         self.workers.append(self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE_BYTES))
 
     def lose(self) -> None:
+        """Kills the node that was added last, with all its processes."""
         self.cluster.remove_node(self.workers.pop(), allow_graceful=False)
 
 
 @contextmanager
-def two_nodes(head_cpus: int = 2) -> Iterator[TwoNodes]:
-    """A head and one worker, with so many CPUs to be given away; a number in a scheduler's book, no cores."""
+def two_nodes() -> Iterator[Nodes]:
+    """A head, and two nodes for actors."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": head_cpus, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    nodes = TwoNodes(Cluster(initialize_head=True, head_node_args=head))
+    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    nodes = Nodes(Cluster(initialize_head=True, head_node_args=head))
     try:
+        nodes.add()
         nodes.add()
         yield nodes
     finally:
@@ -50,17 +60,99 @@ def two_nodes(head_cpus: int = 2) -> Iterator[TwoNodes]:
         nodes.cluster.shutdown()
 
 
+class FatalEditor(InvertEditor):
+    """Inverts, unless the instruction says `die` (its process ends) or `hang`; `log` gets `sample_id pid`."""
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, sample_id: str = "", **kwargs: Any) -> Any:
+        return super().edit_image(original_image, obeyed(edit_instruction), f"{sample_id} {os.getpid()}")
+
+
+class FatalBatchEditor(BatchEditor):
+    """Edits four at once, and ends its process where one of the instructions says `die`."""
+
+    def batch_edit(self, images: list[Image.Image], instructions: list[str], **kwargs: Any) -> list[Image.Image]:
+        return super().batch_edit(images, [obeyed(one) for one in instructions], **kwargs)
+
+    def edit_image(self, original_image: Image.Image, edit_instruction: str, seed: int = 0) -> Image.Image:
+        return super().edit_image(original_image, obeyed(edit_instruction), seed)
+
+
+def obeyed(instruction: str) -> str:
+    """The instruction, if this process lives to return it."""
+    if instruction == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if instruction == "hang":
+        time.sleep(10_000)
+    return instruction
+
+
+class PickyEditor(InvertEditor):
+    """Would make other edits in every process."""
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        return super().identity(params) | {"params": {"process": os.getpid()}}
+
+
 def contents(output_dir: Path) -> dict[str, dict[str, Any]]:
-    """What the record of an output directory holds by key: samples, edits with the hash of the picture, verdicts."""
+    """What the record of an output directory holds by key: samples, edits, verdicts, and the bytes of all pictures."""
     with closing(sqlite3.connect(output_dir / RECORD_NAME)) as database:
-        database.row_factory = sqlite3.Row
         samples = database.execute(
-            "SELECT sample_id, seed, source_sha256, edit_key, verdict_key FROM samples"
-        ).fetchall()
-        edits = database.execute("SELECT edit_key, reason, sha256, bytes, source_size, size FROM edits").fetchall()
+            "SELECT sample_id, seed, source_sha256, edit_key, verdict_key, bad_reason FROM samples"
+        )
+        edits = database.execute("SELECT edit_key, reason, sha256, bytes, source_size, size FROM edits")
         verdicts = database.execute(
-            "SELECT verdict_key, status, score, dimensions, reason, replies, model, repeats, prompts FROM verdicts"
-        ).fetchall()
+            "SELECT verdict_key, status, score, dimensions, reason, replies, usage, model, prompts FROM verdicts"
+        )
+        tables = {"samples": samples.fetchall(), "edits": edits.fetchall(), "verdicts": verdicts.fetchall()}
     pictures = {path.stem: path.read_bytes() for path in (output_dir / EDITS_FOLDER).glob("*.png")}
-    tables = {"samples": samples, "edits": edits, "verdicts": verdicts}
-    return {name: {row[0]: tuple(row) for row in rows} for name, rows in tables.items()} | {"pictures": pictures}
+    return {name: {row[0]: row[1:] for row in rows} for name, rows in tables.items()} | {"pictures": pictures}
+
+
+def recorded(output_dir: Path) -> set[str]:
+    """Ids of the samples whose edits the record holds."""
+    path = output_dir / RECORD_NAME
+    if not path.exists():
+        return set()
+    with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
+        joined = "samples s JOIN edits e ON e.edit_key = s.edit_key WHERE e.reason IS NULL"
+        return {row[0] for row in database.execute(f"SELECT s.sample_id FROM {joined}")}
+    return set()
+
+
+def made(log: Path) -> list[tuple[str, int]]:
+    """The sample and the process of each edit that a `FatalEditor` has made, in order."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return [(name, int(process)) for name, process in (line.rsplit(" ", 1) for line in lines)]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Waits until something holds, and fails where it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:g} s"
+        time.sleep(0.02)
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this machine lives."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+
+
+class WordyJudge(VisionLanguageJudge):
+    """Says how bright the last picture of a question is, and how many it was shown."""
+
+    needs_prompts = False
+
+    def _initialize(self) -> None: ...
+
+    def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
+        return [self._reply(question) for question in questions]
+
+    def _reply(self, question: Question) -> Reply:
+        brightness = sum(ImageStat.Stat(question.images[-1].image).mean) / 3 / 25.5
+        return Reply(f"{len(question.images)} pictures.\nScore: {brightness:.1f}", usage={"calls": 1}, model="wordy")

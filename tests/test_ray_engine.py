@@ -1,45 +1,91 @@
-"""`runtime.engine: ray` on a cluster of two nodes on this machine: the same record as with the local engine."""
+"""`runtime.engine: ray` on two nodes of one machine: the same record as with the local engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.config import Config
+from src.errors import ModelError
 from src.pipeline.evaluation import evaluate
-from tests.ray_cluster import TwoNodes, contents, two_nodes
+from tests.conftest import item
+from tests.ray_cluster import contents, made
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[TwoNodes]:
-    with two_nodes() as nodes:
-        yield nodes
+MakeConfig = Callable[..., Config]
+WriteBenchmark = Callable[..., Path]
 
 
-@pytest.fixture
-def config(make_config: Callable[..., Config], cluster: TwoNodes, tmp_path: Path) -> Callable[..., Config]:
-    """A config by the name of its output directory and of its engine."""
-
-    def make(data: Path, name: str, engine: str = "ray", **sections: Any) -> Config:
-        places = {"address": cluster.address, "editors": 2, "editor_gpus": 0, "judge_gpus": 0}
-        runtime = {"engine": engine, "ray": places | sections.pop("ray", {})} | sections.pop("runtime", {})
-        out = {"output_dir": str(tmp_path / name)}
-        return make_config(data, evaluation=out, runtime=runtime, **sections)
-
-    return make
-
-
-def test_the_record_is_that_of_the_local_engine(
-    write_benchmark: Callable[..., Path], config: Callable[..., Config]
-) -> None:
-    data = write_benchmark(12)
+def both(make: MakeConfig, data: Path, **sections: Any) -> list[dict[str, dict[str, Any]]]:
+    """What the record holds after a run with each engine."""
+    found = []
     for engine in ("local", "ray"):
-        evaluate(config(data, engine, engine, diffusion_model={"class_path": "tests.plugins.SeedEditor"}))
-    here, there = (contents(config(data, name).evaluation.output_dir) for name in ("local", "ray"))
-    assert len(here["edits"]) == len(here["verdicts"]) == 12
+        config = make(data, engine, engine, **{name: dict(section) for name, section in sections.items()})
+        evaluate(config)
+        found.append(contents(config.evaluation.output_dir))
+    return found
+
+
+def test_the_record_is_that_of_the_local_engine(write_benchmark: WriteBenchmark, ray_config: MakeConfig) -> None:
+    seeds = {"class_path": "tests.plugins.SeedEditor"}
+    here, there = both(ray_config, write_benchmark(12), diffusion_model=seeds, ray={"judges": 2})
+    assert len(here["pictures"]) == len(here["verdicts"]) == 12
     assert there == here
+
+
+def test_batches_and_every_way_to_fail_are_recorded_as_by_the_local_engine(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig
+) -> None:
+    ways = ["raise", "none", "text", "mutate", "skip", "nan", "eleven"]
+    items = [item(place, edit_instruction_en=way) for place, way in enumerate([*ways, "paint"])]
+    data = write_benchmark([*items, item(9, src_img_b64="bm8gcGljdHVyZQ==")])
+    faulty: dict[str, Any] = {
+        "diffusion_model": {"class_path": "tests.plugins.FaultyEditor"},
+        "reward_model": {"class_path": "tests.plugins.FaultyJudge"},
+        "ray": {"judges": 1},
+    }
+    here, there = both(ray_config, data, **faulty)
+    assert {row[0] for row in here["verdicts"].values()} == {"scored", "judge_failed", "not_applicable"}
+    assert sum(row[0] is not None for row in here["edits"].values()) == 3
+    assert there == here
+
+
+def test_a_judge_that_is_asked_in_words_says_the_same(write_benchmark: WriteBenchmark, ray_config: MakeConfig) -> None:
+    judge = {"class_path": "tests.ray_cluster.WordyJudge"}
+    here, there = both(ray_config, write_benchmark(6), reward_model=judge, ray={"judges": 2})
+    assert len({row[1] for row in here["verdicts"].values()}) > 1, "scores depend on pictures"
+    assert there == here
+
+
+@pytest.mark.parametrize("engines", [("local", "ray"), ("ray", "local")])
+def test_one_engine_goes_on_where_the_other_has_stopped(
+    engines: tuple[str, str], write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
+) -> None:
+    data, log = write_benchmark(8), tmp_path / "log"
+    editor = {"class_path": "tests.ray_cluster.FatalEditor", "params": {"log": str(log)}}
+    for engine, limit in zip(engines, (5, 8), strict=True):
+        config = ray_config(data, engine=engine, diffusion_model=editor, benchmark={"limit": limit})
+        resumed = config.evaluation.model_copy(update={"resume_from_checkpoint": True})
+        evaluate(config.model_copy(update={"evaluation": resumed}))
+    names = [name for name, _ in made(log)]
+    assert len(names) == len(set(names)) == 8
+
+
+def test_an_editor_that_cannot_be_loaded_is_named_with_its_machine(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig
+) -> None:
+    config = ray_config(write_benchmark(2), diffusion_model={"class_path": "tests.plugins.UnloadableEditor"})
+    with pytest.raises(ModelError, match=r"on \S+: UnloadableEditor could not be loaded: OSError: no such weights"):
+        evaluate(config)
+
+
+def test_an_editor_that_would_make_other_edits_than_its_keys_say_is_refused(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig
+) -> None:
+    config = ray_config(write_benchmark(2), diffusion_model={"class_path": "tests.ray_cluster.PickyEditor"})
+    with pytest.raises(ModelError, match=r"would make other results here than its keys say.*params\.process"):
+        evaluate(config)

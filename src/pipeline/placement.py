@@ -41,8 +41,8 @@ class Placement:
             ConfigError: naming the param.
             ModelError: Ray is not installed.
         """
-        require_ray()
         check_placeable(model_class, params, where)
+        require_ray()
 
     def check_editors(self, name: str) -> None:
         """Connects to the cluster, and refuses editors for which it can never have room.
