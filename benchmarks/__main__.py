@@ -31,7 +31,7 @@ class Run:
     quick: str = ""
     """Further arguments with `--quick`."""
     on_cpu: bool = True
-    """Whether it is among those that run when none is named."""
+    """Whether it is among those that run when none is named: a browser, a GPU or Ray is no part of `make setup`."""
 
     @property
     def name(self) -> str:
@@ -54,6 +54,8 @@ RUNS = (
     Run("comparison"),
     Run("qwen_full_size --size tiny"),
     Run("gpu_check --device cpu"),
+    Run("ray_kills", quick="--quick", on_cpu=False),
+    Run("ray_scaling", quick="--quick", on_cpu=False),
     Run("qwen_full_size", on_cpu=False),
     Run("gpu_check", on_cpu=False),
 )

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from benchmarks.ray_nodes import Nodes, two_nodes
 from src.config import Config, parse_config
 from tests.browser import OpenPage, chromium, opened_in
-from tests.ray_cluster import Nodes, two_nodes
 
 # The same examples on every machine, and no failure because a machine is busy.
 settings.register_profile("editloop", derandomize=True, deadline=None)

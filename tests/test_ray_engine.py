@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ray_nodes import contents, made
 from src.config import Config
 from src.errors import ModelError
 from src.pipeline.evaluation import evaluate
 from tests.conftest import item
-from tests.ray_cluster import contents, made
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -66,7 +66,7 @@ def test_one_engine_goes_on_where_the_other_has_stopped(
     engines: tuple[str, str], write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
 ) -> None:
     data, log = write_benchmark(8), tmp_path / "log"
-    editor = {"class_path": "tests.ray_cluster.FatalEditor", "params": {"log": str(log)}}
+    editor = {"class_path": "benchmarks.ray_nodes.FatalEditor", "params": {"log": str(log)}}
     for engine, limit in zip(engines, (5, 8), strict=True):
         config = ray_config(data, engine=engine, diffusion_model=editor, benchmark={"limit": limit})
         resumed = config.evaluation.model_copy(update={"resume_from_checkpoint": True})

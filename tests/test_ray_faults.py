@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_until
 from src.config import Config
 from src.pipeline.evaluation import evaluate
 from tests.conftest import item
-from tests.ray_cluster import Nodes, contents, lives, made, recorded, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -27,7 +27,7 @@ WriteBenchmark = Callable[..., Path]
 
 
 def fatal(log: Path, **params: Any) -> dict[str, Any]:
-    return {"class_path": "tests.ray_cluster.FatalEditor", "params": {"log": str(log)} | params}
+    return {"class_path": "benchmarks.ray_nodes.FatalEditor", "params": {"log": str(log)} | params}
 
 
 class Run:
