@@ -18,8 +18,8 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.record.record import EDITS_FOLDER, RECORD_NAME
 
 STORE_BYTES = 200_000_000
-PATIENCE_OF_RAY = "240"
-"""Seconds within which a node must start; its five processes take longer on a busy machine than Ray's default of 30."""
+PATIENCE_OF_RAY = {"RAY_raylet_start_wait_time_s": "240", "RAY_agent_register_timeout_ms": "240000"}
+"""A node is five processes, which on a busy machine take longer to start than Ray waits by default."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Nodes:
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
     """A head, and two nodes for actors."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": PATIENCE_OF_RAY}
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"} | PATIENCE_OF_RAY
     import ray
     from ray.cluster_utils import Cluster
 

@@ -16,7 +16,7 @@ import pydantic
 
 from src.config_file import checked, fill_in, load, read_yaml
 from src.errors import ConfigError
-from src.redaction import is_secret
+from src.redaction import redact
 from src.section import Ignored, Name, Section
 from src.shard import Shard
 
@@ -201,10 +201,11 @@ class RayConfig(Section):
     @classmethod
     def _without_secrets(cls, environment: dict[str, Any]) -> dict[str, Any]:
         variables = environment.get("env_vars")
-        if secret := [name for name in variables if is_secret(str(name))] if isinstance(variables, dict) else []:
+        parts = {**environment, **(variables if isinstance(variables, dict) else {})}
+        if secret := [str(name) for name, value in parts.items() if redact({name: value}) != {name: value}]:
             raise ValueError(
-                f"env_vars.{secret[0]} looks like a secret, and Ray writes runtime environments into its logs: set the "
-                "variable on the machines, where `ray start` is run"
+                f"{secret[-1]} holds what looks like a secret, and Ray writes runtime environments into its logs: set "
+                "secrets as environment variables of the machines, where `ray start` is run"
             )
         return environment
 

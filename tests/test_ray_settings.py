@@ -53,11 +53,18 @@ def test_addresses_of_clusters_are_taken(
     assert made.runtime.ray.address == address
 
 
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"env_vars": {"HF_HOME": "/models", "OPENAI_API_KEY": KEY}}, "OPENAI_API_KEY"),
+        ({"env_vars": {"EXTRA": KEY}, "pip": ["numpy"]}, "EXTRA"),
+        ({"pip": [f"--extra-index-url=https://me:{KEY}@packages.example/simple", "numpy"]}, "pip"),
+    ],
+)
 def test_secrets_have_no_place_in_a_runtime_environment_which_ray_writes_into_its_logs(
-    write_benchmark: WriteBenchmark, make_config: MakeConfig
+    environment: dict[str, Any], name: str, write_benchmark: WriteBenchmark, make_config: MakeConfig
 ) -> None:
-    environment = {"env_vars": {"HF_HOME": "/models", "OPENAI_API_KEY": KEY}}
-    with pytest.raises(ConfigError, match=r"env_vars\.OPENAI_API_KEY looks like a secret") as refused:
+    with pytest.raises(ConfigError, match=rf"{name} holds what looks like a secret") as refused:
         make_config(write_benchmark(1), runtime={"engine": "ray", "ray": {"runtime_env": environment}})
     assert KEY not in str(refused.value)
 

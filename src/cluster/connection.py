@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 
 from src.config import RayConfig
 from src.errors import ModelError
@@ -49,6 +50,12 @@ def connect(settings: RayConfig) -> None:
             f"runtime.ray.address: {settings.address} leads to no usable Ray cluster ({masked(reason_of(error))}); "
             "start one with `ray start --head` (docs/clusters.md), or set runtime.ray.address: local"
         ) from error
+
+
+def is_connected() -> bool:
+    """Tells whether this process is connected to a cluster; Ray is not imported for it."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def room_for(gpus: float, reserved: float = 0) -> int:

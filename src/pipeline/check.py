@@ -37,7 +37,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     check_log(config.logging)
     plan = RunPlan(config)
     judge = plan.scoring.judge
-    yield f"editor   {plan.editor.identity()['class']}, {len(plan.editor.replicas())} replica(s)"
+    yield f"editor   {plan.editor.identity()['class']}, {_replicas(plan)}"
     yield f"scorer   {plan.scoring.identity()['class']}"
     yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
@@ -52,6 +52,13 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     finally:
         if record is not None:
             record.close()
+
+
+def _replicas(plan: RunPlan) -> str:
+    if plan.editor.placement is None:
+        return f"{len(plan.editor.replicas())} replica(s)"
+    ray = plan.config.runtime.ray
+    return f"{ray.editors} replica(s) on Ray ({ray.address}), {ray.editor_gpus:g} GPU(s) each"
 
 
 def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[str]:

@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from src.errors import WaitBrokenOff
+
 Item = TypeVar("Item")
 Batch = TypeVar("Batch", contravariant=True)
 
@@ -178,7 +180,10 @@ class Flow:
         if not inbox.wait():
             return
         workers = make_workers()
-        size = batch_size()
+        try:
+            size = batch_size()
+        except WaitBrokenOff:  # the flow stops while a worker's model is waited for
+            return
         inbox.widen(size)
 
         def serve(worker: Worker[list[Item]]) -> None:

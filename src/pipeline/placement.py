@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.cluster.actor_pool import ActorPool
-from src.cluster.connection import check_room, connect, require_ray, room_for
+from src.cluster.connection import check_room, connect, is_connected, require_ray, room_for
 from src.cluster.editor_actor import EditorActor
 from src.cluster.judge_actor import JudgeActor
 from src.cluster.placed_model import ModelPlace, PlacedModel, check_placeable
@@ -20,6 +21,8 @@ from src.models.model_handle import ModelHandle
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.pipeline.ray_editors import RayEditors
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,27 @@ class Placement:
         """
         settings = self.runtime.ray
         connect(settings)
-        count = self._room_for_editors(judges) if settings.editors == "auto" else settings.editors
+        room = self._room_for_editors(judges)
+        # At least one, so that a cluster that is empty yet is asked for it.
+        count = max(1, room) if settings.editors == "auto" else settings.editors
+        if count > room:
+            logger.warning(
+                "the Ray cluster has room for %d of %d processes of %s; the others start when machines join it",
+                *(room, count, editor.name),
+            )
         kind = self._kind(editor, EditorActor, settings.editor_gpus, "editor")
         return RayEditors(ActorPool(kind, count, self.runtime.edit_timeout))
 
+    def expected_editors(self, judges: int) -> int:
+        """How many editors a run would have; 1 where that is up to a cluster to which nobody is connected."""
+        if self.runtime.ray.editors != "auto":
+            return self.runtime.ray.editors
+        return max(1, self._room_for_editors(judges)) if is_connected() else 1
+
     def _room_for_editors(self, judges: int) -> int:
-        """At least one, so that a cluster that is empty yet is asked for it."""
         settings = self.runtime.ray
         same_resource = bool(settings.editor_gpus) == bool(settings.judge_gpus)
-        reserved = judges * (settings.judge_gpus or 1.0) if same_resource else 0.0
-        return max(1, room_for(settings.editor_gpus, reserved))
+        return room_for(settings.editor_gpus, judges * (settings.judge_gpus or 1.0) if same_resource else 0.0)
 
     def judge(self, judge: ModelHandle[BaseRewardModel], count: int) -> BaseRewardModel:
         """Starts the judges and does not wait for them."""
