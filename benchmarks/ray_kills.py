@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks.harness import close, command_line, show, write_benchmark
 from benchmarks.kill_resume import run
-from benchmarks.ray_nodes import Nodes, contents, made, recorded, two_nodes, wait_until
+from benchmarks.ray_nodes import Nodes, contents, made, recorded, two_nodes, wait_for_others, wait_until
 from src.config import parse_config
 
 KILLS, SAMPLES = 20, 300
@@ -27,7 +27,8 @@ QUICK_KILLS, QUICK_SAMPLES = 4, 40
 EDIT_SECONDS = 0.1
 TARGETS = ("actor", "actor", "actor", "node", "driver")
 BETWEEN = 5
-"""Edits at least between two kills: a sample that is hit twice in a row would be taken for a killer."""
+"""Edits at least between two kills, once an actor works that was started since: Ray takes up to two seconds to notice,
+and a sample that is hit twice in a row would be taken for the killer."""
 PATIENCE = 300.0
 
 
@@ -67,13 +68,13 @@ def killed_run(kills: int, samples: int, config: Path, output: Path, log: Path, 
     moments = sorted(dice.sample(range(1, samples - BETWEEN * (kills + 2)), kills))
     driver = Driver(config)
     for number, moment in enumerate(moments):
-        pieces = moment + BETWEEN * number
+        pieces = max(moment + BETWEEN * number, len(recorded(output)) + BETWEEN * bool(number))
         wait_until(lambda pieces=pieces: len(recorded(output)) >= pieces, PATIENCE)  # type: ignore[misc]
         before, lines = recorded(output), len(made(log))
         target = dice.choice(TARGETS)
         kill(target, driver, nodes, log)
         counts[f"kills of {'an' if target == 'actor' else 'a'} {target}"] += 1
-        wait_until(lambda pieces=pieces: len(recorded(output)) >= pieces + BETWEEN, PATIENCE)  # type: ignore[misc]
+        wait_for_others(log, lines, PATIENCE)
         counts["recorded edits made again"] += len(before & {name for name, _ in made(log)[lines:]})
     assert driver.process.wait() == 0, f"the run ended with {driver.process.returncode}"
     counts["edits lost"] += samples - len(recorded(output))

@@ -18,8 +18,8 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.record.record import EDITS_FOLDER, RECORD_NAME
 
 STORE_BYTES = 200_000_000
-PATIENCE_OF_RAY = {"RAY_raylet_start_wait_time_s": "240", "RAY_agent_register_timeout_ms": "240000"}
-"""A node is five processes, which on a busy machine take longer to start than Ray waits by default."""
+ON_A_BUSY_MACHINE = {"RAY_raylet_start_wait_time_s": "240", "RAY_worker_niceness": "0"}
+"""Settings of Ray: how long a node may take to start, and actors that get their share beside what else runs here."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Nodes:
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
     """A head, and two nodes for actors."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"} | PATIENCE_OF_RAY
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"} | ON_A_BUSY_MACHINE
     import ray
     from ray.cluster_utils import Cluster
 
@@ -119,6 +119,12 @@ def made(log: Path) -> list[tuple[str, int]]:
     """The sample and the process of each edit that a `FatalEditor` has made, in order."""
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     return [(name, int(process)) for name, process in (line.rsplit(" ", 1) for line in lines)]
+
+
+def wait_for_others(log: Path, lines: int, seconds: float = 120.0) -> None:
+    """Waits until a process has worked that had not when the log had so many lines: a kill has been noticed."""
+    before = {process for _, process in made(log)[:lines]}
+    wait_until(lambda: bool({process for _, process in made(log)[lines:]} - before), seconds)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120.0) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_until
+from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_others, wait_until
 from src.config import Config
 from src.pipeline.evaluation import evaluate
 from tests.conftest import item
@@ -91,15 +91,16 @@ def test_after_random_kills_nothing_is_lost_and_nothing_recorded_is_made_again(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    run = Run(ray_config(write_benchmark(30), diffusion_model=fatal(log, seconds=0.2)))
-    for pieces in (4, 11, 19):
+    run = Run(ray_config(write_benchmark(60), diffusion_model=fatal(log, seconds=0.2)))
+    for _ in range(3):
+        pieces = len(recorded(run.output)) + 4
         wait_until(lambda pieces=pieces: len(recorded(run.output)) >= pieces)
         before, lines = recorded(run.output), len(made(log))
         os.kill(made(log)[-1][1], signal.SIGKILL)
-        wait_until(lambda pieces=pieces: len(recorded(run.output)) >= pieces + 4 or run.ended)
+        wait_for_others(log, lines)
         assert not before & {name for name, _ in made(log)[lines:]}
     found = run.finish()
-    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 30
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 60
 
 
 def test_a_node_that_is_lost_gives_its_samples_back(
