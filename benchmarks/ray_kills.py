@@ -1,7 +1,7 @@
 """Kill -9 of actors, nodes and the driver at random moments of a run on two nodes of Ray: what is lost or done again.
 
-Both nodes are on this machine. The kills are spread over the run's progress, with a few edits between two of them. A
-killed node is replaced, a killed driver is started again with --resume. An edit is done again when the editor's own log
+Both nodes are on this machine. Between two kills lies a random number of edits, and a new actor that works. A killed
+node is replaced, a killed driver is started again with --resume. An edit is done again when the editor's own log
 names a sample after a kill before which the record held it.
 """
 
@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ from benchmarks.kill_resume import run
 from benchmarks.ray_nodes import Nodes, contents, made, recorded, two_nodes, wait_for_others, wait_until
 from src.config import parse_config
 
-KILLS, SAMPLES = 20, 300
-QUICK_KILLS, QUICK_SAMPLES = 4, 40
-EDIT_SECONDS = 0.1
+KILLS, SAMPLES = 20, 600
+QUICK_KILLS, QUICK_SAMPLES = 4, 120
+EDIT_SECONDS = 1.0
+EDITORS = 4
 TARGETS = ("actor", "actor", "actor", "node", "driver")
-BETWEEN = 5
-"""Edits at least between two kills, once an actor works that was started since: Ray takes up to two seconds to notice,
-and a sample that is hit twice in a row would be taken for the killer."""
+BETWEEN = (4, 12)
+"""Edits that are recorded, at least and at most, from the moment when a kill was noticed to the next one."""
 PATIENCE = 300.0
 
 
@@ -65,19 +66,20 @@ def killed_run(kills: int, samples: int, config: Path, output: Path, log: Path, 
     """Runs to the end through all kills; how many there were of each kind, and edits made again."""
     dice = random.Random(0)
     counts: Counter[str] = Counter()
-    moments = sorted(dice.sample(range(1, samples - BETWEEN * (kills + 2)), kills))
     driver = Driver(config)
-    for number, moment in enumerate(moments):
-        pieces = max(moment + BETWEEN * number, len(recorded(output)) + BETWEEN * bool(number))
+    for _ in range(kills):
+        pieces = len(recorded(output)) + dice.randint(*BETWEEN)
         wait_until(lambda pieces=pieces: len(recorded(output)) >= pieces, PATIENCE)  # type: ignore[misc]
+        time.sleep(dice.uniform(0, EDIT_SECONDS))
         before, lines = recorded(output), len(made(log))
         target = dice.choice(TARGETS)
         kill(target, driver, nodes, log)
         counts[f"kills of {'an' if target == 'actor' else 'a'} {target}"] += 1
-        wait_for_others(log, lines, PATIENCE)
+        wait_for_others(log, lines, lambda: driver.process.poll() is not None, PATIENCE)
         counts["recorded edits made again"] += len(before & {name for name, _ in made(log)[lines:]})
+        assert driver.process.poll() is None, f"the run ended after {counts.total()} kills; it needs more samples"
     assert driver.process.wait() == 0, f"the run ended with {driver.process.returncode}"
-    counts["edits lost"] += samples - len(recorded(output))
+    counts["edits lost"] = samples - len(recorded(output))
     return counts
 
 
@@ -91,7 +93,7 @@ def main() -> None:
         data, log = write_benchmark(folder / "benchmark.json", samples), folder / "log"
         engines: dict[str, dict[str, Any]] = {
             "local": {"engine": "local"},
-            "ray": {"engine": "ray", "ray": {"address": nodes.address, "editors": 4, "editor_gpus": 0}},
+            "ray": {"engine": "ray", "ray": {"address": nodes.address, "editors": EDITORS, "editor_gpus": 0}},
         }
         configs = {name: _config(folder, data, name, log, runtime) for name, runtime in engines.items()}
         counts = killed_run(kills, samples, configs["ray"], folder / "ray", log, nodes)

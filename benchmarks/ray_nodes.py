@@ -121,10 +121,14 @@ def made(log: Path) -> list[tuple[str, int]]:
     return [(name, int(process)) for name, process in (line.rsplit(" ", 1) for line in lines)]
 
 
-def wait_for_others(log: Path, lines: int, seconds: float = 120.0) -> None:
-    """Waits until a process has worked that had not when the log had so many lines: a kill has been noticed."""
+def wait_for_others(log: Path, lines: int, ended: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Waits until a process has worked that had not when the log had so many lines, or the run has ended.
+
+    Ray takes up to two seconds to notice a kill. A sample that is hit by the next one while it is tried again would be
+    taken for the killer.
+    """
     before = {process for _, process in made(log)[:lines]}
-    wait_until(lambda: bool({process for _, process in made(log)[lines:]} - before), seconds)
+    wait_until(lambda: bool({process for _, process in made(log)[lines:]} - before) or ended(), seconds)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120.0) -> None:

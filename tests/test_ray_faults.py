@@ -91,16 +91,16 @@ def test_after_random_kills_nothing_is_lost_and_nothing_recorded_is_made_again(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    run = Run(ray_config(write_benchmark(60), diffusion_model=fatal(log, seconds=0.2)))
+    run = Run(ray_config(write_benchmark(100), diffusion_model=fatal(log, seconds=0.4)))
     for _ in range(3):
         pieces = len(recorded(run.output)) + 4
         wait_until(lambda pieces=pieces: len(recorded(run.output)) >= pieces)
         before, lines = recorded(run.output), len(made(log))
         os.kill(made(log)[-1][1], signal.SIGKILL)
-        wait_for_others(log, lines)
+        wait_for_others(log, lines, lambda: run.ended)
         assert not before & {name for name, _ in made(log)[lines:]}
     found = run.finish()
-    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 60
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 100
 
 
 def test_a_node_that_is_lost_gives_its_samples_back(
