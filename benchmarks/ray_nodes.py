@@ -100,7 +100,7 @@ def contents(output_dir: Path) -> dict[str, dict[str, Any]]:
             "SELECT verdict_key, status, score, dimensions, reason, replies, usage, model, prompts FROM verdicts"
         )
         tables = {"samples": samples.fetchall(), "edits": edits.fetchall(), "verdicts": verdicts.fetchall()}
-    pictures = {path.stem: path.read_bytes() for path in (output_dir / EDITS_FOLDER).glob("*.png")}
+    pictures = {path.stem: path.read_bytes() for path in (output_dir / EDITS_FOLDER).rglob("*.png")}
     return {name: {row[0]: row[1:] for row in rows} for name, rows in tables.items()} | {"pictures": pictures}
 
 
