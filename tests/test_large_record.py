@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from src.config import Config
+from src.config import BenchmarkConfig, Config
+from src.data.json_stream import RawValue
+from src.data.loader import load_samples
+from src.data.sample import BadSample, EditSample, PassedOver
+from src.data.selection import Selection
+from src.errors import DataError
 from src.pipeline.evaluation import evaluate
+from src.pipeline.tally import Tally
+from src.pipeline.undone_first import undone_first
 from src.record import pictures
 from src.record.pictures import EditPictures
 from src.record.record import Record
+from src.reporting.report import comparable
+from tests.conftest import item
 from tests.test_resume import resumed
 
 Write = Callable[..., Path]
@@ -83,6 +98,126 @@ def test_a_dropped_picture_makes_room_for_the_next_one(tmp_path: Path, monkeypat
         assert folder.find(f"{number:064d}") == tmp_path / f"{number:064d}.png"
         folder.drop(f"{number:064d}")
         assert folder.find(f"{number:064d}") is None
+
+
+# Work first.
+
+
+def ids(samples: Iterable[EditSample | BadSample | PassedOver]) -> list[str | None]:
+    return [None if isinstance(sample, PassedOver) else sample.sample_id for sample in samples]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet", "hub"])
+def test_what_is_not_done_comes_first_and_everything_comes_once(
+    write_benchmark: Write, tmp_path: Path, kind: str
+) -> None:
+    data = benchmark_of_kind(write_benchmark, tmp_path, kind, [item(index) for index in range(6)])
+    whole = list(load_samples(data, Selection()))
+    done = {sample.index: sample.sample_id for sample in whole if sample.index not in (2, 5)}
+    tally = Tally()
+    met = list(undone_first(BenchmarkConfig(data_path=data), done, tally))
+    assert ids(met[:6]) == [None, None, whole[2].sample_id, None, None, whole[5].sample_id]
+    assert ids(met[6:]) == [whole[place].sample_id for place in (0, 1, 3, 4)]
+    assert sorted(read(met), key=lambda one: one.index) == whole
+
+
+def read(met: Iterable[EditSample | BadSample | PassedOver]) -> list[EditSample | BadSample]:
+    return [sample for sample in met if not isinstance(sample, PassedOver)]
+
+
+def benchmark_of_kind(write_benchmark: Write, folder: Path, kind: str, items: list[Any]) -> str:
+    if kind == "json":
+        return str(write_benchmark(items))
+    if kind == "jsonl":
+        path = folder / "benchmark.jsonl"
+        path.write_text("\n" + "\n\n".join(map(json.dumps, items)) + "\n", encoding="utf-8")
+        return str(path)
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(items), folder / "benchmark.parquet", row_group_size=2)
+        return str(folder / "benchmark.parquet")
+    datasets.Dataset.from_list(items).save_to_disk(str(folder / "saved"))
+    return str(folder / "saved")
+
+
+def test_what_seems_done_is_not_parsed_in_the_first_reading(
+    write_benchmark: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = benchmark_of_kind(write_benchmark, tmp_path, "jsonl", [item(index) for index in range(20)])
+    done = {sample.index: sample.sample_id for sample in load_samples(data, Selection()) if sample.index != 19}
+    parsed: list[bytes] = []
+    monkeypatch.setattr(RawValue, "value", lambda raw: parsed.append(raw.text) or json.loads(raw.text))
+    samples = undone_first(BenchmarkConfig(data_path=data), done, Tally())
+    assert next(sample for sample in samples if not isinstance(sample, PassedOver)).index == 19
+    assert len(parsed) == 1
+
+
+def test_a_sample_whose_id_depends_on_one_that_is_done_comes_with_its_own_id(
+    write_benchmark: Write, tmp_path: Path
+) -> None:
+    items = [item(index, original_image_path=f"{folder}/same.png") for index, folder in enumerate("abc")]
+    data = str(write_benchmark([*items, item(3, original_image_path="a/same.png"), item(4)]))
+    whole = list(load_samples(data, Selection()))
+    assert [sample.sample_id for sample in whole[:3]] == ["same", "same-2", "same-3"]
+    for done in ({0: "same"}, {0: "same", 1: "same-2"}, {1: "same-2"}, {4: whole[4].sample_id}):
+        met = read(undone_first(BenchmarkConfig(data_path=data), done, Tally()))
+        assert sorted(met, key=lambda one: one.index) == whole
+
+
+def test_a_file_that_has_changed_since_gives_every_sample_of_today(write_benchmark: Write) -> None:
+    data = str(write_benchmark([item(index) for index in (3, 0, 1, 2)]))
+    whole = list(load_samples(data, Selection()))
+    met = read(
+        undone_first(BenchmarkConfig(data_path=data), {0: "of before", 1: whole[0].sample_id, 9: "gone"}, Tally())
+    )
+    assert {(sample.index, sample.sample_id) for sample in whole} <= {(one.index, one.sample_id) for one in met}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 6, 9])
+def test_a_limited_run_takes_the_same_samples_in_either_order(write_benchmark: Write, limit: int) -> None:
+    section = BenchmarkConfig(data_path=str(write_benchmark(8)), limit=limit, difficulties=["easy", "hard"])
+    whole = list(load_samples(section.data_path, Selection.of(section)))
+    tally = Tally()
+    met = read(undone_first(section, {whole[0].index: whole[0].sample_id}, tally))
+    assert sorted(met, key=lambda one: one.index) == whole
+    left_out: Counter[str] = Counter()
+    list(load_samples(section.data_path, Selection.of(section), left_out=left_out))
+    assert tally.left_out == left_out
+
+
+def test_a_file_that_breaks_off_gives_all_that_it_holds_and_then_the_error(write_benchmark: Write) -> None:
+    path = write_benchmark(5)
+    whole = list(load_samples(str(path), Selection()))
+    path.write_bytes(path.read_bytes()[:-20])
+    met: list[EditSample | BadSample | PassedOver] = []
+    samples = undone_first(BenchmarkConfig(data_path=str(path)), {0: whole[0].sample_id}, Tally())
+    with pytest.raises(DataError, match="breaks off"):
+        met.extend(samples)
+    assert ids(met) == [None, *(one.sample_id for one in whole[1:4]), whole[0].sample_id]
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_a_resumed_run_edits_what_is_missing_before_it_compares_what_is_there(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(12), evaluation={"schedule": schedule})
+    unbroken = evaluate(config).report
+    with closing(sqlite3.connect(tmp_path / "out" / "record.sqlite")) as database:
+        last = "(SELECT {} FROM samples ORDER BY position DESC LIMIT 2)"
+        database.execute(f"DELETE FROM verdicts WHERE verdict_key IN {last.format('verdict_key')}")
+        database.execute(f"DELETE FROM edits WHERE edit_key IN {last.format('edit_key')}")
+        database.commit()
+    compared: list[str] = []
+    add_sample = Record.add_sample
+    monkeypatch.setattr(
+        Record,
+        "add_sample",
+        lambda self, key, sample, keys: compared.append(sample.sample_id) or add_sample(self, key, sample, keys),
+    )
+    resumed_report = evaluate(resumed(config)).report
+    assert made(resumed_report) == (2, 2)
+    order = [row["sample_id"] for row in unbroken["samples"]]
+    assert compared[:12] == order[10:] + order[:10]
+    assert comparable(resumed_report) == comparable(unbroken)
 
 
 # Rows.

@@ -17,6 +17,10 @@ class SelectedContent:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begins anew."""
         self.items = 0
         self._hash = hashlib.sha256()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any
 
 from src.config import Config
 from src.data.loader import load_samples
-from src.data.sample import BadSample, EditSample
+from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.selected_content import SelectedContent
 from src.data.verdict import Verdict
 from src.errors import DataError
@@ -30,6 +30,7 @@ from src.pipeline.reader import Reader
 from src.pipeline.redone import reasons_to_redo
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
+from src.pipeline.undone_first import undone_first
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.record.record import DONE, Record
 from src.record.results import BUDGET_SPENT
@@ -40,7 +41,7 @@ from src.reporting.write import ReportPaths, write_reports
 
 logger = logging.getLogger(__name__)
 
-Samples = Iterable[EditSample | BadSample]
+Samples = Iterable[EditSample | BadSample | PassedOver]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
         for sentence in reasons_to_redo(record, plan.info()):
             logger.warning("%s", sentence)
         with _attempt(record, plan, tally):
-            Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally))
+            Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally), content)
             if plan.selection.shard is not None:
                 note_content(record.output_dir, plan.run_key, Content(content.items, content.digest()))
         return report_run(record, config)
@@ -145,24 +146,29 @@ class Evaluation(Observer):
         earlier = sum(attempt.seconds or 0 for attempt in record.latest_run().attempts)
         self._budget = Budget(
             plan.config.evaluation.budget,
-            record.paid_usage(plan.run_key),
+            record.paid_usage(plan.run_key) if plan.config.evaluation.budget else (),
             lambda: earlier + tally.seconds,
             measured_price(plan) if plan.config.evaluation.budget else None,
         )
         self._broken_data: DataError | None = None
 
-    def run(self, samples: Samples, tick: Callable[[], None]) -> None:
+    def run(self, samples: Samples, tick: Callable[[], None], content: SelectedContent) -> None:
         """Does all the work that the record does not hold yet.
+
+        Args:
+            samples: All samples in file order, for a run of which nothing is done.
+            tick: Called about ten times a second.
+            content: Gets what is read of the benchmark, where the run is a shard.
 
         Raises:
             EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
             BudgetSpent: the budget was spent before all was done.
         """
-        self._view.clear(self._record.named_samples())
-        if self._keeps_pictures:
-            self._view.warn_of_strangers()
+        two_stage = self._plan.two_stage()
+        done = self._record.claimed(self._plan.run_key, judged=not two_stage)
+        self._view.clear(self._record.named_samples, keep=done.values() if self._keeps_pictures else ())
         try:
-            self._passes(samples, tick)
+            self._passes(self._in_order(samples, done, self._tally, content), tick, two_stage=two_stage)
         finally:
             if self._plan.config.runtime.engine == "ray":
                 self._free_editors()
@@ -173,15 +179,32 @@ class Evaluation(Observer):
         if spent and not (self._read_whole_file and self._tally.judged >= self._tally.read):
             raise BudgetSpent(spent)
         self._record.forget_unseen_samples(self._plan.run_key)
+        if self._keeps_pictures:
+            self._view.clear_unshown()
+            self._view.warn_of_strangers()
 
-    def _passes(self, samples: Samples, tick: Callable[[], None]) -> None:
-        if self._plan.two_stage():
+    def _passes(self, samples: Samples, tick: Callable[[], None], *, two_stage: bool) -> None:
+        if two_stage:
             self._pass(samples, tick, judges=False)
             self._free_editors()
             again = load_samples(self._plan.config.benchmark.data_path, self._plan.selection)
-            self._pass(again, tick, edits=False)
+            judged = self._record.claimed(self._plan.run_key, judged=True)
+            self._pass(self._in_order(again, judged, Tally()), tick, edits=False)
         else:
             self._pass(samples, tick)
+
+    def _in_order(
+        self,
+        samples: Samples,
+        done: Mapping[int, tuple[str, str]],
+        tally: Tally,
+        content: SelectedContent | None = None,
+    ) -> Samples:
+        """The samples in file order; where the record says that some are done, those come last."""
+        if not done:
+            return samples
+        known = {place: sample_id for place, (_, sample_id) in done.items()}
+        return undone_first(self._plan.config.benchmark, known, tally, content)
 
     def _pass(self, samples: Samples, tick: Callable[[], None], *, edits: bool = True, judges: bool = True) -> None:
         reader = Reader(self._plan, self._record, self._view, self._tally, self._pixels, counts=edits)

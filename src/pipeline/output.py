@@ -98,4 +98,4 @@ def _clear_view(output_dir: Path, view: PictureView) -> None:
             samples = record.named_samples()
     except OutputError as error:
         logger.warning("what the earlier run showed is known from its list of pictures alone: %s", error)
-    view.clear(samples)
+    view.clear(lambda: samples)

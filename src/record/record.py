@@ -246,7 +246,7 @@ class Record:
         return int(self._read("SELECT COUNT(*) FROM samples WHERE run_key = ?", (run_key,))[0][0])
 
     def claimed(self, run_key: str, *, judged: bool) -> dict[int, tuple[str, str]]:
-        """The samples with which nothing is left to do by their rows: id and category by their place in the file.
+        """The samples with which nothing is left to do by their rows: category and id by their place in the file.
 
         Whether files and settings still agree with these rows is not looked at: `work_left` decides.
 
@@ -255,14 +255,18 @@ class Record:
             judged: Whether they need a verdict; else an edit suffices.
         """
         with self._lock, sqlite_errors(self._path):
+            cursor = self._database.cursor()
+            cursor.row_factory = None  # type: ignore[assignment]
             final = f"SELECT verdict_key FROM verdicts WHERE status IN ({','.join('?' * len(DONE))})"
-            verdicts = {row[0] for row in self._database.execute(final, DONE)}
-            made = () if judged else self._database.execute("SELECT edit_key FROM edits WHERE reason IS NULL")
-            edits = {row[0] for row in made}
-            noted = self._database.execute(
-                "SELECT position, sample_id, category, verdict_key, edit_key FROM samples WHERE run_key = ?", (run_key,)
-            )
-            return {row[0]: (row[1], row[2]) for row in noted if row[3] in verdicts or row[4] in edits}
+            done = {key for (key,) in cursor.execute(final, DONE)}
+            if not judged:
+                done |= {key for (key,) in cursor.execute("SELECT edit_key FROM edits WHERE reason IS NULL")}
+            noted = "SELECT position, category, sample_id, verdict_key, edit_key FROM samples WHERE run_key = ?"
+            return {
+                place: (category, sample_id)
+                for place, category, sample_id, verdict, edit in cursor.execute(noted, (run_key,))
+                if (verdict in done or edit in done) and isinstance(category, str)
+            }
 
     def verdict_keys(self, run_key: str) -> dict[str, str]:
         """The key of the verdict of each sample of a run that could be edited, by the sample's id."""
