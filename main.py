@@ -117,7 +117,7 @@ def evaluate(
     loaded = load_config(config, assignments, options).in_folder_of_shard()
     log_to(loaded.logging, loaded.evaluation.log_file, console)
     with interruptible(f"all finished work is recorded. {GO_ON}"), RunDisplay(console) as display:
-        outcome = run(loaded, display.tick)
+        outcome = run(loaded, display.tick, with_samples=False)
     print_report(outcome.report, console)
     print_lines([outcome.paths.json, outcome.paths.markdown])
     print_page(outcome.paths.page)

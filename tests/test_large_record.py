@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +28,14 @@ from src.errors import DataError
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
 from src.pipeline.undone_first import undone_first
-from src.record import pictures
+from src.record import pictures, rows
 from src.record.pictures import EditPictures
 from src.record.record import Record
-from src.reporting.report import comparable
+from src.record.results import SampleResult
+from src.reporting.page import model
+from src.reporting.report import build_report, comparable
+from src.reporting.sample_rows import recorded_report
+from src.reporting.write import ReportPaths, write_reports
 from tests.conftest import item
 from tests.test_resume import resumed
 
@@ -240,3 +248,66 @@ def test_what_is_read_of_a_record_is_of_one_moment_while_a_run_goes_on(
     with closing(Record(tmp_path / "out", for_reading=True)) as record:
         assert [row.score for row in record.results(key)] == [0.0] * 4
         assert record.result(key, before[0].sample_id) is None
+
+
+# Reports.
+
+
+def written(config: Config, **changes: object) -> ReportPaths:
+    """The reports of a finished run, written anew from its record alone."""
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        report = recorded_report(record, config.evaluation.metrics) | changes
+        return write_reports(report, config.evaluation.results, datetime(2026, 1, 2), config.evaluation.output_dir)
+
+
+def without_times(text: str) -> str:
+    return re.sub(r'"timestamp": "[^"]+"', "", text)
+
+
+def test_a_report_that_is_streamed_is_the_report_of_the_results_in_memory(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    config = make_config(write_benchmark([item(0), item(1, subset=None), *map(item, range(2, 7))]))
+    evaluate(config)
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        whole = build_report(record.latest_run(), list(record.results(record.latest_run().run_key)))
+    streamed = written(config)
+    listed = write_reports(whole, config.evaluation.results, datetime(2026, 1, 3), config.evaluation.output_dir)
+    assert without_times(streamed.json.read_text()) == without_times(listed.json.read_text())
+    assert "has no category" in listed.markdown.read_text() or "bad_sample" in listed.markdown.read_text()
+    assert streamed.markdown.read_text().partition("Summary")[2] == listed.markdown.read_text().partition("Summary")[2]
+
+
+def test_a_report_holds_few_results_at_a_time(
+    write_benchmark: Write, make_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "IN_ONE_FILE", 100)
+    config = make_config(write_benchmark(400))
+    evaluate(config, with_samples=False)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    original = rows._read
+
+    def watched(*arguments: Any) -> SampleResult:
+        nonlocal most
+        result = replace(original(*arguments), description=Text("a long text"))
+        alive.add(result.description)
+        most = max(most, len(alive))
+        return result
+
+    monkeypatch.setattr(rows, "_read", watched)
+    written(config)
+    assert 0 < most < 200
+
+
+def test_a_run_that_is_asked_for_no_samples_returns_none_and_writes_them_all(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    done = evaluate(make_config(write_benchmark(3)), with_samples=False)
+    assert done.report["samples"] == []
+    assert done.report["overall_statistics"]["num_samples"] == 3
+    assert len(json.loads(done.paths.json.read_text())["samples"]) == 3

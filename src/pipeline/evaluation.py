@@ -36,6 +36,7 @@ from src.record.record import DONE, Record
 from src.record.results import BUDGET_SPENT
 from src.record.shards import Content, note_content
 from src.reporting.report import build_report
+from src.reporting.sample_rows import recorded_report
 from src.reporting.wording import budget_spent
 from src.reporting.write import ReportPaths, write_reports
 
@@ -63,12 +64,15 @@ class FinishedRun:
         return overall["num_samples"] == 0 and overall["total"] > 0
 
 
-def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:
+def evaluate(
+    config: Config, tick: Callable[[Tally], None] = lambda tally: None, *, with_samples: bool = True
+) -> FinishedRun:
     """Runs the benchmark of a config and writes its reports.
 
     Args:
         config: What to run; `evaluation.resume_from_checkpoint` goes on with what `output_dir` holds.
         tick: Called about ten times a second in the calling thread, for a progress display.
+        with_samples: Whether the report that is returned has every sample, which may be many; else it has none.
 
     Raises:
         EditLoopError: for everything that makes the run as a whole impossible. What was finished is in the record.
@@ -87,18 +91,20 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
             Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally), content)
             if plan.selection.shard is not None:
                 note_content(record.output_dir, plan.run_key, Content(content.items, content.digest()))
-        return report_run(record, config)
+        return report_run(record, config, with_samples=with_samples)
 
 
-def report_run(record: Record, config: Config) -> FinishedRun:
-    """Writes the reports of the latest run from the record alone."""
-    report = latest_report(record, config)
-    paths = write_reports(report, config.evaluation.results, datetime.now(), config.evaluation.output_dir)
-    return FinishedRun(report, paths)
+def report_run(record: Record, config: Config, *, with_samples: bool = True) -> FinishedRun:
+    """Writes the reports of the latest run from the record alone; see `evaluate`."""
+    settings = config.evaluation
+    with record.unchanging():
+        report = recorded_report(record, settings.metrics)
+        paths = write_reports(report, settings.results, datetime.now(), settings.output_dir)
+        return FinishedRun(report | {"samples": list(report["samples"]) if with_samples else []}, paths)
 
 
 def latest_report(record: Record, config: Config) -> dict[str, Any]:
-    """The report of the latest run from the record alone."""
+    """The report of the latest run from the record alone, with every sample."""
     info = record.latest_run()
     return build_report(info, record.results(info.run_key), config.evaluation.metrics)
 

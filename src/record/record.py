@@ -25,6 +25,7 @@ from src.data.verdict import Status, Verdict
 from src.errors import OutputError
 from src.record.file import connect, readable, sqlite_errors
 from src.record.pictures import EditPictures
+from src.record.queries import ATTEMPTS, FOUND, RESULTS, claimed
 from src.record.results import RunInfo, SampleResult
 from src.record.rows import WHOLE_VERDICT, read_run_info, sample_result, usage
 from src.record.schema import REPLACED, create_or_migrate
@@ -42,30 +43,10 @@ DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 """Width and height of a source, and of its edit."""
 
+_ROWS_AT_ONCE = 64
 _KEEP_USAGE = "INSERT INTO replaced_verdicts SELECT attempt, usage FROM verdicts WHERE verdict_key"
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
-
-_ATTEMPTS = """
-SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,
-    (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made
-FROM attempts a WHERE run_key = ? ORDER BY attempt
-"""
-
-_RESULTS = """
-SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
-    e.source_size, e.size AS edit_size,
-    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds, v.model, v.repeats, v.prompts
-FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
-WHERE s.run_key = ?
-"""
-_ROWS_AT_ONCE = 64
-
-_FOUND = f"""
-SELECT CASE WHEN {WHOLE_VERDICT} THEN v.status END AS status, e.reason, e.bytes, e.sha256
-FROM (SELECT ? AS verdict_key, ? AS edit_key) k
-LEFT JOIN verdicts v ON v.verdict_key = k.verdict_key LEFT JOIN edits e ON e.edit_key = k.edit_key
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +163,7 @@ class Record:
 
     def _run_info(self, row: sqlite3.Row) -> RunInfo:
         try:
-            return read_run_info(row, self._read(_ATTEMPTS, (row["run_key"],)))
+            return read_run_info(row, self._read(ATTEMPTS, (row["run_key"],)))
         except (ValueError, IndexError) as error:
             raise OutputError(f"{self._path}: the row of a run is damaged ({error}); run without --resume") from error
 
@@ -222,13 +203,13 @@ class Record:
     def results(self, run_key: str) -> Iterator[SampleResult]:
         """Every sample of a run with its edit and verdict, in file order; few of them are in memory at a time."""
         with self._lock, sqlite_errors(self._path):
-            cursor = self._database.execute(f"{_RESULTS} ORDER BY s.position", (run_key,))
+            cursor = self._database.execute(f"{RESULTS} ORDER BY s.position", (run_key,))
         while rows := self._next(cursor):
             yield from map(self._result, rows)
 
     def result(self, run_key: str, sample_id: str) -> SampleResult | None:
         """One sample of a run with its edit and verdict; None where the run has not come to it."""
-        rows = self._read(f"{_RESULTS} AND s.sample_id = ?", (run_key, sample_id))
+        rows = self._read(f"{RESULTS} AND s.sample_id = ?", (run_key, sample_id))
         return self._result(rows[0]) if rows else None
 
     def _next(self, cursor: sqlite3.Cursor) -> list[sqlite3.Row]:
@@ -241,9 +222,10 @@ class Record:
         except IndexError as error:  # a column has lost its name
             raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
 
-    def count(self, run_key: str) -> int:
-        """How many samples of a run are noted."""
-        return int(self._read("SELECT COUNT(*) FROM samples WHERE run_key = ?", (run_key,))[0][0])
+    def sample_ids(self, run_key: str) -> list[str]:
+        """The ids of the samples of a run, in file order."""
+        statement = "SELECT sample_id FROM samples WHERE run_key = ? ORDER BY position"
+        return [str(row[0]) for row in self._read(statement, (run_key,))]
 
     def claimed(self, run_key: str, *, judged: bool) -> dict[int, tuple[str, str]]:
         """The samples with which nothing is left to do by their rows: category and id by their place in the file.
@@ -255,18 +237,7 @@ class Record:
             judged: Whether they need a verdict; else an edit suffices.
         """
         with self._lock, sqlite_errors(self._path):
-            cursor = self._database.cursor()
-            cursor.row_factory = None  # type: ignore[assignment]
-            final = f"SELECT verdict_key FROM verdicts WHERE status IN ({','.join('?' * len(DONE))})"
-            done = {key for (key,) in cursor.execute(final, DONE)}
-            if not judged:
-                done |= {key for (key,) in cursor.execute("SELECT edit_key FROM edits WHERE reason IS NULL")}
-            noted = "SELECT position, category, sample_id, verdict_key, edit_key FROM samples WHERE run_key = ?"
-            return {
-                place: (category, sample_id)
-                for place, category, sample_id, verdict, edit in cursor.execute(noted, (run_key,))
-                if (verdict in done or edit in done) and isinstance(category, str)
-            }
+            return claimed(self._database, run_key, DONE, judged=judged)
 
     def verdict_keys(self, run_key: str) -> dict[str, str]:
         """The key of the verdict of each sample of a run that could be edited, by the sample's id."""
@@ -341,7 +312,7 @@ class Record:
 
     def work_left(self, keys: SampleKeys, *, keep_pictures: bool) -> WorkLeft:
         """What is not done yet; a judged edit needs its picture only where pictures are kept."""
-        found = self._read(_FOUND, (keys.verdict_key, keys.edit_key))[0]
+        found = self._read(FOUND, (keys.verdict_key, keys.edit_key))[0]
         judged = found["status"] in DONE
         if judged and not keep_pictures:
             return WorkLeft(edit=False, verdict=False)

@@ -39,7 +39,7 @@ def render_markdown(report: dict[str, Any]) -> str:
         section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
         section("Tags", _statistics_table("tag", report["tag_statistics"])),
         section("Failures", _failures(report["failures"])),
-        section("Bad samples", _bad_samples(report["samples"])),
+        section("Bad samples", _bad_samples(report["samples"]) if Status.BAD_SAMPLE in report["statuses"] else []),
         section("Sizes of sources and edits", _sizes(report["sizes"])),
         section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
         section("Time", _times(report["timings"])),
