@@ -50,6 +50,7 @@ RUNS = (
     Run("judge_batching"),
     Run("rl_step", quick="--steps 0"),
     Run("report_page", quick="--samples 1000", on_cpu=False),
+    Run("large_record", quick="--quick"),
     Run("statistics_coverage", quick="--trials 1000"),
     Run("comparison"),
     Run("qwen_full_size --size tiny"),
