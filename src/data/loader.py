@@ -103,7 +103,8 @@ def load_others(
                 renamed.add(raw.index)
             yield sample, stated_difficulty(raw.fields)
 
-    for sample in selected_items(samples(), data_path, selection):
+    selected: Iterator[EditSample | BadSample | PassedOver] = selected_items(samples(), data_path, selection)
+    for sample in selected:
         if isinstance(sample, PassedOver) or sample.index in renamed:
             yield PassedOver(sample.index)
         elif selection.shard is None or selection.shard.takes(sample.sample_id):

@@ -94,7 +94,7 @@ def evaluate(
         return report_run(record, config, with_samples=with_samples)
 
 
-def report_run(record: Record, config: Config, *, with_samples: bool = True) -> FinishedRun:
+def report_run(record: Record, config: Config, *, with_samples: bool) -> FinishedRun:
     """Writes the reports of the latest run from the record alone; see `evaluate`."""
     settings = config.evaluation
     with record.unchanging():

@@ -78,7 +78,7 @@ def _joined(shards: Sequence[StoredShard], config: Config) -> FinishedRun:
         record.note_left_out(run_key, complete.info.left_out)
         seconds = sum(attempt.seconds or 0 for one in shards for attempt in one.info.attempts)
         record.end_attempt(_outcome(shards), seconds, 0, 0)
-        return report_run(record, config)
+        return report_run(record, config, with_samples=False)
 
 
 def _whole_run(shards: Sequence[StoredShard], config: Config) -> RunInfo:
@@ -94,7 +94,7 @@ def _either(versions: Iterable[str]) -> str:
 
 
 def _show_pictures(record: Record, view: PictureView, run_key: str) -> None:
-    view.clear([])
+    view.clear(list)
     view.warn_of_strangers()
     for row in record.results(run_key):
         if row.image_path is not None:

@@ -40,7 +40,7 @@ def claimed(
         judged: Whether samples need a verdict; else an edit suffices.
     """
     cursor = database.cursor()
-    cursor.row_factory = None  # type: ignore[assignment]
+    cursor.row_factory = None
     done = {
         key
         for (key,) in cursor.execute(

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from src.data.categories import category_key
@@ -244,7 +243,7 @@ class _Usage:
     """What the judge said it used (calls, tokens, cost …), summed over the verdicts that say so, and their number."""
 
     def __init__(self) -> None:
-        self._amounts: dict[str, array[float]] = defaultdict(partial(array, "d"))
+        self._amounts: dict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, usage: Mapping[str, Any]) -> None:
         """Adds that of one sample."""
