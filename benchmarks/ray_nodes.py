@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.record.record import EDITS_FOLDER, RECORD_NAME
 
 STORE_BYTES = 200_000_000
-ON_A_BUSY_MACHINE = {"RAY_raylet_start_wait_time_s": "240", "RAY_worker_niceness": "0"}
-"""Settings of Ray: how long a node may take to start, and actors that get their share beside what else runs here."""
+STARTS = 4
+"""How often a node is started at most: Ray gives one up whose agents are not there within 15 s, on a busy machine."""
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Nodes:
     """A head that takes no actors, and nodes that do and can be lost."""
 
     cluster: Any
+    from_outside: str
+    """The address for drivers that are not on a machine of the cluster."""
     workers: list[Any] = field(default_factory=list)
 
     @property
@@ -36,7 +39,8 @@ class Nodes:
 
     def add(self, cpus: int = 2) -> None:
         """Adds a node with so many CPUs to be given away: a number in a scheduler's book, no cores."""
-        self.workers.append(self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE_BYTES))
+        options = {"num_cpus": cpus, "object_store_memory": STORE_BYTES}
+        self.workers.append(started(lambda: self.cluster.add_node(**options)))
 
     def lose(self) -> None:
         """Kills the node that was added last, with all its processes."""
@@ -46,12 +50,16 @@ class Nodes:
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
     """A head, and two nodes for actors."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"} | ON_A_BUSY_MACHINE
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # actors get their share of the cores
     import ray
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    nodes = Nodes(Cluster(initialize_head=True, head_node_args=head))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        head["ray_client_server_port"] = port = free.getsockname()[1]
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
+    nodes = Nodes(cluster, f"ray://127.0.0.1:{port}")
     try:
         nodes.add()
         nodes.add()
@@ -59,6 +67,14 @@ def two_nodes() -> Iterator[Nodes]:
     finally:
         ray.shutdown()
         nodes.cluster.shutdown()
+
+
+def started(start: Callable[[], Any]) -> Any:
+    """What a function starts, which is called again where Ray has given up."""
+    for _ in range(STARTS - 1):
+        with suppress(Exception):  # Ray raises no other class here
+            return start()
+    return start()
 
 
 class FatalEditor(BaseDiffusionModel):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from benchmarks.ray_nodes import contents, made
+from benchmarks.ray_nodes import Nodes, contents, made
 from src.config import Config
 from src.errors import ModelError
 from src.pipeline.evaluation import evaluate
@@ -73,6 +76,22 @@ def test_one_engine_goes_on_where_the_other_has_stopped(
         evaluate(config.model_copy(update={"evaluation": resumed}))
     names = [name for name, _ in made(log)]
     assert len(names) == len(set(names)) == 8
+
+
+def test_a_driver_outside_of_the_cluster_makes_the_same_record(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, cluster: Nodes, tmp_path: Path
+) -> None:
+    data, seeds = write_benchmark(6), {"class_path": "tests.plugins.SeedEditor"}
+    evaluate(ray_config(data, "local", "local", diffusion_model=seeds))
+    installed = {"env_vars": {"PYTHONPATH": str(Path.cwd())}}
+    outside = {"address": cluster.from_outside, "judges": 1, "runtime_env": installed}
+    config = ray_config(data, "outside", diffusion_model=seeds, ray=outside)
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(config.redacted(), allow_unicode=True))
+    command = [sys.executable, "main.py", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(tmp_path / "outside") == contents(tmp_path / "local")
 
 
 def test_an_editor_that_cannot_be_loaded_is_named_with_its_machine(

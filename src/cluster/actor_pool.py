@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 2
 """How many actors may end with a call before it is given up."""
 _MOST_FUTILE = 2
+_NOT_INSTALLED = (
+    "EditLoop is not installed on a machine of the Ray cluster: install it there (make setup in a checkout), or give "
+    "the machines a checkout by runtime.ray.runtime_env.working_dir"
+)
 _POLL = 0.02
 _LOOK_AGAIN = 0.2
 _PATIENCE, _REPEAT = 15.0, 60.0
@@ -218,6 +222,9 @@ class ActorPool:
         seat.look_later(_LOOK_AGAIN)
         if died_for_good and was_loading:
             seat.futile += 1
+            if "No module named 'src'" in str(error):
+                self._retire(seat, ModelError(_NOT_INSTALLED))
+                return
             if seat.futile >= _MOST_FUTILE:
                 text = f"the process that loads {self.kind.what} ends again and again; see Ray's logs on its machine"
                 self._retire(seat, ModelError(f"{text} ({reason_of(error)})"))
