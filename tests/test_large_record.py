@@ -24,6 +24,7 @@ from src.data.json_stream import RawValue
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.selection import Selection
+from src.data.verdict import Status, Verdict
 from src.errors import DataError
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
@@ -32,9 +33,11 @@ from src.record import pictures, rows
 from src.record.pictures import EditPictures
 from src.record.record import Record
 from src.record.results import SampleResult
+from src.reporting.leaderboard import _runs
 from src.reporting.page import model
 from src.reporting.report import build_report, comparable
 from src.reporting.sample_rows import recorded_report
+from src.reporting.stored_runs import latest_run
 from src.reporting.write import ReportPaths, write_reports
 from tests.conftest import item
 from tests.test_resume import resumed
@@ -311,3 +314,38 @@ def test_a_run_that_is_asked_for_no_samples_returns_none_and_writes_them_all(
     assert done.report["samples"] == []
     assert done.report["overall_statistics"]["num_samples"] == 3
     assert len(json.loads(done.paths.json.read_text())["samples"]) == 3
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_a_torn_last_line_is_looked_at_again_once_it_is_whole(make_config: Make, tmp_path: Path, schedule: str) -> None:
+    lines = [json.dumps(item(index)) for index in range(5)]
+    path = tmp_path / "benchmark.jsonl"
+    path.write_text("\n".join(lines)[:-30], encoding="utf-8")
+    config = make_config(path, evaluation={"schedule": schedule})
+    assert evaluate(config).report["statuses"] == {"bad_sample": 1, "scored": 4}
+    again = evaluate(resumed(config)).report
+    assert again["statuses"] == {"bad_sample": 1, "scored": 4}
+    assert made(again) == (0, 0)
+    path.write_text("\n".join(lines), encoding="utf-8")
+    whole = evaluate(resumed(config)).report
+    assert whole["statuses"] == {"scored": 5}
+    assert made(whole) == (1, 1)
+
+
+def test_a_run_to_compare_is_in_memory_without_its_longest_texts_and_gives_them_when_asked(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(3), reward_model={"class_path": "tests.plugins.BrightnessJudge"})
+    evaluate(config)
+    with closing(Record(tmp_path / "out")) as record:
+        key = record.latest_run().run_key
+        verdict = Verdict(Status.SCORED, 5.0, replies=("a long reply",), usage={"calls": 1.0})
+        for verdict_key in record.verdict_keys(key).values():
+            record.add_verdict(verdict_key, verdict)
+        whole = list(record.results(key))
+    run = latest_run(tmp_path / "out")
+    assert [row.replies for row in run.results] == [()] * 3
+    assert [run.whole(row.sample_id) for row in run.results] == whole
+    assert whole[0].replies == ("a long reply",)
+    (kept,) = _runs(tmp_path, [])
+    assert [(row.score, row.replies, row.tags) for row in kept.results] == [(5.0, (), ())] * 3
