@@ -83,7 +83,7 @@ class PagePictures:
             return Picture(label, full=self.link(path), size=size)
         return self.of(label, LazyImage(path=path))
 
-    def of_bytes(self, label: str, data: bytes, path: Path | None) -> Picture:
+    def of_bytes(self, label: str, data: bytes, path: Path | None, size: tuple[int, int] | None = None) -> Picture:
         """A picture that has been read already, from a file at `path` if there is one.
 
         Raises:
@@ -91,7 +91,7 @@ class PagePictures:
             OSError: it cannot be stored.
         """
         if self._linked and path is not None:
-            return Picture(label, full=self.link(path), size=OpenedImage(data).size)
+            return Picture(label, full=self.link(path), size=size or OpenedImage(data).size)
         thumbnail = make_thumbnail(data, self._bytes_each)
         full = "" if thumbnail.is_whole else self.link(path if path is not None else self._stored(data))
         return Picture(label, thumbnail=thumbnail.uri, full=full, size=thumbnail.size)

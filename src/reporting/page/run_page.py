@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ from src.reporting.wording import (
 PICTURES_OF_A_SAMPLE = 3
 AT_ONCE = 64
 """Samples whose pictures are in memory at one time."""
+_BATCH = 8
+"""Samples that a thread takes at a time."""
 _THREADS = min(8, os.cpu_count() or 1)
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _LATIN_WORD = re.compile("[A-Za-z]+")
@@ -188,7 +191,7 @@ def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture:
         data = sample.source.read_bytes()
         if row["source_sha256"] not in (None, content_hash(data)):
             return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
-        return pictures.of_bytes(Word("source"), data, sample.source.path)
+        return pictures.of_bytes(Word("source"), data, sample.source.path, row["source_size"])
     except ImageError as error:
         return Picture(Word("source"), missing=str(error))
 
@@ -253,14 +256,15 @@ def _cards(
 
 def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
     """The results of `make` for all items, in order, with a bounded number of them in memory."""
+    rest = iter(items)
     with ThreadPoolExecutor(_THREADS) as pool:
-        begun: deque[Future[Any]] = deque()
-        for item in items:
-            begun.append(pool.submit(make, item))
-            if len(begun) == AT_ONCE:
-                yield begun.popleft().result()
+        begun: deque[Future[list[Any]]] = deque()
+        while batch := list(islice(rest, _BATCH)):
+            begun.append(pool.submit(lambda some: list(map(make, some)), batch))
+            if len(begun) == AT_ONCE // _BATCH:
+                yield from begun.popleft().result()
         while begun:
-            yield begun.popleft().result()
+            yield from begun.popleft().result()
 
 
 def _instructions(row: Row, sample: EditSample | None, language: str) -> dict[str, str]:
