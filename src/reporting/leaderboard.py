@@ -83,7 +83,8 @@ def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
 
 def _slim(row: SampleResult) -> SampleResult:
     """The row without what no table shows: a folder may hold hundreds of runs."""
-    return replace(row, dimensions={}, tags=())
+    nothing = dict.fromkeys(("edit_key", "image_path", "source_size", "edit_size", "edit_seconds", "judge_seconds"))
+    return replace(row, dimensions={}, tags=(), **nothing)  # type: ignore[arg-type]
 
 
 def _named(runs: Sequence[StoredRun]) -> list[StoredRun]:
