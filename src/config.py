@@ -210,14 +210,9 @@ class RayConfig(Section):
         return environment
 
 
-class RuntimeConfig(Section):
-    """Reproducibility, where models run, and what the run may take."""
+class EngineConfig(Section):
+    """Where the models of a run or of a training compute."""
 
-    seed: int = 0
-    """The run's seed; each sample's seed follows from it and the sample's id. `diffusion_model.params.seed` wins."""
-    decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
-    """Million bytes of decoded pictures that wait or are worked on at the same time. Pictures beyond wait encoded; one
-    that is larger is worked on alone. What models hold for themselves is not counted."""
     engine: Literal["local", "ray"] = "local"
     """`local`: models in this process, one on each of `device_ids`. `ray`: in processes of a Ray cluster. It is no part
     of any key: a run that one has begun, the other goes on with."""
@@ -226,14 +221,24 @@ class RuntimeConfig(Section):
     edit_timeout: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
     """Seconds after which an editor that gives nothing back is taken for hung and is replaced; only for `engine: ray`,
     as a thread cannot be ended. No limit when absent. It must be longer than a batch of edits takes."""
-    num_workers: Ignored[int] = None
-    use_multiprocessing: Ignored[bool] = None
 
     @pydantic.model_validator(mode="after")
     def _can_keep_time(self) -> Self:
         if self.edit_timeout is not None and self.engine != "ray":
             raise ValueError("edit_timeout needs engine: ray: a thread of this process cannot be ended")
         return self
+
+
+class RuntimeConfig(EngineConfig):
+    """Reproducibility, where models run, and what the run may take."""
+
+    seed: int = 0
+    """The run's seed; each sample's seed follows from it and the sample's id. `diffusion_model.params.seed` wins."""
+    decoded_megabytes: int = pydantic.Field(DECODED_MEGABYTES, ge=1)
+    """Million bytes of decoded pictures that wait or are worked on at the same time. Pictures beyond wait encoded; one
+    that is larger is worked on alone. What models hold for themselves is not counted."""
+    num_workers: Ignored[int] = None
+    use_multiprocessing: Ignored[bool] = None
 
 
 class AuditConfig(Section):

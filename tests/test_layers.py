@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "commands": {"serving", "training", "pipeline", "reporting", "record", "data", FOUNDATION},
     "audit": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
     "serving": {"pipeline", "reporting", "record", "models", "data", FOUNDATION},
-    "training": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
+    "training": {"pipeline", "reporting", "record", "rewards", "cluster", "models", "data", FOUNDATION},
     "pipeline": {"reporting", "record", "rewards", "cluster", "models", "data", FOUNDATION},
     "reporting": {"record", "data", FOUNDATION},
     "record": {"data", FOUNDATION},

@@ -44,7 +44,8 @@ class ActorPool:
     Args:
         kind: What the actors are.
         count: How many there are.
-        timeout: Seconds after which an actor that gives nothing back is ended and replaced; None waits for ever.
+        timeout: Seconds after which an actor that gives nothing back is ended and replaced, as often over as calls of
+            other processes may come before ours; None waits for ever.
     """
 
     def __init__(self, kind: ActorKind, count: int, timeout: float | None = None) -> None:
@@ -53,7 +54,8 @@ class ActorPool:
         self._timeout = timeout
         self._changed = threading.Condition()
         self._queue: deque[Call] = deque()
-        self._seats = [Seat(place, kind.start(place)) for place in range(count)]
+        places = kind.shared.places(count) if kind.shared else range(count)
+        self._seats = [Seat(place, kind.start(place)) for place in places]
         self._info: dict[str, Any] | None = None
         self._broken_off = 0
         self._error: EditLoopError | None = None
@@ -115,7 +117,7 @@ class ActorPool:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the actors, but those that are shared; these end with the process that has started them."""
+        """Ends the actors; of those that processes share, the first process does it."""
         import ray
 
         with self._changed:
@@ -125,7 +127,7 @@ class ActorPool:
             self._changed.notify_all()
         self._thread.join()
         self._fail(ModelError(f"the pool of {self.kind.what} is closed"))
-        if self.kind.pool_name is None and ray.is_initialized():
+        if (self.kind.shared is None or self.kind.shared.rank == 0) and ray.is_initialized():
             for seat in self._seats:
                 ray.kill(seat.actor)
 
@@ -256,7 +258,7 @@ class ActorPool:
                 continue
             if not seat.ready and seat.loading is None and now >= seat.next_look:
                 seat.begin_loading()
-            elif self._timeout and seat.calls and now - seat.progress > self._timeout:
+            elif self._timeout and seat.calls and now - seat.progress > self._timeout * self._turns():
                 self._end_overdue(seat)
         self._hand_out()
         if any(seat.ready for seat in self._seats):
@@ -265,10 +267,20 @@ class ActorPool:
             self._said = now
             self._say_that_all_wait()
 
+    def _turns(self) -> int:
+        """How many calls an actor may have to finish before one of ours: other processes' calls wait among them."""
+        others = self.kind.shared.processes - 1 if self.kind.shared else 0
+        return 1 + others * self._in_flight()
+
+    def _in_flight(self) -> int:
+        """How many calls an actor is given at once; none before anybody knows."""
+        return int(self._info["in_flight"]) if self._info else 0
+
     def _end_overdue(self, seat: Seat) -> None:
         import ray
 
-        logger.warning("%s gives nothing back for %g s and is replaced", self.kind.what, self._timeout)
+        waited = time.monotonic() - seat.progress
+        logger.warning("%s gives nothing back for %.0f s and is replaced", self.kind.what, waited)
         seat.progress = time.monotonic()
         for call in seat.calls.values():
             call.overdue = True
@@ -291,7 +303,7 @@ class ActorPool:
 
     def _hand_out(self) -> None:
         """Gives the calls that wait to the actors that are free, the least loaded first."""
-        in_flight = self._info["in_flight"] if self._info else 0
+        in_flight = self._in_flight()
         while self._queue:
             free = [one for one in self._seats if one.ready and not one.alone and len(one.calls) < in_flight]
             seat = min(free, key=lambda one: len(one.calls), default=None)

@@ -12,6 +12,21 @@ RESTARTS = 3
 
 
 @dataclass(frozen=True)
+class SharedPool:
+    """Actors that equal processes have in common: whoever comes first starts them, the others find them by name."""
+
+    name: str
+    rank: int
+    """The number of this process. The first one, 0, ends the actors when it closes its pool."""
+    processes: int
+
+    def places(self, count: int) -> list[int]:
+        """The places of the actors in the order in which this process fills them: each begins with others."""
+        first = self.rank * count // self.processes
+        return [(first + number) % count for number in range(count)]
+
+
+@dataclass(frozen=True)
 class ActorKind:
     """What the actors of a pool are."""
 
@@ -24,8 +39,8 @@ class ActorKind:
     gpus: float = 0.0
     threads: int = 2
     """How many calls the process takes at once: one is worked on while the next is made ready."""
-    pool_name: str | None = None
-    """The name under which other processes share the actors; None for a pool of this process alone."""
+    shared: SharedPool | None = None
+    """Who else uses the actors; None for actors of this process alone."""
 
     def start(self, place: int) -> Any:
         """Starts the actor of a place, or finds the one that another process has started there."""
@@ -39,8 +54,8 @@ class ActorKind:
             "max_concurrency": self.threads,
             "scheduling_strategy": "SPREAD",
         }
-        if self.pool_name is not None:
-            options |= {"name": f"{self.pool_name}-{place}", "get_if_exists": True}
+        if self.shared is not None:
+            options |= {"name": f"{self.shared.name}-{place}", "get_if_exists": True}
         return ray.remote(self.actor_class).options(**options).remote(*self.arguments)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from src.cluster.seat import SharedPool
 from src.config import ModelConfig, RuntimeConfig
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -26,19 +27,20 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
         section: Class path and params.
         runtime: The run's seed, from which each sample's seed follows (`params.seed` goes before it), and where the
             editor runs.
+        shared: With whom this process shares an editor that is placed elsewhere, if with anybody.
 
     Raises:
         ConfigError: on construction, for a wrong class path, params or seed.
     """
 
-    def __init__(self, section: ModelConfig, runtime: RuntimeConfig = _HERE) -> None:
+    def __init__(self, section: ModelConfig, runtime: RuntimeConfig = _HERE, shared: SharedPool | None = None) -> None:
         super().__init__(section, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
         own = section.params.get("seed")
         try:
             self.seed = runtime.seed if own is None else int(own)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"diffusion_model.params.seed must be a whole number: {error}") from error
-        self.placement = Placement(runtime) if runtime.engine == "ray" else None
+        self.placement = Placement(runtime, shared) if runtime.engine == "ray" else None
         if self.placement is not None:
             self.placement.check(self.model_class, self.params, "diffusion_model")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from src.cluster.editor_actor import EditorActor
 from src.cluster.judge_actor import JudgeActor
 from src.cluster.placed_model import ModelPlace, PlacedModel, check_placeable
 from src.cluster.remote_judge import RemoteJudge, RemoteVisionLanguageJudge
-from src.cluster.seat import ActorKind
+from src.cluster.seat import ActorKind, SharedPool
 from src.config import RuntimeConfig
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -31,11 +31,11 @@ class Placement:
 
     Args:
         runtime: The section `runtime` of a config with `engine: ray`.
-        pool_name: The name under which several processes share the actors; None for actors of this process alone.
+        shared: With whom, and under which name, actors are shared; None for actors of this process alone.
     """
 
     runtime: RuntimeConfig
-    pool_name: str | None = None
+    shared: SharedPool | None = None
 
     def check(self, model_class: type[BaseModel], params: dict[str, object], where: str) -> None:
         """Refuses what cannot be placed, before anything is started.
@@ -117,5 +117,5 @@ class Placement:
         # With a working directory of the runtime environment, paths lead from there.
         folder = "" if "working_dir" in self.runtime.ray.runtime_env else str(Path.cwd())
         place = ModelPlace(path, params, model.identity(), folder)
-        name = self.pool_name and f"{self.pool_name}-{role}"
-        return ActorKind(model.name, actor, (place,), gpus, int(at_once) + 1, name)
+        shared = replace(self.shared, name=f"{self.shared.name}-{role}") if self.shared else None
+        return ActorKind(model.name, actor, (place,), gpus, int(at_once) + 1, shared)

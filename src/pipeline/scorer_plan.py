@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from src.cluster.seat import SharedPool
 from src.config import ClassConfig, ModelConfig, PromptConfig, RuntimeConfig
 from src.data.sample import EditSample
 from src.models.vlm.prompts import Language
@@ -27,6 +28,7 @@ class ScorerPlan:
         language: The language of the samples.
         runtime: Where the judge runs; in this process when absent.
         has_completions: Whether a policy's text is scored with each edit, as in a training.
+        shared: With whom this process shares a judge that is placed elsewhere, if with anybody.
 
     Raises:
         ConfigError: on construction, for anything in these sections that could not run.
@@ -41,10 +43,11 @@ class ScorerPlan:
         runtime: RuntimeConfig | None = None,
         *,
         has_completions: bool = False,
+        shared: SharedPool | None = None,
     ) -> None:
         self.judge = JudgeHandle(judge) if judge else None
         self.judge_actors = 0
-        self._placement = Placement(runtime) if runtime is not None and runtime.engine == "ray" else None
+        self._placement = Placement(runtime, shared) if runtime is not None and runtime.engine == "ray" else None
         if self.judge is not None and self._placement is not None:
             self._place(self.judge, self._placement)
         self.prompts = prompts

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from src.cluster.seat import SharedPool
 from src.data.image import LazyImage, content_hash, image_size
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
@@ -27,6 +28,7 @@ from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
 from src.record.rows import failed_edit
 from src.training.config import TrainingConfig
+from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.rollout import CompletionOutcome
 from src.training.storage.claims import POLL, Claims
 from src.training.storage.record import TrainingRecord
@@ -63,17 +65,23 @@ class WorkCounts:
 class EditPipeline:
     """The editor and the scorer of a config; `load` builds them.
 
+    Args:
+        config: Of the training.
+        processes: All processes of the training, which have editors and judges of a Ray cluster in common.
+
     Raises:
         ConfigError: on construction, for anything in the config that could not run.
         ModelError: on construction, when weights are missing.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, processes: Processes = ALONE) -> None:
         if config.diffusion_model is None:
             raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
         runtime, language = config.training.runtime, config.data.language
-        self.editor = EditorPlan(config.diffusion_model, runtime)
-        self.scoring = ScorerPlan(config.scorer, config.reward_model, config.prompts, language, has_completions=True)
+        shared = SharedPool(processes.launch, processes.rank, processes.count) if processes.count > 1 else None
+        self.editor = EditorPlan(config.diffusion_model, runtime, shared)
+        judged = (config.scorer, config.reward_model, config.prompts, language, runtime)
+        self.scoring = ScorerPlan(*judged, has_completions=True, shared=shared)
         self.scoring.scorer.check_categories(config.data.categories or [])
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -85,7 +93,7 @@ class EditPipeline:
     def load(self, record: TrainingRecord) -> None:
         """Builds editors and judge; results go to `record`."""
         self._record = record
-        self.editors.extend(self.editor.load_for_stages())
+        self.editors.extend(self.editor.load_for_stages(self.scoring.judge_actors))
         self.scoring.scorer.load()
 
     def unload(self) -> None:
