@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from src.cluster.editor_actor import EditorActor, PlacedEdit, PlacedRequest
 from src.cluster.placed_model import ModelPlace, PlacedModel
 from src.config import Config
+from src.data.image import encode_png
 from src.errors import ConfigError, ModelError
 from src.models.base import BaseModel
 from src.pipeline.plan import RunPlan
+from tests.plugins import SeedEditor
 
 MakeConfig = Callable[..., Config]
 WriteBenchmark = Callable[..., Path]
@@ -118,3 +122,10 @@ def test_an_actor_refuses_a_model_that_is_another_one_on_its_machine(tmp_path: P
     identity = {"class": path, "version": "1", "params": {"dtype": "float32"}}
     with pytest.raises(ModelError, match=r"would make other results here than its keys say.*params\.dtype come to"):
         Actor(ModelPlace(path, {"dtype": "bfloat16"}, identity, "")).load()
+
+
+def test_a_process_that_ray_has_replaced_while_it_was_idle_builds_its_model_for_the_next_call() -> None:
+    place = ModelPlace("tests.plugins.SeedEditor", {}, SeedEditor.identity({}), "")
+    source = encode_png(Image.new("RGB", (8, 8)))
+    (edit,), _ = EditorActor(place).edit([PlacedRequest("invert", 1, "a")], source)
+    assert isinstance(edit, PlacedEdit), edit

@@ -112,8 +112,14 @@ class PlacedModel(Generic[Model]):
 
     @property
     def model(self) -> Model:
-        """The loaded model."""
-        assert self._model is not None, "load() comes before every other call"
+        """The model, built now where Ray has replaced a process that was idle: of that the driver hears nothing.
+
+        Raises:
+            ModelError: see `load`.
+        """
+        if self._model is None:
+            self.load()
+        assert self._model is not None
         return self._model
 
 
