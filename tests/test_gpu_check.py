@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks import gpu_check
+from benchmarks.gpu import editing
 from benchmarks.gpu.check import Check, Finding, Outcome, Row, Setting, resolved, run_check
 from benchmarks.gpu.checks import CHECKS
 from benchmarks.gpu.supervise import finished_lines, supervised
@@ -191,17 +194,31 @@ def test_each_check_passes_cut_down_on_the_cpu(name: str) -> None:
 
 
 def test_a_wrong_picture_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.gpu import editing
-
-    seeds = iter((1, 2))
+    seeds = itertools.count(1)
 
     def other_seed(editor: Any) -> Any:
         (sample,) = editing.samples(1)
         return editing.pixels(editor.edit_image(sample.source.decode(), sample.instruction, seed=next(seeds)))
 
     monkeypatch.setattr(editing, "edit", other_seed)
-    (row,) = run_check("benchmarks.gpu.editing:bfloat16", CPU)
-    assert row.outcome is Outcome.MISSES
+    rows = run_check("benchmarks.gpu.editing:bfloat16", CPU)
+    assert [row.outcome for row in rows] == [Outcome.MISSES] * 2
+
+
+def test_where_torch_draws_other_noise_in_bfloat16_its_picture_is_not_held_against_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = torch.randn
+
+    def other_noise(*size: Any, dtype: torch.dtype = torch.float32, **how: Any) -> torch.Tensor:
+        return drawn(*size, **how).to(dtype) + (dtype == torch.bfloat16)
+
+    assert editing.same_noise_in_bfloat16()
+    monkeypatch.setattr(torch, "randn", other_noise)
+    assert not editing.same_noise_in_bfloat16()
+    monkeypatch.setattr(editing, "edit", lambda editor: np.zeros((8, 8, 3)))
+    _, beside_float32 = run_check("benchmarks.gpu.editing:bfloat16", CPU)
+    assert beside_float32.outcome is Outcome.DOES_NOT_APPLY and "other noise" in beside_float32.reason
 
 
 @pytest.mark.parametrize(("gib", "whole"), [(79.0, True), (39.0, False)])

@@ -14,7 +14,7 @@ _TRAINING = "benchmarks.gpu.training"
 CHECKS = (
     Check(f"{_EDITING}:placement", "weights lie on the GPU that is asked for, leave it and come back", 120, EDITING),
     Check(f"{_EDITING}:noise", "a sample's noise is that of the CPU, and so is its picture in float32", 60, EDITING),
-    Check(f"{_EDITING}:bfloat16", "bfloat16 makes the picture of float32, but for rounding", 60, EDITING),
+    Check(f"{_EDITING}:bfloat16", "bfloat16 makes the CPU's picture and float32's, but for rounding", 60, EDITING),
     Check(f"{_EDITING}:batches", "edits in one batch are single edits, but for rounding", 60, EDITING),
     Check(f"{_EDITING}:offload", "weights that wait in main memory make the same picture", 60, EDITING),
     Check(f"{_VARIANTS}:attention_pictures", "every attention backend here makes the same picture", 90, EDITING),
