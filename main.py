@@ -33,6 +33,7 @@ from src.commands import (
 )
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
+from src.commands.merge import merge
 from src.commands.models import merge_lora, serve_editor
 from src.commands.pairs import pairs
 from src.commands.people import calibrate, label
@@ -68,6 +69,12 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Run only the first N sel
 Categories = Annotated[list[str], typer.Option("--category", help="Run only this category; may be repeated.")]
 Difficulties = Annotated[list[str], typer.Option("--difficulty", help="Run only this difficulty; may be repeated.")]
 OutputDir = Annotated[Path | None, typer.Option(help="Where results go instead of evaluation.output_dir.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="N/M", help="Run one of M parts, in a folder of its own below the output; then `merge`."
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped; nothing is done twice.")]
 
 
@@ -96,6 +103,7 @@ def evaluate(
     difficulty: Difficulties = [],  # noqa: B006
     output_dir: OutputDir = None,
     resume: Resume = False,
+    shard: ShardOption = None,
 ) -> None:
     """Run the benchmark: edit every sample, judge every edit, write the reports. The default command."""
     from src.config import load_config
@@ -104,18 +112,18 @@ def evaluate(
     from src.reporting.console import print_report
 
     options = config_options(
-        limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, resume=resume
+        limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, resume=resume, shard=shard
     )
-    loaded = load_config(config, assignments, options)
+    loaded = load_config(config, assignments, options).in_folder_of_shard()
     log_to(loaded.logging, loaded.evaluation.log_file, console)
     with interruptible(f"all finished work is recorded. {GO_ON}"), RunDisplay(console) as display:
-        outcome = run(loaded, display.tick)
+        outcome = run(loaded, display.tick, with_samples=False)
     print_report(outcome.report, console)
     print_lines([outcome.paths.json, outcome.paths.markdown])
     print_page(outcome.paths.page)
     if outcome.budget_spent:
         raise typer.Exit(BUDGET_SPENT)
-    if outcome.report["overall_statistics"]["num_samples"] == 0:
+    if outcome.nothing_scored:
         raise EditLoopError(f"no sample was scored; the reasons are in {outcome.paths.markdown}")
 
 
@@ -132,6 +140,7 @@ def check(
         float | None, typer.Option(min=0, help="Of one edit, where no earlier run was measured.")
     ] = None,
     judge_seconds: Annotated[float | None, typer.Option(min=0, help="Of one judgement, likewise.")] = None,
+    shard: ShardOption = None,
 ) -> None:
     """Check config, data and models, say what a run (and in what time) or a training would do, and run nothing."""
     from src.config import load_config
@@ -140,11 +149,13 @@ def check(
     from src.pipeline.forecast import GivenRates
     from src.training.config import load_training_config
 
-    options = config_options(limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir)
+    options = config_options(
+        limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, shard=shard
+    )
     given = GivenRates(edit_seconds, judge_seconds)
     sections = read_yaml(config, assignments)
     if not {"policy", "preferences"} & set(sections):
-        print_lines(check_run(load_config(config, assignments, options), given))
+        print_lines(check_run(load_config(config, assignments, options).in_folder_of_shard(), given))
         return
     if options or given.stated:
         raise ConfigError(f"{config} is a training: of the options of check it takes --set alone")
@@ -225,7 +236,9 @@ def train(
         print_gains(outcome, console)
 
 
-for command in (train_judge, report, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora):
+for command in (
+    *(train_judge, report, merge, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora),
+):
     app.command(command.__name__.replace("_", "-"))(command)
 data_app.command("pairs")(pairs)
 

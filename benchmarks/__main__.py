@@ -31,7 +31,7 @@ class Run:
     quick: str = ""
     """Further arguments with `--quick`."""
     on_cpu: bool = True
-    """Whether it is among those that run when none is named."""
+    """Whether it is among those that run when none is named: a browser, a GPU or Ray is no part of `make setup`."""
 
     @property
     def name(self) -> str:
@@ -50,12 +50,15 @@ RUNS = (
     Run("judge_batching"),
     Run("rl_step", quick="--steps 0"),
     Run("report_page", quick="--samples 1000", on_cpu=False),
+    Run("large_record", quick="--quick"),
     Run("statistics_coverage", quick="--trials 1000"),
     Run("comparison"),
     Run("qwen_full_size --size tiny"),
-    Run("gpu_first_light --device cpu"),
+    Run("gpu_check --device cpu"),
+    Run("ray_kills", quick="--quick", on_cpu=False),
+    Run("ray_scaling", quick="--quick", on_cpu=False),
     Run("qwen_full_size", on_cpu=False),
-    Run("gpu_first_light", on_cpu=False),
+    Run("gpu_check", on_cpu=False),
 )
 NOT_RUN = ("judge_agreement",)
 """Needs a server of its own."""

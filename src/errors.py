@@ -38,6 +38,10 @@ class OutputError(EditLoopError):
     """The output directory cannot be used: not writable, full, in use by another run, or not ours."""
 
 
+class MergeError(EditLoopError):
+    """Shards cannot be joined into one run: they are parts of different runs, or some of them are missing."""
+
+
 class ComparisonError(EditLoopError):
     """Runs cannot be compared: they have other samples or another judge, or too few of them have scores."""
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from benchmarks.ray_nodes import Nodes, two_nodes
 from src.config import Config, parse_config
 from tests.browser import OpenPage, chromium, opened_in
 
@@ -87,6 +88,26 @@ def browser() -> Iterator[Any]:
     """Chromium, for tests with the marker `browser`."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Nodes]:
+    """Two nodes of Ray on this machine, for tests with the marker `ray`."""
+    with two_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def ray_config(make_config: Callable[..., Config], cluster: Nodes, tmp_path: Path) -> Callable[..., Config]:
+    """A config whose models run on the cluster; `name` is that of its output directory."""
+
+    def make(data: Path, name: str = "out", engine: str = "ray", **sections: Any) -> Config:
+        places = {"address": cluster.address, "editors": 2, "editor_gpus": 0, "judge_gpus": 0}
+        runtime = {"engine": engine, "ray": places | sections.pop("ray", {})} | sections.pop("runtime", {})
+        output = {"output_dir": str(tmp_path / name)}
+        return make_config(data, evaluation=output, runtime=runtime, **sections)
+
+    return make
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_one_sample_has_a_difference_and_says_why_it_has_no_interval() -> None:
 
 def test_the_report_is_json_without_a_nan_and_its_samples_say_what_each_run_made_of_them() -> None:
     bad = changed(run("new", ALIKE), 2, status=Status.BAD_SAMPLE, score=None, source_sha256=None, image_path=None)
-    report = json.loads(report_json(compare([run("base", BASE), bad]).report))
+    report = json.loads("".join(report_json(compare([run("base", BASE), bad]).report)))
     sample = report["samples"][2]
     assert sample["runs"]["base"]["score"] == BASE[2]
     assert (sample["runs"]["new"]["score"], sample["runs"]["new"]["status"]) == (None, "bad_sample")

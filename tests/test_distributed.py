@@ -11,7 +11,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ needs_deepspeed = pytest.mark.skipif(
 )
 
 
-def trained(folder: Path, launch: Sequence[str], processes: int, **environment: str) -> Path:
-    """The output directory of a finished run."""
+def trained(
+    folder: Path, launch: Sequence[str], processes: int, more: Mapping[str, object] | None = None, **environment: str
+) -> Path:
+    """The output directory of a finished run; `more` are settings of the training beside those of all runs."""
     settings = {
         "training.output_dir": str(folder),
         "training.patience": "0",
@@ -44,6 +46,7 @@ def trained(folder: Path, launch: Sequence[str], processes: int, **environment: 
         "training.grpo.num_generations": "4",
         "training.grpo.report_to": "none",
         "evaluation.enabled": "false",
+        **(more or {}),
     }
     assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     command = [*launch, "tests/distributed_run.py", "train", "--config", "configs/training/miniature_rewrite.yaml"]

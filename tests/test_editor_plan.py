@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.config import Config, ModelConfig
+from src.config import Config, ModelConfig, RuntimeConfig
 from src.errors import ConfigError
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.plan import RunPlan
@@ -22,13 +22,12 @@ def section(**params: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("params", "seed"), [({}, 3), ({"seed": 7}, 7), ({"seed": 0}, 0), ({"seed": "8"}, 8)])
 def test_the_editors_own_seed_goes_before_that_of_the_run(params: dict[str, Any], seed: int) -> None:
-    assert EditorPlan(ModelConfig(**section(**params)), seed=3).seed == seed
+    assert EditorPlan(ModelConfig(**section(**params)), RuntimeConfig(seed=3)).seed == seed
 
 
 def test_a_samples_seed_follows_from_its_id_and_enters_the_key_of_its_edit() -> None:
-    keys = {
-        EditorPlan(ModelConfig(**section()), seed).keys(name, "f00", "paint") for seed in (3, 4) for name in ("a", "b")
-    }
+    plans = [EditorPlan(ModelConfig(**section()), RuntimeConfig(seed=seed)) for seed in (3, 4)]
+    keys = {plan.keys(name, "f00", "paint") for plan in plans for name in ("a", "b")}
     assert len({seed for seed, _ in keys}) == len({key for _, key in keys}) == 4
 
 

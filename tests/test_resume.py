@@ -200,7 +200,7 @@ def test_a_damaged_picture_of_the_same_size_is_edited_again_instead_of_failing_f
     assert timings(again) == (1, 2, 3, 0)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_record_of_a_version_before_is_taken_on_with_all_its_work(
     write_benchmark: Write, make_config: Make, tmp_path: Path, version: int
 ) -> None:

@@ -18,6 +18,7 @@ from src.errors import ModelUnusable
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import PendingEdit, edit_within
+from src.pipeline.editors import LocalEditor
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem
@@ -89,7 +90,7 @@ class Bench:
     def __init__(self, folder: Path, editor: BaseDiffusionModel | None, **options: Any) -> None:
         self.record = Record(folder)
         self.scorer, self.listener, self.pixels = Asked(), Listener(self.record), PixelBudget()
-        loads = {"load_editors": lambda: [editor]} if editor else {}
+        loads = {"load_editors": lambda: [LocalEditor(editor)]} if editor else {}
         self.stages = Stages(self.record, self.scorer, self.listener, self.pixels, **loads, **options)
 
     def run(self, *items: WorkItem, **passes: bool) -> None:

@@ -351,3 +351,43 @@ def test_train_looks_at_its_processes_before_anything_loads(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=r"hardware\.training: .*but 1 run"):
         train(load_training_config(MINIATURE, [*sets, "policy.model=assets/miniature/policy"]))
     assert not (tmp_path / "out").exists()
+
+
+def test_editors_in_a_ray_cluster_are_on_no_gpu_of_the_training_and_hold_the_policy_after_it() -> None:
+    fast = Path("configs/training/qwen2_5_vl_7b_rewrite_fast.yaml")
+    lines = _lines(fast, "training.engine=ray", "training.ray.editor_gpus=2")
+    gpu = next(line for line in lines if line.startswith("GPU 0"))
+    assert "editor" not in gpu
+    place = lines.index(gpu)
+    assert "editor" not in lines[place + 1]
+    assert "comparison" not in lines[place + 2], "the policy is asked beside the editor"
+    ray = next(place for place, line in enumerate(lines) if line.startswith("Ray"))
+    assert re.fullmatch(r"Ray +an editor: [\d.]+ GiB, of what training\.ray\.editor_gpus: 2 gives", lines[ray]), lines[
+        ray
+    ]
+    assert "editor's weights 53.7" in lines[ray + 1]
+    assert "policy's weights 15.4" in lines[ray + 2]
+    assert not any(line.startswith("Ray") for line in _lines(fast))
+
+
+def test_a_judge_behind_a_server_stays_with_the_training_unless_it_is_asked_for_in_the_cluster() -> None:
+    fast = Path("configs/training/qwen2_5_vl_7b_rewrite_fast.yaml")
+    own = ["reward_model.class_path=src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"]
+    own += ["reward_model.params={model_name: Qwen/Qwen3-VL-8B-Instruct}", "training.engine=ray"]
+    assert any("a judge" in line for line in _lines(fast, *own))
+    assert not any("a judge" in line for line in _lines(fast, *own, "training.ray.judges=0"))
+    assert not any("a judge" in line for line in _lines(fast, "training.engine=ray"))
+
+
+def test_processes_that_would_have_no_cluster_in_common_are_refused_before_anything_starts() -> None:
+    config = load_training_config(MINIATURE, ["training.engine=ray", "training.ray.address=local"])
+    check_processes(config, SimpleNamespace(world_size=1, n_gpu=0))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"training\.ray\.address: local .* each of 2 processes"):
+        check_processes(config, SimpleNamespace(world_size=2, n_gpu=0))  # type: ignore[arg-type]
+
+
+def test_settings_of_the_cluster_are_checked_as_those_of_a_run() -> None:
+    with pytest.raises(ConfigError, match=r"training: .*edit_timeout needs engine: ray"):
+        load_training_config(MINIATURE, ["training.edit_timeout=60"])
+    runtime = load_training_config(MINIATURE, ["training.engine=ray", "training.ray.editors=3"]).training.runtime
+    assert (runtime.engine, runtime.ray.editors) == ("ray", 3)

@@ -76,6 +76,7 @@ def config_options(
     difficulties: Sequence[str] = (),
     output_dir: Path | None = None,
     resume: bool = False,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """The command line's options as values of the config, by key; what is not given is not there."""
     options: dict[str, Any] = {}
@@ -91,6 +92,8 @@ def config_options(
         options["logging.log_file"] = None
     if resume:
         options["evaluation.resume_from_checkpoint"] = True
+    if shard is not None:
+        options["benchmark.shard"] = shard
     return options
 
 

@@ -78,11 +78,11 @@ def compare(
         gates = gate(found.pairs[0], fail_if_worse, category) if fail_if_worse is not None else []
         print_comparison(found.report, console)
         renderers: dict[str, Renderer] = {
-            ".md": lambda: render_comparison(found.report),
-            ".json": lambda: report_json(found.report),
+            ".md": lambda path: render_comparison(found.report),
+            ".json": lambda path: report_json(found.report),
         }
         if page:
-            renderers[".html"] = lambda: page_parts(comparison_page(runs, found.report, output_dir))
+            renderers[".html"] = lambda path: page_parts(comparison_page(runs, found.report, output_dir), path)
         stem = f"comparison_{datetime.now():%Y%m%d_%H%M%S}"
         _print_paths(write_together(output_dir, stem, renderers, "`python main.py compare … --output-dir DIR`"), opens)
         for result in gates:
@@ -108,8 +108,8 @@ def leaderboard(
     print_leaderboard(report, console)
     stem = f"leaderboard_{datetime.now():%Y%m%d_%H%M%S}"
     renderers: dict[str, Renderer] = {
-        ".json": lambda: readable_json(report),
-        ".html": lambda: page_parts(leaderboard_page(report)),
+        ".json": lambda path: readable_json(report),
+        ".html": lambda path: page_parts(leaderboard_page(report), path),
     }
     again = "`python main.py leaderboard DIR --output-dir DIR`"
     _print_paths(write_together(output_dir, stem, renderers, again), opens)

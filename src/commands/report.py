@@ -35,22 +35,23 @@ def report(
 
     from src.config import Config
     from src.config_file import checked
-    from src.pipeline.evaluation import latest_report
     from src.record.record import Record
     from src.reporting.console import print_report
     from src.reporting.frame import load_run, write_csv
     from src.reporting.hub_results import hub_entries, write_hub_results
     from src.reporting.page.against import against
+    from src.reporting.sample_rows import recorded_report
     from src.reporting.write import write_reports
 
     with readable_errors(NOT_COMPARABLE):
         beside = against(run_dir, other) if other is not None else None
     with closing(Record(run_dir, for_reading=True)) as record:
         config = checked(Config, record.latest_run().config, f"the configuration stored in {run_dir}")
-        rebuilt = latest_report(record, config)
-    print_report(rebuilt, console)
-    places = config.moved_to(output_dir or run_dir).evaluation
-    paths = write_reports(rebuilt, places.results, datetime.now(), run_dir, beside)
+        places = config.moved_to(output_dir or run_dir).evaluation
+        with record.unchanging():
+            rebuilt = recorded_report(record, config.evaluation.metrics)
+            print_report(rebuilt, console)
+            paths = write_reports(rebuilt, places.results, datetime.now(), run_dir, beside)
     if csv is not None:
         write_csv(load_run(run_dir), csv)
     if hub_results is not None:

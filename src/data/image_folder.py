@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from src.data.image import LazyImage
@@ -27,6 +28,10 @@ class ImageFolder:
         path = Path(data_path)
         return cls(path if path.is_dir() else path.parent, follow_links)
 
+    @cached_property
+    def _resolved(self) -> Path:
+        return self.path.resolve()
+
     def image(self, path: str) -> LazyImage:
         """Returns the image at a path that starts from here.
 
@@ -38,7 +43,7 @@ class ImageFolder:
         found = self.path / path
         if not self.follow_links:
             try:
-                is_inside = found.resolve().is_relative_to(self.path.resolve())
+                is_inside = found.resolve().is_relative_to(self._resolved)
             except (OSError, ValueError, RuntimeError) as error:  # NUL, half a surrogate pair, links in a circle
                 raise OutsideFolder(f"the image path {path!r:.80} is not a possible file name: {error}") from error
             if not is_inside:

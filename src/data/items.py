@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from src.data.names import CONTROL, MAX_NAME_BYTES, storable
-from src.data.sample import BadSample, Unusable
+from src.data.sample import BadSample, PassedOver, Unusable
 from src.data.selection import Selection
 from src.errors import DataError
 
@@ -39,6 +39,8 @@ class ItemIds:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
+        self.renamed = 0
+        """How many items have another id than the one that they state."""
         self._uses: dict[str, int] = {}
         self._origins: dict[tuple[str, str], int] = {}
 
@@ -63,6 +65,10 @@ class ItemIds:
         self._origins[field, origin] = index
         return self._free(wanted)
 
+    def taken(self, sample_id: str) -> None:
+        """Notes that an item that is not read has this id."""
+        self._uses.setdefault(sample_id, 1)
+
     def _free(self, wanted: str) -> str:
         """`wanted`, or the first of `wanted-2`, `wanted-3` … that is not in use."""
         candidate = wanted
@@ -70,6 +76,7 @@ class ItemIds:
             self._uses[wanted] += 1
             candidate = f"{wanted}-{self._uses[wanted]}"
         self._uses[candidate] = 1
+        self.renamed += candidate != wanted
         return candidate
 
 
@@ -125,7 +132,7 @@ def selected_items(
     """The items that a selection takes, in the order of their file, up to its limit.
 
     Args:
-        items: Every item of the file, with the difficulty that it states.
+        items: Every item of the file, with the difficulty that it states. Those that were passed over are taken.
         data_path: The file, for messages.
         selection: What to take.
         left_out: Counts the items that are passed over, by category.
@@ -134,21 +141,24 @@ def selected_items(
         DataError: nothing is selected at all.
     """
     seen: Counter[tuple[str, str]] = Counter()
-    taken = 0
+    taken, whole = 0, True
     for item, difficulty in items:
-        category = item.category or "(none)"
-        seen[category, difficulty or "(none)"] += 1
-        if not _is_selected(item, difficulty, selection):
-            if left_out is not None:
-                left_out[category] += 1
-            continue
+        if isinstance(item, PassedOver):
+            whole = False  # its names may be among those that the selection asks for
+        else:
+            category = item.category or "(none)"
+            seen[category, difficulty or "(none)"] += 1
+            if not _is_selected(item, difficulty, selection):
+                if left_out is not None:
+                    left_out[category] += 1
+                continue
         taken += 1
         yield item
         if taken == selection.limit:
             return
     if not taken:
         raise _nothing_selected(data_path, selection, seen)
-    for problem in selection.unknown(seen):
+    for problem in selection.unknown(seen) if whole else ():
         logger.warning("%s: %s", data_path, problem)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
@@ -19,9 +19,11 @@ from src.data.items import (
 )
 from src.data.knowledge_graph import KnowledgeGraph, read_knowledge_graph
 from src.data.names import category_problem, storable
-from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, Unusable
+from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, PassedOver, Unusable
+from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
 from src.data.sources import ByteProgress, RawItem, read_items
+from src.shard import Shard
 
 Language = Literal["en", "zh"]
 ValueT = TypeVar("ValueT")
@@ -32,6 +34,7 @@ def load_samples(
     selection: Selection,
     progress: ByteProgress | None = None,
     left_out: Counter[str] | None = None,
+    content: SelectedContent | None = None,
 ) -> Iterator[EditSample | BadSample]:
     """Streams the selected samples in file order; images stay encoded.
 
@@ -42,6 +45,7 @@ def load_samples(
         selection: Which of its samples.
         progress: Updated while reading.
         left_out: Counts the items that the selection passes over, by category.
+        content: Gets every item that is selected, those of other shards included.
 
     Raises:
         DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
@@ -52,7 +56,59 @@ def load_samples(
         (_sample(raw, folder, selection.language, ids), stated_difficulty(raw.fields))
         for raw in read_items(data_path, progress)
     )
-    return selected_items(samples, data_path, selection, left_out)
+    selected = selected_items(samples, data_path, selection, left_out)
+    return selected if selection.shard is None else _of_shard(selected, selection.shard, content)
+
+
+def _of_shard(
+    selected: Iterable[EditSample | BadSample], shard: Shard, content: SelectedContent | None
+) -> Iterator[EditSample | BadSample]:
+    for item in selected:
+        if content is not None:
+            content.add(item)
+        if shard.takes(item.sample_id):
+            yield item
+
+
+def load_others(
+    data_path: str, selection: Selection, known: Mapping[int, str], progress: ByteProgress | None = None
+) -> Iterator[EditSample | BadSample | PassedOver]:
+    """Streams the selected samples but those at known places, which are not read.
+
+    What it yields is what `load_samples` would, as long as the known places hold what they are said to hold. A sample
+    whose id depends on another one's is passed over as well.
+
+    Args:
+        data_path: See `read_items`.
+        selection: Which of its samples; it takes all that are known.
+        known: The ids of the samples to pass over, by their places in the file.
+        progress: Updated while reading.
+
+    Raises:
+        DataError: as `load_samples`.
+    """
+    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
+    ids = ItemIds("item")
+    renamed: set[int] = set()
+
+    def samples() -> Iterator[tuple[EditSample | BadSample | PassedOver, str | None]]:
+        for raw in read_items(data_path, progress, known):
+            if raw.passed_over:
+                ids.taken(known[raw.index])
+                yield PassedOver(raw.index), None
+                continue
+            before = ids.renamed
+            sample = _sample(raw, folder, selection.language, ids)
+            if ids.renamed > before:
+                renamed.add(raw.index)
+            yield sample, stated_difficulty(raw.fields)
+
+    selected: Iterator[EditSample | BadSample | PassedOver] = selected_items(samples(), data_path, selection)
+    for sample in selected:
+        if isinstance(sample, PassedOver) or sample.index in renamed:
+            yield PassedOver(sample.index)
+        elif selection.shard is None or selection.shard.takes(sample.sample_id):
+            yield sample
 
 
 def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds) -> EditSample | BadSample:

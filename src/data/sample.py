@@ -65,5 +65,13 @@ class BadSample:
         return cls(sample.sample_id, sample.index, sample.category, reason, *told)
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An item of the benchmark that was not read."""
+
+    index: int
+    category: str | None = None
+
+
 class Unusable(ValueError):
     """An item of a data file cannot be used; the text says why and becomes the reason of its `BadSample`."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from src.config import SelectionConfig
+from src.config import BenchmarkConfig, SelectionConfig
 from src.data.categories import ENGLISH, category_key, category_label, difficulty_key
 from src.errors import did_you_mean
+from src.shard import Shard
 
 NAMES_SHOWN = 12
 
@@ -29,6 +30,8 @@ class Selection:
     language: Literal["en", "zh"] = "en"
     follow_links: bool = False
     """Whether images behind links out of the file's folder are read."""
+    shard: Shard | None = None
+    """The part that is taken of what all else selects, `limit` included; None takes all of it."""
 
     @classmethod
     def of(cls, section: SelectionConfig, *, limited: bool = True) -> Selection:
@@ -39,6 +42,7 @@ class Selection:
             limit=section.limit if limited else None,
             language=section.language,
             follow_links=section.follow_links,
+            shard=Shard.parse(section.shard) if isinstance(section, BenchmarkConfig) and section.shard else None,
         )
 
     def takes_category(self, name: str | None) -> bool:

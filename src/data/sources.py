@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,13 @@ class RawItem:
     index: int
     fields: Mapping[str, Any] | None
     problem: str | None = None
+    passed_over: bool = False
+    """Whether it was not read, as nobody wants it."""
 
 
-def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator[RawItem]:
+def read_items(
+    data_path: str, progress: ByteProgress | None = None, unwanted: Container[int] = ()
+) -> Iterator[RawItem]:
     """Streams the items of a JSON list, a JSON mapping of lists, JSON Lines, parquet, or a `datasets` source.
 
     A file that breaks off yields everything before the break and then raises, so that a run can finish what it read.
@@ -52,6 +56,8 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
         data_path: A file, a folder or pattern (`parts/*.parquet`) of parquet files, a folder made by
             `datasets.save_to_disk`, or `hf://org/name[:config][@split]`.
         progress: Updated while reading.
+        unwanted: Places of items that are passed over: they come without fields, and as far as the format allows
+            without being read.
 
     Raises:
         DataError: the file is missing, empty, of an unknown format, or breaks off (with the byte and the item count).
@@ -59,8 +65,10 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
     progress = progress or ByteProgress()
     count = -1
     try:
-        for count, item in enumerate(_raw_items(data_path, progress)):
-            yield item if isinstance(item, RawItem) else RawItem(count, *_fields_or_problem(item))
+        for count, item in enumerate(_raw_items(data_path, progress, unwanted)):
+            if not isinstance(item, RawItem):
+                item = _passed_over(count) if count in unwanted else RawItem(count, *_fields_or_problem(item))
+            yield item
     except OSError as error:
         raise DataError(
             f"{data_path} cannot be read after {count + 1} items: {error}; see that it is readable"
@@ -70,17 +78,21 @@ def read_items(data_path: str, progress: ByteProgress | None = None) -> Iterator
     progress.fraction = 1.0
 
 
-def _raw_items(data_path: str, progress: ByteProgress) -> Iterator[Any]:
+def _raw_items(data_path: str, progress: ByteProgress, unwanted: Container[int]) -> Iterator[Any]:
     if data_path.startswith(HUB_PREFIX):
         return _hub_items(data_path)
     if not Path(data_path).exists() and (parts := sorted(glob.glob(data_path, recursive=True))):
-        return _parquet_items([Path(part) for part in parts], progress)
+        return _parquet_items([Path(part) for part in parts], progress, unwanted)
     path = _existing(Path(data_path))
     if path.is_dir():
-        return _folder_items(path, progress)
+        return _folder_items(path, progress, unwanted)
     if path.suffix.lower() == ".parquet":
-        return _parquet_items([path], progress)
-    return (_json_items if path.suffix.lower() == ".json" else _json_lines)(path, progress)
+        return _parquet_items([path], progress, unwanted)
+    return (_json_items if path.suffix.lower() == ".json" else _json_lines)(path, progress, unwanted)
+
+
+def _passed_over(index: int) -> RawItem:
+    return RawItem(index, None, passed_over=True)
 
 
 def _fields_or_problem(item: Any) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -104,7 +116,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _json_items(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
+def _json_items(path: Path, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
     with path.open("rb") as file:
         first = file.read(4096).lstrip(_BYTE_ORDER_MARK + b" \t\r\n")[:1]
         file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
@@ -124,7 +136,7 @@ def _json_items(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
         count = 0
         try:
             for category, raw in iter_values(read, start):
-                yield _json_item(count, raw, category)
+                yield _passed_over(count) if count in unwanted else _json_item(count, raw, category)
                 count += 1
         except BrokenOff as error:
             raise DataError(
@@ -146,7 +158,7 @@ def _json_item(index: int, raw: RawValue, category: str | None = None, line: int
     return RawItem(index, fields, problem)
 
 
-def _json_lines(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
+def _json_lines(path: Path, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
     size, index = path.stat().st_size, 0
     with path.open("rb") as file:
         for number in itertools.count(1):
@@ -161,13 +173,17 @@ def _json_lines(path: Path, progress: ByteProgress) -> Iterator[RawItem]:
             if too_long:
                 yield RawItem(index, None, f"line {number}: larger than {MAX_ITEM_BYTES:,} bytes")
             elif line.removeprefix(_BYTE_ORDER_MARK).strip():
-                yield _json_item(index, single_value(line.removeprefix(_BYTE_ORDER_MARK), offset), line=number)
+                yield (
+                    _passed_over(index)
+                    if index in unwanted
+                    else _json_item(index, single_value(line.removeprefix(_BYTE_ORDER_MARK), offset), line=number)
+                )
             else:
                 continue
             index += 1
 
 
-def _folder_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
+def _folder_items(path: Path, progress: ByteProgress, unwanted: Container[int]) -> Iterator[Any]:
     if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
         import datasets
 
@@ -181,10 +197,10 @@ def _folder_items(path: Path, progress: ByteProgress) -> Iterator[Any]:
     files = sorted(path.glob("**/*.parquet"))
     if not files:
         raise DataError(f"folder {path} holds neither .parquet files nor a dataset of `datasets.save_to_disk`")
-    return _parquet_items(files, progress)
+    return _parquet_items(files, progress, unwanted)
 
 
-def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[RawItem]:
+def _parquet_items(files: list[Path], progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -196,13 +212,17 @@ def _parquet_items(files: list[Path], progress: ByteProgress) -> Iterator[RawIte
                 row_share = 1 / max(1, file.metadata.num_rows) / len(files)
                 for group in range(file.metadata.num_row_groups):
                     rows = file.metadata.row_group(group).num_rows
+                    if all(index in unwanted for index in range(count, count + rows)):
+                        yield from map(_passed_over, range(count, count + rows))
+                        count += rows
+                        continue
                     if problem := _bomb(file.metadata.row_group(group)):
                         yield RawItem(count, None, f"row group {group} of {path.name} ({rows} rows) {problem}")
                         count += rows
                         continue
                     for row in _rows(file.iter_batches(batch_size=PARQUET_BATCH, row_groups=[group])):
                         progress.fraction = min(max(progress.fraction, number / len(files)) + row_share, 0.999)
-                        yield RawItem(count, row.fields, row.problem)
+                        yield _passed_over(count) if count in unwanted else RawItem(count, row.fields, row.problem)
                         count += 1
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} cannot be read as parquet after {count} items: {error}") from error

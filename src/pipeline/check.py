@@ -37,7 +37,7 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     check_log(config.logging)
     plan = RunPlan(config)
     judge = plan.scoring.judge
-    yield f"editor   {plan.editor.identity()['class']}, {len(plan.editor.replicas())} replica(s)"
+    yield f"editor   {plan.editor.identity()['class']}, {_replicas(plan)}"
     yield f"scorer   {plan.scoring.identity()['class']}"
     yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
@@ -52,6 +52,13 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     finally:
         if record is not None:
             record.close()
+
+
+def _replicas(plan: RunPlan) -> str:
+    if plan.editor.placement is None:
+        return f"{len(plan.editor.replicas())} replica(s)"
+    ray = plan.config.runtime.ray
+    return f"{ray.editors} replica(s) on Ray ({ray.address}), {ray.editor_gpus:g} GPU(s) each"
 
 
 def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[str]:
@@ -85,7 +92,9 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
             if wanted.verdict:
                 load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())
-    yield f"samples  {total} ({', '.join(f'{name} {count}' for name, count in categories.items())}), {bad} bad"
+    shard = f" of shard {plan.selection.shard}" if plan.selection.shard else ""
+    named = ", ".join(f"{name} {count}" for name, count in categories.items())
+    yield f"samples  {total}{shard} ({named or 'none'}), {bad} bad"
     if passed_over:
         yield f"left out by selection: {left_out(dict(passed_over.most_common()))}"
     for reason, count in inapplicable.most_common():

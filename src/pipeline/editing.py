@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
 
-from src.data.image import ImageError, LazyImage, OpenedImage, encode_png
+from src.data.image import LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
+from src.models.diffusion.batching import EditFailure, EditRequest, decoded_request, edit_each
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.record.record import Sizes
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -84,6 +81,10 @@ class PendingEdit:
         assert self.edited_pixels is not None, f"{self.sample_id} reached the store without an edit"
         return encode_png(self.edited_pixels)
 
+    def take_encoded(self, png: bytes, size: tuple[int, int]) -> None:
+        """Takes the picture of the edit as PNG, from where it was made."""
+        self._png, self.edited_size = png, size
+
     def release_pixels(self, pixels: PixelBudget) -> None:
         """Drops the pictures and gives their share of the budget back."""
         self.source_pixels = self.edited_pixels = self._png = None
@@ -124,14 +125,6 @@ def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: Pixe
 
 
 def _outcomes(editor: BaseDiffusionModel, edits: Sequence[PendingEdit]) -> list[Image.Image | EditFailure]:
-    asked = [_request(edit) for edit in edits]
+    asked = [decoded_request(edit.decode, edit.instruction, edit.seed, edit.sample_id) for edit in edits]
     edited = iter(edit_each(editor, [one for one in asked if isinstance(one, EditRequest)]))
     return [one if isinstance(one, EditFailure) else next(edited) for one in asked]
-
-
-def _request(edit: PendingEdit) -> EditRequest | EditFailure:
-    try:
-        return EditRequest(edit.decode(), edit.instruction, edit.seed, edit.sample_id)
-    except ImageError as error:
-        logger.warning("the source of %s cannot be decoded: %s", edit.sample_id, error)
-        return EditFailure(f"source image: {error}", of_source=True)

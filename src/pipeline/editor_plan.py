@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from src.config import ModelConfig
+from src.cluster.seat import SharedPool
+from src.config import ModelConfig, RuntimeConfig
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.models.model_handle import ModelHandle
+from src.pipeline.editors import Editors, LocalEditor
 from src.pipeline.keys import digest, edit_key, sample_seed
+from src.pipeline.placement import Placement
 from src.registry import build
+
+_HERE = RuntimeConfig()
 
 
 class EditorPlan(ModelHandle[BaseDiffusionModel]):
@@ -20,19 +25,24 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
 
     Args:
         section: Class path and params.
-        seed: The run's seed, from which each sample's seed follows; `params.seed` goes before it.
+        runtime: The run's seed, from which each sample's seed follows (`params.seed` goes before it), and where the
+            editor runs.
+        shared: With whom this process shares an editor that is placed elsewhere, if with anybody.
 
     Raises:
         ConfigError: on construction, for a wrong class path, params or seed.
     """
 
-    def __init__(self, section: ModelConfig, seed: int = 0) -> None:
+    def __init__(self, section: ModelConfig, runtime: RuntimeConfig = _HERE, shared: SharedPool | None = None) -> None:
         super().__init__(section, BaseDiffusionModel, "diffusion_model")  # type: ignore[type-abstract]
         own = section.params.get("seed")
         try:
-            self.seed = seed if own is None else int(own)
+            self.seed = runtime.seed if own is None else int(own)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"diffusion_model.params.seed must be a whole number: {error}") from error
+        self.placement = Placement(runtime, shared) if runtime.engine == "ray" else None
+        if self.placement is not None:
+            self.placement.check(self.model_class, self.params, "diffusion_model")
 
     @cached_property
     def digest(self) -> str:
@@ -53,6 +63,31 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
             editor = build(self.model_class, params)
             editor.load_to_gpu()
             yield editor
+
+    def load_for_stages(self, judges: int = 0) -> Iterator[Editors]:
+        """Loads the editor as the stages take it: here, or in actors, for which nobody waits yet.
+
+        Args:
+            judges: How many actors of judges need room beside those of the editor.
+
+        Raises:
+            ModelError: when one cannot be built here.
+        """
+        if self.placement is not None:
+            yield self.placement.editors(self, judges)
+        else:
+            yield from map(LocalEditor, self.load())
+
+    def devices(self) -> list[str]:
+        """Names the devices of this process on which the editor would compute; none where it is placed elsewhere."""
+        return [] if self.placement is not None else super().devices()
+
+    def check_devices(self) -> None:
+        """Raises `ModelError` when the GPUs that the editor needs are not on this machine, or not in the cluster."""
+        if self.placement is not None:
+            self.placement.check_editors(self.name)
+        else:
+            super().check_devices()
 
     def keys(self, sample_id: str, source_sha256: str, instruction: str) -> tuple[int, str]:
         """A sample's seed and the content key of the edit. Edits of one sample share its seed, whatever the source."""

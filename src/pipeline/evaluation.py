@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from src.config import Config
 from src.data.loader import load_samples
-from src.data.sample import BadSample, EditSample
+from src.data.sample import BadSample, EditSample, PassedOver
+from src.data.selected_content import SelectedContent
 from src.data.verdict import Verdict
 from src.errors import DataError
 from src.models.device import free_memory
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.budget import Budget, BudgetSpent
 from src.pipeline.costs import measured_price
-from src.pipeline.output import exclusive, set_aside
+from src.pipeline.editors import Editors
+from src.pipeline.output import opened
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.plan import RunPlan
@@ -29,16 +30,19 @@ from src.pipeline.reader import Reader
 from src.pipeline.redone import reasons_to_redo
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.tally import Tally
+from src.pipeline.undone_first import undone_first
 from src.pipeline.work_item import PendingVerdict, WorkItem
 from src.record.record import DONE, Record
 from src.record.results import BUDGET_SPENT
+from src.record.shards import Content, note_content
 from src.reporting.report import build_report
+from src.reporting.sample_rows import recorded_report
 from src.reporting.wording import budget_spent
 from src.reporting.write import ReportPaths, write_reports
 
 logger = logging.getLogger(__name__)
 
-Samples = Iterable[EditSample | BadSample]
+Samples = Iterable[EditSample | BadSample | PassedOver]
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,22 @@ class FinishedRun:
         """Whether the run stopped before all was done as its budget was spent."""
         return budget_spent(self.report)
 
+    @property
+    def nothing_scored(self) -> bool:
+        """Whether there were samples and none of them was scored; a shard may have no samples."""
+        overall = self.report["overall_statistics"]
+        return overall["num_samples"] == 0 and overall["total"] > 0
 
-def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None) -> FinishedRun:
+
+def evaluate(
+    config: Config, tick: Callable[[Tally], None] = lambda tally: None, *, with_samples: bool = True
+) -> FinishedRun:
     """Runs the benchmark of a config and writes its reports.
 
     Args:
         config: What to run; `evaluation.resume_from_checkpoint` goes on with what `output_dir` holds.
         tick: Called about ten times a second in the calling thread, for a progress display.
+        with_samples: Whether the report that is returned has every sample, which may be many; else it has none.
 
     Raises:
         EditLoopError: for everything that makes the run as a whole impossible. What was finished is in the record.
@@ -68,46 +81,40 @@ def evaluate(config: Config, tick: Callable[[Tally], None] = lambda tally: None)
     plan = RunPlan(config)
     plan.check_devices()
     tally = Tally(limit=config.benchmark.limit, seconds_to_wait=plan.scoring.scorer.seconds_to_wait)
-    samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out))
+    content = SelectedContent()
+    samples = _peek(load_samples(config.benchmark.data_path, plan.selection, tally.reading, tally.left_out, content))
     view = PictureView(config.evaluation.images, config.evaluation.output_dir)
-    with _opened(plan, view) as record:
+    with opened(config.evaluation, view) as record:
+        for sentence in reasons_to_redo(record, plan.info()):
+            logger.warning("%s", sentence)
         with _attempt(record, plan, tally):
-            Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally))
-        return report_run(record, config)
+            Evaluation(plan, record, tally, view).run(samples, lambda: tick(tally), content)
+            if plan.selection.shard is not None:
+                note_content(record.output_dir, plan.run_key, Content(content.items, content.digest()))
+        return report_run(record, config, with_samples=with_samples)
 
 
-def report_run(record: Record, config: Config) -> FinishedRun:
-    """Writes the reports of the latest run from the record alone."""
-    report = latest_report(record, config)
-    paths = write_reports(report, config.evaluation.results, datetime.now(), config.evaluation.output_dir)
-    return FinishedRun(report, paths)
+def report_run(record: Record, config: Config, *, with_samples: bool) -> FinishedRun:
+    """Writes the reports of the latest run from the record alone; see `evaluate`."""
+    settings = config.evaluation
+    with record.unchanging():
+        report = recorded_report(record, settings.metrics)
+        paths = write_reports(report, settings.results, datetime.now(), settings.output_dir)
+        return FinishedRun(report | {"samples": list(report["samples"]) if with_samples else []}, paths)
 
 
 def latest_report(record: Record, config: Config) -> dict[str, Any]:
-    """The report of the latest run from the record alone."""
+    """The report of the latest run from the record alone, with every sample."""
     info = record.latest_run()
     return build_report(info, record.results(info.run_key), config.evaluation.metrics)
 
 
 def _peek(samples: Iterator[EditSample | BadSample]) -> Samples:
-    """Fetches the first sample now, so that an unusable benchmark is found before the output directory is touched."""
-    return chain([next(samples)], samples)
+    """Fetches the first sample now, so that an unusable benchmark is found before the output directory is touched.
 
-
-@contextmanager
-def _opened(plan: RunPlan, view: PictureView) -> Iterator[Record]:
-    """The record of the output directory, which is ours alone; without `--resume`, one that was there is set aside."""
-    settings = plan.config.evaluation
-    with exclusive(settings.output_dir):
-        if settings.save_generated_images:
-            view.refuse_others()
-        fresh = not settings.resume_from_checkpoint
-        if fresh and (old := set_aside(settings.output_dir, settings.images, view)):
-            logger.warning("%s held an earlier run; its record and pictures are now in %s", settings.output_dir, old)
-        with closing(Record(settings.output_dir)) as record:
-            for sentence in reasons_to_redo(record, plan.info()):
-                logger.warning("%s", sentence)
-            yield record
+    A shard may have none.
+    """
+    return chain(list(islice(samples, 1)), samples)
 
 
 @contextmanager
@@ -138,42 +145,72 @@ class Evaluation(Observer):
         self._view = view
         self._keeps_pictures = plan.config.evaluation.save_generated_images
         self._pixels = PixelBudget(plan.config.runtime.decoded_megabytes)
-        self._editors: list[BaseDiffusionModel] = []
+        self._editors: list[Editors] = []
         tally.seconds_to_wait_to_edit = lambda: max((one.seconds_to_wait() for one in self._editors), default=0.0)
         self._stages: Stages | None = None
         self._read_whole_file = False
         earlier = sum(attempt.seconds or 0 for attempt in record.latest_run().attempts)
         self._budget = Budget(
             plan.config.evaluation.budget,
-            record.paid_usage(plan.run_key),
+            record.paid_usage(plan.run_key) if plan.config.evaluation.budget else (),
             lambda: earlier + tally.seconds,
             measured_price(plan) if plan.config.evaluation.budget else None,
         )
         self._broken_data: DataError | None = None
 
-    def run(self, samples: Samples, tick: Callable[[], None]) -> None:
+    def run(self, samples: Samples, tick: Callable[[], None], content: SelectedContent) -> None:
         """Does all the work that the record does not hold yet.
+
+        Args:
+            samples: All samples in file order, for a run of which nothing is done.
+            tick: Called about ten times a second.
+            content: Gets what is read of the benchmark, where the run is a shard.
 
         Raises:
             EditLoopError: when the run cannot go on, or the benchmark file breaks off (after what came before is done).
             BudgetSpent: the budget was spent before all was done.
         """
-        self._view.clear(self._record.named_samples())
-        if self._keeps_pictures:
-            self._view.warn_of_strangers()
-        if self._plan.two_stage():
-            self._pass(samples, tick, judges=False)
-            self._free_editors()
-            again = load_samples(self._plan.config.benchmark.data_path, self._plan.selection)
-            self._pass(again, tick, edits=False)
-        else:
-            self._pass(samples, tick)
+        two_stage = self._plan.two_stage()
+        done = self._record.claimed(self._plan.run_key, judged=not two_stage)
+        self._view.clear(self._record.named_samples, keep=done.values() if self._keeps_pictures else ())
+        try:
+            self._passes(self._in_order(samples, done, self._tally, content), tick, two_stage=two_stage)
+        finally:
+            if self._plan.config.runtime.engine == "ray":
+                self._free_editors()
+                self._plan.scoring.unload()
         if self._broken_data is not None:
             raise self._broken_data
         spent = self._budget.spent()
         if spent and not (self._read_whole_file and self._tally.judged >= self._tally.read):
             raise BudgetSpent(spent)
         self._record.forget_unseen_samples(self._plan.run_key)
+        if self._keeps_pictures:
+            self._view.clear_unshown()
+            self._view.warn_of_strangers()
+
+    def _passes(self, samples: Samples, tick: Callable[[], None], *, two_stage: bool) -> None:
+        if two_stage:
+            self._pass(samples, tick, judges=False)
+            self._free_editors()
+            again = load_samples(self._plan.config.benchmark.data_path, self._plan.selection)
+            judged = self._record.claimed(self._plan.run_key, judged=True)
+            self._pass(self._in_order(again, judged, Tally()), tick, edits=False)
+        else:
+            self._pass(samples, tick)
+
+    def _in_order(
+        self,
+        samples: Samples,
+        done: Mapping[int, tuple[str, str]],
+        tally: Tally,
+        content: SelectedContent | None = None,
+    ) -> Samples:
+        """The samples in file order; where the record says that some are done, those come last."""
+        if not done:
+            return samples
+        known = {place: sample_id for place, (_, sample_id) in done.items()}
+        return undone_first(self._plan.config.benchmark, known, tally, content)
 
     def _pass(self, samples: Samples, tick: Callable[[], None], *, edits: bool = True, judges: bool = True) -> None:
         reader = Reader(self._plan, self._record, self._view, self._tally, self._pixels, counts=edits)
@@ -245,9 +282,9 @@ class Evaluation(Observer):
         self._budget.add(verdict, self._questions(pending))
         self._stop_if_spent()
 
-    def _load_editors(self) -> list[BaseDiffusionModel]:
+    def _load_editors(self) -> list[Editors]:
         with self._loading(self._plan.editor.name):
-            self._editors.extend(self._plan.editor.load())
+            self._editors.extend(self._plan.editor.load_for_stages(self._plan.scoring.judge_actors))
         return self._editors
 
     def _load_scorer(self) -> None:
@@ -261,7 +298,7 @@ class Evaluation(Observer):
             yield
 
     def _free_editors(self) -> None:
-        for editor in self._editors:
-            editor.unload_from_gpu()
+        for editors in self._editors:
+            editors.close()
         self._editors.clear()
         free_memory()

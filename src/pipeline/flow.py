@@ -1,9 +1,9 @@
 """Stages joined by bounded channels: the machinery of a run, ignorant of editing and judging.
 
 Each worker of a stage has a thread that takes batches from the stage's inbox and hands them over one by one; a worker
-is anything with `submit(batch) -> Future` (a local model in that very thread today; an actor of a cluster engine would
-fit as well). What a stage does with a result, usually putting it into the next stage's channel, runs in the worker's
-thread, so a full channel holds back exactly the worker that filled it.
+is anything with `submit(batch) -> Future`, such as a function in that very thread, which may wait for an actor. What a
+stage does with a result, usually putting it into the next stage's channel, runs in the worker's thread, so a full
+channel holds back exactly the worker that filled it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Generic, Protocol, TypeVar
+
+from src.errors import WaitBrokenOff
 
 Item = TypeVar("Item")
 Batch = TypeVar("Batch", contravariant=True)
@@ -178,7 +180,10 @@ class Flow:
         if not inbox.wait():
             return
         workers = make_workers()
-        size = batch_size()
+        try:
+            size = batch_size()
+        except WaitBrokenOff:  # the flow stops while a worker's model is waited for
+            return
         inbox.widen(size)
 
         def serve(worker: Worker[list[Item]]) -> None:

@@ -107,13 +107,16 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
 
 
 def _editor_workers(plan: RunPlan) -> int:
-    params = plan.editor.replicas()
-    return len(params) * _concurrency(plan.editor.model_class, params[0])
+    params, placement = plan.editor.replicas(), plan.editor.placement
+    count = len(params) if placement is None else placement.expected_editors(plan.scoring.judge_actors)
+    return count * _concurrency(plan.editor.model_class, params[0])
 
 
 def _judge_workers(plan: RunPlan) -> int:
     judge = plan.scoring.judge
-    return plan.scoring.scorer.max_concurrency if judge is None else _concurrency(judge.model_class, judge.params)
+    if judge is None:
+        return plan.scoring.scorer.max_concurrency
+    return max(1, plan.scoring.judge_actors) * _concurrency(judge.model_class, judge.params)
 
 
 def _concurrency(model_class: type[BaseModel], params: dict[str, object]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from src.config import EvaluationConfig
 from src.errors import OutputError
 from src.pipeline.picture_view import PictureView
 from src.record.record import EDITS_FOLDER, RECORD_NAME, Record
@@ -51,6 +52,23 @@ def exclusive(output_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def opened(settings: EvaluationConfig, view: PictureView) -> Iterator[Record]:
+    """The record of the output directory, which is ours alone; without `--resume`, one that was there is set aside.
+
+    Raises:
+        OutputError: the directory cannot be used, or its pictures are shown where another run shows its own.
+    """
+    with exclusive(settings.output_dir):
+        if settings.save_generated_images:
+            view.refuse_others()
+        fresh = not settings.resume_from_checkpoint
+        if fresh and (old := set_aside(settings.output_dir, settings.images, view)):
+            logger.warning("%s held an earlier run; its record and pictures are now in %s", settings.output_dir, old)
+        with closing(Record(settings.output_dir)) as record:
+            yield record
+
+
 def set_aside(output_dir: Path, images_dir: Path, view: PictureView) -> Path | None:
     """Moves the record, edits and pictures of earlier runs into `previous/<time>/`, so that a fresh run loses nothing.
 
@@ -80,4 +98,4 @@ def _clear_view(output_dir: Path, view: PictureView) -> None:
             samples = record.named_samples()
     except OutputError as error:
         logger.warning("what the earlier run showed is known from its list of pictures alone: %s", error)
-    view.clear(samples)
+    view.clear(lambda: samples)

@@ -9,8 +9,10 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from src.data.names import CONTROL, MAX_NAME_BYTES
 from src.errors import OutputError
@@ -20,10 +22,12 @@ logger = logging.getLogger(__name__)
 MANIFEST = ".editloop-pictures.jsonl"
 """Whose pictures the folder shows (first line), and their names (one a line)."""
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
 _NAME = re.compile(r"[^/.][^/]*/[^/]+\.png")
 _UNSAFE = re.compile(rf"[/\\{CONTROL}]")
 
 
+@lru_cache(maxsize=1024)
 def folder_name(category: str) -> str:
     """A category as the name of one folder, whatever text it is: no path, no control characters, not too long."""
     name = _UNSAFE.sub("_", category).lstrip(".").encode(errors="replace")[:MAX_NAME_BYTES]
@@ -48,6 +52,8 @@ class PictureView:
         self._output_dir = output_dir
         self._manifest = images_dir / MANIFEST
         self._listed: set[str] = set()
+        self._unshown: set[str] = set()
+        """Listed names of an earlier attempt that this one has not come to yet."""
         self._lock = threading.Lock()
 
     def refuse_others(self) -> None:
@@ -62,15 +68,30 @@ class PictureView:
                 "or leave it out (each output directory then has its own images/)"
             )
 
-    def clear(self, samples: Iterable[tuple[str, str]]) -> None:
+    def clear(self, samples: Callable[[], Iterable[tuple[str, str]]], keep: Iterable[tuple[str, str]] = ()) -> None:
         """Takes the listed pictures away, and folders that are empty then; those of another run are left alone.
 
         Args:
-            samples: Category and id of what may be there if nothing is listed, as versions without a list left it.
+            samples: Gives category and id of what may be there if nothing is listed, as versions without a list left
+                it.
+            keep: Category and id of samples whose pictures stay, until `clear_unshown` unless they are shown.
         """
         if not self._images_dir.is_dir() or self._other_owner() is not None:
             return
-        names = self._read()[1] if self._manifest.is_file() else {_name(*sample) for sample in samples}
+        names = self._read()[1] if self._manifest.is_file() else {_name(*sample) for sample in samples()}
+        kept = names & {_name(*sample) for sample in keep}
+        if names != kept or not kept:
+            self._take_away(names - kept, kept)
+        self._listed, self._unshown = kept, set(kept)
+
+    def clear_unshown(self) -> None:
+        """Takes the pictures away that `clear` has kept and this run has not shown."""
+        if self._unshown:
+            self._take_away(self._unshown, self._listed - self._unshown)
+            self._unshown = set()
+
+    def _take_away(self, names: set[str], listed: set[str]) -> None:
+        """Removes pictures, and lists those that stay."""
         paths = [self._images_dir / name for name in names]
         try:
             for path in paths:
@@ -78,7 +99,7 @@ class PictureView:
             for folder in {path.parent for path in paths}:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-            self._listed.clear()
+            self._listed = listed
             self._begin_list()
         except OSError as error:
             raise OutputError(
@@ -87,7 +108,10 @@ class PictureView:
 
     def warn_of_strangers(self) -> None:
         """Counts the pictures that are there although no run of EditLoop has listed them."""
-        found = {path.relative_to(self._images_dir).as_posix() for path in self._images_dir.glob("*/*.png")}
+        folders = (
+            [entry for entry in os.scandir(self._images_dir) if entry.is_dir()] if self._images_dir.is_dir() else []
+        )
+        found = {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder) if name.endswith(".png")}
         if strangers := sorted(found - self._listed):
             logger.warning(
                 "%s holds %d pictures that this run did not put there; they are left (the first: %s)",
@@ -113,6 +137,7 @@ class PictureView:
     def _list(self, name: str, target: Path) -> None:
         """Before the picture is there, so that no picture is without its line; a stranger of its name makes way."""
         with self._lock:
+            self._unshown.discard(name)
             if name in self._listed:
                 return
             if target.exists():
@@ -127,16 +152,17 @@ class PictureView:
     def _append(self, name: str) -> None:
         file = os.open(self._manifest, os.O_WRONLY | os.O_APPEND)  # three times as fast as a text file of Python's
         try:
-            os.write(file, f"{json.dumps(name, ensure_ascii=False)}\n".encode())
+            os.write(file, f"{_json(name)}\n".encode())
         finally:
             os.close(file)
 
     def _begin_list(self) -> None:
-        """The owner is named from here, so that both can be moved or copied together."""
+        """The owner is named from here, so that both can be moved or copied together; then come the names."""
         self._images_dir.mkdir(parents=True, exist_ok=True)
         owner = os.path.relpath(self._output_dir.resolve(), self._images_dir.resolve())
         part = self._manifest.with_name(f"{MANIFEST}.part")
-        part.write_text(json.dumps({"output_dir": owner}, ensure_ascii=False) + "\n", encoding="utf-8")
+        lines = [{"output_dir": owner}, *sorted(self._listed)]
+        part.write_text("".join(f"{_json(line)}\n" for line in lines), encoding="utf-8")
         os.replace(part, self._manifest)
 
     def _other_owner(self) -> Path | None:
@@ -149,16 +175,27 @@ class PictureView:
     def _read(self) -> tuple[str | None, set[str]]:
         """The owner and the names of the list; lines that a crash or a person has damaged say nothing."""
         owner, names = None, set()
-        for line in self._manifest.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
+        for entry in _entries(self._manifest.read_text(encoding="utf-8", errors="replace").split("\n")):
             if isinstance(entry, dict) and isinstance(entry.get("output_dir"), str):
                 owner = entry["output_dir"]
             elif isinstance(entry, str) and _NAME.fullmatch(entry):
                 names.add(entry)
         return owner, names
+
+
+def _entries(lines: Sequence[str]) -> list[Any]:
+    """The lines as JSON, read at once: a list of a hundred thousand takes long line by line."""
+    try:
+        entries: list[Any] = json.loads(f"[{','.join(filter(None, lines))}]")
+    except ValueError:
+        return [entry for half in _halves(lines) for entry in _entries(half)]
+    return entries
+
+
+def _halves(lines: Sequence[str]) -> list[Sequence[str]]:
+    """Both halves of the lines, one of which is damaged; nothing of a single one."""
+    middle = len(lines) // 2
+    return [lines[:middle], lines[middle:]] if middle else []
 
 
 def _name(category: str, sample_id: str) -> str:

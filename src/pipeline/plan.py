@@ -19,6 +19,7 @@ from src.pipeline.work_item import WorkItem, work_item
 from src.record.record import SampleKeys
 from src.record.results import RunInfo
 from src.redaction import redact
+from src.shard import Shard
 
 _LIBRARIES = ("pillow", "torch", "diffusers", "transformers")
 
@@ -33,7 +34,7 @@ class RunPlan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.editor = EditorPlan(config.diffusion_model, config.runtime.seed)
+        self.editor = EditorPlan(config.diffusion_model, config.runtime)
         self.scoring = scorer_plan(config)
         check_budget(config.evaluation.budget, self.scoring)
         self.editor.check_weights()
@@ -91,7 +92,7 @@ def scorer_plan(config: Config) -> ScorerPlan:
         ConfigError: for anything in its sections that could not run.
     """
     benchmark = config.benchmark
-    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language)
+    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, config.runtime)
     plan.scorer.check_categories(benchmark.categories or [])
     return plan
 
@@ -101,10 +102,11 @@ def run_key(section: BenchmarkConfig, scoring: ScorerPlan, editor_digest: str, s
     inline = {category: prompt.model_dump() for category, prompt in scoring.prompts.items()}
     prompts = [inline, scoring.scorer.prompt_versions()]
     unset = {"max_source_pixels", "larger_sources"} if section.max_source_pixels is None else set()
-    benchmark = section.model_dump(mode="json", exclude={"follow_links"} | unset)
+    benchmark = section.model_dump(mode="json", exclude={"follow_links", "shard"} | unset)
     for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
         benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
-    return digest(["run", benchmark, prompts, editor_digest, scoring.digest, seed])
+    whole = digest(["run", benchmark, prompts, editor_digest, scoring.digest, seed])
+    return Shard.parse(section.shard).run_key(whole) if section.shard else whole
 
 
 def run_info(config: Config, scoring: ScorerPlan, key: str, editor: dict[str, Any]) -> RunInfo:

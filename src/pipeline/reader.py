@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from src.config import BenchmarkConfig
 from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
-from src.data.sample import BadSample, EditSample
+from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.verdict import Status, failed
 from src.pipeline.picture_view import PictureView
 from src.pipeline.pixels import PixelBudget, decoded_bytes
@@ -46,11 +46,15 @@ class Reader:
         self._keeps_pictures = plan.config.evaluation.save_generated_images
         self._left_out: set[str] = set()
 
-    def items(self, samples: Iterable[EditSample | BadSample], stopping: threading.Event) -> Iterator[WorkItem]:
+    def items(
+        self, samples: Iterable[EditSample | BadSample | PassedOver], stopping: threading.Event
+    ) -> Iterator[WorkItem]:
         """The samples with which there is anything left to do, until they end or `stopping` is set."""
         for sample in samples:
             if stopping.is_set():
                 return
+            if isinstance(sample, PassedOver):
+                continue
             if self._counts:
                 self._tally.add(read=1)
             if isinstance(sample, BadSample):

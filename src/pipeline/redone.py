@@ -16,7 +16,7 @@ Aspect = Callable[[RunInfo], Any]
 
 _ASPECTS: tuple[tuple[str, Aspect, str], ...] = (
     ("editor", lambda run: run.editor, "every edit is made and judged again"),
-    ("seed", lambda run: _seed(run.config), "every edit is made and judged again"),
+    ("seed", lambda run: run_seed(run.config), "every edit is made and judged again"),
     (
         "language",
         lambda run: run.config["benchmark"]["language"],
@@ -54,7 +54,8 @@ def reasons_to_redo(record: Record, info: RunInfo) -> Iterator[str]:
             return
 
 
-def _seed(config: Mapping[str, Any]) -> int:
+def run_seed(config: Mapping[str, Any]) -> int:
+    """The seed of a run by its stored config, where the editor's own goes before that of the run."""
     own = (config["diffusion_model"].get("params") or {}).get("seed")
     return int(config["runtime"]["seed"] if own is None else own)
 

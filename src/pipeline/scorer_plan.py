@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from src.config import ClassConfig, ModelConfig, PromptConfig
+from src.cluster.seat import SharedPool
+from src.config import ClassConfig, ModelConfig, PromptConfig, RuntimeConfig
 from src.data.sample import EditSample
 from src.models.vlm.prompts import Language
 from src.pipeline.keys import digest, verdict_key
+from src.pipeline.placement import Placement
 from src.pipeline.work_item import PendingVerdict
 from src.registry import resolve
 from src.rewards.core.judge_handle import JudgeHandle
@@ -24,7 +26,9 @@ class ScorerPlan:
         judge: Those of the judge, if there is one.
         prompts: Inline prompts by category.
         language: The language of the samples.
+        runtime: Where the judge runs; in this process when absent.
         has_completions: Whether a policy's text is scored with each edit, as in a training.
+        shared: With whom this process shares a judge that is placed elsewhere, if with anybody.
 
     Raises:
         ConfigError: on construction, for anything in these sections that could not run.
@@ -36,14 +40,26 @@ class ScorerPlan:
         judge: ModelConfig | None,
         prompts: Mapping[str, PromptConfig],
         language: Language,
+        runtime: RuntimeConfig | None = None,
         *,
         has_completions: bool = False,
+        shared: SharedPool | None = None,
     ) -> None:
         self.judge = JudgeHandle(judge) if judge else None
+        self.judge_actors = 0
+        self._placement = Placement(runtime, shared) if runtime is not None and runtime.engine == "ray" else None
+        if self.judge is not None and self._placement is not None:
+            self._place(self.judge, self._placement)
         self.prompts = prompts
         self._has_completions = has_completions
         setting = ScorerSetting(self.judge, prompts, language, has_completions)
         self.scorer = resolve(scorer, Scorer, "scorer")(scorer.params, setting)  # type: ignore[type-abstract]
+
+    def _place(self, judge: JudgeHandle, placement: Placement) -> None:
+        self.judge_actors = count = placement.judge_count(judge)
+        if count:
+            placement.check(judge.model_class, judge.params, "reward_model")
+            judge.load_elsewhere = lambda: placement.judge(judge, count)
 
     def identity(self) -> dict[str, Any]:
         """What decides the verdicts, judge included; JSON-able.
@@ -83,9 +99,17 @@ class ScorerPlan:
             self.judge.check_weights()
 
     def check_devices(self) -> None:
-        """Raises `ModelError` when the judge asks for a GPU that is not on this machine."""
+        """Raises `ModelError` when the judge asks for a GPU that is not on this machine, or not in the cluster."""
         if self._asks_judge and self.judge is not None:
-            self.judge.check_devices()
+            if self._placement is not None and self.judge_actors:
+                self._placement.check_judges(self.judge.name)
+            else:
+                self.judge.check_devices()
+
+    def unload(self) -> None:
+        """Frees the judge, if there is one."""
+        if self.judge is not None:
+            self.judge.unload()
 
     def pending_verdict(self, sample: EditSample, edit_key: str, completion: str | None = None) -> PendingVerdict:
         """What is asked about an edit of the sample, rendered once, and the content key of the verdict."""

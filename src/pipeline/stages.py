@@ -17,9 +17,8 @@ from functools import partial
 from src.data.image import content_hash, open_rgb
 from src.data.verdict import Verdict
 from src.errors import WaitBrokenOff
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
-from src.pipeline.editing import edit_within
+from src.pipeline.editors import Editors
 from src.pipeline.flow import Channel, Flow, ThreadWorker
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.work_item import PendingVerdict, WorkItem
@@ -67,7 +66,7 @@ class Stages:
         scorer: What judges.
         observer: Who is told.
         pixels: The budget of decoded pictures.
-        load_editors: Gives the loaded editors; called when the first item is there that has to be edited.
+        load_editors: Gives whatever makes edits; called when the first item is there that has to be edited.
         load_scorer: Loads the scorer; called when the first item is there that has to be judged.
         hold_back: Whether few edits wait for the scorer, with their pixels, and then hold the editor back. Without it
             any number waits, without pixels.
@@ -80,7 +79,7 @@ class Stages:
         observer: Observer,
         pixels: PixelBudget,
         *,
-        load_editors: Callable[[], Sequence[BaseDiffusionModel]] = list,
+        load_editors: Callable[[], Sequence[Editors]] = list,
         load_scorer: Callable[[], None] = lambda: None,
         hold_back: bool = True,
     ) -> None:
@@ -91,7 +90,7 @@ class Stages:
         self._load_editors = load_editors
         self._load_scorer = load_scorer
         self._hold_back = hold_back
-        self._editors: Sequence[BaseDiffusionModel] = ()
+        self._editors: Sequence[Editors] = ()
         self._flow = Flow()
 
     def run(
@@ -149,8 +148,8 @@ class Stages:
 
     def _stop_waiting(self) -> None:
         self._scorer.stop_waiting()
-        for editor in self._editors:
-            editor.stop_waiting()
+        for editors in self._editors:
+            editors.stop_waiting()
 
     def stop(self) -> None:
         """Lets the `run` that is under way begin nothing new; it returns when what is in flight is recorded."""
@@ -159,14 +158,14 @@ class Stages:
     def _edit_workers(self, to_store: Channel[WorkItem]) -> list[ThreadWorker[WorkItem]]:
         self._editors = self._load_editors()
         return [
-            ThreadWorker(partial(self._edit, editor, to_store))
-            for editor in self._editors
-            for _ in range(editor.max_concurrency)
+            ThreadWorker(partial(self._edit, editors, to_store))
+            for editors in self._editors
+            for _ in range(editors.max_concurrency)
         ]
 
-    def _edit(self, editor: BaseDiffusionModel, to_store: Channel[WorkItem], items: list[WorkItem]) -> None:
+    def _edit(self, editors: Editors, to_store: Channel[WorkItem], items: list[WorkItem]) -> None:
         try:
-            edits = edit_within(self._pixels, editor, items)
+            edits = editors.edit(items, self._pixels)
         except WaitBrokenOff:
             for item in items:
                 self._finish(item)

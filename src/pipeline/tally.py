@@ -24,6 +24,8 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     """Items of each category that the selection passed over."""
     read: int = 0
+    passed_over: int = 0
+    """Samples that were not read yet, as they seem to be done: they come last."""
     bad: int = 0
     inapplicable: int = 0
     """Samples that the scorer cannot judge, and that are not edited therefore."""
@@ -68,7 +70,8 @@ class Tally:
     @property
     def expected(self) -> int:
         """How many samples there will be: estimated from the share of the file that was read, then exact."""
-        estimate = round(self.read / self.reading.fraction) if 0 < self.reading.fraction < 1 else self.read
+        met = self.read + self.passed_over
+        estimate = round(met / self.reading.fraction) if 0 < self.reading.fraction < 1 else met
         return min(estimate, self.limit) if self.limit else estimate
 
     @property

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,8 @@ from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, Verdict
 from src.errors import OutputError
 from src.record.file import connect, readable, sqlite_errors
+from src.record.pictures import EditPictures
+from src.record.queries import ATTEMPTS, FOUND, RESULTS, claimed
 from src.record.results import RunInfo, SampleResult
 from src.record.rows import WHOLE_VERDICT, read_run_info, sample_result, usage
 from src.record.schema import REPLACED, create_or_migrate
@@ -42,29 +43,10 @@ DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 """Width and height of a source, and of its edit."""
 
+_ROWS_AT_ONCE = 64
 _KEEP_USAGE = "INSERT INTO replaced_verdicts SELECT attempt, usage FROM verdicts WHERE verdict_key"
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
-
-_ATTEMPTS = """
-SELECT a.*, (SELECT COUNT(*) FROM edits e WHERE e.attempt = a.attempt AND e.reason IS NULL) AS edits_made,
-    (SELECT COUNT(*) FROM verdicts v WHERE v.attempt = a.attempt) AS verdicts_made
-FROM attempts a WHERE run_key = ? ORDER BY attempt
-"""
-
-_RESULTS = """
-SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
-    e.source_size, e.size AS edit_size,
-    v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds, v.model, v.repeats, v.prompts
-FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
-WHERE s.run_key = ? ORDER BY s.position
-"""
-
-_FOUND = f"""
-SELECT CASE WHEN {WHOLE_VERDICT} THEN v.status END AS status, e.reason, e.bytes, e.sha256
-FROM (SELECT ? AS verdict_key, ? AS edit_key) k
-LEFT JOIN verdicts v ON v.verdict_key = k.verdict_key LEFT JOIN edits e ON e.edit_key = k.edit_key
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +84,7 @@ class Record:
     def __init__(self, output_dir: Path, *, for_reading: bool = False) -> None:
         self.output_dir = output_dir
         self.edits_dir = output_dir / EDITS_FOLDER
+        self.pictures = EditPictures(self.edits_dir)
         self._path = path = output_dir / RECORD_NAME
         self._lock = threading.Lock()
         self._attempt = 0
@@ -110,7 +93,7 @@ class Record:
             with sqlite_errors(path):
                 opened = self._resources.enter_context(_existing(path)) if for_reading else path
                 self._database = self._resources.enter_context(closing(connect(opened)))
-                create_or_migrate(self._database, self.edits_dir, path)
+                create_or_migrate(self._database, self.pictures, path)
                 if not for_reading:
                     self._database.execute(REPLACED)
                     self.edits_dir.mkdir(exist_ok=True)
@@ -169,9 +152,18 @@ class Record:
         """The runs that were started or resumed last, the last one first; all of them unless `most` is given."""
         return [self._run_info(row) for row in self._read("SELECT * FROM runs ORDER BY touched DESC LIMIT ?", (most,))]
 
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Within the block, all that is read is of one moment, whatever another process writes meanwhile."""
+        self._read("BEGIN")
+        try:
+            yield
+        finally:
+            self._read("COMMIT")
+
     def _run_info(self, row: sqlite3.Row) -> RunInfo:
         try:
-            return read_run_info(row, self._read(_ATTEMPTS, (row["run_key"],)))
+            return read_run_info(row, self._read(ATTEMPTS, (row["run_key"],)))
         except (ValueError, IndexError) as error:
             raise OutputError(f"{self._path}: the row of a run is damaged ({error}); run without --resume") from error
 
@@ -209,13 +201,43 @@ class Record:
         self._write("DELETE FROM samples WHERE run_key = ? AND attempt <> ?", (run_key, self._attempt))
 
     def results(self, run_key: str) -> Iterator[SampleResult]:
-        """Every sample of a run with its edit and verdict, in file order."""
-        for row in self._read(_RESULTS, (run_key,)):
-            try:
-                result = sample_result(row, self.output_dir, self.edits_dir)
-            except IndexError as error:  # a column has lost its name
-                raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
-            yield result
+        """Every sample of a run with its edit and verdict, in file order; few of them are in memory at a time."""
+        with self._lock, sqlite_errors(self._path):
+            cursor = self._database.execute(f"{RESULTS} ORDER BY s.position", (run_key,))
+        while rows := self._next(cursor):
+            yield from map(self._result, rows)
+
+    def result(self, run_key: str, sample_id: str) -> SampleResult | None:
+        """One sample of a run with its edit and verdict; None where the run has not come to it."""
+        rows = self._read(f"{RESULTS} AND s.sample_id = ?", (run_key, sample_id))
+        return self._result(rows[0]) if rows else None
+
+    def _next(self, cursor: sqlite3.Cursor) -> list[sqlite3.Row]:
+        with self._lock, sqlite_errors(self._path):
+            return cursor.fetchmany(_ROWS_AT_ONCE)
+
+    def _result(self, row: sqlite3.Row) -> SampleResult:
+        try:
+            return sample_result(row, self.output_dir, self.pictures)
+        except IndexError as error:  # a column has lost its name
+            raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
+
+    def sample_ids(self, run_key: str) -> list[str]:
+        """The ids of the samples of a run, in file order."""
+        statement = "SELECT sample_id FROM samples WHERE run_key = ? ORDER BY position"
+        return [str(row[0]) for row in self._read(statement, (run_key,))]
+
+    def claimed(self, run_key: str, *, judged: bool) -> dict[int, tuple[str, str]]:
+        """The samples with which nothing is left to do by their rows: category and id by their place in the file.
+
+        Whether files and settings still agree with these rows is not looked at: `work_left` decides.
+
+        Args:
+            run_key: Of the run.
+            judged: Whether they need a verdict; else an edit suffices.
+        """
+        with self._lock, sqlite_errors(self._path):
+            return claimed(self._database, run_key, DONE, judged=judged)
 
     def verdict_keys(self, run_key: str) -> dict[str, str]:
         """The key of the verdict of each sample of a run that could be edited, by the sample's id."""
@@ -227,8 +249,8 @@ class Record:
     # Edits.
 
     def edit_path(self, edit_key: str) -> Path:
-        """Returns the path of the picture of an edit."""
-        return self.edits_dir / f"{edit_key}.png"
+        """The path of the picture of an edit: where it is, else where it would be written."""
+        return self.pictures.path(edit_key)
 
     def has_edit(self, edit_key: str) -> bool:
         """Whether the edit is finished and its picture still the very one that was stored."""
@@ -251,13 +273,10 @@ class Record:
             seconds: That it took to make.
             sizes: Widths and heights of the source and of the edit.
         """
-        path = self.edit_path(edit_key)
-        part = path.with_suffix(f".{threading.get_ident()}.part")
         try:
-            part.write_bytes(png)
-            os.replace(part, path)
+            self.pictures.store(edit_key, png)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            path = self.edit_path(edit_key)
             raise OutputError(
                 f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
             ) from error
@@ -275,7 +294,7 @@ class Record:
 
     def drop_picture(self, edit_key: str) -> None:
         """Deletes the picture of a judged edit (for runs that keep no pictures)."""
-        self.edit_path(edit_key).unlink(missing_ok=True)
+        self.pictures.drop(edit_key)
 
     # Verdicts.
 
@@ -293,7 +312,7 @@ class Record:
 
     def work_left(self, keys: SampleKeys, *, keep_pictures: bool) -> WorkLeft:
         """What is not done yet; a judged edit needs its picture only where pictures are kept."""
-        found = self._read(_FOUND, (keys.verdict_key, keys.edit_key))[0]
+        found = self._read(FOUND, (keys.verdict_key, keys.edit_key))[0]
         judged = found["status"] in DONE
         if judged and not keep_pictures:
             return WorkLeft(edit=False, verdict=False)

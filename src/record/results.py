@@ -61,7 +61,8 @@ class Attempt:
     seconds: float | None
     """Wall time; None while it runs or when it was killed."""
     outcome: str
-    """`running` (or killed), `finished`, `interrupted`, `failed`, or `budget spent: ` with what is spent."""
+    """`running` (or killed), `finished`, `interrupted`, `failed`, `budget spent: ` with what is spent, or what the run
+    was merged without."""
     edits_made: int
     edits_reused: int
     verdicts_made: int

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import pydantic
 
 from src.data.verdict import Status, Verdict, failed
+from src.record.pictures import EditPictures
 from src.record.results import Attempt, RunInfo, SampleResult
 from src.record.verdict_text import repeats_of, unpacked_prompts
 
@@ -25,16 +26,16 @@ _RESULT = pydantic.TypeAdapter(SampleResult)
 _RUN = pydantic.TypeAdapter(RunInfo)
 
 
-def sample_result(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
+def sample_result(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleResult:
     """One sample with its edit and verdict; `judge_failed` with the reason where the row is damaged.
 
     Args:
         row: Of a sample joined with its edit and verdict.
         output_dir: Of the run.
-        edits_dir: Where its pictures are.
+        pictures: Its pictures.
     """
     try:
-        return _read(row, output_dir, edits_dir)
+        return _read(row, output_dir, pictures)
     except (ValueError, TypeError, LookupError) as error:
         return SampleResult(
             sample_id=str(row["sample_id"]),
@@ -68,7 +69,7 @@ def _first_fault(error: Exception) -> str:
     return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
-def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
+def _read(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleResult:
     judged: Verdict | None = None
     if row["bad_reason"] is not None:
         verdict: Verdict | None = failed(Status.BAD_SAMPLE, row["bad_reason"])
@@ -77,7 +78,7 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
     else:
         verdict = judged = stored_verdict(row) if row["status"] is not None else None
     edited = row["known_edit"] is not None and row["edit_reason"] is None
-    picture = edits_dir / f"{row['edit_key']}.png" if edited else None
+    picture = pictures.find(row["edit_key"]) if edited else None
     return _RESULT.validate_python(
         {
             "sample_id": row["sample_id"],
@@ -96,7 +97,7 @@ def _read(row: sqlite3.Row, output_dir: Path, edits_dir: Path) -> SampleResult:
             "usage": judged.usage if judged else {},
             "edit_key": row["edit_key"],
             "source_sha256": row["source_sha256"],
-            "image_path": str(picture.relative_to(output_dir)) if picture and picture.is_file() else None,
+            "image_path": str(picture.relative_to(output_dir)) if picture else None,
             "source_size": _size(row["source_size"]) if edited else None,
             "edit_size": _size(row["edit_size"]) if edited else None,
             "edit_seconds": row["edit_seconds"] if edited else None,

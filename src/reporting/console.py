@@ -21,6 +21,7 @@ from src.reporting.wording import (
     judge_usage,
     left_out,
     number,
+    of_shard,
     one_line,
     work_done,
 )
@@ -37,7 +38,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     Fits terminals of 80 columns and more; longer texts are cut. Texts from data are never read as markup.
     """
     editor, judge = class_name(report["editor"]), class_name(report["scorer"])
-    _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold")))
+    _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold"), of_shard(report)))
     console.print(_table(report, wide=console.width >= WIDE))
     for failure in report["failures"][:FAILURES_SHOWN]:
         _line(console, Text(_failure(failure), style="red"))

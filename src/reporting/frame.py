@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.data.verdict import Verdict
 from src.errors import OutputError
+from src.record.record import Record
 from src.record.results import RunInfo, SampleResult
-from src.reporting.stored_runs import latest_run
 
 if TYPE_CHECKING:
     import pandas
@@ -44,8 +45,9 @@ def load_run(run_dir: str | Path) -> pandas.DataFrame:
     Raises:
         OutputError: the directory holds no readable run.
     """
-    run = latest_run(Path(run_dir))
-    return run_frame(run.info, run.results, run.folder)
+    with closing(Record(Path(run_dir), for_reading=True)) as record:
+        info = record.latest_run()
+        return run_frame(info, record.results(info.run_key), Path(run_dir))
 
 
 def run_frame(info: RunInfo, results: Iterable[SampleResult], run_dir: Path) -> pandas.DataFrame:

@@ -68,7 +68,7 @@ def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
     """The runs that have a score; notes the others and why they are not shown."""
     for place in find_records(folder):
         try:
-            found = list(all_runs(place))
+            found = [replace(run, results=tuple(map(_slim, run.results)), read_whole=None) for run in all_runs(place)]
         except OutputError as error:
             skipped.append({"folder": str(place), "reason": str(error)})
             continue
@@ -76,14 +76,15 @@ def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
             if run.is_audit:
                 continue
             if any(score is not None for score in run.scores):
-                yield replace(run, results=tuple(map(_slim, run.results)))
+                yield run
             else:
                 skipped.append({"folder": str(place), "reason": f"run {run.info.run_key:.8} has no scored sample"})
 
 
 def _slim(row: SampleResult) -> SampleResult:
-    """The row without its longest texts: a folder may hold hundreds of runs."""
-    return replace(row, replies=(), repeats=None, prompts=(), usage={}, dimensions={}, tags=())
+    """The row without what no table shows: a folder may hold hundreds of runs."""
+    nothing = dict.fromkeys(("edit_key", "image_path", "source_size", "edit_size", "edit_seconds", "judge_seconds"))
+    return replace(row, dimensions={}, tags=(), **nothing)  # type: ignore[arg-type]
 
 
 def _named(runs: Sequence[StoredRun]) -> list[StoredRun]:

@@ -20,6 +20,7 @@ from src.reporting.wording import (
     judge_usage,
     left_out,
     number,
+    of_shard,
     one_line,
     work_done,
 )
@@ -38,7 +39,7 @@ def render_markdown(report: dict[str, Any]) -> str:
         section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
         section("Tags", _statistics_table("tag", report["tag_statistics"])),
         section("Failures", _failures(report["failures"])),
-        section("Bad samples", _bad_samples(report["samples"])),
+        section("Bad samples", _bad_samples(report["samples"]) if Status.BAD_SAMPLE in report["statuses"] else []),
         section("Sizes of sources and edits", _sizes(report["sizes"])),
         section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
         section("Time", _times(report["timings"])),
@@ -70,7 +71,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
     overall, summary = report["overall_statistics"], report["summary"]
     lines = [
         f"- Editor {escape(class_name(report['editor']))}, judged by {escape(class_name(report['scorer']))}",
-        f"- Samples: {overall['total']} in {counted(summary['num_categories'], 'category', 'categories')}",
+        f"- Samples: {overall['total']} in {counted(summary['num_categories'], 'category', 'categories')}"
+        + of_shard(report),
         f"- Mean: **{_mean(overall)}** of 10",
         f"- Coverage: **{coverage(overall)}** ({_statuses(report)})",
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -30,23 +31,51 @@ _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "conf
 _NOT_PLAIN = ("repeats", "prompts", "expected")
 _OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
 
-Rows = Sequence[SampleResult]
 Statistics = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What figures are made of: of a hundred thousand samples there is room for this, not for all that was said."""
+
+    sample_id: str
+    category: str | None
+    difficulty: str | None
+    tags: tuple[str, ...]
+    status: Status | None
+    score: float | None
+    reason: str | None
+    source_sha256: str | None
+    source_size: tuple[int, int] | None
+    edit_size: tuple[int, int] | None
+    edit_seconds: float | None
+    judge_seconds: float | None
+    judge_model: str
+
+
+Rows = Sequence[_Facts]
+
+
 def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequence[str] = METRICS) -> dict[str, Any]:
-    """Builds the report of a run as JSON data, without a NaN.
+    """Builds the report of a run as JSON data, without a NaN; see `build_summary`."""
+    rows = list(results)
+    return build_summary(info, rows, metrics) | {"samples": [json_data(sample_row(row)) for row in rows]}
+
+
+def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Sequence[str] = METRICS) -> dict[str, Any]:
+    """Builds the report of a run as JSON data, without a NaN, and with an empty list in the place of its samples.
 
     The keys of the older benchmark (`timestamp`, `category_statistics`, `overall_statistics`, `summary`, `metadata`)
     keep their meaning, except that failures are outside every figure; all other keys are new.
 
     Args:
         info: What was run.
-        results: Every sample of the run.
+        results: Every sample of the run; few are kept in memory at a time.
         metrics: Which figures each group gets beside its mean, interval and coverage: `std`, `median`, `min`, `max`,
             `count` (which repeats `num_samples`).
     """
-    rows = list(results)
+    usage = _Usage()
+    rows = _facts(results, usage)
     benchmark = info.config["benchmark"]
     categories = _grouped(rows, lambda row: row.category or NO_NAME, first=_as_in_rows(benchmark, rows))
     difficulties = {name: _by_difficulty(group) for name, group in categories.items()}
@@ -67,14 +96,14 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         "failures": _failures(rows),
         "sizes": _sizes(rows),
         "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
-        "samples": [sample_row(row) for row in rows],
+        "samples": [],
         "editor": info.editor,
         "scorer": info.scorer,
         "judge_models": sorted({row.judge_model for row in rows if row.judge_model}),
         "environment": info.environment,
         "attempts": [asdict(attempt) for attempt in info.attempts],
         "timings": _timings(info, rows),
-        "usage": _usage(rows),
+        "usage": usage.sums(),
         "metadata": {
             "benchmark_config": benchmark,
             "diffusion_model": info.config["diffusion_model"],
@@ -84,8 +113,20 @@ def build_report(info: RunInfo, results: Iterable[SampleResult], metrics: Sequen
         },
         "config": info.config,
     }
-    plain: dict[str, Any] = _json_data(report)
+    plain: dict[str, Any] = json_data(report)
     return plain
+
+
+def _facts(results: Iterable[SampleResult], usage: _Usage) -> list[_Facts]:
+    """The facts of each sample; what many have alike is in memory once."""
+    known: dict[Any, Any] = {}
+    names = [field.name for field in fields(_Facts)]
+    rows = []
+    for result in results:
+        usage.add(result.usage)
+        values = (getattr(result, name) for name in names)
+        rows.append(_Facts(*(known.setdefault((type(value), value), value) for value in values)))
+    return rows
 
 
 def sample_row(row: SampleResult) -> dict[str, Any]:
@@ -112,18 +153,18 @@ def _without_times(row: dict[str, Any]) -> dict[str, Any]:
     return kept | ({"repeats": list(map(_without_times, row["repeats"]))} if "repeats" in row else {})
 
 
-def _json_data(value: Any) -> Any:
+def json_data(value: Any) -> Any:
     """Returns a copy with text keys, lists for tuples, and null for what a plug-in gave as NaN or infinity."""
     if isinstance(value, dict):
-        return {str(key): _json_data(item) for key, item in value.items()}
+        return {str(key): json_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_data(item) for item in value]
+        return [json_data(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _grouped(rows: Rows, key: Callable[[SampleResult], str], first: Sequence[str]) -> dict[str, list[SampleResult]]:
+def _grouped(rows: Rows, key: Callable[[_Facts], str], first: Sequence[str]) -> dict[str, list[_Facts]]:
     """Groups with these names first, even if empty, then the others in order of appearance."""
-    groups: dict[str, list[SampleResult]] = {name: [] for name in first}
+    groups: dict[str, list[_Facts]] = {name: [] for name in first}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
@@ -139,21 +180,21 @@ def _as_in_rows(benchmark: dict[str, Any], rows: Rows) -> list[str]:
     return [name for names in found for name in names]
 
 
-def _by_difficulty(rows: Rows) -> dict[str, list[SampleResult]]:
+def _by_difficulty(rows: Rows) -> dict[str, list[_Facts]]:
     groups = _grouped(rows, lambda row: row.difficulty or NO_NAME, first=DIFFICULTIES)
     return {name: group for name, group in groups.items() if group}
 
 
-def _by_tag(rows: Rows) -> dict[str, list[SampleResult]]:
+def _by_tag(rows: Rows) -> dict[str, list[_Facts]]:
     """Samples under each of their tags, the most frequent tag first."""
-    groups: dict[str, list[SampleResult]] = defaultdict(list)
+    groups: dict[str, list[_Facts]] = defaultdict(list)
     for row in rows:
         for tag in set(row.tags):
             groups[tag].append(row)
     return dict(sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0])))
 
 
-def _each(groups: dict[str, list[SampleResult]], metrics: Sequence[str]) -> dict[str, Statistics]:
+def _each(groups: dict[str, list[_Facts]], metrics: Sequence[str]) -> dict[str, Statistics]:
     return {name: _statistics(rows, metrics) for name, rows in groups.items()}
 
 
@@ -198,14 +239,21 @@ def _sizes(rows: Rows) -> list[dict[str, Any]]:
     return [{"source": source, "edit": edit, "count": count} for (source, edit), count in counts.most_common()]
 
 
-def _usage(rows: Rows) -> dict[str, dict[str, float]]:
+class _Usage:
     """What the judge said it used (calls, tokens, cost …), summed over the verdicts that say so, and their number."""
-    amounts: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for name, amount in row.usage.items():
+
+    def __init__(self) -> None:
+        self._amounts: dict[str, array[float]] = defaultdict(lambda: array("d"))
+
+    def add(self, usage: Mapping[str, Any]) -> None:
+        """Adds that of one sample."""
+        for name, amount in usage.items():
             if isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < LARGEST_AMOUNT:
-                amounts[name].append(amount)
-    return {name: {"total": math.fsum(values), "verdicts": len(values)} for name, values in amounts.items()}
+                self._amounts[name].append(amount)
+
+    def sums(self) -> dict[str, dict[str, float]]:
+        """Returns the sums, exact up to the last rounding."""
+        return {name: {"total": math.fsum(values), "verdicts": len(values)} for name, values in self._amounts.items()}
 
 
 def _timings(info: RunInfo, rows: Rows) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +32,13 @@ class StoredRun:
     folder: Path
     info: RunInfo
     results: tuple[SampleResult, ...]
+    """All samples; where `read_whole` is there, without their longest texts."""
+    read_whole: Callable[[str], SampleResult] | None = None
+    """Reads one of the samples again, with all that is known of it."""
+
+    def whole(self, sample_id: str) -> SampleResult:
+        """A sample of the run with its prompts, replies, repeats and usage."""
+        return self.read_whole(sample_id) if self.read_whole is not None else self.by_id[sample_id]
 
     @cached_property
     def by_id(self) -> dict[str, SampleResult]:
@@ -79,14 +86,13 @@ def find_records(folder: Path) -> list[Path]:
 
 
 def latest_run(folder: Path) -> StoredRun:
-    """The run of an output directory that was started or resumed last.
+    """The run of an output directory that was started or resumed last, without the longest texts of its samples.
 
     Raises:
         OutputError: there is none, or its record cannot be read.
     """
     with closing(Record(folder, for_reading=True)) as record:
-        info = record.latest_run()
-        return StoredRun(str(folder), folder, info, tuple(record.results(info.run_key)))
+        return _stored_run(folder, record, record.latest_run())
 
 
 def all_runs(folder: Path) -> Iterator[StoredRun]:
@@ -97,7 +103,35 @@ def all_runs(folder: Path) -> Iterator[StoredRun]:
     """
     with closing(Record(folder, for_reading=True)) as record:
         for info in record.runs():
-            yield StoredRun(str(folder), folder, info, tuple(record.results(info.run_key)))
+            yield _stored_run(folder, record, info)
+
+
+def _stored_run(folder: Path, record: Record, info: RunInfo) -> StoredRun:
+    results = tuple(map(_slim, record.results(info.run_key)))
+    return StoredRun(str(folder), folder, info, results, _WholeSamples(folder, info.run_key))
+
+
+def _slim(row: SampleResult) -> SampleResult:
+    """The row without its longest texts, which would be most of what is in memory of a large run."""
+    return replace(row, replies=(), repeats=None, prompts=(), usage={})
+
+
+class _WholeSamples:
+    """Reads samples of a run, from the first call on over one connection, which ends with this object."""
+
+    def __init__(self, folder: Path, run_key: str) -> None:
+        self._folder = folder
+        self._run_key = run_key
+
+    @cached_property
+    def _record(self) -> Record:
+        return Record(self._folder, for_reading=True)
+
+    def __call__(self, sample_id: str) -> SampleResult:
+        found = self._record.result(self._run_key, sample_id)
+        if found is None:
+            raise OutputError(f"{self._folder} no longer holds the sample {sample_id}; run the command again")
+        return found
 
 
 def runs_to_compare(folders: Sequence[Path]) -> list[StoredRun]:

@@ -63,6 +63,12 @@ def class_name(identity: Mapping[str, Any]) -> str:
     return one_line(identity.get("judge", identity).get("class", "unknown")).rpartition(".")[2]
 
 
+def of_shard(report: Mapping[str, Any]) -> str:
+    """Says of which shard of a run a report is: ` (shard 3/16)`; nothing for a whole run."""
+    shard = report["metadata"]["benchmark_config"].get("shard")
+    return f" (shard {one_line(shard)})" if shard else ""
+
+
 def incomplete(outcome: str | None, unjudged: int) -> str | None:
     """Says that a run ended before all its samples were read and judged, and how; None for a complete one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
@@ -18,8 +18,8 @@ from src.reporting.page.render import page_parts
 from src.reporting.page.run_page import run_page
 from src.terminal import clean_json
 
-Renderer = Callable[[], Iterable[str]]
-"""Makes a text, or yields its parts."""
+Renderer = Callable[[Path], Iterable[str]]
+"""Makes a text, or yields its parts, for a file at this path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def write_reports(
     """Writes `evaluation_report_YYYYMMDD_HHMMSS.{json,md,html}`; a suffix `_2`, `_3` … keeps an existing one.
 
     Args:
-        report: As `build_report` makes it.
+        report: As `build_report` or `recorded_report` makes it.
         results_dir: Where the files go.
         now: The time in their names.
         run_dir: Output directory of the run, whose edits the page shows.
@@ -48,9 +48,9 @@ def write_reports(
     """
     stem = f"evaluation_report_{now:%Y%m%d_%H%M%S}"
     renderers: dict[str, Renderer] = {
-        ".md": lambda: render_markdown(report),
-        ".json": lambda: report_json(report),
-        ".html": lambda: page_parts(run_page(report, run_dir, results_dir, against)),
+        ".md": lambda path: render_markdown(report),
+        ".json": lambda path: report_json(report),
+        ".html": lambda path: page_parts(run_page(report, run_dir, results_dir, against), path),
     }
     paths = write_together(results_dir, stem, renderers, "`python main.py report RUN_DIR --output-dir DIR`")
     return ReportPaths(paths[".json"], paths[".md"], paths[".html"])
@@ -73,7 +73,7 @@ def write_together(folder: Path, stem: str, renderers: Mapping[str, Renderer], e
         folder.mkdir(parents=True, exist_ok=True)
         paths = _free_paths(folder, stem, renderers)
         for ending, render in renderers.items():
-            _write(paths[ending], render())
+            _write(paths[ending], render(paths[ending]))
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {folder}: {error.strerror or error}; "
@@ -88,16 +88,20 @@ def _free_paths(folder: Path, stem: str, endings: Iterable[str]) -> dict[str, Pa
     return next(paths for paths in candidates if not any(path.exists() for path in paths.values()))
 
 
-def report_json(report: dict[str, Any]) -> str:
-    """JSON that people can read: indented, but for the samples, of which each has a line of its own.
+def report_json(report: dict[str, Any]) -> Iterator[str]:
+    """Yields JSON that people can read: indented, but for the samples, of which each has a line of its own.
 
     The prompts of each sample are left to the page and the record: they would be most of the file.
     """
     head = readable_json(report | {"samples": []})
-    told = ({name: value for name, value in row.items() if name != "prompts"} for row in report["samples"])
-    rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in told)
     # No text inside the report can hold this line: JSON escapes its line breaks.
-    return head.replace('\n "samples": []', f'\n "samples": [\n{clean_json(rows)}\n ]', 1)
+    before, _, after = head.partition('\n "samples": []')
+    yield f'{before}\n "samples": [\n'
+    for place, row in enumerate(report["samples"]):
+        told = {name: value for name, value in row.items() if name != "prompts"}
+        text = clean_json(json.dumps(told, ensure_ascii=False, allow_nan=False))
+        yield f",\n{text}" if place else text
+    yield f"\n ]{after}"
 
 
 def readable_json(report: dict[str, Any]) -> str:
@@ -110,7 +114,7 @@ def _write(path: Path, text: Iterable[str]) -> None:
     try:
         # A lone surrogate cannot be UTF-8; its escape \udXXX is valid JSON for the same text.
         with part.open("wb") as file:
-            for piece in (text,) if isinstance(text, str) else text:
+            for piece in [text] if isinstance(text, str) else text:
                 file.write(piece.encode("utf-8", "backslashreplace"))
         os.replace(part, path)
     except OSError:

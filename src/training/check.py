@@ -22,6 +22,7 @@ from src.training.dataset import ImageStore, read_split
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.settings import generations, grpo_config, optimizer_steps, prompts_per_generation
 from src.training.memory.architectures import UnknownShape
+from src.training.memory.cluster_memory import place_in_cluster
 from src.training.memory.parts import GIB, MemoryPart
 from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
@@ -218,18 +219,27 @@ def _memory(config: TrainingConfig, arguments: GRPOConfig, sizes: SequenceLength
         if config.hardware:
             left = room - gpu.peak / GIB
             verdict = f" of {room:g}: {left:.1f} left" if left >= 0 else f" of {room:g}: does NOT fit"
-        yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
-        yield f"          {_parts([*gpu.served, *gpu.parts])}"
-        if gpu.compared:
-            fullest = max(gpu.compared, key=gpu.peak_of)
-            yield f"          comparison after training: {gpu.peak_of(fullest) / GIB:.1f} GiB: {_parts(fullest)}"
-        for reason in gpu.cramped:
-            yield f"          {reason}"
-        for reason in gpu.unknown:
-            yield f"          more: {reason}"
+        yield from _held(name, gpu, verdict)
+    for setting, gpu in place_in_cluster(config, hardware, sizes, longest_completion(config, arguments)):
+        yield from _held(
+            "Ray", gpu, f", of what training.ray.{setting}: {getattr(config.training.ray, setting):g} gives"
+        )
     if config.hardware:
         for command in launches(config, path, hardware):
             yield f"start     {command}"
+
+
+def _held(name: str, gpu: Gpu, verdict: str) -> Iterator[str]:
+    """What a GPU holds, and what it is short of."""
+    yield f"{name:<9} {', '.join(gpu.models)}: {gpu.peak / GIB:.1f} GiB{verdict}"
+    yield f"          {_parts([*gpu.served, *gpu.parts])}"
+    if gpu.compared:
+        fullest = max(gpu.compared, key=gpu.peak_of)
+        yield f"          comparison after training: {gpu.peak_of(fullest) / GIB:.1f} GiB: {_parts(fullest)}"
+    for reason in gpu.cramped:
+        yield f"          {reason}"
+    for reason in gpu.unknown:
+        yield f"          more: {reason}"
 
 
 def _alike(gpus: dict[int, Gpu]) -> list[tuple[str, Gpu]]:

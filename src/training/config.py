@@ -12,6 +12,7 @@ from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
     ClassConfig,
+    EngineConfig,
     LoggingConfig,
     ModelConfig,
     PromptConfig,
@@ -171,8 +172,10 @@ POLICY = "policy"
 """Folder of the trained weights within `training.output_dir`."""
 
 
-class TrainingSettings(Section):
-    """The output directory of the training, how completions are rewarded, and when the training gives up."""
+class TrainingSettings(EngineConfig):
+    """The output directory of the training, where editor and judge compute, how completions are rewarded, and when the
+    training gives up.
+    """
 
     output_dir: Path = Path("outputs/training")
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
@@ -194,7 +197,8 @@ class TrainingSettings(Section):
     @property
     def runtime(self) -> RuntimeConfig:
         """The settings that the stages of the benchmark need, in their own section."""
-        return RuntimeConfig(seed=self.seed, decoded_megabytes=self.decoded_megabytes)
+        shared = {name: getattr(self, name) for name in ("seed", "decoded_megabytes", *EngineConfig.model_fields)}
+        return RuntimeConfig(**shared)
 
     @property
     def log_file(self) -> Path:

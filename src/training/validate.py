@@ -7,15 +7,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.config import ModelConfig
 from src.errors import ConfigError, ModelError, OutputError
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.model_handle import ModelHandle
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.vlm.attention import require_attention
 from src.models.vlm.stored_architecture import require_vision_language
+from src.pipeline.placement import Placement
 from src.registry import load_class, resolve
 from src.run_log import check_log
 from src.training.config import PolicySettings, TrainingConfig
@@ -127,20 +129,43 @@ def check_devices(config: TrainingConfig) -> None:
     """Looks for the GPUs that editor and judges name, those of the evaluation after training included.
 
     Raises:
-        ModelError: one is not on this machine.
+        ModelError: one is not on this machine, or not in the Ray cluster.
     """
+    placement = Placement(config.training.runtime)
     for where, model, base in models_of(config):
         try:
-            load_class(model.class_path, base).check_devices(model.params)
+            if not is_placed(config, model, base):
+                load_class(model.class_path, base).check_devices(model.params)
+            elif base is BaseDiffusionModel:
+                placement.check_editors(where)
+            else:
+                placement.check_judges(where)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
+
+
+def is_placed(config: TrainingConfig, model: ModelConfig, base: type[BaseModel]) -> bool:
+    """Whether an editor or a judge of the training is in processes of a Ray cluster, and not in its own."""
+    if config.training.engine != "ray":
+        return False
+    judges = Placement(config.training.runtime).judge_count
+    return base is BaseDiffusionModel or judges(ModelHandle(model, BaseRewardModel, "a judge")) > 0  # type: ignore[type-abstract]
+
+
+def in_own_processes(config: TrainingConfig) -> TrainingConfig:
+    """The same training without the models that are in processes of a Ray cluster."""
+    placed: dict[str, Any] = {where: None for where, model, base in models_of(config) if is_placed(config, model, base)}
+    if placed.pop("evaluation.reward_model", config) is None:
+        placed["evaluation"] = config.evaluation.model_copy(update={"reward_model": None})
+    return config.model_copy(update=placed)
 
 
 def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
     """Compares how a training was started with what it is meant for; `check` may run elsewhere.
 
     Raises:
-        ConfigError: it has another number of processes than section `hardware` says, or one that sees several GPUs.
+        ConfigError: it has another number of processes than section `hardware` says, one that sees several GPUs, or
+            several that have no cluster in common.
     """
     count = arguments.world_size
     if config.hardware is not None and count != len(config.hardware.training):
@@ -153,6 +178,11 @@ def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
         raise ConfigError(
             f"a single process sees {arguments.n_gpu} GPUs, over which TRL does not train: set CUDA_VISIBLE_DEVICES=0, "
             "or start one process for each GPU with `accelerate launch` (see configs/accelerate)"
+        )
+    if count > 1 and config.training.engine == "ray" and config.training.ray.address == "local":
+        raise ConfigError(
+            f"training.ray.address: local would start a Ray cluster in each of {count} processes, and they could share "
+            "no editor: run `ray start --head` before (docs/clusters.md) and leave the address out"
         )
 
 

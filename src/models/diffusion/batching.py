@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
+from src.data.image import ImageError
 from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
@@ -35,6 +36,17 @@ class EditFailure:
     reason: str
     of_source: bool = False
     """Whether the source could not be decoded: no editor can do anything about it."""
+
+
+def decoded_request(
+    decode: Callable[[], Image.Image], instruction: str, seed: int, sample_id: str
+) -> EditRequest | EditFailure:
+    """The request for an edit of a source that is decoded now, or why that is impossible."""
+    try:
+        return EditRequest(decode(), instruction, seed, sample_id)
+    except ImageError as error:
+        logger.warning("the source of %s cannot be decoded: %s", sample_id, error)
+        return EditFailure(f"source image: {error}", of_source=True)
 
 
 def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> list[Image.Image | EditFailure]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from src.reporting.comparison_wording import (
     signed,
     student_interval,
 )
-from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Table, Tile, Word
+from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Table, Tile, Word, are_many, gallery
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.run_page import (
     as_yaml,
@@ -55,7 +56,8 @@ def comparison_page(runs: Sequence[StoredRun], report: Mapping[str, Any], folder
         OSError: when a picture cannot be stored.
     """
     notices = [f"⚠ {entry['kind']}: {one_line(entry['text'])}" for entry in report["marks"]]
-    pictures = PagePictures(folder, (len(runs) + _INPUTS) * len(report["samples"]))
+    ids = [entry["sample_id"] for entry in report["samples"]]
+    pictures = PagePictures(folder, (len(runs) + _INPUTS) * len(ids), linked=are_many(ids))
     return Page(
         title=Word("comparison"),
         subtitle=f"{' · '.join(one_line(run.name) for run in runs)} · {report['timestamp']}",
@@ -65,7 +67,7 @@ def comparison_page(runs: Sequence[StoredRun], report: Mapping[str, Any], folder
         tables=[_runs(report), _differences(report)],
         details={f"{Word('editor')}: {one_line(run.name)}": as_yaml(run.info.editor) for run in runs}
         | {Word("judge_identity"): as_yaml(runs[0].info.scorer)},
-        cards=list(_cards(runs, report, pictures)),
+        **gallery(ids, _cards(runs, ids, pictures)),
         language=runs[0].info.config["benchmark"].get("language", "en"),
     )
 
@@ -159,17 +161,15 @@ def _differences(report: Mapping[str, Any]) -> Table:
     return Table(title, [Word("samples"), *map(Word, names)], rows, note=note, numeric=len(names))
 
 
-def _cards(runs: Sequence[StoredRun], report: Mapping[str, Any], pictures: PagePictures) -> list[Card]:
-    """One card a sample, in the order of the report; the sources are those of the first run's benchmark."""
+def _cards(runs: Sequence[StoredRun], ids: Sequence[str], pictures: PagePictures) -> Iterator[Card]:
+    """One card a sample; the sources are those of the first run's benchmark."""
     samples = BenchmarkSamples(runs[0].info.config["benchmark"])
-    known = [_known(runs, entry["sample_id"]) for entry in report["samples"]]
 
     def card(pair: tuple[Mapping[str, Any], EditSample | None]) -> Card:
         row, sample = pair
         return sample_card(row, sample, samples, pictures, **_outcomes(runs, row["sample_id"], pictures))
 
-    places = {row["sample_id"]: place for place, row in enumerate(known)}
-    return sorted(in_threads(card, with_samples(known, samples)), key=lambda one: places[one.id])
+    return in_threads(card, with_samples(ids, partial(_known, runs), samples))
 
 
 def _known(runs: Sequence[StoredRun], sample_id: str) -> dict[str, Any]:

@@ -9,8 +9,12 @@ are left out, a `Word` is `{"word": key}`, and `thumbnail` is a number in the pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+IN_ONE_FILE = 10_000
+"""The most cards of a page that is one file."""
 
 
 class Word(str):
@@ -21,12 +25,12 @@ class Word(str):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a card: its thumbnail is inside the page, the full picture lies beside it."""
+    """One picture of a card: its thumbnail is inside the page, the full picture lies beside it; either may be all."""
 
     label: str
     """What the picture is: a `Word` (`source`, `edited`, `reference` …), or a name such as that of an editor."""
     thumbnail: str = ""
-    """Data URI; empty where there is no picture."""
+    """Data URI; empty where there is no picture, or the full one is shown small as well."""
     full: str = ""
     """URL of the full picture relative to the page; empty where the thumbnail is the whole picture."""
     size: tuple[int, int] | None = None
@@ -108,6 +112,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class ManyCards:
+    """Cards that one file should not hold: `parts.py` writes them into files beside the page."""
+
+    ids: Sequence[str]
+    """The ids of all cards, in the order in which they are shown."""
+    cards: Iterable[Card]
+    """The cards in any order; few are in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """One point of a chart with its interval."""
 
@@ -186,5 +200,25 @@ class Page:
     details: Mapping[str, str] = field(default_factory=dict)
     """Long texts by title (a `Word` or text), folded away, such as the judge's identity."""
     cards: Sequence[Card] = ()
+    many: ManyCards | None = None
+    """The cards in place of `cards`, where they are more than `IN_ONE_FILE`; see `gallery`."""
     language: str = "en"
     """The language in which the page opens, until its reader chooses: `en` or `zh`."""
+
+
+def are_many(ids: Sequence[str]) -> bool:
+    """Whether cards of these ids are more than one file should hold."""
+    return len(ids) > IN_ONE_FILE
+
+
+def gallery(ids: Sequence[str], cards: Iterable[Card]) -> dict[str, Any]:
+    """The cards of a page as fields of `Page`.
+
+    Args:
+        ids: The ids of all cards, in the order in which they are shown.
+        cards: The cards in any order.
+    """
+    if are_many(ids):
+        return {"many": ManyCards(ids, cards)}
+    places = {card_id: place for place, card_id in enumerate(ids)}
+    return {"cards": sorted(cards, key=lambda card: places[card.id])}

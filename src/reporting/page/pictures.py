@@ -52,11 +52,14 @@ class PagePictures:
     Args:
         folder: Where the page will lie.
         count: How many pictures the page will have, about: many pictures have small thumbnails.
+        linked: Whether pictures that lie in files of their own are shown from there, small as well: making a hundred
+            thousand thumbnails takes long.
     """
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, *, linked: bool = False) -> None:
+        self._linked = linked
         self._folder = folder.resolve()
-        self._resolved = cache(Path.resolve)
+        self._way_to = cache(self._relative)
         self._bytes_each = max(FEWEST_BYTES, min(MOST_BYTES, THUMBNAIL_BYTES // max(1, count)))
 
     def of(self, label: str, image: LazyImage) -> Picture:
@@ -70,20 +73,36 @@ class PagePictures:
         except ImageError as error:
             return Picture(label, missing=str(error))
 
-    def of_bytes(self, label: str, data: bytes, path: Path | None) -> Picture:
-        """Embeds a picture that has been read already, from a file at `path` if there is one.
+    def of_file(self, label: str, path: Path, size: tuple[int, int] | None) -> Picture:
+        """A picture in a file of its own, of this width and height where they are known.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        if self._linked and size is not None:
+            return Picture(label, full=self.link(path), size=size)
+        return self.of(label, LazyImage(path=path))
+
+    def of_bytes(self, label: str, data: bytes, path: Path | None, size: tuple[int, int] | None = None) -> Picture:
+        """A picture that has been read already, from a file at `path` if there is one.
 
         Raises:
             ImageError: it is no picture that can be shown.
             OSError: it cannot be stored.
         """
+        if self._linked and path is not None:
+            return Picture(label, full=self.link(path), size=size or OpenedImage(data).size)
         thumbnail = make_thumbnail(data, self._bytes_each)
         full = "" if thumbnail.is_whole else self.link(path if path is not None else self._stored(data))
         return Picture(label, thumbnail=thumbnail.uri, full=full, size=thumbnail.size)
 
     def link(self, path: Path) -> str:
         """The URL of a file relative to the page, which no file name can turn into another kind of URL."""
-        return "./" + quote(Path(os.path.relpath(self._resolved(path.parent) / path.name, self._folder)).as_posix())
+        return f"{self._way_to(path.parent)}/{quote(path.name)}"
+
+    def _relative(self, folder: Path) -> str:
+        way = Path(os.path.relpath(folder.resolve(), self._folder)).as_posix()
+        return "." if way == "." else f"./{quote(way)}"
 
     def _stored(self, data: bytes) -> Path:
         kind = (Image.open(io.BytesIO(data)).format or "PNG").lower()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,25 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from src.reporting.page.model import Outcome, Page, Picture, Word
+from src.reporting.page.model import Page, Word
+from src.reporting.page.parts import write_parts
+from src.reporting.page.plain import Once, json_text, plain
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("dom.js", "state.js", "chart.js", "card.js", "gallery.js", "judgement.js", "viewer.js", "start.js")
+SCRIPTS = (
+    "dom.js",
+    "parts.js",
+    "state.js",
+    "chart.js",
+    "card.js",
+    "gallery.js",
+    "judgement.js",
+    "viewer.js",
+    "start.js",
+)
 """The page's script, in the order in which its parts are joined."""
 CHUNK = 128
 """Thumbnails in one data block of the page, which the script reads when the first of them is shown."""
-
-_DANGEROUS = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 def render_page(page: Page) -> str:
@@ -30,38 +39,47 @@ def render_page(page: Page) -> str:
     return "".join(page_parts(page))
 
 
-def page_parts(page: Page) -> Iterator[str]:
+def page_parts(page: Page, path: Path | None = None) -> Iterator[str]:
     """Yields the page as HTML, with its style, script and thumbnails inside, so that it is never in memory as a whole.
 
-    A Content-Security-Policy lets run only the script whose digest it states, and load only pictures that are inside
-    the page or lie beside it.
+    A Content-Security-Policy lets run only the script whose digest it states and what that script loads, which is the
+    files of a page with very many cards, and load only pictures that are inside the page or lie beside it.
+
+    Args:
+        page: What it shows.
+        path: Where it will lie; a page with `many` cards has files beside it.
+
+    Raises:
+        OSError: a file beside the page cannot be written.
     """
     style, script = _text("page.css"), _script()
-    once = _Once()
-    cards = [_plain(card, once) for card in page.cards]
+    once = Once()
+    cards = [plain(card, once) for card in page.cards]
+    parts = write_parts(page.many, path) if page.many is not None and path is not None else None
     data = {
         "words": words(),
         "language": page.language,
         "chunk": CHUNK,
-        "charts": [_plain(chart, once) for chart in page.charts],
+        "charts": [plain(chart, once) for chart in page.charts],
         "cards": cards,
         "lines": list(once.lines),
+        **({"many": parts.data} if parts else {}),
     }
     template = _environment().get_template("page.html.j2")
     yield from template.generate(
         page=page,
-        policy=_policy(style, script),
+        policy=_policy(style, script, loads=parts is not None),
         style=Markup(style),
         script=Markup(script),
         data=json_block(data),
+        index=map(Markup, parts.blocks()) if parts else (),
         chunks=(json_block(once.thumbnails[start : start + CHUNK]) for start in range(0, len(once.thumbnails), CHUNK)),
     )
 
 
 def json_block(value: Any) -> Markup:
     """JSON that can stand in a `<script type="application/json">`: no text in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(_DANGEROUS))
+    return Markup(json_text(value))
 
 
 @cache
@@ -82,9 +100,11 @@ def _script() -> str:
     return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, script: str, *, loads: bool) -> str:
+    """The policy; `strict-dynamic` lets a script load others that was itself let in by its digest."""
+    scripts = f"{_digest(script)} 'strict-dynamic'" if loads else _digest(script)
     return (
-        f"default-src 'none'; img-src 'self' data:; script-src {_digest(script)}; style-src {_digest(style)}; "
+        f"default-src 'none'; img-src 'self' data:; script-src {scripts}; style-src {_digest(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -111,52 +131,3 @@ def _word(text: str) -> Markup | str:
     if not isinstance(text, Word):
         return text
     return Markup('<span data-word="{}">{}</span>').format(str(text), words()[text][0])
-
-
-@dataclass
-class _Once:
-    """What the page holds once, and its cards name by number."""
-
-    thumbnails: list[str] = field(default_factory=list)
-    lines: dict[str, int] = field(default_factory=dict)
-    """The lines of all prompts, which have most of them in common."""
-
-    def prompt(self, texts: Sequence[str]) -> list[Any]:
-        """The numbers of the lines, and words as they are."""
-        shown: list[Any] = []
-        for text in [texts] if isinstance(texts, str) else texts:
-            numbers = (self.lines.setdefault(line, len(self.lines)) for line in text.split("\n"))
-            shown.extend([_plain(text, self)] if isinstance(text, Word) else numbers)
-        return shown
-
-
-def _plain(value: Any, once: _Once) -> Any:
-    """Data of JSON; thumbnails and prompts are moved, and what is empty is left out."""
-    if isinstance(value, Word):
-        return {"word": str(value)}
-    if isinstance(value, str | int | float):
-        return value
-    if isinstance(value, Picture):
-        shown = dict(_fields(value, once))
-        if value.thumbnail:
-            shown["thumbnail"] = len(once.thumbnails)
-            once.thumbnails.append(value.thumbnail)
-        return shown
-    if is_dataclass(value):
-        return dict(_fields(value, once))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, once) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [_plain(item, once) for item in value]
-    return value
-
-
-def _fields(value: Any, once: _Once) -> Iterator[tuple[str, Any]]:
-    for each in fields(value):
-        item = getattr(value, each.name)
-        if item is None or item is False or (each.name == "thumbnail" and isinstance(value, Picture)):
-            continue
-        if isinstance(item, str | Mapping | Sequence) and not item:
-            continue
-        is_prompts = each.name == "prompts" and isinstance(value, Outcome)
-        yield each.name, list(map(once.prompt, item)) if is_prompts else _plain(item, once)

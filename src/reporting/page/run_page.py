@@ -5,35 +5,60 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from src.data.categories import ENGLISH, category_label
-from src.data.image import ImageError, LazyImage, content_hash
+from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
 from src.reporting.page.judgement import judgement
-from src.reporting.page.model import Card, Cell, Chart, ChartRow, Link, Mark, Outcome, Page, Picture, Table, Tile, Word
+from src.reporting.page.model import (
+    Card,
+    Cell,
+    Chart,
+    ChartRow,
+    Link,
+    Mark,
+    Outcome,
+    Page,
+    Picture,
+    Table,
+    Tile,
+    Word,
+    are_many,
+    gallery,
+)
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME, sample_row
+from src.reporting.sample_rows import Row, SampleRows, rows_of
 from src.reporting.stored_runs import StoredRun
-from src.reporting.wording import class_name, coverage, duration, incomplete_notice, judge_usage, number, one_line
+from src.reporting.wording import (
+    class_name,
+    coverage,
+    duration,
+    incomplete_notice,
+    judge_usage,
+    number,
+    of_shard,
+    one_line,
+)
 
 PICTURES_OF_A_SAMPLE = 3
 AT_ONCE = 64
 """Samples whose pictures are in memory at one time."""
+_BATCH = 8
+"""Samples that a thread takes at a time."""
 _THREADS = min(8, os.cpu_count() or 1)
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _LATIN_WORD = re.compile("[A-Za-z]+")
-
-Row = Mapping[str, Any]
-"""One entry of `samples` in a report."""
 
 
 def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Against | None = None) -> Page:
@@ -48,23 +73,24 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Ag
     Raises:
         OSError: when a picture cannot be stored.
     """
-    rows = report["samples"]
-    pictures = PagePictures(folder, (PICTURES_OF_A_SAMPLE + (against is not None)) * len(rows))
+    rows = rows_of(report)
+    count = (PICTURES_OF_A_SAMPLE + (against is not None)) * len(rows)
+    pictures = PagePictures(folder, count, linked=are_many(rows.ids))
     judge = class_name(report["scorer"])
     notices: list[str] = []
     if notice := incomplete_notice(report):
         notices += [Word("unfinished_notice"), notice]
-    if rows and not report["overall_statistics"]["num_samples"]:
+    if len(rows) and not report["overall_statistics"]["num_samples"]:
         notices.append(Word("nothing_scored"))
     return Page(
         title=Word("report"),
-        subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}",
+        subtitle=f"{class_name(report['editor'])} · {judge} · {report['timestamp']}{of_shard(report)}",
         notices=notices,
         tiles=[*_tiles(report), *([against.tile()] if against else [])],
         charts=_charts(report),
         tables=_tables(report),
         details=_details(report),
-        cards=_cards(report, run_dir, pictures, against),
+        **gallery(rows.ids, _cards(report, rows, run_dir, pictures, against)),
         language=report["config"]["benchmark"].get("language", "en"),
     )
 
@@ -98,7 +124,7 @@ def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | Non
 def outcome_of(run: StoredRun, sample_id: str, pictures: PagePictures) -> Iterator[Outcome]:
     """Yields what a stored run made of a sample, under the run's name; nothing where it has not come to it."""
     if sample_id in run.by_id:
-        row, name = sample_row(run.by_id[sample_id]), one_line(run.name)
+        row, name = sample_row(run.whole(sample_id)), one_line(run.name)
         yield outcome(row, edited_picture(row, run.folder, pictures, name), name)
 
 
@@ -122,7 +148,7 @@ def edited_picture(row: Row, run_dir: Path, pictures: PagePictures, label: str |
     if row["image_path"] is None:
         made = row["edit_seconds"] is not None
         return Picture(label, missing="the picture was not kept, or deleted" if made else row["reason"] or "")
-    return pictures.of(label, LazyImage(path=run_dir / row["image_path"]))
+    return pictures.of_file(label, run_dir / row["image_path"], row["edit_size"])
 
 
 def sample_card(
@@ -165,7 +191,7 @@ def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture:
         data = sample.source.read_bytes()
         if row["source_sha256"] not in (None, content_hash(data)):
             return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
-        return pictures.of_bytes(Word("source"), data, sample.source.path)
+        return pictures.of_bytes(Word("source"), data, sample.source.path, row["source_size"])
     except ImageError as error:
         return Picture(Word("source"), missing=str(error))
 
@@ -189,20 +215,30 @@ def statistics_mark(values: Row) -> Mark:
     return Mark(values["mean"], interval, f"{values['num_samples']}/{values['total']}")
 
 
-def with_samples(rows: Iterable[Row], samples: Iterable[EditSample]) -> Iterator[tuple[Row, EditSample | None]]:
-    """Each row with its sample of the benchmark, both in file order; rows without a sample last."""
-    waiting = {row["sample_id"]: row for row in rows}
+def with_samples(
+    ids: Iterable[str], find: Callable[[str], Row], samples: Iterable[EditSample]
+) -> Iterator[tuple[Row, EditSample | None]]:
+    """Each row with its sample of the benchmark, in the benchmark's order; rows without a sample last.
+
+    Args:
+        ids: Those of the rows.
+        find: Gives the row of an id.
+        samples: What the benchmark holds today.
+    """
+    waiting = dict.fromkeys(ids)
     for sample in samples:
-        if (row := waiting.pop(sample.sample_id, None)) is not None:
-            yield row, sample
+        if sample.sample_id in waiting:
+            del waiting[sample.sample_id]
+            yield find(sample.sample_id), sample
         if not waiting:
             return
-    for row in waiting.values():
-        yield row, None
+    for sample_id in waiting:
+        yield find(sample_id), None
 
 
-def _cards(report: Row, run_dir: Path, pictures: PagePictures, against: Against | None) -> list[Card]:
-    rows = report["samples"]
+def _cards(
+    report: Row, rows: SampleRows, run_dir: Path, pictures: PagePictures, against: Against | None
+) -> Iterator[Card]:
     samples = BenchmarkSamples(report["config"]["benchmark"])
 
     def card(pair: tuple[Row, EditSample | None]) -> Card:
@@ -215,21 +251,20 @@ def _cards(report: Row, run_dir: Path, pictures: PagePictures, against: Against 
             outcomes += [replace(one, beside=True) for one in outcome_of(against.run, row["sample_id"], pictures)]
         return sample_card(row, sample, samples, pictures, outcomes=outcomes, difference=difference)
 
-    places = {row["sample_id"]: place for place, row in enumerate(rows)}
-    made = in_threads(card, with_samples(rows, samples))
-    return sorted(made, key=lambda one: places[one.id])
+    return in_threads(card, with_samples(rows.ids, rows.find, samples))
 
 
 def in_threads(make: Any, items: Iterable[Any]) -> Iterator[Any]:
     """The results of `make` for all items, in order, with a bounded number of them in memory."""
+    rest = iter(items)
     with ThreadPoolExecutor(_THREADS) as pool:
-        begun: deque[Future[Any]] = deque()
-        for item in items:
-            begun.append(pool.submit(make, item))
-            if len(begun) == AT_ONCE:
-                yield begun.popleft().result()
+        begun: deque[Future[list[Any]]] = deque()
+        while batch := list(islice(rest, _BATCH)):
+            begun.append(pool.submit(lambda some: list(map(make, some)), batch))
+            if len(begun) == AT_ONCE // _BATCH:
+                yield from begun.popleft().result()
         while begun:
-            yield begun.popleft().result()
+            yield from begun.popleft().result()
 
 
 def _instructions(row: Row, sample: EditSample | None, language: str) -> dict[str, str]:

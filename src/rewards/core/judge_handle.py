@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from src.config import ModelConfig
 from src.errors import ConfigError
@@ -23,6 +24,8 @@ class JudgeHandle(ModelHandle[BaseRewardModel]):
         super().__init__(config, BaseRewardModel, "reward_model")  # type: ignore[type-abstract]
         self._lock = threading.Lock()
         self._model: BaseRewardModel | None = None
+        self.load_elsewhere: Callable[[], BaseRewardModel] | None = None
+        """Gives a judge that runs in other processes, in the place of one in this process."""
 
     def check_repeats(self, repeats: int, where: str = "scorer.params.repeats") -> None:
         """Refuses to repeat questions to a judge that would only say the same again.
@@ -44,10 +47,16 @@ class JudgeHandle(ModelHandle[BaseRewardModel]):
             ModelError: when it cannot be built.
         """
         with self._lock:
-            if self._model is None:
+            if self._model is None and self.load_elsewhere is not None:
+                self._model = self.load_elsewhere()
+            elif self._model is None:
                 self._model = build(self.model_class, self.params)
                 self._model.load_to_gpu()
             return self._model
+
+    def devices(self) -> list[str]:
+        """Names the devices of this process on which the judge would compute; none for one that runs elsewhere."""
+        return [] if self.load_elsewhere is not None else super().devices()
 
     def unload(self) -> None:
         """Frees the judge's accelerator; a judge that was never asked for, or could not be loaded, holds none."""

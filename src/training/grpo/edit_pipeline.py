@@ -14,19 +14,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from src.cluster.seat import SharedPool
 from src.data.image import LazyImage, content_hash, image_size
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editor_plan import EditorPlan
+from src.pipeline.editors import Editors
 from src.pipeline.pixels import PixelBudget
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.stages import Observer, Stages
 from src.pipeline.work_item import PendingVerdict, WorkItem, work_item
 from src.record.rows import failed_edit
 from src.training.config import TrainingConfig
+from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.rollout import CompletionOutcome
 from src.training.storage.claims import POLL, Claims
 from src.training.storage.record import TrainingRecord
@@ -63,35 +65,41 @@ class WorkCounts:
 class EditPipeline:
     """The editor and the scorer of a config; `load` builds them.
 
+    Args:
+        config: Of the training.
+        processes: All processes of the training, which have editors and judges of a Ray cluster in common.
+
     Raises:
         ConfigError: on construction, for anything in the config that could not run.
         ModelError: on construction, when weights are missing.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, processes: Processes = ALONE) -> None:
         if config.diffusion_model is None:
             raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
         runtime, language = config.training.runtime, config.data.language
-        self.editor = EditorPlan(config.diffusion_model, runtime.seed)
-        self.scoring = ScorerPlan(config.scorer, config.reward_model, config.prompts, language, has_completions=True)
+        shared = SharedPool(processes.launch, processes.rank, processes.count) if processes.count > 1 else None
+        self.editor = EditorPlan(config.diffusion_model, runtime, shared)
+        judged = (config.scorer, config.reward_model, config.prompts, language, runtime)
+        self.scoring = ScorerPlan(*judged, has_completions=True, shared=shared)
         self.scoring.scorer.check_categories(config.data.categories or [])
         self.editor.check_weights()
         self.scoring.check_weights()
         self.pixels = PixelBudget(runtime.decoded_megabytes)
-        self.editors: list[BaseDiffusionModel] = []
+        self.editors: list[Editors] = []
         self._record: TrainingRecord | None = None
         self._warned_of_lost = False
 
     def load(self, record: TrainingRecord) -> None:
         """Builds editors and judge; results go to `record`."""
         self._record = record
-        self.editors.extend(self.editor.load())
+        self.editors.extend(self.editor.load_for_stages(self.scoring.judge_actors))
         self.scoring.scorer.load()
 
     def unload(self) -> None:
         """Frees the accelerator of editors and judge, if they were loaded."""
-        for editor in self.editors:
-            editor.unload_from_gpu()
+        for editors in self.editors:
+            editors.close()
         self.editors.clear()
         if self.scoring.judge is not None:
             self.scoring.judge.unload()
@@ -235,8 +243,7 @@ class _Batch(Observer):
 
     def edit_tried(self, item: WorkItem, failure: EditFailure | None) -> None:
         """Counts the edit; for one that failed, others need not wait."""
-        editors = self._pipeline.editors
-        seconds = item.edit_seconds / len(editors) / editors[0].max_concurrency
+        seconds = item.edit_seconds / sum(editors.at_work for editors in self._pipeline.editors)
         self._count(edits_made=1, edit_seconds=seconds)
         if failure is not None:
             self._failures[item.edit_key] = failure

@@ -36,7 +36,7 @@ class EditRewards(RewardFunction):
 
     def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)
-        self.pipeline = EditPipeline(setting.config)
+        self.pipeline = EditPipeline(setting.config, setting.processes)
         scorer = self.pipeline.scoring.scorer
         if task.instructions:
             scorer.prompt_agrees(task.instructions)

@@ -30,12 +30,15 @@ class Processes:
     count: int = 1
     machines: tuple[str, ...] = ("this",)
     """The machine of each process, by rank."""
+    launch: str = ""
+    """A name of this start of the run, equal in all processes and given to no other start."""
 
     @classmethod
     def of(cls, arguments: GRPOConfig) -> Processes:
         """Reads rank and number from the trainer's arguments, which set up the process group; all processes call it."""
         rank, count = arguments.process_index, arguments.world_size
-        return cls(rank, count, tuple(cls(rank, count).gathered([machine_name()])))
+        found = cls(rank, count).gathered([(machine_name(), uuid.uuid4().hex)])
+        return cls(rank, count, tuple(machine for machine, _ in found), launch=found[0][1])
 
     @property
     def is_first(self) -> bool:

@@ -19,7 +19,7 @@ from src.training.memory.comparison_memory import asked_policy_memory, compared_
 from src.training.memory.editor_memory import editor_memory, judge_memory, model_size
 from src.training.memory.parts import GIB, MemoryPart, peak, read_sharding
 from src.training.memory.policy_memory import SequenceLengths, kv_cache, policy_memory, rollout_memory
-from src.training.validate import longest_completion
+from src.training.validate import in_own_processes, longest_completion
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -77,12 +77,13 @@ def place(
         ConfigError: a file that `hardware` names is wrong, or a model in the process has no GPU there.
     """
     gpus: defaultdict[int, Gpu] = defaultdict(Gpu)
+    config, placed = in_own_processes(config), config.diffusion_model if config.training.engine == "ray" else None
     seen = visible(config, hardware)
     _place_training(gpus, config, arguments, hardware, sizes, seen)
     if config.is_evaluated:
         sharding = read_sharding(hardware.accelerate, len(hardware.training))
-        longest = longest_completion(config, arguments)
-        _place_comparison(gpus, config, asked_policy_memory(config, sizes, sharding, longest), seen)
+        asked = asked_policy_memory(config, sizes, sharding, longest_completion(config, arguments))
+        _place_comparison(gpus, config, asked if placed is None else iter(()), seen)
     for server in hardware.servers:
         _place_server(gpus, server, hardware.gpu_memory * GIB)
     return {index: gpus[index] for index in sorted(gpus)}
@@ -181,7 +182,8 @@ def _place_comparison(
             there = seen[number or 0]
             gpus[there].take(editor_memory(editor), editing[there])
     for index, parts in editing.items():
-        gpus[index].compared.append(parts)
+        if parts:
+            gpus[index].compared.append(parts)
     for judge in comparing_judges(config):
         for number in (numbers := judge_places(judge)):
             alone: list[MemoryPart] = []
@@ -220,7 +222,7 @@ def launches(config: TrainingConfig, config_path: Path, hardware: HardwareSettin
                 f"CUDA_VISIBLE_DEVICES={gpus} vllm serve {server.judge} --port {server.port} "
                 f"--gpu-memory-utilization {server.gpu_memory_utilization:g} --max-model-len {server.max_model_length}"
             )
-    own = ",".join(map(str, visible(config, hardware)))
+    own = ",".join(map(str, visible(in_own_processes(config), hardware)))
     launcher = (
         f"accelerate launch --config_file {hardware.accelerate} --num_processes {len(hardware.training)}"
         if hardware.accelerate

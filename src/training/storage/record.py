@@ -118,7 +118,7 @@ class TrainingRecord(Record):
         for row in other._read("SELECT * FROM edits WHERE reason IS NULL"):
             key = row["edit_key"]
             if other.has_edit(key) and not self.has_edit(key):
-                _give(other.edit_path(key), self.edit_path(key))
+                _give(other.edit_path(key), self.pictures.place(key))
                 self._insert("edits", row)
         for row in other._read("SELECT * FROM verdicts"):
             if other.has_verdict(row["verdict_key"]) and not self.has_verdict(row["verdict_key"]):

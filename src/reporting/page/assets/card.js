@@ -12,10 +12,8 @@ function instruction(card) {
 
 function small(picture) {
   const label = said(picture.label);
-  const isThere = typeof picture.thumbnail === "number";
-  const address = isThere ? thumbnail(picture.thumbnail) : null;
-  const shown = isThere
-    ? el("img", { src: address, alt: label, decoding: "async", class: crisp(picture) })
+  const shown = isShown(picture)
+    ? el("img", { src: smallAddress(picture), alt: label, decoding: "async", class: crisp(picture) })
     : el("span", { class: "missing", title: picture.missing }, picture.missing || word("no_picture"));
   return el("span", { class: "thumb" }, shown, el("small", {}, label));
 }

@@ -1,6 +1,8 @@
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const cards = data.cards;
+const many = data.many || null;
+/* Of very many cards, what the index says: parts.js puts a whole card in its place when it is looked at. */
+const cards = many ? [...document.getElementsByClassName("index")].flatMap((block) => JSON.parse(block.textContent)) : data.cards;
 
 /* An element; texts become text nodes, so nothing in them is ever read as markup. */
 function el(tag, attributes = {}, ...children) {
@@ -37,8 +39,14 @@ const statusWord = (status) => word(status);
 
 const blocks = new Map();
 
+const isShown = (picture) => picture.thumbnail !== undefined || Boolean(picture.full);
+
+/* Where the small picture is: inside the page, or in the file of the full one. */
+const smallAddress = (picture) => (picture.thumbnail === undefined ? picture.full : thumbnail(picture.thumbnail));
+
 /* The data URI of a thumbnail; null while the part of the page that holds it is still being read. */
 function thumbnail(place) {
+  if (typeof place === "string") return place;
   const block = Math.floor(place / data.chunk);
   if (!blocks.has(block)) {
     const element = document.getElementsByClassName("thumbnails")[block];

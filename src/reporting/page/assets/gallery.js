@@ -3,7 +3,7 @@ const GAP = 14;
 const AHEAD = 2;
 const PRINTED = 400;
 const gallery = { shown: [], columns: 1, width: 0, row: 0, nodes: new Map() };
-const mostPictures = Math.min(6, Math.max(1, ...cards.map((card) => picturesOf(card).length)));
+const mostPictures = Math.min(6, many ? many.pictures : Math.max(1, ...cards.map((card) => picturesOf(card).length)));
 
 function measure() {
   const width = $("grid").clientWidth;
@@ -52,8 +52,20 @@ function nodeAt(position) {
     node.style.height = `${gallery.row - GAP}px`;
     gallery.nodes.set(position, node);
     $("grid").append(node);
+    const place = gallery.shown[position];
+    if (!isWhole(place)) whole(place, () => gallery.nodes.get(position) === node && redraw(position));
   }
   return gallery.nodes.get(position);
+}
+
+/* Draws a card anew that is whole now. */
+function redraw(position) {
+  const old = gallery.nodes.get(position);
+  const isFocused = old === document.activeElement;
+  gallery.nodes.delete(position);
+  const node = nodeAt(position);
+  if (isFocused) node.focus({ preventScroll: true });
+  old.remove();
 }
 
 function positionOf(node) {

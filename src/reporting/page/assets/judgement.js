@@ -12,7 +12,8 @@ function longTexts(title, all) {
 
 /* Prompts as they were sent; what is no text of theirs is a mark. */
 function prompts(all) {
-  const shown = (part) => (typeof part === "number" ? `${data.lines[part]}\n` : el("span", { class: "mark" }, said(part)));
+  const line = (part) => (typeof part === "number" ? data.lines[part] : part);
+  const shown = (part) => (typeof part === "object" ? el("span", { class: "mark" }, said(part)) : `${line(part)}\n`);
   return all.map((parts, index) => folded(all.length > 1 ? `${word("prompts")} ${index + 1}` : word("prompts"), false, el("pre", { class: "prompt" }, parts.map(shown))));
 }
 

@@ -1,11 +1,13 @@
 /* One card at full size: pictures side by side, under a slider, in turn, or as their difference. */
 const MODES = ["side", "slider", "flicker", "difference"];
 const FLICKER_MS = 600;
-const viewer = { place: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, isStep: false, parts: {} };
+const viewer = { place: -1, wanted: -1, mode: "side", left: 0, right: 1, cut: 50, zoom: 1, x: 0, y: 0, gain: 4, timer: 0, isOpen: false, isStep: false, parts: {} };
 
 function openCard(place) {
+  viewer.wanted = place;
+  if (!isWhole(place)) return whole(place, () => viewer.wanted === place && openCard(place));
   const pictures = picturesOf(cards[place]);
-  const there = pictures.map((picture, index) => (typeof picture.thumbnail === "number" ? index : -1)).filter((index) => index >= 0);
+  const there = pictures.map((picture, index) => (isShown(picture) ? index : -1)).filter((index) => index >= 0);
   Object.assign(viewer, { place, left: there[0] ?? 0, right: there[1] ?? there[0] ?? 0, zoom: 1, x: 0, y: 0, cut: 50 });
   state.id = cards[place].id;
   const isStep = !viewer.isOpen && location.hash !== address(state.id);
@@ -19,6 +21,7 @@ function openCard(place) {
 
 /* Ends the viewer, however it was closed: a second call does nothing. The step in the history that opened it is taken back. */
 function closeViewer() {
+  viewer.wanted = -1;
   if (!viewer.isOpen) return;
   viewer.isOpen = false;
   clearInterval(viewer.timer);
@@ -96,11 +99,11 @@ viewer.differenceControls = () => [
 
 /* The full picture; its thumbnail where the file is not there. */
 function large(picture, className = "") {
-  if (typeof picture.thumbnail !== "number") return el("span", { class: "missing" }, picture.missing || word("no_picture"));
-  const image = el("img", { src: picture.full || thumbnail(picture.thumbnail), alt: said(picture.label), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
+  if (!isShown(picture)) return el("span", { class: "missing" }, picture.missing || word("no_picture"));
+  const image = el("img", { src: picture.full || smallAddress(picture), alt: said(picture.label), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
   image.addEventListener("error", () => {
-    const inside = thumbnail(picture.thumbnail);
-    if (inside === null || image.src === inside) return;
+    const inside = smallAddress(picture);
+    if (inside === null || inside === picture.full || image.src === inside) return;
     image.src = inside;
     image.title = word("thumbnail_only");
   });

@@ -1,0 +1,69 @@
+"""What a page is made of as JSON data: thumbnails and prompts are held once, and what is empty is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from src.reporting.page.model import Outcome, Picture, Word
+
+_DANGEROUS = {sign: f"\\u{ord(sign):04x}" for sign in ("<", ">", "&", "\u2028", "\u2029")}
+
+
+def json_text(value: Any) -> str:
+    """JSON that can stand in a `<script>`: no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign, escape in _DANGEROUS.items():  # five passes are many times as fast as one `translate`
+        text = text.replace(sign, escape)
+    return text
+
+
+@dataclass
+class Once:
+    """What a page holds once, and its cards name by number."""
+
+    thumbnails: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+    """The lines of all prompts, which have most of them in common."""
+
+    def prompt(self, texts: Sequence[str]) -> list[Any]:
+        """The numbers of the lines, and words as they are."""
+        shown: list[Any] = []
+        for text in [texts] if isinstance(texts, str) else texts:
+            numbers = (self.lines.setdefault(line, len(self.lines)) for line in text.split("\n"))
+            shown.extend([plain(text, self)] if isinstance(text, Word) else numbers)
+        return shown
+
+
+def plain(value: Any, once: Once) -> Any:
+    """Data of JSON; thumbnails and prompts are moved, and what is empty is left out."""
+    if isinstance(value, Word):
+        return {"word": str(value)}
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Picture):
+        shown = dict(_fields(value, once))
+        if value.thumbnail:
+            shown["thumbnail"] = len(once.thumbnails)
+            once.thumbnails.append(value.thumbnail)
+        return shown
+    if is_dataclass(value):
+        return dict(_fields(value, once))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, once) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(item, once) for item in value]
+    return value
+
+
+def _fields(value: Any, once: Once) -> Iterator[tuple[str, Any]]:
+    for each in fields(value):
+        item = getattr(value, each.name)
+        if item is None or item is False or (each.name == "thumbnail" and isinstance(value, Picture)):
+            continue
+        if isinstance(item, str | Mapping | Sequence) and not item:
+            continue
+        is_prompts = each.name == "prompts" and isinstance(value, Outcome)
+        yield each.name, list(map(once.prompt, item)) if is_prompts else plain(item, once)

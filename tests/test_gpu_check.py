@@ -1,0 +1,242 @@
+"""`python -m benchmarks.gpu_check`: isolation, time, what it says without a GPU, and each check cut down on the CPU."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import gpu_check
+from benchmarks.gpu import editing
+from benchmarks.gpu.check import Check, Finding, Outcome, Row, Setting, resolved, run_check
+from benchmarks.gpu.checks import CHECKS
+from benchmarks.gpu.supervise import finished_lines, supervised
+from benchmarks.qwen_full_size import ACTIVATIONS_GIB, SIZES, _weights_gib, fitting
+from src.errors import ModelError
+
+CPU = Setting("cpu", tiny=True)
+FULL = SIZES["full"]
+
+
+def failing(*names: str, seconds: float = 60, group: str = "one") -> list[Check]:
+    return [Check(f"tests.failing_checks:{name}", f"what {name} shows", seconds, group) for name in names]
+
+
+def outcomes(rows: list[Row]) -> dict[str, Outcome]:
+    return {row.check: row.outcome for row in rows}
+
+
+def test_whatever_a_check_does_is_a_row_with_its_reason_and_the_others_run(tmp_path: Path) -> None:
+    names = ("raises", "not_a_number", "does_not_apply", "kills_its_process", "misses", "holds")
+    rows = list(supervised(failing(*names), CPU, 120, tmp_path))
+    assert outcomes(rows) == {
+        "raises": Outcome.FAILED,
+        "not_a_number": Outcome.FAILED,
+        "does_not_apply": Outcome.DOES_NOT_APPLY,
+        "kills_its_process": Outcome.FAILED,
+        "misses": Outcome.MISSES,
+        "holds": Outcome.HOLDS,
+    }
+    said = {row.check: row.reason for row in rows}
+    assert said["raises"] == "RuntimeError: the device has gone"
+    assert "seconds is no number" in said["not_a_number"]
+    assert said["does_not_apply"] == "there is one GPU"
+    assert said["kills_its_process"] == "its process ended with signal SIGKILL: a last word"
+    assert not any(row.figures for row in rows if row.outcome in (Outcome.FAILED, Outcome.DOES_NOT_APPLY))
+    assert "Traceback" in (tmp_path / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_check_that_hangs_is_stopped_with_all_its_processes_and_those_of_other_groups_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = tmp_path / "child"
+    monkeypatch.setenv("CHILD_FILE", str(child))
+    checks = [
+        *failing("leaves_a_child_and_hangs", seconds=20),
+        *failing("holds", group="two"),
+        *failing("holds", group="two"),
+    ]
+    rows = list(supervised(checks, CPU, 300, tmp_path))
+    assert [row.outcome for row in rows] == [Outcome.STOPPED, Outcome.HOLDS, Outcome.HOLDS]
+    assert "at its limit" in rows[0].reason
+    assert not running(int(child.read_text(encoding="utf-8")))
+    assert rows[1].measured == rows[2].measured, "checks of one group share a process"
+
+
+def running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+
+def test_when_the_time_is_over_the_running_check_stops_and_the_rest_is_listed_as_not_run(tmp_path: Path) -> None:
+    os.environ["CHILD_FILE"] = str(tmp_path / "child")
+    began = time.monotonic()
+    rows = list(supervised(failing("leaves_a_child_and_hangs", "holds", seconds=600), CPU, 15, tmp_path))
+    assert time.monotonic() - began < 60
+    assert [row.outcome for row in rows] == [Outcome.STOPPED, Outcome.NOT_RUN]
+    assert "--minutes" in rows[0].reason
+    assert "0.25 minutes" in rows[1].reason
+
+
+def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    assert finished_lines(file) == []
+    file.write_text("[1]\n[2", encoding="utf-8")
+    assert finished_lines(file) == ["[1]"]
+
+
+def test_a_finding_without_a_measurement_has_no_figures() -> None:
+    with pytest.raises(ValueError, match="has no figures"):
+        Finding("an edit", reason="out of memory", figures={"seconds": 1.0})
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_without_a_gpu_it_says_so_and_lists_what_it_would_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_check.console, "width", 200, raising=False)
+    assert gpu_check.main([]) == gpu_check.NO_GPU
+    said = capsys.readouterr().out
+    assert "sees no NVIDIA GPU" in said
+    for check in CHECKS:
+        assert check.name in said
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_without_a_gpu_the_reason_is_what_nvidias_tool_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'; exit 18\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu_check.driver() == "nvidia-smi says: Failed to initialize NVML: Driver/library version mismatch"
+    tool.unlink()
+    assert "not there" in gpu_check.driver()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (Outcome.HOLDS, 0),
+        (Outcome.MEASURED, 0),
+        (Outcome.DOES_NOT_APPLY, 0),
+        (Outcome.MISSES, 1),
+        (Outcome.FAILED, 1),
+        (Outcome.STOPPED, 1),
+        (Outcome.NOT_RUN, 1),
+    ],
+)
+def test_the_exit_code_says_whether_everything_passed_and_the_json_holds_the_rows(
+    outcome: Outcome, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [Row("noise", Outcome.HOLDS, "noise"), Row("batches", outcome, "[8] edits")]
+    monkeypatch.setattr(gpu_check, "supervised", lambda *given: iter(rows))
+    assert gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path)]) == code
+    written = json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8"))
+    assert written["passed"] is (code == 0)
+    assert [row["outcome"] for row in written["rows"]] == ["yes", outcome.value]
+    assert written["machine"]["packages"]["torch"] == importlib.metadata.version("torch")
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["value"], last["holds"]) == (float(code), code == 0)
+
+
+def test_ctrl_c_keeps_the_rows_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any) -> Any:
+        yield Row(CHECKS[0].name, Outcome.HOLDS, "placement")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu_check, "supervised", interrupted)
+    assert gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path)]) == gpu_check.INTERRUPTED
+    written = json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8"))
+    assert [row["outcome"] for row in written["rows"]] == ["yes", *["not run"] * (len(CHECKS) - 1)]
+
+
+@pytest.mark.parametrize("wrong", [["--only", "nois"], ["--minutes", "0"], ["--minutes", "nan"]])
+def test_wrong_usage_is_told_before_anything_runs(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main(["--device", "cpu", *wrong])
+    assert ended.value.code == 2
+    assert wrong[1] in capsys.readouterr().err
+
+
+def test_every_check_can_be_called_and_has_a_name_of_its_own() -> None:
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
+    for check in CHECKS:
+        assert callable(resolved(check.function))
+
+
+QUICK = ("placement", "noise", "offload", "out_of_memory", "two_stage", "replicas", "qwen_512_unguided",
+         "qwen_attention", "qwen_caches", "qwen_compiled", "vllm_rollouts")  # fmt: skip
+"""The others differ from these by their settings, or train."""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_each_check_passes_cut_down_on_the_cpu(name: str) -> None:
+    (check,) = (one for one in CHECKS if one.name == name)
+    rows = run_check(check.function, CPU)
+    assert rows
+    assert [row for row in rows if not row.outcome.passes] == []
+
+
+def test_a_wrong_picture_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = itertools.count(1)
+
+    def other_seed(editor: Any) -> Any:
+        (sample,) = editing.samples(1)
+        return editing.pixels(editor.edit_image(sample.source.decode(), sample.instruction, seed=next(seeds)))
+
+    monkeypatch.setattr(editing, "edit", other_seed)
+    rows = run_check("benchmarks.gpu.editing:bfloat16", CPU)
+    assert [row.outcome for row in rows] == [Outcome.MISSES] * 2
+
+
+def test_where_torch_draws_other_noise_in_bfloat16_its_picture_is_not_held_against_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = torch.randn
+
+    def other_noise(*size: Any, dtype: torch.dtype = torch.float32, **how: Any) -> torch.Tensor:
+        return drawn(*size, **how).to(dtype) + (dtype == torch.bfloat16)
+
+    assert editing.same_noise_in_bfloat16()
+    monkeypatch.setattr(torch, "randn", other_noise)
+    assert not editing.same_noise_in_bfloat16()
+    monkeypatch.setattr(editing, "edit", lambda editor: np.zeros((8, 8, 3)))
+    _, beside_float32 = run_check("benchmarks.gpu.editing:bfloat16", CPU)
+    assert beside_float32.outcome is Outcome.DOES_NOT_APPLY
+    assert "other noise" in beside_float32.reason
+
+
+@pytest.mark.parametrize(("gib", "whole"), [(79.0, True), (39.0, False)])
+def test_a_smaller_gpu_gets_as_many_layers_as_fit(gib: float, whole: bool) -> None:
+    size = fitting(FULL, gib)
+    text, layers = size["text"]["num_hidden_layers"], size["transformer"]["num_layers"]
+    assert ((text, layers) == (28, 60)) is whole
+    assert _weights_gib(size, text, layers) + ACTIVATIONS_GIB <= gib
+    if not whole:
+        assert _weights_gib(size, text + 1, layers + 1) + ACTIVATIONS_GIB > gib
+
+
+def test_a_gpu_without_room_for_one_layer_is_told_what_it_takes() -> None:
+    with pytest.raises(ModelError, match=r"8\.0 GiB are free, .* takes \d+"):
+        fitting(FULL, 8.0)
+
+
+def test_the_published_weights_take_what_the_published_sizes_say() -> None:
+    """20.4 billion parameters of the transformer, 8.3 of Qwen2.5-VL-7B and 0.1 of the autoencoder, two bytes each."""
+    assert _weights_gib(FULL, 28, 60) == pytest.approx((20.43 + 8.29 + 0.13) * 2e9 / 2**30, rel=0.01)

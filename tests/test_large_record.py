@@ -1,0 +1,351 @@
+"""What a record of a hundred thousand samples needs, on a few: folders of pictures, work first, streamed reports."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from src.config import BenchmarkConfig, Config
+from src.data.json_stream import RawValue
+from src.data.loader import load_samples
+from src.data.sample import BadSample, EditSample, PassedOver
+from src.data.selection import Selection
+from src.data.verdict import Status, Verdict
+from src.errors import DataError
+from src.pipeline.evaluation import evaluate
+from src.pipeline.tally import Tally
+from src.pipeline.undone_first import undone_first
+from src.record import pictures, rows
+from src.record.pictures import EditPictures
+from src.record.record import Record
+from src.record.results import SampleResult
+from src.reporting.leaderboard import _runs
+from src.reporting.page import model
+from src.reporting.report import build_report, comparable
+from src.reporting.sample_rows import recorded_report
+from src.reporting.stored_runs import latest_run
+from src.reporting.write import ReportPaths, write_reports
+from tests.conftest import item
+from tests.test_resume import resumed
+
+Write = Callable[..., Path]
+Make = Callable[..., Config]
+
+
+# Pictures in sub-folders.
+
+
+def edits(out: Path) -> dict[str, int]:
+    """How many pictures lie in the folder of edits itself, and how many below it."""
+    found = [path.relative_to(out / "edits") for path in (out / "edits").rglob("*.png")]
+    return {"beside": sum(len(path.parts) == 1 for path in found), "below": sum(len(path.parts) == 2 for path in found)}
+
+
+def made(report: dict[str, object]) -> tuple[int, int]:
+    """Edits and verdicts that the last attempt made."""
+    last = report["attempts"][-1]  # type: ignore[index]
+    return last["edits_made"], last["verdicts_made"]
+
+
+def test_pictures_beyond_a_few_thousand_lie_in_sub_folders_and_are_found_there(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
+    config = make_config(write_benchmark(8))
+    report = evaluate(config).report
+    out = tmp_path / "out"
+    assert edits(out) == {"beside": 3, "below": 5}
+    paths = {row["image_path"]: row["edit_key"] for row in report["samples"]}
+    for path, key in paths.items():
+        assert (out / path).stem == key
+        assert path in {f"edits/{key}.png", f"edits/{key[:2]}/{key}.png"}
+    assert sum(path.count("/") == 2 for path in paths) == 5
+    assert made(evaluate(resumed(config)).report) == (0, 0)
+
+
+def test_a_record_of_before_keeps_its_pictures_where_they_are(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(8))
+    before = evaluate(config).report
+    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
+    after = evaluate(resumed(config)).report
+    assert made(after) == (0, 0)
+    assert edits(tmp_path / "out") == {"beside": 8, "below": 0}
+    assert [row["image_path"] for row in after["samples"]] == [row["image_path"] for row in before["samples"]]
+
+
+def test_a_lost_picture_of_a_full_folder_is_made_again_below_it(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(8))
+    evaluate(config)
+    next((tmp_path / "out" / "edits").glob("*.png")).unlink()
+    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
+    assert made(evaluate(resumed(config)).report) == (1, 0)
+    assert edits(tmp_path / "out") == {"beside": 7, "below": 1}
+    assert made(evaluate(resumed(config)).report) == (0, 0)
+
+
+def test_a_dropped_picture_makes_room_for_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 2)
+    folder = EditPictures(tmp_path)
+    for number in range(10):
+        folder.store(f"{number:064d}", b"png")
+        assert folder.find(f"{number:064d}") == tmp_path / f"{number:064d}.png"
+        folder.drop(f"{number:064d}")
+        assert folder.find(f"{number:064d}") is None
+
+
+# Work first.
+
+
+def ids(samples: Iterable[EditSample | BadSample | PassedOver]) -> list[str | None]:
+    return [None if isinstance(sample, PassedOver) else sample.sample_id for sample in samples]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet", "hub"])
+def test_what_is_not_done_comes_first_and_everything_comes_once(
+    write_benchmark: Write, tmp_path: Path, kind: str
+) -> None:
+    data = benchmark_of_kind(write_benchmark, tmp_path, kind, [item(index) for index in range(6)])
+    whole = list(load_samples(data, Selection()))
+    done = {sample.index: sample.sample_id for sample in whole if sample.index not in (2, 5)}
+    tally = Tally()
+    met = list(undone_first(BenchmarkConfig(data_path=data), done, tally))
+    assert ids(met[:6]) == [None, None, whole[2].sample_id, None, None, whole[5].sample_id]
+    assert ids(met[6:]) == [whole[place].sample_id for place in (0, 1, 3, 4)]
+    assert sorted(read(met), key=lambda one: one.index) == whole
+
+
+def read(met: Iterable[EditSample | BadSample | PassedOver]) -> list[EditSample | BadSample]:
+    return [sample for sample in met if not isinstance(sample, PassedOver)]
+
+
+def benchmark_of_kind(write_benchmark: Write, folder: Path, kind: str, items: list[Any]) -> str:
+    if kind == "json":
+        return str(write_benchmark(items))
+    if kind == "jsonl":
+        path = folder / "benchmark.jsonl"
+        path.write_text("\n" + "\n\n".join(map(json.dumps, items)) + "\n", encoding="utf-8")
+        return str(path)
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(items), folder / "benchmark.parquet", row_group_size=2)
+        return str(folder / "benchmark.parquet")
+    datasets.Dataset.from_list(items).save_to_disk(str(folder / "saved"))
+    return str(folder / "saved")
+
+
+def test_what_seems_done_is_not_parsed_in_the_first_reading(
+    write_benchmark: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = benchmark_of_kind(write_benchmark, tmp_path, "jsonl", [item(index) for index in range(20)])
+    done = {sample.index: sample.sample_id for sample in load_samples(data, Selection()) if sample.index != 19}
+    parsed: list[bytes] = []
+    monkeypatch.setattr(RawValue, "value", lambda raw: parsed.append(raw.text) or json.loads(raw.text))
+    samples = undone_first(BenchmarkConfig(data_path=data), done, Tally())
+    assert next(sample for sample in samples if not isinstance(sample, PassedOver)).index == 19
+    assert len(parsed) == 1
+
+
+def test_a_sample_whose_id_depends_on_one_that_is_done_comes_with_its_own_id(
+    write_benchmark: Write, tmp_path: Path
+) -> None:
+    items = [item(index, original_image_path=f"{folder}/same.png") for index, folder in enumerate("abc")]
+    data = str(write_benchmark([*items, item(3, original_image_path="a/same.png"), item(4)]))
+    whole = list(load_samples(data, Selection()))
+    assert [sample.sample_id for sample in whole[:3]] == ["same", "same-2", "same-3"]
+    for done in ({0: "same"}, {0: "same", 1: "same-2"}, {1: "same-2"}, {4: whole[4].sample_id}):
+        met = read(undone_first(BenchmarkConfig(data_path=data), done, Tally()))
+        assert sorted(met, key=lambda one: one.index) == whole
+
+
+def test_a_file_that_has_changed_since_gives_every_sample_of_today(write_benchmark: Write) -> None:
+    data = str(write_benchmark([item(index) for index in (3, 0, 1, 2)]))
+    whole = list(load_samples(data, Selection()))
+    met = read(
+        undone_first(BenchmarkConfig(data_path=data), {0: "of before", 1: whole[0].sample_id, 9: "gone"}, Tally())
+    )
+    assert {(sample.index, sample.sample_id) for sample in whole} <= {(one.index, one.sample_id) for one in met}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 6, 9])
+def test_a_limited_run_takes_the_same_samples_in_either_order(write_benchmark: Write, limit: int) -> None:
+    section = BenchmarkConfig(data_path=str(write_benchmark(8)), limit=limit, difficulties=["easy", "hard"])
+    whole = list(load_samples(section.data_path, Selection.of(section)))
+    tally = Tally()
+    met = read(undone_first(section, {whole[0].index: whole[0].sample_id}, tally))
+    assert sorted(met, key=lambda one: one.index) == whole
+    left_out: Counter[str] = Counter()
+    list(load_samples(section.data_path, Selection.of(section), left_out=left_out))
+    assert tally.left_out == left_out
+
+
+def test_a_file_that_breaks_off_gives_all_that_it_holds_and_then_the_error(write_benchmark: Write) -> None:
+    path = write_benchmark(5)
+    whole = list(load_samples(str(path), Selection()))
+    path.write_bytes(path.read_bytes()[:-20])
+    met: list[EditSample | BadSample | PassedOver] = []
+    samples = undone_first(BenchmarkConfig(data_path=str(path)), {0: whole[0].sample_id}, Tally())
+    with pytest.raises(DataError, match="breaks off"):
+        met.extend(samples)
+    assert ids(met) == [None, *(one.sample_id for one in whole[1:4]), whole[0].sample_id]
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_a_resumed_run_edits_what_is_missing_before_it_compares_what_is_there(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(12), evaluation={"schedule": schedule})
+    unbroken = evaluate(config).report
+    with closing(sqlite3.connect(tmp_path / "out" / "record.sqlite")) as database:
+        last = "(SELECT {} FROM samples ORDER BY position DESC LIMIT 2)"
+        database.execute(f"DELETE FROM verdicts WHERE verdict_key IN {last.format('verdict_key')}")
+        database.execute(f"DELETE FROM edits WHERE edit_key IN {last.format('edit_key')}")
+        database.commit()
+    compared: list[str] = []
+    add_sample = Record.add_sample
+    monkeypatch.setattr(
+        Record,
+        "add_sample",
+        lambda self, key, sample, keys: compared.append(sample.sample_id) or add_sample(self, key, sample, keys),
+    )
+    resumed_report = evaluate(resumed(config)).report
+    assert made(resumed_report) == (2, 2)
+    order = [row["sample_id"] for row in unbroken["samples"]]
+    assert compared[:12] == order[10:] + order[:10]
+    assert comparable(resumed_report) == comparable(unbroken)
+
+
+# Rows.
+
+
+def test_what_is_read_of_a_record_is_of_one_moment_while_a_run_goes_on(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(5))
+    evaluate(config)
+    with closing(Record(tmp_path / "out", for_reading=True)) as record, record.unchanging():
+        key = record.latest_run().run_key
+        before = list(record.results(key))
+        with closing(sqlite3.connect(tmp_path / "out" / "record.sqlite")) as other:
+            other.execute("UPDATE verdicts SET score = 0")
+            other.execute("DELETE FROM samples WHERE position = 0")
+            other.commit()
+        assert list(record.results(key)) == before
+        assert [record.result(key, row.sample_id) for row in before] == before
+    with closing(Record(tmp_path / "out", for_reading=True)) as record:
+        assert [row.score for row in record.results(key)] == [0.0] * 4
+        assert record.result(key, before[0].sample_id) is None
+
+
+# Reports.
+
+
+def written(config: Config, **changes: object) -> ReportPaths:
+    """The reports of a finished run, written anew from its record alone."""
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        report = recorded_report(record, config.evaluation.metrics) | changes
+        return write_reports(report, config.evaluation.results, datetime(2026, 1, 2), config.evaluation.output_dir)
+
+
+def without_times(text: str) -> str:
+    return re.sub(r'"timestamp": "[^"]+"', "", text)
+
+
+def test_a_report_that_is_streamed_is_the_report_of_the_results_in_memory(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    config = make_config(write_benchmark([item(0), item(1, subset=None), *map(item, range(2, 7))]))
+    evaluate(config)
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        whole = build_report(record.latest_run(), list(record.results(record.latest_run().run_key)))
+    streamed = written(config)
+    listed = write_reports(whole, config.evaluation.results, datetime(2026, 1, 3), config.evaluation.output_dir)
+    assert without_times(streamed.json.read_text()) == without_times(listed.json.read_text())
+    assert "has no category" in listed.markdown.read_text() or "bad_sample" in listed.markdown.read_text()
+    assert streamed.markdown.read_text().partition("Summary")[2] == listed.markdown.read_text().partition("Summary")[2]
+
+
+def test_a_report_holds_few_results_at_a_time(
+    write_benchmark: Write, make_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "IN_ONE_FILE", 100)
+    config = make_config(write_benchmark(400))
+    evaluate(config, with_samples=False)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    original = rows._read
+
+    def watched(*arguments: Any) -> SampleResult:
+        nonlocal most
+        result = replace(original(*arguments), description=Text("a long text"))
+        alive.add(result.description)
+        most = max(most, len(alive))
+        return result
+
+    monkeypatch.setattr(rows, "_read", watched)
+    written(config)
+    assert 0 < most < 200
+
+
+def test_a_run_that_is_asked_for_no_samples_returns_none_and_writes_them_all(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    done = evaluate(make_config(write_benchmark(3)), with_samples=False)
+    assert done.report["samples"] == []
+    assert done.report["overall_statistics"]["num_samples"] == 3
+    assert len(json.loads(done.paths.json.read_text())["samples"]) == 3
+
+
+@pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
+def test_a_torn_last_line_is_looked_at_again_once_it_is_whole(make_config: Make, tmp_path: Path, schedule: str) -> None:
+    lines = [json.dumps(item(index)) for index in range(5)]
+    path = tmp_path / "benchmark.jsonl"
+    path.write_text("\n".join(lines)[:-30], encoding="utf-8")
+    config = make_config(path, evaluation={"schedule": schedule})
+    assert evaluate(config).report["statuses"] == {"bad_sample": 1, "scored": 4}
+    again = evaluate(resumed(config)).report
+    assert again["statuses"] == {"bad_sample": 1, "scored": 4}
+    assert made(again) == (0, 0)
+    path.write_text("\n".join(lines), encoding="utf-8")
+    whole = evaluate(resumed(config)).report
+    assert whole["statuses"] == {"scored": 5}
+    assert made(whole) == (1, 1)
+
+
+def test_a_run_to_compare_is_in_memory_without_its_longest_texts_and_gives_them_when_asked(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(3), reward_model={"class_path": "tests.plugins.BrightnessJudge"})
+    evaluate(config)
+    with closing(Record(tmp_path / "out")) as record:
+        key = record.latest_run().run_key
+        verdict = Verdict(Status.SCORED, 5.0, replies=("a long reply",), usage={"calls": 1.0})
+        for verdict_key in record.verdict_keys(key).values():
+            record.add_verdict(verdict_key, verdict)
+        whole = list(record.results(key))
+    run = latest_run(tmp_path / "out")
+    assert [row.replies for row in run.results] == [()] * 3
+    assert [run.whole(row.sample_id) for row in run.results] == whole
+    assert whole[0].replies == ("a long reply",)
+    (kept,) = _runs(tmp_path, [])
+    assert [(row.score, row.replies, row.tags) for row in kept.results] == [(5.0, (), ())] * 3

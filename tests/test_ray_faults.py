@@ -1,0 +1,160 @@
+"""Actors, nodes and drivers of `runtime.engine: ray` that end: nothing is lost, and nothing recorded is done again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_others, wait_until
+from src.config import Config
+from src.pipeline.evaluation import evaluate
+from tests.conftest import item
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+MakeConfig = Callable[..., Config]
+WriteBenchmark = Callable[..., Path]
+
+
+def fatal(log: Path, **params: Any) -> dict[str, Any]:
+    return {"class_path": "benchmarks.ray_nodes.FatalEditor", "params": {"log": str(log)} | params}
+
+
+class Run:
+    """A run in a thread of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self.output = config.evaluation.output_dir
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=[config])
+        self._thread.start()
+
+    def _run(self, config: Config) -> None:
+        try:
+            evaluate(config)
+        except BaseException as error:
+            self._error = error
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def finish(self) -> dict[str, dict[str, Any]]:
+        self._thread.join()
+        assert self._error is None, self._error
+        return contents(self.output)
+
+
+def test_a_sample_that_ends_its_actor_twice_has_failed_and_its_neighbours_have_not(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
+) -> None:
+    items = [item(place, edit_instruction_en="die" if place in (1, 6) else f"paint {place}") for place in range(10)]
+    found = Run(ray_config(write_benchmark(items), diffusion_model=fatal(tmp_path / "log"))).finish()
+    reasons = [row[0] for row in found["edits"].values() if row[0]]
+    assert reasons == ["given up after 2 attempts, the last: its process ended"] * 2
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 8
+
+
+def test_of_a_batch_that_ends_its_actor_only_the_culprit_is_lost(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig
+) -> None:
+    items = [item(place, edit_instruction_en="die" if place == 2 else f"paint {place}") for place in range(8)]
+    editor = {"class_path": "tests.ray_cluster.FatalBatchEditor"}
+    found = Run(ray_config(write_benchmark(items), diffusion_model=editor)).finish()
+    assert sum(row[0] is not None for row in found["edits"].values()) == 1
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 7
+
+
+def test_an_editor_that_hangs_is_replaced(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
+) -> None:
+    items = [item(place, edit_instruction_en="hang" if place == 1 else f"paint {place}") for place in range(6)]
+    limit = {"edit_timeout": 3}
+    config = ray_config(write_benchmark(items), diffusion_model=fatal(tmp_path / "log"), runtime=limit)
+    found = Run(config).finish()
+    [reason] = [row[0] for row in found["edits"].values() if row[0]]
+    assert reason == "given up after 2 attempts, the last: nothing came back within 3 s (runtime.edit_timeout)"
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 5
+
+
+def test_after_random_kills_nothing_is_lost_and_nothing_recorded_is_made_again(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    run = Run(ray_config(write_benchmark(100), diffusion_model=fatal(log, seconds=0.4)))
+    for _ in range(3):
+        pieces = len(recorded(run.output)) + 4
+        wait_until(lambda pieces=pieces: len(recorded(run.output)) >= pieces)
+        before, lines = recorded(run.output), len(made(log))
+        os.kill(made(log)[-1][1], signal.SIGKILL)
+        wait_for_others(log, lines, lambda: run.ended)
+        assert not before & {name for name, _ in made(log)[lines:]}
+    found = run.finish()
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 100
+
+
+def test_a_node_that_is_lost_gives_its_samples_back(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, cluster: Nodes, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    run = Run(ray_config(write_benchmark(24), diffusion_model=fatal(log, seconds=0.2)))
+    try:
+        wait_until(lambda: len({process for _, process in made(log)}) == 2)
+        cluster.lose()
+        found = run.finish()
+    finally:
+        cluster.add()
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 24
+
+
+def test_a_cluster_without_nodes_is_waited_for(
+    write_benchmark: WriteBenchmark,
+    ray_config: MakeConfig,
+    cluster: Nodes,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("src.cluster.actor_pool._PATIENCE", 2.0)
+    log = tmp_path / "log"
+    run = Run(ray_config(write_benchmark(16), diffusion_model=fatal(log, seconds=0.2)))
+    try:
+        wait_until(lambda: len(recorded(run.output)) >= 3)
+        with caplog.at_level(logging.WARNING):
+            cluster.lose()
+            cluster.lose()
+            wait_until(lambda: "no machine of the Ray cluster has room for FatalEditor" in caplog.text)
+            assert not run.ended
+    finally:
+        cluster.add()
+        cluster.add()
+    found = run.finish()
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 16
+
+
+def test_a_killed_driver_leaves_no_actors_and_resume_repeats_nothing(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
+) -> None:
+    log, output = tmp_path / "log", tmp_path / "out"
+    config = ray_config(write_benchmark(16), diffusion_model=fatal(log, seconds=0.3))
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(config.redacted(), allow_unicode=True))
+    command = [sys.executable, "main.py", "--config", str(path), "--resume"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+        wait_until(lambda: len(recorded(output)) >= 5)
+        driver.kill()
+    actors, before, lines = {process for _, process in made(log)}, recorded(output), len(made(log))
+    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
+    assert not any(map(lives, actors)), "actors of a driver that is gone"
+    assert not before & {name for name, _ in made(log)[lines:]}
+    assert len(recorded(output)) == 16
