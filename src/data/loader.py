@@ -149,6 +149,9 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             family=_family(fields),
             seed=_seed(fields),
             other_instruction=_other_instruction(fields, language),
+            further_sources=_further_sources(fields, folder),
+            cluster=_cluster(fields),
+            attributes=_attributes(fields),
         )
     except Unusable as error:
         return BadSample(
@@ -235,6 +238,36 @@ def _family(fields: Mapping[str, Any]) -> str | None:
 def _seed(fields: Mapping[str, Any]) -> int | None:
     value = fields.get("seed")
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _further_sources(fields: Mapping[str, Any], folder: ImageFolder) -> tuple[LazyImage, ...]:
+    value = fields.get("further_src_imgs")
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise Unusable(f"field `further_src_imgs` is {type(value).__name__}, not a list of images")
+    images = [image_field({"further_src_imgs": one}, "further_src_imgs", folder) for one in value]
+    if any(image is None for image in images):
+        raise Unusable("field `further_src_imgs` has an empty place")
+    return tuple(image for image in images if image is not None)
+
+
+def _cluster(fields: Mapping[str, Any]) -> str | None:
+    """Other benchmarks may mean something else by the key."""
+    value = fields.get("cluster")
+    return storable(value).strip() or None if isinstance(value, str) else None
+
+
+def _attributes(fields: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Texts and lists of texts; other benchmarks may mean something else by the key."""
+    value = fields.get("attributes")
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name, said in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(said, str) and said.strip():
+            found[storable(str(name))] = storable(said).strip()
+        elif isinstance(said, list | tuple) and said and all(isinstance(one, str) for one in said):
+            found[storable(str(name))] = tuple(map(storable, said))
+    return found
 
 
 def image_field(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage | None:

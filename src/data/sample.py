@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from src.data.image import LazyImage
 from src.data.knowledge_graph import KnowledgeGraph
@@ -41,6 +43,17 @@ class EditSample:
     """The seed of the miniature world that made the sample; with category, difficulty and family it makes it again."""
     other_instruction: str | None = None
     """The instruction in the language that is not the run's, where the data has both: for people, not for models."""
+    further_sources: tuple[LazyImage, ...] = ()
+    """The source pictures after the first one, where the edit is made of several; their order counts."""
+    cluster: str | None = None
+    """Names the samples that are not independent of this one, where the benchmark says so; else the source picture
+    does."""
+    attributes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """The fields of a public benchmark's own row that its protocol needs, by the names that the benchmark gives them.
+    Absent and empty ones are left out; numbers are text, and truth values are `true` and `false`."""
+    instruction_language: Literal["en", "zh"] | None = None
+    """The language of the instruction, where every row of the benchmark has one of its own; None where a row has all
+    languages."""
 
 
 @dataclass(frozen=True, slots=True)

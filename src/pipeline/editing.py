@@ -25,7 +25,11 @@ class PendingEdit:
     """What the editor is told."""
     sample_id: str
     seed: int = 0
+    further_sources: tuple[LazyImage, ...] = ()
+    """The source pictures after the first one; see `EditSample.further_sources`."""
     source_size: tuple[int, int] = (0, 0)
+    further_bytes: int = 0
+    """Bytes of the further sources when they are decoded."""
     edited_size: tuple[int, int] | None = None
     source_pixels: Image.Image | None = None
     edited_pixels: Image.Image | None = None
@@ -41,8 +45,8 @@ class PendingEdit:
 
     @property
     def editing_bytes(self) -> int:
-        """Bytes of the source, of the editor's own copy of it, and of an edit of the same size."""
-        return 3 * decoded_bytes(self.source_size)
+        """Bytes of the sources, of the editor's own copies of them, and of an edit of the size of the first one."""
+        return 3 * decoded_bytes(self.source_size) + 2 * self.further_bytes
 
     def decode(self, opened: OpenedImage | None = None) -> Image.Image:
         """The pixels of the source, from `opened` where its header has been read already.
@@ -125,6 +129,9 @@ def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: Pixe
 
 
 def _outcomes(editor: BaseDiffusionModel, edits: Sequence[PendingEdit]) -> list[Image.Image | EditFailure]:
-    asked = [decoded_request(edit.decode, edit.instruction, edit.seed, edit.sample_id) for edit in edits]
+    asked = [
+        decoded_request(edit.decode, edit.instruction, edit.seed, edit.sample_id, edit.further_sources)
+        for edit in edits
+    ]
     edited = iter(edit_each(editor, [one for one in asked if isinstance(one, EditRequest)]))
     return [one if isinstance(one, EditFailure) else next(edited) for one in asked]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 from src.cluster.seat import SharedPool
 from src.config import ModelConfig, RuntimeConfig
+from src.data.sample import EditSample
 from src.errors import ConfigError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
@@ -89,7 +90,15 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
         else:
             super().check_devices()
 
-    def keys(self, sample_id: str, source_sha256: str, instruction: str) -> tuple[int, str]:
+    def keys(
+        self, sample_id: str, source_sha256: str, instruction: str, further: Sequence[str] = ()
+    ) -> tuple[int, str]:
         """A sample's seed and the content key of the edit. Edits of one sample share its seed, whatever the source."""
         seed = sample_seed(self.seed, sample_id)
-        return seed, edit_key(self.digest, source_sha256, instruction, seed)
+        return seed, edit_key(self.digest, source_sha256, instruction, seed, further)
+
+    def inapplicable(self, sample: EditSample) -> str | None:
+        """Says why the editor cannot edit the sample at all, which is no failure of it; None when it can."""
+        if not sample.further_sources or self.model_class.takes_further_images(self.params):
+            return None
+        return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self.name} edits one"

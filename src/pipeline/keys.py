@@ -28,10 +28,19 @@ def sample_seed(run_seed: int, sample_id: str) -> int:
     return int(digest([run_seed, sample_id])[:8], 16) % 2**31
 
 
-def edit_key(editor: str, source_sha256: str, instruction: str, seed: int) -> str:
-    """Key of an edit; `editor` is the digest of the editor's identity."""
+def edit_key(editor: str, source_sha256: str, instruction: str, seed: int, further: Sequence[str] = ()) -> str:
+    """Key of an edit.
+
+    Args:
+        editor: The digest of the editor's identity.
+        source_sha256: The hash of the source picture.
+        instruction: What the editor is told.
+        seed: The seed of the edit.
+        further: The hashes of further source pictures, in order.
+    """
     read_as = ["special tokens are text"] if _SPECIAL_TOKEN.search(instruction) else []
-    return digest(["edit", editor, source_sha256, instruction, seed, *read_as])
+    others = [list(further)] if further else []
+    return digest(["edit", editor, source_sha256, instruction, seed, *read_as, *others])
 
 
 def verdict_key(scorer: str, question: Any, edit: str) -> str:

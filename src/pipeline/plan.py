@@ -9,6 +9,7 @@ from typing import Any
 from src import __version__
 from src.config import BenchmarkConfig, Config
 from src.data.categories import category_key, difficulty_key
+from src.data.image import content_hash
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.budget import check_budget
@@ -51,9 +52,15 @@ class RunPlan:
         return run_key(self.config.benchmark, self.scoring, self.editor.digest, self.editor.seed)
 
     def item(self, sample: EditSample, source_sha256: str) -> tuple[WorkItem, SampleKeys]:
-        """The work that the run has with a sample, and the content keys under which the record finds it."""
-        seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction)
-        pending = self.scoring.pending_verdict(sample, edit_key)
+        """The work that the run has with a sample, and the content keys under which the record finds it.
+
+        Raises:
+            ImageError: a further source picture cannot be read.
+        """
+        further = [content_hash(picture.read_bytes()) for picture in sample.further_sources]
+        seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction, further)
+        uneditable = self.editor.inapplicable(sample)
+        pending = self.scoring.pending_verdict(sample, edit_key, uneditable=uneditable)
         item = work_item(sample, edit_key, [pending], seed=seed)
         return item, SampleKeys(seed, source_sha256, edit_key, pending.verdict_key)
 

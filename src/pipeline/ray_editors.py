@@ -69,7 +69,15 @@ class RayEditors:
         return failure
 
     def _edited(self, edits: Sequence[PendingEdit], pixels: PixelBudget, **counted: int) -> list[EditFailure | None]:
-        requests = [PlacedRequest(edit.instruction, edit.seed, edit.sample_id) for edit in edits]
+        requests = [
+            PlacedRequest(
+                edit.instruction,
+                edit.seed,
+                edit.sample_id,
+                tuple(picture.read_bytes() for picture in edit.further_sources),
+            )
+            for edit in edits
+        ]
         with self._sources.lent([edit.source for edit in edits]) as sources:
             outcomes, seconds = self._pool.submit("edit", requests, *sources, **counted).result()
         return [_taken(edit, outcome, seconds, pixels) for edit, outcome in zip(edits, outcomes, strict=True)]

@@ -99,6 +99,8 @@ class Reader:
             picture = OpenedImage(data)
             item.source_size = picture.size
             item.to_edit = left.edit
+            if left.edit or left.verdict:
+                item.further_bytes = self._further_bytes(sample)
             if left.edit:
                 item.judged, item.lost = not left.verdict, left.lost if self._keeps_pictures else None
                 item.decode_within(self._pixels, picture)
@@ -109,6 +111,24 @@ class Reader:
         if not left.edit and self._counts:
             self._reuse(item, sample, verdict=not left.verdict)
         return item if left.edit or left.verdict else None
+
+    def _further_bytes(self, sample: EditSample) -> int:
+        """Bytes of the further sources when they are decoded, each of which is decoded once to see that it can be.
+
+        Raises:
+            ImageError: one of them is no usable picture.
+        """
+        total = 0
+        for place, picture in enumerate(sample.further_sources, 2):
+            try:
+                opened = OpenedImage(picture.read_bytes())
+                amount = decoded_bytes(opened.size)
+                with self._pixels.use(amount):
+                    opened.decode()
+            except ImageError as error:
+                raise ImageError(f"number {place} of {1 + len(sample.further_sources)}: {error}") from error
+            total += amount
+        return total
 
     def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)

@@ -111,9 +111,18 @@ class ScorerPlan:
         if self.judge is not None:
             self.judge.unload()
 
-    def pending_verdict(self, sample: EditSample, edit_key: str, completion: str | None = None) -> PendingVerdict:
-        """What is asked about an edit of the sample, rendered once, and the content key of the verdict."""
-        inapplicable = self.scorer.inapplicable(sample)
+    def pending_verdict(
+        self, sample: EditSample, edit_key: str, completion: str | None = None, uneditable: str | None = None
+    ) -> PendingVerdict:
+        """What is asked about an edit of the sample, rendered once, and the content key of the verdict.
+
+        Args:
+            sample: The sample.
+            edit_key: The edit's content key.
+            completion: The text of a policy that demanded the edit.
+            uneditable: Why there can be no edit of the sample, if so; then there is nothing to ask.
+        """
+        inapplicable = uneditable or self.scorer.inapplicable(sample)
         question = None if inapplicable else self.scorer.question(sample)
         asked = inapplicable or question_key(question)
         if self._has_completions and self.scorer.reads_completion:

@@ -47,8 +47,9 @@ class WorkItem(PendingEdit):
 
     @property
     def judging_bytes(self) -> int:
-        """Bytes of the decoded source and edit."""
-        return decoded_bytes(self.source_size) + decoded_bytes(self.edited_size or self.source_size)
+        """Bytes of the decoded sources and edit."""
+        edited = decoded_bytes(self.edited_size or self.source_size)
+        return decoded_bytes(self.source_size) + self.further_bytes + edited
 
     def source_of(self, pending: PendingVerdict) -> Image.Image:
         """The source that the judge sees: the one that was edited where it is the same, else it is decoded now."""
@@ -87,6 +88,7 @@ def work_item(
         instruction=sample.instruction if instruction is None else instruction,
         sample_id=sample.sample_id,
         seed=seed,
+        further_sources=sample.further_sources,
         source_size=source_size,
         edit_key=edit_key,
         pending_verdicts=pending_verdicts,

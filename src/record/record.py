@@ -172,19 +172,20 @@ class Record:
     def add_sample(self, run_key: str, sample: EditSample, keys: SampleKeys) -> None:
         """Notes that the run includes this sample, and under which keys its work is found."""
         self._write(
-            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?,?)",
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?,?,?,?)",
             (
                 *(run_key, sample.sample_id, sample.index, sample.category, sample.difficulty),
                 *(_to_json(sample.tags), sample.instruction, sample.description),
                 *(keys.seed, keys.source_sha256, keys.edit_key, keys.verdict_key, self._attempt),
-                _to_json(expected_edit(sample)),
+                *(_to_json(expected_edit(sample)), sample.cluster),
+                _to_json(dict(sample.attributes)) if sample.attributes else None,
             ),
         )
 
     def add_bad_sample(self, run_key: str, bad: BadSample) -> None:
         """Notes an item that cannot be run, with its reason."""
         self._write(
-            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,NULL,NULL,NULL,NULL,?,?,NULL)",
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,NULL,NULL,NULL,NULL,?,?,NULL,NULL,NULL)",
             (
                 *(run_key, bad.sample_id, bad.index, bad.category, bad.difficulty),
                 *(_to_json(bad.tags), bad.instruction, bad.description, bad.reason, self._attempt),

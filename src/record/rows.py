@@ -105,6 +105,8 @@ def _read(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleR
             "judge_model": judged.model if judged else "",
             "repeats": judged and judged.repeats,
             "expected": _json(row["expected"]) if row["expected"] else None,
+            "cluster": row["cluster"],
+            "attributes": _json(row["attributes"]) if row["attributes"] else {},
             "prompts": judged.prompts if judged else (),
         }
     )

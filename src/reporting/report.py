@@ -28,7 +28,7 @@ LARGEST_AMOUNT = 1e18
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
-_NOT_PLAIN = ("repeats", "prompts", "expected")
+_NOT_PLAIN = ("repeats", "prompts", "expected", "cluster", "attributes")
 _OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
 
 Statistics = dict[str, Any]
@@ -45,7 +45,7 @@ class _Facts:
     status: Status | None
     score: float | None
     reason: str | None
-    source_sha256: str | None
+    dependence: str | None
     source_size: tuple[int, int] | None
     edit_size: tuple[int, int] | None
     edit_seconds: float | None
@@ -130,9 +130,10 @@ def _facts(results: Iterable[SampleResult], usage: _Usage) -> list[_Facts]:
 
 
 def sample_row(row: SampleResult) -> dict[str, Any]:
-    """One sample as it stands in a report; `repeats` and `prompts` only where there are any."""
+    """One sample as it stands in a report; what stands in `_NOT_PLAIN` only where there is any of it, or never."""
     plain = {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name not in _NOT_PLAIN}
-    return plain | repeats_and_prompts(row)
+    of_benchmark = {"cluster": row.cluster, "attributes": row.attributes}
+    return plain | {name: said for name, said in of_benchmark.items() if said} | repeats_and_prompts(row)
 
 
 def repeats_and_prompts(judged: SampleResult | Verdict) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def _each(groups: dict[str, list[_Facts]], metrics: Sequence[str]) -> dict[str, 
 
 def _statistics(rows: Rows, metrics: Sequence[str]) -> Statistics:
     scores = [row.score if row.status is Status.SCORED else None for row in rows]
-    figures = asdict(summarise(scores, [row.source_sha256 for row in rows]))
+    figures = asdict(summarise(scores, [row.dependence for row in rows]))
     figures["count"] = figures["num_samples"]
     counts = Counter(row.status for row in rows)
     statuses = {status.value: counts[status] for status in Status if counts[status]}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
-from src.data.image import ImageError
+from src.data.image import ImageError, LazyImage
 from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
@@ -27,6 +28,8 @@ class EditRequest:
     instruction: str
     seed: int = 0
     sample_id: str = ""
+    further: tuple[Image.Image, ...] = ()
+    """The source pictures after the first one, where there are several; they stay as they are, like `source`."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,15 @@ class EditFailure:
 
 
 def decoded_request(
-    decode: Callable[[], Image.Image], instruction: str, seed: int, sample_id: str
+    decode: Callable[[], Image.Image],
+    instruction: str,
+    seed: int,
+    sample_id: str,
+    further: Sequence[LazyImage] = (),
 ) -> EditRequest | EditFailure:
-    """The request for an edit of a source that is decoded now, or why that is impossible."""
+    """The request for an edit of sources that are decoded now, or why that is impossible."""
     try:
-        return EditRequest(decode(), instruction, seed, sample_id)
+        return EditRequest(decode(), instruction, seed, sample_id, tuple(picture.decode() for picture in further))
     except ImageError as error:
         logger.warning("the source of %s cannot be decoded: %s", sample_id, error)
         return EditFailure(f"source image: {error}", of_source=True)
@@ -53,12 +60,13 @@ def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> li
     """One RGB picture or failure for each request, in order.
 
     Several requests are edited in one batch. A batch that fails as a whole is tried one by one, so that only the
-    culprit is lost; so is one with an instruction above the limit, which no editor gets to see.
+    culprit is lost; so is one with an instruction above the limit, which no editor gets to see, and one with a request
+    of several source pictures, which batches do not have.
 
     Raises:
         ModelUnusable: when the editor says that it can serve no request at all.
     """
-    if len(requests) > 1 and all(len(request.instruction) <= MAX_INSTRUCTION for request in requests):
+    if len(requests) > 1 and all(map(_fits_into_a_batch, requests)):
         try:
             return [_checked(image) for image in edit_together(editor, requests)]
         except ModelUnusable:
@@ -66,6 +74,10 @@ def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> li
         except Exception as error:  # an editor may fail in any way
             logger.warning("a batch of %d edits failed (%r); editing one by one", len(requests), error)
     return [_edit_alone(editor, request) for request in requests]
+
+
+def _fits_into_a_batch(request: EditRequest) -> bool:
+    return len(request.instruction) <= MAX_INSTRUCTION and not request.further
 
 
 def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> list[Image.Image]:
@@ -77,7 +89,10 @@ def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -
     """
     if len(requests) == 1:
         [one] = requests
-        arguments = named_arguments(editor.edit_image, seed=one.seed, sample_id=one.sample_id)
+        offered: dict[str, Any] = {"seed": one.seed, "sample_id": one.sample_id}
+        if one.further:
+            offered["further_images"] = [picture.copy() for picture in one.further]
+        arguments = named_arguments(editor.edit_image, **offered)
         return [editor.edit_image(one.source.copy(), one.instruction, **arguments)]
     edited = editor.batch_edit(
         [request.source.copy() for request in requests],

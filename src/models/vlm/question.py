@@ -68,6 +68,16 @@ LABELS: dict[Literal["en", "zh"], dict[Picture, str]] = {
 """The words that introduce each picture of a question about an edit."""
 
 
+_SEVERAL = {"en": "Image {place} of {count} before the edit:", "zh": "编辑前的图像（第 {place} 张，共 {count} 张）："}
+
+
+def source_labels(language: Literal["en", "zh"], count: int) -> list[str]:
+    """The words that introduce each of the source pictures of a sample."""
+    if count == 1:
+        return [LABELS[language]["source"]]
+    return [_SEVERAL[language].format(place=place, count=count) for place in range(1, count + 1)]
+
+
 def before_and_after(
     source: Image.Image | None,
     edited: Image.Image,

@@ -14,7 +14,7 @@ from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no
 from src.models.vlm.prompts import PromptTemplate
 from src.models.vlm.question import LabelledImage, Picture, Question
 from src.published_names import old_attribute
-from src.rewards.core.scorer import reference_key
+from src.rewards.core.scorer import further_keys, reference_key
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class JudgedQuestion:
         return any("reference" in one.shows for one in self.prompts)
 
     def key(self) -> Any:
-        """The prompts, and what tells the reference image from others where one is shown; JSON-able."""
+        """The prompts, and what tells images besides source and edit from others where they are shown; JSON-able."""
         key: list[Any] = [one.key() for one in self.prompts]
-        return [*key, reference_key(self.sample)] if self.shows_reference else key
+        reference = [reference_key(self.sample)] if self.shows_reference else []
+        return [*key, *reference, *self.further_sources_key()]
+
+    def further_sources_key(self) -> list[list[str]]:
+        """What tells the further source pictures from others, where there are any and a prompt shows the source."""
+        shown = self.sample.further_sources and any("source" in one.shows for one in self.prompts)
+        return [further_keys(self.sample)] if shown else []

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
@@ -20,8 +20,8 @@ from src.models.base import ModelParams
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, total_usage
 from src.models.vlm.grammar.parsing_several import scores_schema
-from src.models.vlm.prompts import PromptTemplate, load_prompt
-from src.models.vlm.question import LABELS, LabelledImage, Picture
+from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
+from src.models.vlm.question import LABELS, LabelledImage, Picture, source_labels
 from src.published_names import published_name, take_old_methods
 from src.reasons import reason_of
 from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt, sent
@@ -214,9 +214,8 @@ class JudgedScorer(Scorer):
         return question
 
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
-        labels = LABELS[self.setting.language]
         shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
-        return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
+        return tuple(one for picture in shown for one in _labelled(picture, edit, self.setting.language))
 
     def _verdict(self, edit: EditedSample, answers: Sequence[Answer]) -> Verdict:
         """Concludes from the answers to all questions, and likewise from each repeat of them."""
@@ -257,9 +256,17 @@ def unusable_reference(error: ImageError) -> Verdict:
     return failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
 
 
-def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:
-    if picture != "reference":
-        return edit.source if picture == "source" else edit.edited
+def _labelled(picture: Picture, edit: EditedSample, language: Language) -> list[LabelledImage]:
+    """The images that a prompt shows as `picture`, each with its label: as `source`, all sources of the sample."""
+    if picture != "source":
+        return [LabelledImage(LABELS[language][picture], _pixels(picture, edit))]
+    sources = [edit.source, *(further.decode() for further in edit.sample.further_sources)]
+    return list(map(LabelledImage, source_labels(language, len(sources)), sources))
+
+
+def _pixels(picture: Literal["edited", "reference"], edit: EditedSample) -> Image.Image:
+    if picture == "edited":
+        return edit.edited
     if edit.sample.reference is None:
         raise ImageError("the sample has none")
     return edit.sample.reference.decode()

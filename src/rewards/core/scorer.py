@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from src.config import PromptConfig
+from src.data.expected import further_keys as further_keys
 from src.data.expected import reference_key as reference_key
 from src.data.sample import EditSample
 from src.data.verdict import Verdict

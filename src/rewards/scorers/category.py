@@ -42,7 +42,9 @@ class CategoryQuestion(JudgedQuestion):
             return [asked.system, asked.text, reference_key(self.sample)]
         keys = {"system": asked.system, "text": asked.text, "template": asked.template}
         keys |= {"language": self.language, "grammar": GRAMMAR}
-        return keys | ({"reference": reference_key(self.sample)} if self.shows_reference else {})
+        reference = {"reference": reference_key(self.sample)} if self.shows_reference else {}
+        further = self.further_sources_key()
+        return keys | reference | ({"further sources": further} if further else {})
 
 
 class CategoryScorer(JudgedScorer):
@@ -77,6 +79,8 @@ class CategoryScorer(JudgedScorer):
             return problem
         if self._handle.model_class.needs_reference and sample.reference is None:
             return f"{NO_REFERENCE}, by which {self._handle.name} judges"
+        if sample.further_sources and not self._converses:
+            return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self._handle.name} sees one"
         return None
 
     def prompt_versions(self) -> dict[str, str]:

@@ -71,6 +71,8 @@ def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any
         "preliminary_img": _inside(sample.preliminary, folder) if sample.preliminary else None,
         "family": sample.family,
         "seed": sample.seed,
+        "cluster": sample.cluster,
+        "attributes": dict(sample.attributes) or None,
     }
     if sample.graph is not None:
         graph = asdict(sample.graph)

@@ -8,7 +8,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from src.data.image import LazyImage, content_hash, naming
+from src.data.image import ImageError, LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -65,6 +65,8 @@ class RewriteTask(Task[EditSample]):
         return streamed_examples(samples, partial(self._example, keep), attrgetter("sample_id"))
 
     def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
+        if sample.further_sources:
+            raise ImageError("it has several source pictures, and a training edits one")
         kept = replace(
             sample,
             source=_kept("source", sample.source, keep),

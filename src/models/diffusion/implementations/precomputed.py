@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ class PrecomputedEditModel(BaseDiffusionModel):
             names = ", ".join(str(path) for path in found)
             raise ValueError(f"{len(found)} edits of sample {sample_id!r} match {pattern}: {names}; keep one of them")
         return decode_image(found[0].read_bytes())
+
+    @classmethod
+    def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
+        """Whoever made the edits has seen all source pictures."""
+        return True
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
