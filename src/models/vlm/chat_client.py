@@ -84,8 +84,10 @@ class ChatClient:
             WaitBrokenOff: the question was in a pause between two tries when those were broken off.
         """
         body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
-        if self._params.temperature is not None:
-            body["temperature"] = self._params.temperature
+        sampling = question.delivery.sampling if question.delivery else None
+        temperature = sampling.temperature if sampling else self._params.temperature
+        if temperature is not None:
+            body["temperature"] = temperature
         if repeats == 1 or not self._dialect.several:
             return await self._one_by_one(question, body, attempt, range(repeats))
         together, usage = await self._ask(question, body | {"n": repeats} | self._seed(attempt, 0))

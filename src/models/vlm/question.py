@@ -10,6 +10,36 @@ from PIL import Image
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How a reply is made where a published protocol says so."""
+
+    temperature: float | None
+    """None sends none, so that the server's own default holds."""
+    max_tokens: int | None
+    """The longest reply, in tokens; None sends none."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a question is put on the wire where a published protocol says so, in the place of its model's own settings.
+
+    A model on this machine follows the order of text and images. It gets the pixels without a codec, and how it samples
+    stays its own setting.
+    """
+
+    text_first: bool
+    """Whether the text stands before the images; else after them."""
+    image_format: Literal["png", "jpeg"]
+    """Images are sent with all their pixels, whatever the longest side of the model's own settings."""
+    image_quality: int | None = None
+    """JPEG quality, 1–100; None for PNG."""
+    detail: Literal["low", "high"] | None = None
+    """The `detail` that is asked for with each image; None sends none."""
+    sampling: Sampling | None = None
+    """None leaves it to the model's own settings."""
+
+
+@dataclass(frozen=True)
 class LabelledImage:
     """An image and the words that introduce it."""
 
@@ -32,6 +62,8 @@ class Question:
     """JSON schema of the wanted answer, for models that can enforce one; others answer in plain text."""
     score_range: tuple[float, float] = (0.0, 10.0)
     """The scale that the text names, for models that compute an expected score from token probabilities."""
+    delivery: Delivery | None = None
+    """How it has to be sent; None for the layout above and the model's own settings."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from src.data.sample import EditSample
@@ -12,9 +12,19 @@ from src.models.vlm.asking import ScoreRequest, score_request
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no
 from src.models.vlm.prompts import PromptTemplate
-from src.models.vlm.question import LabelledImage, Picture, Question
+from src.models.vlm.question import Delivery, LabelledImage, Picture, Question
 from src.published_names import old_attribute
 from src.rewards.core.scorer import further_keys, reference_key
+
+
+@dataclass(frozen=True)
+class ReplyFormat:
+    """A form of replies that a published protocol asks for, and how its values are read."""
+
+    name: str
+    """Tells it from every other, with a version: it enters the verdict's key."""
+    read: Callable[[str], Mapping[str, float]]
+    """Reads a value for each dimension from a complete reply; raises `UnparsableReply`."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +45,24 @@ class JudgePrompt:
     """The lowest and the highest score that the text allows."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the reply, for judges that can enforce one."""
+    reply: ReplyFormat | None = None
+    """How the reply is read, where that is not by `form`."""
+    delivery: Delivery | None = None
+    """How the question is sent, where a published protocol says so."""
 
     def key(self) -> list[Any]:
         """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
         asked = [self.system, self.text, self.template, self.shows, self.schema]
-        return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
+        read = [self.dimensions, self.form, self.score_range, GRAMMAR]
+        return [*asked, *read, *filter(None, (self.reply and self.reply.name, self.delivery and asdict(self.delivery)))]
 
     enquiry = old_attribute("enquiry")
 
     def request(self, images: tuple[LabelledImage, ...]) -> ScoreRequest:
         """The question about these images, with the way to read its reply."""
-        question = Question(self.system, images, self.text, self.schema, self.score_range)
+        question = Question(self.system, images, self.text, self.schema, self.score_range, self.delivery)
+        if self.reply is not None:
+            return ScoreRequest(question, self.dimensions, self.reply.read)
         if self.form == "yes_no":
             (name,) = self.dimensions
             return ScoreRequest(question, self.dimensions, lambda reply: {name: float(parse_yes_no(reply))})
