@@ -133,7 +133,7 @@ def write_record(config: Config, samples: int) -> None:
                 record.add_sample(plan.run_key, sample, keys)
                 record.add_edit(keys.edit_key, source, 2.0 + sample.index % 7, ((SIDE, SIDE), (SIDE, SIDE)))
                 record.add_verdict(keys.verdict_key, _verdict(sample))
-                view.show(record.edit_path(keys.edit_key), sample.category, sample.sample_id)
+                view.show(record.edit_path(keys.edit_key), sample.category, sample.sample_id, sample.index)
 
 
 @contextmanager

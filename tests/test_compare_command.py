@@ -223,7 +223,7 @@ def test_an_unfinished_run_is_last_on_its_board_and_lacks_what_it_did_not_read(r
 
 
 def test_pictures_that_were_deleted_change_no_figure(runs: Path) -> None:
-    for picture in (runs / "worse" / "edits").iterdir():
+    for picture in (runs / "worse" / "edits").rglob("*.png"):
         picture.unlink()
     assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
     [sample, *_] = json.loads(written(runs, ".json"))["samples"]

@@ -29,12 +29,12 @@ from src.errors import DataError
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
 from src.pipeline.undone_first import undone_first
-from src.record import pictures, rows
+from src.record import rows
 from src.record.pictures import EditPictures
 from src.record.record import Record
 from src.record.results import SampleResult
 from src.reporting.leaderboard import _runs
-from src.reporting.page import model
+from src.reporting.page import gallery
 from src.reporting.report import build_report, comparable
 from src.reporting.sample_rows import recorded_report
 from src.reporting.stored_runs import latest_run
@@ -49,10 +49,9 @@ Make = Callable[..., Config]
 # Pictures in sub-folders.
 
 
-def edits(out: Path) -> dict[str, int]:
-    """How many pictures lie in the folder of edits itself, and how many below it."""
-    found = [path.relative_to(out / "edits") for path in (out / "edits").rglob("*.png")]
-    return {"beside": sum(len(path.parts) == 1 for path in found), "below": sum(len(path.parts) == 2 for path in found)}
+def edits(out: Path) -> set[str]:
+    """Where the pictures of the edits lie."""
+    return {str(path.relative_to(out)) for path in (out / "edits").rglob("*.png")}
 
 
 def made(report: dict[str, object]) -> tuple[int, int]:
@@ -61,54 +60,67 @@ def made(report: dict[str, object]) -> tuple[int, int]:
     return last["edits_made"], last["verdicts_made"]
 
 
-def test_pictures_beyond_a_few_thousand_lie_in_sub_folders_and_are_found_there(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def place(key: str) -> str:
+    return f"edits/{key[:2]}/{key}.png"
+
+
+def as_before(out: Path) -> None:
+    """Puts the pictures where versions before had them: side by side."""
+    for path in (out / "edits").rglob("*.png"):
+        path.rename(out / "edits" / path.name)
+
+
+def test_the_place_of_a_picture_follows_from_its_key_alone(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
     config = make_config(write_benchmark(8))
     report = evaluate(config).report
-    out = tmp_path / "out"
-    assert edits(out) == {"beside": 3, "below": 5}
-    paths = {row["image_path"]: row["edit_key"] for row in report["samples"]}
-    for path, key in paths.items():
-        assert (out / path).stem == key
-        assert path in {f"edits/{key}.png", f"edits/{key[:2]}/{key}.png"}
-    assert sum(path.count("/") == 2 for path in paths) == 5
+    paths = {row["edit_key"]: row["image_path"] for row in report["samples"]}
+    assert paths == {key: place(key) for key in paths}
+    assert edits(tmp_path / "out") == set(paths.values())
     assert made(evaluate(resumed(config)).report) == (0, 0)
 
 
-def test_a_record_of_before_keeps_its_pictures_where_they_are(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = make_config(write_benchmark(8))
-    before = evaluate(config).report
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
-    after = evaluate(resumed(config)).report
-    assert made(after) == (0, 0)
-    assert edits(tmp_path / "out") == {"beside": 8, "below": 0}
-    assert [row["image_path"] for row in after["samples"]] == [row["image_path"] for row in before["samples"]]
-
-
-def test_a_lost_picture_of_a_full_folder_is_made_again_below_it(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_record_of_before_keeps_its_pictures_where_they_are_and_new_ones_go_to_sub_folders(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:
     config = make_config(write_benchmark(8))
     evaluate(config)
-    next((tmp_path / "out" / "edits").glob("*.png")).unlink()
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
-    assert made(evaluate(resumed(config)).report) == (1, 0)
-    assert edits(tmp_path / "out") == {"beside": 7, "below": 1}
+    as_before(tmp_path / "out")
+    write_benchmark(9)
+    after = evaluate(resumed(config)).report
+    assert made(after) == (1, 1)
+    assert [row["image_path"].count("/") for row in after["samples"]] == [1] * 8 + [2]
+    assert edits(tmp_path / "out") == {row["image_path"] for row in after["samples"]}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_picture_that_is_damaged_or_lost_is_made_again_and_is_there_once(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, before: bool
+) -> None:
+    config = make_config(write_benchmark(8))
+    evaluate(config)
+    if before:
+        as_before(tmp_path / "out")
+    damaged, lost = sorted((tmp_path / "out" / "edits").rglob("*.png"))[:2]
+    damaged.write_bytes(b"cut short")
+    lost.unlink()
+    assert made(evaluate(resumed(config)).report) == (2, 0)
+    assert len(edits(tmp_path / "out")) == 8
+    assert place(lost.stem) in edits(tmp_path / "out")
     assert made(evaluate(resumed(config)).report) == (0, 0)
 
 
-def test_a_dropped_picture_makes_room_for_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 2)
+def test_a_dropped_picture_is_gone_wherever_it_was(tmp_path: Path) -> None:
     folder = EditPictures(tmp_path)
-    for number in range(10):
-        folder.store(f"{number:064d}", b"png")
-        assert folder.find(f"{number:064d}") == tmp_path / f"{number:064d}.png"
-        folder.drop(f"{number:064d}")
-        assert folder.find(f"{number:064d}") is None
+    keys = ["ab" + "0" * 62, "cd" + "0" * 62]
+    (tmp_path / f"{keys[0]}.png").write_bytes(b"png")
+    folder.store(keys[1], b"png")
+    for key in keys:
+        assert folder.find(key) is not None
+        folder.drop(key)
+        assert folder.find(key) is None
+    assert not list(tmp_path.rglob("*.png"))
 
 
 # Work first.
@@ -284,7 +296,7 @@ def test_a_report_that_is_streamed_is_the_report_of_the_results_in_memory(
 def test_a_report_holds_few_results_at_a_time(
     write_benchmark: Write, make_config: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "IN_ONE_FILE", 100)
+    monkeypatch.setattr(gallery, "IN_ONE_FILE", 100)
     config = make_config(write_benchmark(400))
     evaluate(config, with_samples=False)
     alive: weakref.WeakSet[Any] = weakref.WeakSet()

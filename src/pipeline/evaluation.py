@@ -172,7 +172,8 @@ class Evaluation(Observer):
         """
         two_stage = self._plan.two_stage()
         done = self._record.claimed(self._plan.run_key, judged=not two_stage)
-        self._view.clear(self._record.named_samples, keep=done.values() if self._keeps_pictures else ())
+        kept = [(*name, place) for place, name in done.items()] if self._keeps_pictures else []
+        self._view.clear(self._record.named_samples, keep=kept)
         try:
             self._passes(self._in_order(samples, done, self._tally, content), tick, two_stage=two_stage)
         finally:
@@ -260,7 +261,7 @@ class Evaluation(Observer):
         self._tally.add(edits_made=1, verdicts_reused=item.judged)
         if self._keeps_pictures:
             sample = item.pending_verdicts[0].sample
-            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
+            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id, sample.index)
 
     @contextmanager
     def judging(self, calls: Sequence[Sequence[PendingVerdict]], stopping: threading.Event) -> Iterator[int]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from src.counted import counted
+from src.counted import counted, some
 from src.errors import MergeError
 from src.pipeline.redone import run_seed
 from src.record.differences import differing_values
@@ -110,12 +110,6 @@ def absent_shards(shards: Sequence[StoredShard]) -> list[Shard]:
     """The shards of the run of which no record is there."""
     there, count = {one.shard.number for one in shards}, shards[0].shard.count
     return [Shard(number, count) for number in range(1, count + 1) if number not in there]
-
-
-def some(names: Iterable[str]) -> str:
-    """The first of the names."""
-    listed = list(names)
-    return ", ".join(listed[:_SHOWN]) + (", …" if len(listed) > _SHOWN else "")
 
 
 def _other_counts(shards: Sequence[StoredShard]) -> Iterator[str]:

@@ -133,7 +133,7 @@ class Reader:
     def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)
         if self._keeps_pictures:
-            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
+            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id, sample.index)
 
 
 def within_limit(sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget) -> tuple[EditSample, bytes]:

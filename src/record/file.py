@@ -12,6 +12,8 @@ from pathlib import Path
 
 from src.errors import OutputError
 
+FREE_SPACE = "free space, then give the same command again (a run goes on with --resume)"
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """Opens the file for reading and writing, from any thread."""
@@ -32,9 +34,15 @@ def readable(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="editloop") as folder:
-        for part in (path, path.with_name(f"{path.name}-wal")):
-            if part.exists():
-                shutil.copyfile(part, Path(folder) / part.name)
+        try:
+            for part in (path, path.with_name(f"{path.name}-wal")):
+                if part.exists():
+                    shutil.copyfile(part, Path(folder) / part.name)
+        except OSError as error:
+            raise OutputError(
+                f"{path}, which cannot be written to, cannot be copied to {folder}: {error.strerror or error}; "
+                "free space there, or name another place for it by TMPDIR"
+            ) from error
         yield Path(folder) / path.name
 
 
@@ -44,5 +52,5 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: of a damaged schema
-        advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
+        advice = FREE_SPACE if "full" in str(error) else "is it a record of EditLoop, and writable?"
         raise OutputError(f"{path}: {error}; {advice}") from error

@@ -341,6 +341,8 @@ class Record:
 
 
 def _existing(path: Path) -> AbstractContextManager[Path]:
+    if path.parent.is_file():
+        raise OutputError(f"{path.parent} is a file; name the output directory of a run, which holds a {RECORD_NAME}")
     if not path.is_file():
         raise OutputError(f"{path.parent} holds no {RECORD_NAME}: it is not the output directory of a run")
     return readable(path)

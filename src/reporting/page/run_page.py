@@ -18,6 +18,7 @@ from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
+from src.reporting.page.gallery import are_many, gallery
 from src.reporting.page.judgement import judgement
 from src.reporting.page.model import (
     Card,
@@ -32,8 +33,6 @@ from src.reporting.page.model import (
     Table,
     Tile,
     Word,
-    are_many,
-    gallery,
 )
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.sources import BenchmarkSamples
