@@ -65,8 +65,25 @@ class ClassConfig(Section):
     def _as_stored_before(cls, data: Any) -> Any:
         """Records of before hold `type: null` in every such section."""
         if isinstance(data, dict) and data.get("type", ...) is None:
-            return {key: value for key, value in data.items() if key != "type"}
-        return data
+            data = {key: value for key, value in data.items() if key != "type"}
+        return with_class_of_protocol(data)
+
+
+def with_class_of_protocol(section: Any) -> Any:
+    """The section of a scorer with its class, where it names a published protocol (`protocol: gedit@2025-05`) instead.
+
+    Raises:
+        ValueError: it names both, or its params name another protocol.
+    """
+    if not isinstance(section, dict) or "protocol" not in section:
+        return section
+    rest = {key: value for key, value in section.items() if key != "protocol"}
+    if "class_path" in rest:
+        raise ValueError("name either class_path or protocol: a protocol has a class of its own")
+    params = rest.get("params") or {}
+    if isinstance(params, dict):
+        params = {"protocol": section["protocol"], **params}
+    return {**rest, "class_path": PROTOCOL_SCORER, "params": params}
 
 
 class ModelConfig(ClassConfig):
@@ -77,6 +94,7 @@ class ModelConfig(ClassConfig):
 
 DECODED_MEGABYTES = 1000
 """Million bytes of decoded pictures at the same time, where nothing else is asked for."""
+PROTOCOL_SCORER = "src.rewards.scorers.protocol.ProtocolScorer"
 DEFAULT_SCORER = "src.rewards.scorers.category.CategoryScorer"
 
 

@@ -61,7 +61,7 @@ class JudgedScorer(Scorer):
         self._handle = self._require_judge()
         self._converses = issubclass(self._handle.model_class, VisionLanguageJudge)
         self.check_judge()
-        self._handle.check_repeats(self.params.repeats)
+        self.check_repeats()
         self._latest: tuple[EditSample, JudgedQuestion] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -80,6 +80,14 @@ class JudgedScorer(Scorer):
                 f"{type(self).__name__} puts several questions to its judge, and {self._handle.name} only scores: "
                 "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
             )
+
+    def check_repeats(self) -> None:
+        """Refuses to repeat questions to a judge that would only say the same again.
+
+        Raises:
+            ConfigError: naming what to change.
+        """
+        self._handle.check_repeats(self.params.repeats)
 
     @abstractmethod
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydantic
 
+from src.config import with_class_of_protocol
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.errors import ConfigError
@@ -29,6 +30,11 @@ class WeightedScorer(ModelParams):
     """The weight of the part, relative to the weights of the others."""
     name: str | None = None
     """The name of the part in reports; without one it is the name of its class."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_protocol(cls, data: Any) -> Any:
+        return with_class_of_protocol(data)
 
 
 @dataclass(frozen=True)
