@@ -41,7 +41,7 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
             self.seed = runtime.seed if own is None else int(own)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"diffusion_model.params.seed must be a whole number: {error}") from error
-        self.placement = Placement(runtime, shared) if runtime.engine == "ray" else None
+        self.placement = Placement.of(runtime, shared)
         if self.placement is not None:
             self.placement.check(self.model_class, self.params, "diffusion_model")
 
@@ -69,7 +69,7 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
         """Loads the editor as the stages take it: here, or in actors, for which nobody waits yet.
 
         Args:
-            judges: How many actors of judges need room beside those of the editor.
+            judges: How many actors of judges work at the same time.
 
         Raises:
             ModelError: when one cannot be built here.
@@ -83,10 +83,14 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
         """Names the devices of this process on which the editor would compute; none where it is placed elsewhere."""
         return [] if self.placement is not None else super().devices()
 
-    def check_devices(self) -> None:
-        """Raises `ModelError` when the GPUs that the editor needs are not on this machine, or not in the cluster."""
+    def check_devices(self, judges: int = 0) -> None:
+        """Raises `ModelError` when the GPUs that the editor needs are not on this machine, or not in the cluster.
+
+        Args:
+            judges: How many actors of judges work at the same time.
+        """
         if self.placement is not None:
-            self.placement.check_editors(self.name)
+            self.placement.check_editors(self.name, judges)
         else:
             super().check_devices()
 

@@ -177,9 +177,10 @@ class Evaluation(Observer):
         try:
             self._passes(self._in_order(samples, done, self._tally, content), tick, two_stage=two_stage)
         finally:
-            if self._plan.config.runtime.engine == "ray":
+            if self._plan.editor.placement is not None:
                 self._free_editors()
                 self._plan.scoring.unload()
+                self._plan.editor.placement.release()
         if self._broken_data is not None:
             raise self._broken_data
         spent = self._budget.spent()
@@ -285,7 +286,7 @@ class Evaluation(Observer):
 
     def _load_editors(self) -> list[Editors]:
         with self._loading(self._plan.editor.name):
-            self._editors.extend(self._plan.editor.load_for_stages(self._plan.scoring.judge_actors))
+            self._editors.extend(self._plan.editor.load_for_stages(self._plan.judges_beside_editors()))
         return self._editors
 
     def _load_scorer(self) -> None:

@@ -15,6 +15,7 @@ from src.data.selection import Selection
 from src.pipeline.budget import check_budget
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.keys import digest
+from src.pipeline.placement import Placement
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.work_item import WorkItem, work_item
 from src.record.record import SampleKeys
@@ -36,7 +37,7 @@ class RunPlan:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.editor = EditorPlan(config.diffusion_model, config.runtime)
-        self.scoring = scorer_plan(config)
+        self.scoring = scorer_plan(config, self.editor.placement)
         check_budget(config.evaluation.budget, self.scoring)
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -78,8 +79,12 @@ class RunPlan:
         Raises:
             ModelError: editor or judge ask for a GPU that is not here.
         """
-        self.editor.check_devices()
+        self.editor.check_devices(self.judges_beside_editors())
         self.scoring.check_devices()
+
+    def judges_beside_editors(self) -> int:
+        """How many processes of a cluster judge while others edit."""
+        return 0 if self.two_stage() else self.scoring.judge_actors
 
     def two_stage(self) -> bool:
         """Whether to edit everything before judging anything."""
@@ -92,14 +97,19 @@ class RunPlan:
         return bool(shared - {"cpu"})
 
 
-def scorer_plan(config: Config) -> ScorerPlan:
+def scorer_plan(config: Config, placement: Placement | None = None) -> ScorerPlan:
     """The scorer of a run, checked against the categories that it selects.
+
+    Args:
+        config: Of the run.
+        placement: Where its editor is, if that has a place elsewhere; else it is what the config says.
 
     Raises:
         ConfigError: for anything in its sections that could not run.
     """
     benchmark = config.benchmark
-    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, config.runtime)
+    placement = placement or Placement.of(config.runtime)
+    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, placement)
     plan.scorer.check_categories(benchmark.categories or [])
     return plan
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from src.cluster.actor_pool import ActorPool, WorkLost
+from src.cluster.actor_pool import ActorPool
+from src.cluster.call_queue import WorkLost
 from src.cluster.editor_actor import PlacedEdit, PlacedRequest
 from src.data.image import ImageError, LazyImage
+from src.errors import EditLoopError
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import PendingEdit
 from src.pipeline.pixels import PixelBudget
+from src.reasons import reason_of
+
+logger = logging.getLogger(__name__)
 
 
 class RayEditors:
@@ -54,17 +60,21 @@ class RayEditors:
             return self._edited(edits, pixels, most_attempts=1)
         except WorkLost:
             attempts = 1
-        except ImageError:  # one of them is no longer where it was read
-            pass
+        except EditLoopError:
+            raise
+        except Exception as error:  # such as that one of them is no longer where it was read
+            logger.warning("a batch of %d edits failed (%s); editing one by one", len(edits), reason_of(error))
         return [self._edited_alone(edit, pixels, attempts=attempts) for edit in edits]
 
     def _edited_alone(self, edit: PendingEdit, pixels: PixelBudget, **counted: int) -> EditFailure | None:
         try:
             return self._edited([edit], pixels, **counted)[0]
-        except WorkLost as lost:
-            failure = EditFailure(str(lost))
         except ImageError as error:
             failure = EditFailure(f"source image: {error}", of_source=True)
+        except EditLoopError:
+            raise
+        except Exception as error:  # also one of the actor, such as no memory for the PNG of one edit
+            failure = EditFailure(reason_of(error))
         edit.release_pixels(pixels)
         return failure
 

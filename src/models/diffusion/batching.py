@@ -14,7 +14,7 @@ from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.reasons import reason_of
+from src.reasons import is_failure, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> li
             return [_checked(image) for image in edit_together(editor, requests)]
         except ModelUnusable:
             raise
-        except Exception as error:  # an editor may fail in any way
+        except BaseException as error:  # an editor may fail in any way, also by sys.exit
+            if not is_failure(error):
+                raise
             logger.warning("a batch of %d edits failed (%r); editing one by one", len(requests), error)
     return [_edit_alone(editor, request) for request in requests]
 
@@ -115,7 +117,9 @@ def _edit_alone(editor: BaseDiffusionModel, request: EditRequest) -> Image.Image
         return _checked(*edit_together(editor, [request]))
     except ModelUnusable:
         raise
-    except Exception as error:  # an editor may fail in any way; the sample is counted, the run goes on
+    except BaseException as error:  # an editor may fail in any way; the sample is counted, the run goes on
+        if not is_failure(error):
+            raise
         logger.warning("editing %s failed: %r", request.sample_id, error)
         return EditFailure(reason_of(error))
 
@@ -125,4 +129,6 @@ def _checked(image: object) -> Image.Image | EditFailure:
         return EditFailure(f"the editor returned {type(image).__name__} instead of an image")
     if min(image.size) < 1:
         return EditFailure(f"the editor returned an empty image of {image.width}×{image.height} pixels")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    rgb.getpixel((0, 0))  # raises for a closed picture, and for a file that breaks off
+    return rgb

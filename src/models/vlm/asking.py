@@ -12,7 +12,7 @@ from src.errors import ModelUnusable
 from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
 from src.models.vlm.question import Question, Reply
 from src.models.vlm.vision_language_model import VisionLanguageModel
-from src.reasons import reason_of, without_addresses
+from src.reasons import is_failure, reason_of, without_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,9 @@ def _replies(model: VisionLanguageModel, questions: list[Question], attempt: int
             raise ValueError(f"{type(model).__name__}.ask gave {len(replies)} replies to {len(questions)} questions")
     except ModelUnusable:
         raise
-    except Exception as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
+    except BaseException as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
+        if not is_failure(error):
+            raise
         logger.warning("%d questions to %s failed: %r", len(questions), type(model).__name__, error)
         if len(questions) == 1:
             return [Reply(error=reason_of(error))]

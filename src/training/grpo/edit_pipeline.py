@@ -80,8 +80,8 @@ class EditPipeline:
         runtime, language = config.training.runtime, config.data.language
         shared = SharedPool(processes.launch, processes.rank, processes.count) if processes.count > 1 else None
         self.editor = EditorPlan(config.diffusion_model, runtime, shared)
-        judged = (config.scorer, config.reward_model, config.prompts, language, runtime)
-        self.scoring = ScorerPlan(*judged, has_completions=True, shared=shared)
+        judged = (config.scorer, config.reward_model, config.prompts, language, self.editor.placement)
+        self.scoring = ScorerPlan(*judged, has_completions=True)
         self.scoring.scorer.check_categories(config.data.categories or [])
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -103,6 +103,8 @@ class EditPipeline:
         self.editors.clear()
         if self.scoring.judge is not None:
             self.scoring.judge.unload()
+        if self.editor.placement is not None:
+            self.editor.placement.release()
 
     @property
     def record(self) -> TrainingRecord:
