@@ -133,7 +133,7 @@ def test_the_settings_of_the_page_are_those_that_a_run_reads() -> None:
     config = load_config(ROOT / "config.yaml", sets)
     assert config.runtime.ray.judges == runtime["ray"]["judges"]
     named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| `[a-z_`, ]+ \|", PAGE.read_text(), re.MULTILINE))))
-    assert named >= set(type(config.runtime.ray).model_fields) | {"edit_timeout"}
+    assert named >= set(type(config.runtime.ray).model_fields) | {"edit_timeout", "judge_timeout"}
 
 
 def instructions() -> list[tuple[str, str]]:

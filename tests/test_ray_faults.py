@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ import yaml
 from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_others, wait_until
 from src.cluster.actor_pool import ActorPool
 from src.cluster.connection import connect, machine_id
+from src.cluster.room import may_grow
 from src.cluster.seat import ActorKind
 from src.config import Config, RayConfig
 from src.errors import ModelError
@@ -290,3 +292,21 @@ def test_a_killed_driver_leaves_no_actors_and_resume_repeats_nothing(
     assert not any(map(lives, actors)), "actors of a driver that is gone"
     assert not before & {name for name, _ in made(log)[lines:]}
     assert len(recorded(output)) == 16
+
+
+@pytest.mark.parametrize(
+    ("address", "active", "grows"),
+    [
+        ("10.0.0.1:6379", {"node_fcc31fd7": 1, "node_05aa": 1}, False),
+        ("10.0.0.1:6379", {"head-group": 1, "gpu-group": 2}, True),
+        ("10.0.0.1:6379", None, True),  # the monitor has said nothing yet
+        ("ray://head:10001", {"node_fcc31fd7": 1}, True),
+        ("local", {"head-group": 1}, False),
+    ],
+)
+def test_a_cluster_may_grow_where_an_autoscaler_or_nobody_says_what_its_machines_are(
+    address: str, active: dict[str, int] | None, grows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = None if active is None else json.dumps({"autoscaler_report": {"active_nodes": active}}).encode()
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda key: status)
+    assert may_grow(RayConfig(address=address)) is grows

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
+from benchmarks.ray_nodes import lives, started, wait_until
 from src.cluster.editor_actor import EditorActor, PlacedEdit, PlacedRequest
 from src.cluster.placed_model import ModelPlace, PlacedModel
 from src.cluster.room import most_beside
@@ -213,3 +217,26 @@ def test_a_process_that_ray_has_replaced_while_it_was_idle_builds_its_model_for_
     source = encode_png(Image.new("RGB", (8, 8)))
     (edit,), _ = EditorActor(place).edit([PlacedRequest("invert", 1, "a")], source)
     assert isinstance(edit, PlacedEdit), edit
+
+
+def test_a_start_of_a_cluster_that_fails_leaves_no_process() -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start() -> str:
+        shell = "sleep 1000 & sleep 1000"
+        children.append(subprocess.Popen(["sh", "-c", shell]))
+        wait_until(lambda: len(psutil.Process(children[-1].pid).children()) == 2)
+        grandchildren.extend(psutil.Process(children[-1].pid).children())
+        if len(children) < 3:
+            raise RuntimeError("the agents are not there within 15 s")
+        return "started"
+
+    grandchildren: list[psutil.Process] = []
+    try:
+        assert started(start) == "started"
+        assert [lives(child.pid) for child in children] == [False, False, True]
+        assert [lives(process.pid) for process in grandchildren] == [False] * 4 + [True] * 2
+    finally:
+        for process in (*grandchildren, *children):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
