@@ -137,11 +137,12 @@ def test_of_two_runs_on_one_cluster_none_waits_for_what_the_other_holds(
 ) -> None:
     data, runs = write_benchmark(24), []
     for name in ("one", "two"):
-        config = ray_config(data, name, ray={"editors": 3, "judges": 1}, diffusion_model=fatal(tmp_path / name))
+        config = ray_config(data, name, ray={"editors": 3, "judges": 1}, diffusion_model=fatal(tmp_path / "log"))
         (path := tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(config.redacted(), allow_unicode=True))
         command = [sys.executable, "main.py", "--config", str(path)]
-        runs.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    assert [run.wait() for run in runs] == [0, 0]
+        runs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
 
 
 def test_what_waits_for_room_says_what_is_asked_for_and_who_has_it(
