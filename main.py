@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
     )
 
 from src import __version__
+from src.benchmark_layouts import BenchmarkLayout
 from src.commands import (
     BUDGET_SPENT,
     GO_ON,
@@ -253,11 +254,18 @@ def inspect_data(
         bool, typer.Option("--follow-links", help="Read images behind links out of the file's folder.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there is any problem.")] = False,
+    layout: Annotated[BenchmarkLayout, typer.Option("--format", help="Layout of the file or folder.")] = "native",
+    image_dir: Annotated[
+        Path | None, typer.Option(help="Folder of a public benchmark's images, where it is not in its layout's place.")
+    ] = None,
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
     from src.data.inspect import inspect_benchmark, render_inspection
+    from src.data.selection import Selection
 
-    inspection = inspect_benchmark(file, language, follow_links=follow_links)
+    images = None if image_dir is None else str(image_dir)
+    selection = Selection(language=language, follow_links=follow_links, format=layout, image_dir=images)
+    inspection = inspect_benchmark(file, selection)
     if as_json:
         typer.echo(clean_json(inspection.to_json()))
     else:

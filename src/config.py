@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
+from src.benchmark_layouts import BenchmarkLayout
 from src.config_file import checked, fill_in, load, read_yaml
 from src.errors import ConfigError
 from src.redaction import secret_names
@@ -40,6 +41,11 @@ class BenchmarkConfig(SelectionConfig):
 
     data_path: str
     """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
+    format: BenchmarkLayout = "native"
+    """The layout of `data_path`: EditLoop's own, or the official one of a public benchmark; see
+    docs/public_benchmarks.md."""
+    image_dir: Path | None = None
+    """The folder from which the image paths of a public benchmark lead, where it is not the one of its layout."""
     max_source_pixels: int | None = pydantic.Field(None, ge=4096)
     """Width times height of the largest source that is used as it is. Above 64,000,000 every source is refused."""
     larger_sources: Literal["refuse", "scale"] = "refuse"

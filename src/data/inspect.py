@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -49,6 +49,12 @@ class Inspection:
     """Items that bring an editor's first attempt."""
     with_rationale: int = 0
     distinct_sources: int = 0
+    with_several_sources: int = 0
+    """Items that editors of one picture cannot do."""
+    clusters: int = 0
+    """Groups of dependent items that the benchmark names; 0 where only the source pictures say what is dependent."""
+    in_other_languages: int = 0
+    """Items that are not read, as their only instruction is in another language than was asked for."""
     problems: list[DataProblem] = field(default_factory=list)
     broken_off: str | None = None
     """Why the file could not be read to its end, if it could not."""
@@ -63,23 +69,20 @@ class Inspection:
         return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
 
 
-def inspect_benchmark(
-    data_path: str, language: Literal["en", "zh"] = "en", *, follow_links: bool = False
-) -> Inspection:
+def inspect_benchmark(data_path: str, selection: Selection | None = None) -> Inspection:
     """Reads every item and decodes every picture, one at a time.
 
     Args:
-        data_path: See `read_items`.
-        language: The language of the instructions.
-        follow_links: Whether images behind links out of the file's folder are read.
+        data_path: What the selection's format reads.
+        selection: The language of the instructions, the layout, and how links are taken; all items are read.
 
     Raises:
         DataError: when not a single item can be read.
     """
     found = Inspection()
     sources: set[str] = set()
-    selection = Selection(language=language, follow_links=follow_links)
-    for item in _until_it_breaks(data_path, selection, found):
+    clusters: set[str] = set()
+    for item in _until_it_breaks(data_path, selection or Selection(), found):
         found.items += 1
         found.categories[item.category or "(none)"] += 1
         found.difficulties[item.difficulty or "(none)"] += 1
@@ -90,6 +93,8 @@ def inspect_benchmark(
         found.with_reference += item.reference is not None
         found.with_preliminary += item.preliminary is not None
         found.with_rationale += item.rationale is not None
+        found.with_several_sources += bool(item.further_sources)
+        clusters.update(filter(None, [item.cluster]))
         try:
             data = item.source.read_bytes()
             sources.add(content_hash(data))
@@ -99,23 +104,36 @@ def inspect_benchmark(
         except ImageError as error:
             found.problems.append(DataProblem(item.sample_id, item.index, str(error)))
     found.distinct_sources = len(sources)
+    found.clusters = len(clusters)
     return found
 
 
 def _until_it_breaks(data_path: str, selection: Selection, found: Inspection) -> Iterator[EditSample | BadSample]:
+    left_out: Counter[str] = Counter()
     try:
-        yield from load_samples(data_path, selection)
+        yield from load_samples(data_path, selection, left_out=left_out)
     except DataError as error:
         if not found.items:
             raise
         found.broken_off = str(error)
+    found.in_other_languages = left_out.total()
 
 
 def _check_further_images(sample: EditSample) -> None:
-    for name, image in (("reference", sample.reference), ("preliminary", sample.preliminary)):
+    further = ((f"source {place}", image) for place, image in enumerate(sample.further_sources, 2))
+    for name, image in (*further, ("reference", sample.reference), ("preliminary", sample.preliminary)):
         if image is not None:
             with naming(name):
                 image.decode()
+
+
+def _only_where_there_are(inspection: Inspection) -> str:
+    told = {
+        "with several source images": inspection.with_several_sources,
+        "clusters": inspection.clusters,
+        "in another language, which are not read": inspection.in_other_languages,
+    }
+    return "".join(f", {count} {what}" for what, count in told.items() if count)
 
 
 def render_inspection(inspection: Inspection, console: Console) -> None:
@@ -123,7 +141,7 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
     console.print(
         f"{inspection.items} items, {inspection.distinct_sources} distinct source images, "
         f"{inspection.with_reference} with a reference, {inspection.with_preliminary} with a first attempt, "
-        f"{inspection.with_rationale} with a rationale"
+        f"{inspection.with_rationale} with a rationale{_only_where_there_are(inspection)}"
     )
     counts: Mapping[str, Counter[str]] = {
         "category": inspection.categories,

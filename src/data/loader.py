@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
+from src.data.benchmarks.formats import opened
 from src.data.image import LazyImage
 from src.data.image_folder import ImageFolder
 from src.data.items import (
@@ -22,7 +23,7 @@ from src.data.names import category_problem, storable
 from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, PassedOver, Unusable
 from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
-from src.data.sources import ByteProgress, RawItem, read_items
+from src.data.sources import ByteProgress, RawItem
 from src.shard import Shard
 
 Language = Literal["en", "zh"]
@@ -41,20 +42,20 @@ def load_samples(
     Ids and seeds do not depend on the selection: every item of the file is named, selected or not.
 
     Args:
-        data_path: See `read_items`.
-        selection: Which of its samples.
+        data_path: What the selection's format reads; see `BenchmarkFormat`.
+        selection: Which of its samples, and in which format they are stored.
         progress: Updated while reading.
         left_out: Counts the items that the selection passes over, by category.
         content: Gets every item that is selected, those of other shards included.
 
     Raises:
-        DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
+        DataError: for files that cannot be read (see `BenchmarkFormat`), or when nothing is selected at all.
     """
-    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
+    benchmark = opened(data_path, selection)
     ids = ItemIds("item")
     samples = (
-        (_sample(raw, folder, selection.language, ids), stated_difficulty(raw.fields))
-        for raw in read_items(data_path, progress)
+        (_sample(raw, benchmark.images, selection.language, ids), stated_difficulty(raw.fields))
+        for raw in benchmark.rows(progress or ByteProgress(), ())
     )
     selected = selected_items(samples, data_path, selection, left_out)
     return selected if selection.shard is None else _of_shard(selected, selection.shard, content)
@@ -79,7 +80,7 @@ def load_others(
     whose id depends on another one's is passed over as well.
 
     Args:
-        data_path: See `read_items`.
+        data_path: What the selection's format reads.
         selection: Which of its samples; it takes all that are known.
         known: The ids of the samples to pass over, by their places in the file.
         progress: Updated while reading.
@@ -87,18 +88,18 @@ def load_others(
     Raises:
         DataError: as `load_samples`.
     """
-    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
+    benchmark = opened(data_path, selection)
     ids = ItemIds("item")
     renamed: set[int] = set()
 
     def samples() -> Iterator[tuple[EditSample | BadSample | PassedOver, str | None]]:
-        for raw in read_items(data_path, progress, known):
+        for raw in benchmark.rows(progress or ByteProgress(), known):
             if raw.passed_over:
                 ids.taken(known[raw.index])
                 yield PassedOver(raw.index), None
                 continue
             before = ids.renamed
-            sample = _sample(raw, folder, selection.language, ids)
+            sample = _sample(raw, benchmark.images, selection.language, ids)
             if ids.renamed > before:
                 renamed.add(raw.index)
             yield sample, stated_difficulty(raw.fields)
@@ -115,12 +116,12 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
     fields = raw.fields or {}
     sample_id = category = None
     try:
-        if raw.problem:
-            raise Unusable(raw.problem)
         stated = text_field(fields, "subset") or text_field(fields, "category")
         problem = category_problem(stated)
         category = None if problem else stated
         sample_id = _id(fields, raw.index, ids)
+        if raw.problem:
+            raise Unusable(raw.problem)
         if category is None:
             raise Unusable(f"the category (field `subset`) {problem}")
         instruction = translated_field(fields, "edit_instruction", language)
@@ -152,6 +153,7 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             further_sources=_further_sources(fields, folder),
             cluster=_cluster(fields),
             attributes=_attributes(fields),
+            instruction_language=raw.language,
         )
     except Unusable as error:
         return BadSample(
@@ -163,6 +165,7 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             tags=_readable(lambda: _tags(fields), ()),
             instruction=_readable(lambda: translated_field(fields, "edit_instruction", language), "")[:MAX_INSTRUCTION],
             description=_readable(lambda: translated_field(fields, "original_description", language), ""),
+            instruction_language=raw.language,
         )
 
 

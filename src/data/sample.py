@@ -70,11 +70,12 @@ class BadSample:
     tags: tuple[str, ...] = ()
     instruction: str = ""
     description: str = ""
+    instruction_language: Literal["en", "zh"] | None = None
 
     @classmethod
     def of(cls, sample: EditSample, reason: str) -> BadSample:
         """A sample that turned out to be unusable after it was read."""
-        told = (sample.difficulty, sample.tags, sample.instruction, sample.description)
+        told = (sample.difficulty, sample.tags, sample.instruction, sample.description, sample.instruction_language)
         return cls(sample.sample_id, sample.index, sample.category, reason, *told)
 
 

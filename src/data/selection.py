@@ -1,4 +1,4 @@
-"""`Selection`: which samples of a benchmark a run takes, and in which language."""
+"""`Selection`: which samples of a benchmark a run takes, in which language, and in which layout they are stored."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+from src.benchmark_layouts import BenchmarkLayout
 from src.config import BenchmarkConfig, SelectionConfig
 from src.data.categories import ENGLISH, category_key, category_label, difficulty_key
 from src.errors import did_you_mean
@@ -30,6 +31,10 @@ class Selection:
     language: Literal["en", "zh"] = "en"
     follow_links: bool = False
     """Whether images behind links out of the file's folder are read."""
+    format: BenchmarkLayout = "native"
+    """The layout in which the benchmark is stored."""
+    image_dir: str | None = None
+    """The folder from which the image paths of the benchmark lead; its own place in the layout when None."""
     shard: Shard | None = None
     """The part that is taken of what all else selects, `limit` included; None takes all of it."""
 
@@ -42,7 +47,7 @@ class Selection:
             limit=section.limit if limited else None,
             language=section.language,
             follow_links=section.follow_links,
-            shard=Shard.parse(section.shard) if isinstance(section, BenchmarkConfig) and section.shard else None,
+            **_of_benchmark(section),
         )
 
     def takes_category(self, name: str | None) -> bool:
@@ -85,6 +90,17 @@ class Selection:
             *_unknown("the category", self.categories, categories, category_key),
             *_unknown("the difficulty", self.difficulties, difficulties, difficulty_key),
         ]
+
+
+def _of_benchmark(section: SelectionConfig) -> dict[str, Any]:
+    """The settings that a benchmark has, and the data of a training has not."""
+    if not isinstance(section, BenchmarkConfig):
+        return {}
+    return {
+        "shard": Shard.parse(section.shard) if section.shard else None,
+        "format": section.format,
+        "image_dir": None if section.image_dir is None else str(section.image_dir),
+    }
 
 
 def _unknown(kind: str, wanted: Iterable[str] | None, held: Counter[str], key: Callable[[str], str]) -> Iterator[str]:

@@ -119,7 +119,8 @@ def run_key(section: BenchmarkConfig, scoring: ScorerPlan, editor_digest: str, s
     inline = {category: prompt.model_dump() for category, prompt in scoring.prompts.items()}
     prompts = [inline, scoring.scorer.prompt_versions()]
     unset = {"max_source_pixels", "larger_sources"} if section.max_source_pixels is None else set()
-    benchmark = section.model_dump(mode="json", exclude={"follow_links", "shard"} | unset)
+    unset |= {"format"} if section.format == "native" else set()
+    benchmark = section.model_dump(mode="json", exclude={"follow_links", "shard", "image_dir"} | unset)
     for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
         benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
     whole = digest(["run", benchmark, prompts, editor_digest, scoring.digest, seed])
