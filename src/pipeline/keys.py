@@ -76,3 +76,13 @@ def drift_run_key(about: Mapping[str, Any]) -> str:
 def drift_verdict_key(run_key: str, verdict: str) -> str:
     """Key of a verdict of today; `run_key` is that of the measurement, `verdict` the key of the verdict of then."""
     return digest(["drift", run_key, verdict])
+
+
+def compared_edit_key(source: str, edited: str, instruction: str) -> str:
+    """Key of an edit that people have compared with another; `source` and `edited` hash the encoded pictures."""
+    return digest(["compared", source, edited, instruction])
+
+
+def judge_bench_key(data: Mapping[str, Any], scorer: str, prompts: Any) -> str:
+    """Key of a judge's verdicts on preferences; `data` says on which, `scorer` digests the scorer."""
+    return digest(["judge-bench", data, scorer, prompts])

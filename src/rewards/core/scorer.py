@@ -72,6 +72,9 @@ class Scorer(ABC):
     reads_completion: bool = False
     """Whether the score depends on `EditedSample.completion`; if so, an edit is judged once for each text that led to
     it."""
+    compares_edits: ClassVar[bool] = False
+    """Whether it says how much better an edit is than the picture in `EditSample.reference`, with 5 for neither:
+    `judge-bench` gives it the other edit of a pair there, and to any other scorer no reference."""
     batch_size: int = 1
     """How many edits `score` wants at once."""
     max_concurrency: int = 1
