@@ -170,6 +170,7 @@ KRIS = ProtocolFacts(
     defects=(
         "a reply without the JSON object scores by the first digit from 1 to 5 that it holds",
         "anomaly_correction is asked without its explanation, as the script looks for another folder's name",
+        "a sample of which one metric cannot be read still counts in the means of its others",
     ),
 )
 UNIREDIT = ProtocolFacts(

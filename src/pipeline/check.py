@@ -17,6 +17,7 @@ from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
 from src.pipeline.redone import reasons_to_redo
 from src.record.record import RECORD_NAME, Record, WorkLeft
+from src.reporting.protocols.section import comparable_with_tables, protocol_of
 from src.reporting.wording import left_out
 from src.run_log import check_log
 
@@ -39,6 +40,8 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     judge = plan.scoring.judge
     yield f"editor   {plan.editor.identity()['class']}, {_replicas(plan)}"
     yield f"scorer   {plan.scoring.identity()['class']}"
+    if protocol := protocol_of(plan.scoring.identity()):
+        yield f"protocol {protocol.name}. {comparable_with_tables(protocol, plan.scoring.identity())}"
     yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     try:

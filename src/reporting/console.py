@@ -40,6 +40,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     editor, judge = class_name(report["editor"]), class_name(report["scorer"])
     _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold"), of_shard(report)))
     console.print(_table(report, wide=console.width >= WIDE))
+    if "protocol" in report:
+        _print_protocol(report["protocol"], console)
     for failure in report["failures"][:FAILURES_SHOWN]:
         _line(console, Text(_failure(failure), style="red"))
     if (more := len(report["failures"]) - FAILURES_SHOWN) > 0:
@@ -52,6 +54,19 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     _line(console, Text(_effort("verdicts", "judge", report["timings"]), style="dim"))
     if used := judge_usage(report["usage"]):
         _line(console, Text(f"judge: {used}", style="dim"))
+
+
+def _print_protocol(told: dict[str, Any], console: Console) -> None:
+    """The overall figures of each table on the protocol's own scale, and how far published tables may stand beside."""
+    for table in told["tables"]:
+        for row in table["rows"]:
+            if row["name"].startswith("overall"):
+                figures = [f"{name} {number(value, 2)}" for name, value in row["values"].items() if value is not None]
+                counted = f"{row['scored']} / {row['total']}"
+                noted = f" ({row['note']})" if row["note"] else ""
+                text = f"{told['name']}, {table['title']}, {row['name']}{noted}: {', '.join(figures)}; {counted} scored"
+                _line(console, Text(text, style="bold"))
+    console.print(Text(told["comparable"], style="yellow"))
 
 
 def _line(console: Console, text: Text) -> None:

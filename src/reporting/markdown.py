@@ -34,6 +34,7 @@ def render_markdown(report: dict[str, Any]) -> str:
     sections = [
         ["# Evaluation report", "", f"Generated {report['timestamp']}, run `{report['run_key']}`."],
         section("Summary", _summary(report)),
+        section("Protocol", _protocol(report["protocol"]) if "protocol" in report else []),
         section("Categories", _statistics_table("category", report["category_statistics"])),
         section("Categories by difficulty", _difficulty_table(report)),
         section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
@@ -119,6 +120,34 @@ def _statistics_table(kind: str, groups: dict[str, dict[str, Any]]) -> list[str]
         for name, values in groups.items()
     ]
     return markdown_table([kind, "mean", *metrics, "scored / all", "coverage"], rows)
+
+
+def _protocol(told: dict[str, Any]) -> list[str]:
+    """What the protocol is, what is as published and what is not, and its tables."""
+    low, high = told["scale"]
+    lines = [
+        f"{escape(told['name'])}, {escape(told['benchmark'])} ({escape(told['source'])}); a sample's own scale is "
+        f"{low:g} to {high:g}. **{escape(told['comparable'])}**",
+        "",
+        *(f"- {name}: {escape(text)}" for name, text in told["stated"].items()),
+    ]
+    kept = "reproduced, as `as_published` is on" if told["as_published"] else "corrected, as `as_published` is off"
+    lines += [f"- defect of the official script, {kept}: {escape(text)}" for text in told["defects"]]
+    lines += [f"- never reproduced: {escape(text)}" for text in told["not_reproduced"]]
+    for table in told["tables"]:
+        names = [metric["name"] for metric in table["metrics"]]
+        rows = [_protocol_row(row, names) for row in table["rows"]]
+        last = escape(table["interval_of"])
+        columns = ["", *map(escape, names), f"95 % interval of {last}", f"{last} of 10", "scored / all", ""]
+        lines += ["", f"### {escape(table['title'])}", "", *markdown_table(columns, rows)]
+    return lines
+
+
+def _protocol_row(row: dict[str, Any], names: Sequence[str]) -> list[str]:
+    interval = ", ".join(f"{end:.2f}" for end in row["ci95"]) if row["ci95"] else ""
+    values = [number(row["values"].get(name), 2) for name in names]
+    of_ten = number(row["of_ten"][names[-1]], 2)
+    return [escape(row["name"]), *values, interval, of_ten, f"{row['scored']} / {row['total']}", escape(row["note"])]
 
 
 def _difficulty_table(report: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from src.data.categories import category_key
 from src.data.verdict import Status, Verdict
 from src.record.results import RunInfo, SampleResult
+from src.reporting.protocols.section import ProtocolSection
 from src.reporting.statistics import percentile, summarise
 
 SCHEMA_VERSION = 1
@@ -74,8 +75,8 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         metrics: Which figures each group gets beside its mean, interval and coverage: `std`, `median`, `min`, `max`,
             `count` (which repeats `num_samples`).
     """
-    usage = _Usage()
-    rows = _facts(results, usage)
+    usage, protocol = _Usage(), ProtocolSection(info.scorer)
+    rows = _facts(results, usage, protocol)
     benchmark = info.config["benchmark"]
     categories = _grouped(rows, lambda row: row.category or NO_NAME, first=_as_in_rows(benchmark, rows))
     difficulties = {name: _by_difficulty(group) for name, group in categories.items()}
@@ -104,6 +105,7 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         "attempts": [asdict(attempt) for attempt in info.attempts],
         "timings": _timings(info, rows),
         "usage": usage.sums(),
+        **protocol.data(),
         "metadata": {
             "benchmark_config": benchmark,
             "diffusion_model": info.config["diffusion_model"],
@@ -117,13 +119,14 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
     return plain
 
 
-def _facts(results: Iterable[SampleResult], usage: _Usage) -> list[_Facts]:
+def _facts(results: Iterable[SampleResult], usage: _Usage, protocol: ProtocolSection) -> list[_Facts]:
     """The facts of each sample; what many have alike is in memory once."""
     known: dict[Any, Any] = {}
     names = [field.name for field in fields(_Facts)]
     rows = []
     for result in results:
         usage.add(result.usage)
+        protocol.add(result)
         values = (getattr(result, name) for name in names)
         rows.append(_Facts(*(known.setdefault((type(value), value), value) for value in values)))
     return rows

@@ -35,6 +35,7 @@ from src.reporting.page.model import (
     Word,
 )
 from src.reporting.page.pictures import PagePictures
+from src.reporting.page.protocol import protocol_tables
 from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME, sample_row
 from src.reporting.sample_rows import Row, SampleRows, rows_of
@@ -316,7 +317,8 @@ def _tables(report: Row) -> list[Table]:
         for failure in report["failures"]
     ]
     columns = [Word(name) for name in ("status", "reason", "which", "count")]
-    return [Table(Word("failures"), columns, rows, numeric=1)] if rows else []
+    failures = [Table(Word("failures"), columns, rows, numeric=1)] if rows else []
+    return [*protocol_tables(report), *failures]
 
 
 def _links(failure: Row) -> list[Link]:
