@@ -26,6 +26,7 @@ from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict
 from src.errors import DataError
+from src.pipeline import undone_first as undone
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
 from src.pipeline.undone_first import undone_first
@@ -40,6 +41,8 @@ from src.reporting.sample_rows import recorded_report
 from src.reporting.stored_runs import latest_run
 from src.reporting.write import ReportPaths, write_reports
 from tests.conftest import item
+from tests.sample_results import info
+from tests.sample_results import result as sample_result
 from tests.test_resume import resumed
 
 Write = Callable[..., Path]
@@ -218,6 +221,29 @@ def test_a_file_that_breaks_off_gives_all_that_it_holds_and_then_the_error(write
     assert ids(met) == [None, *(one.sample_id for one in whole[1:4]), whole[0].sample_id]
 
 
+def test_what_was_left_out_before_the_first_reading_is_counted_once(write_benchmark: Write) -> None:
+    """A run has looked for the first sample already, and counted what it passed over on the way."""
+    section = BenchmarkConfig(data_path=str(write_benchmark(10)), categories=["环境"])
+    left_out: Counter[str] = Counter()
+    whole = list(load_samples(section.data_path, Selection.of(section), left_out=left_out))
+    tally = Tally()
+    tally.left_out.update({"物理": 1})
+    list(undone_first(section, {whole[0].index: whole[0].sample_id}, tally))
+    assert tally.left_out == left_out
+    assert left_out["物理"] == 2
+
+
+def test_a_sample_that_the_second_reading_calls_otherwise_comes_again(
+    write_benchmark: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = str(write_benchmark(3))
+    whole = list(load_samples(data, Selection()))
+    as_before = [replace(whole[0], sample_id="of before"), *whole[1:]]
+    monkeypatch.setattr(undone, "load_others", lambda *arguments: iter(as_before))
+    met = read(undone_first(BenchmarkConfig(data_path=data), {}, Tally()))
+    assert ids(met) == ["of before", *(sample.sample_id for sample in whole[1:]), whole[0].sample_id]
+
+
 @pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
 def test_a_resumed_run_edits_what_is_missing_before_it_compares_what_is_there(
     write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str, monkeypatch: pytest.MonkeyPatch
@@ -265,7 +291,34 @@ def test_what_is_read_of_a_record_is_of_one_moment_while_a_run_goes_on(
         assert record.result(key, before[0].sample_id) is None
 
 
+def test_few_rows_are_read_before_the_first_result_is_used(write_benchmark: Write, make_config: Make) -> None:
+    config = make_config(write_benchmark(200))
+    evaluate(config, with_samples=False)
+    texts = 0
+
+    def counted(data: bytes) -> str:
+        nonlocal texts
+        texts += 1
+        return data.decode()
+
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        key = record.latest_run().run_key
+        record._database.text_factory = counted
+        results = record.results(key)
+        next(results)
+        first, _ = texts, list(results)
+        assert 0 < first < texts / 2
+
+
 # Reports.
+
+
+def test_totals_do_not_depend_on_the_order_of_the_results() -> None:
+    """Ten times 0.1 is 1; added up one after the other, it is 0.9999999999999999 in some orders."""
+    rows = [sample_result(place, edit_seconds=0.1, judge_seconds=0.1, usage={"cost": 0.1}) for place in range(10)]
+    report = build_report(info(), rows)
+    assert report["usage"]["cost"]["total"] == 1.0
+    assert [report["timings"][f"{stage}_seconds"]["total"] for stage in ("edit", "judge")] == [1.0, 1.0]
 
 
 def written(config: Config, **changes: object) -> ReportPaths:

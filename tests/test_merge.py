@@ -303,6 +303,62 @@ def test_shards_of_other_settings_are_refused_with_the_setting_by_name(
     assert "2/2" in said
 
 
+def test_the_same_file_by_another_path_is_refused_with_what_to_do(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(6)).moved_to(tmp_path / "parts")
+    folders = run_shards(config, 2, [1])
+    monkeypatch.chdir(tmp_path)
+    benchmark = config.benchmark.model_copy(update={"data_path": Path(config.benchmark.data_path).name})
+    relative = config.model_copy(update={"benchmark": benchmark})
+    folders += run_shards(relative, 2, [2])
+    assert re.search(
+        r"benchmark.data_path is .*\n.*data_path alike for all shards.*absolute", refusal(folders, tmp_path)
+    )
+    run_shards(resumed(config), 2, [2])
+    assert merge(folders, tmp_path / "out").report["statuses"] == {"scored": 6}
+
+
+def test_the_wall_time_is_that_of_all_attempts_of_all_shards(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    parts = make_config(write_benchmark(6)).moved_to(tmp_path / "parts")
+    folders = run_shards(parts, 2)
+    run_shards(resumed(parts), 2, [2])
+    for folder, seconds in zip(folders, (0.5, 2.0), strict=True):
+        with closing(sqlite3.connect(folder / "record.sqlite")) as database, database:
+            database.execute("UPDATE attempts SET seconds = ?", (seconds,))
+    report = merge(folders, tmp_path / "out").report
+    assert [attempt["seconds"] for attempt in report["attempts"]] == [4.5]
+    assert report["timings"]["wall_seconds"] == 4.5
+
+
+def test_resumed_shards_merge_into_a_run_of_its_own_that_goes_on_with_nothing_of_before(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(6))
+    evaluate(make_config(write_benchmark(9)))
+    write_benchmark(6)
+    merged = merge(run_shards(resumed(config).moved_to(tmp_path / "parts"), 2), tmp_path / "out")
+    assert merged.report["config"]["evaluation"]["resume_from_checkpoint"] is False
+    assert len(merged.report["attempts"]) == 1
+    assert len(list((tmp_path / "out" / "previous").iterdir())) == 1
+    assert len(list((tmp_path / "out" / "edits").rglob("*.png"))) == 6
+
+
+def test_pictures_that_an_earlier_run_showed_leave_the_view_of_the_merged_one(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    folders = run_shards(make_config(write_benchmark(9)).moved_to(tmp_path / "parts"), 3)
+    merge(folders, tmp_path / "out")
+    for path in (tmp_path / "out").glob("record.sqlite*"):  # so that nothing is set aside
+        path.unlink()
+    merged = merge(folders[:2], tmp_path / "out", allow_missing=True)
+    names = {path.stem for path in (tmp_path / "out" / "images").rglob("*.png")}
+    samples = json.loads(merged.paths.json.read_text(encoding="utf-8"))["samples"]
+    assert names == {row["sample_id"] for row in samples}
+
+
 def test_settings_that_decide_no_result_may_differ(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
     data = write_benchmark(6)
     places = {"output_dir": str(tmp_path / "parts")}

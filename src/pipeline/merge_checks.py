@@ -134,6 +134,8 @@ def _other_settings(shards: Sequence[StoredShard]) -> Iterator[str]:
             named = [f"{other} has another run key than {first}, by a param that records do not show (a secret?)"]
         if named:
             yield "; ".join(named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
+            if any(line.startswith("benchmark.data_path is") for line in named):
+                yield "Write data_path alike for all shards, best as an absolute path, also where it is the same file"
             yield f"Run shard {other} again with the settings of {first} and --resume, which repeats nothing needlessly"
             return
 
