@@ -84,6 +84,16 @@ class DataFile(Section):
     """How often each sample enters an epoch: 2 is twice, 0.5 is a random half of them, 1.5 is all and a half again."""
 
 
+class CurriculumSettings(Section):
+    """Easy training samples first: bins of difficulty and category, opened in stages."""
+
+    scores: str
+    """What says how easy each bin is, the higher the easier: a JSON file such as MMMG's difficulty summary, or the
+    output directory of a benchmark run, whose mean scores are taken."""
+    stages: int = pydantic.Field(5, ge=2)
+    """Number of stages, which share the generations of the run evenly; each keeps the bins of those before."""
+
+
 class DataSettings(SelectionConfig):
     """The data that the policy is trained and tested on. `limit` counts in each training file."""
 
@@ -91,6 +101,8 @@ class DataSettings(SelectionConfig):
     """One file, or several with coefficients."""
     held_out: str | float | None = None
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
+    curriculum: CurriculumSettings | None = None
+    """The order in which training samples are met; shuffled epochs of all when absent."""
 
     @pydantic.field_validator("held_out")
     @classmethod

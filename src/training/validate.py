@@ -21,6 +21,7 @@ from src.pipeline.placement import Placement
 from src.registry import load_class, resolve
 from src.run_log import check_log
 from src.training.config import PolicySettings, TrainingConfig
+from src.training.curriculum import bin_scores, stages_of
 from src.training.dataset import Split
 from src.training.grpo.policy import lora_config
 from src.training.grpo.processes import Processes
@@ -198,12 +199,15 @@ def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Spli
         The data without the training examples that can never be rewarded.
 
     Raises:
-        EditLoopError: a scorer, of training or of evaluation, that can score nothing; too few examples.
+        EditLoopError: a scorer, of training or of evaluation, that can score nothing; too few examples; a curriculum
+            that does not fit them.
     """
     train = checked.rewards.rewardable(split.train)
     if config.is_evaluated and split.held_out:
         checked.task.check_held_out(config, split.held_out)
     prompts_drawn(checked.arguments, len(train))
+    if config.data.curriculum is not None:
+        stages_of(train, bin_scores(config.data.curriculum), config.data.curriculum.stages)
     return Split(train, split.held_out)
 
 
