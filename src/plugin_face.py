@@ -9,6 +9,7 @@ from src.data.verdict import Status, Verdict
 from src.errors import ConfigError, ModelError, ModelUnusable
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel as Editor
+from src.models.diffusion.generation_model import GenerationModel
 from src.models.reward.base_reward import BaseRewardModel as Judge
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.vision_language_judge import VisionLanguageJudge
@@ -37,6 +38,7 @@ __all__ = [
     "EditedSample",
     "Editor",
     "Example",
+    "GenerationModel",
     "Judge",
     "JudgePrompt",
     "JudgeRequest",

@@ -42,7 +42,7 @@ class EditorActor(PlacedModel[BaseDiffusionModel]):
 
         Args:
             requests: What is asked.
-            sources: The encoded source of each request, in order.
+            sources: The encoded source of each request, in order; empty for a picture of text alone.
 
         Returns:
             An edit or a failure for each request, in order, and the seconds that the editor took for each.
@@ -62,6 +62,12 @@ class EditorActor(PlacedModel[BaseDiffusionModel]):
 
 
 def _decoded(request: PlacedRequest, data: bytes) -> EditRequest | EditFailure:
-    source = LazyImage.from_bytes(data)
+    source = LazyImage.from_bytes(data) if data else None
     further = [LazyImage.from_bytes(one) for one in request.further]
-    return decoded_request(source.decode, request.instruction, request.seed, request.sample_id, further)
+    return decoded_request(
+        lambda: None if source is None else source.decode(),
+        request.instruction,
+        request.seed,
+        request.sample_id,
+        further,
+    )

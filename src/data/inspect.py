@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from src.counted import counted
-from src.data.image import ImageError, content_hash, decode_image, image_kind, naming
+from src.data.image import ImageError, decode_image, image_kind, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -48,7 +48,10 @@ class Inspection:
     with_preliminary: int = 0
     """Items that bring an editor's first attempt."""
     with_rationale: int = 0
+    without_source: int = 0
+    """Items that ask for a picture of text alone."""
     distinct_sources: int = 0
+    """Different source pictures, and different prompts of items without one."""
     with_several_sources: int = 0
     """Items that editors of one picture cannot do."""
     clusters: int = 0
@@ -96,10 +99,13 @@ def inspect_benchmark(data_path: str, selection: Selection | None = None) -> Ins
         found.with_several_sources += bool(item.further_sources)
         clusters.update(filter(None, [item.cluster]))
         try:
-            data = item.source.read_bytes()
-            sources.add(content_hash(data))
-            found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
-            found.image_kinds[image_kind(data)] += 1
+            data = None if item.source is None else item.source.read_bytes()
+            sources.add(item.source_key(data))
+            if data is None:
+                found.without_source += 1
+            else:
+                found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
+                found.image_kinds[image_kind(data)] += 1
             _check_further_images(item)
         except ImageError as error:
             found.problems.append(DataProblem(item.sample_id, item.index, str(error)))
@@ -129,6 +135,7 @@ def _check_further_images(sample: EditSample) -> None:
 
 def _only_where_there_are(inspection: Inspection) -> str:
     told = {
+        "without a source image": inspection.without_source,
         "with several source images": inspection.with_several_sources,
         "clusters": inspection.clusters,
         "in another language, which are not read": inspection.in_other_languages,

@@ -27,6 +27,7 @@ from src.data.sources import ByteProgress, RawItem
 from src.shard import Shard
 
 Language = Literal["en", "zh"]
+_PROMPT = "prompt"
 ValueT = TypeVar("ValueT")
 
 
@@ -124,15 +125,16 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             raise Unusable(raw.problem)
         if category is None:
             raise Unusable(f"the category (field `subset`) {problem}")
-        instruction = translated_field(fields, "edit_instruction", language)
+        text = _text_name(fields)
+        instruction = translated_field(fields, text, language)
         if not instruction:
-            raise Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
+            raise Unusable(f"the instruction (fields `{text}`, `{text}_en`) is absent or blank")
         if len(instruction) > MAX_INSTRUCTION:
             raise Unusable(
                 f"the instruction has {len(instruction):,} characters, above the limit of {MAX_INSTRUCTION:,}"
             )
         source = image_field(fields, "src_img", folder)
-        if source is None:
+        if source is None and text != _PROMPT:
             raise Unusable("the source image (field `src_img_b64`) is absent")
         return EditSample(
             sample_id=sample_id,
@@ -163,10 +165,20 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             str(error),
             difficulty=stated_difficulty(fields),
             tags=_readable(lambda: _tags(fields), ()),
-            instruction=_readable(lambda: translated_field(fields, "edit_instruction", language), "")[:MAX_INSTRUCTION],
+            instruction=_readable(lambda: translated_field(fields, _text_name(fields), language), "")[:MAX_INSTRUCTION],
             description=_readable(lambda: translated_field(fields, "original_description", language), ""),
             instruction_language=raw.language,
         )
+
+
+def _text_name(fields: Mapping[str, Any]) -> str:
+    """The name of the text: an instruction, or else a prompt, of which a picture is to be made without a source.
+
+    An item with a source has an instruction: what else calls a text a prompt says something else by it.
+    """
+    has_prompt = any(fields.get(name) is not None for name in (_PROMPT, f"{_PROMPT}_en"))
+    taken = ("edit_instruction", "edit_instruction_en", "src_img", "src_img_b64")
+    return _PROMPT if has_prompt and all(fields.get(name) is None for name in taken) else "edit_instruction"
 
 
 def _readable(read: Callable[[], ValueT], otherwise: ValueT) -> ValueT:
@@ -205,7 +217,8 @@ def translated_field(fields: Mapping[str, Any], name: str, language: Language) -
 
 def _other_instruction(fields: Mapping[str, Any], language: Language) -> str | None:
     """The instruction in the other language, if both are stated; what is no text there does not concern the run."""
-    chinese, english = fields.get("edit_instruction"), fields.get("edit_instruction_en")
+    name = _text_name(fields)
+    chinese, english = fields.get(name), fields.get(f"{name}_en")
     other = chinese if language == "en" else english
     if chinese is None or english is None or not isinstance(other, str):
         return None

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from src.config import Config
 from src.counted import counted
-from src.data.image import ImageError, OpenedImage, content_hash
+from src.data.image import ImageError, OpenedImage
 from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.errors import ModelError
 from src.pipeline.costs import Load, cost_lines
+from src.pipeline.editing import MADE_SIZE
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
@@ -76,9 +77,9 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         try:
             if isinstance(item, BadSample):
                 raise ImageError(item.reason)
-            source = item.source.read_bytes()
-            size = OpenedImage(source).size
-            work, keys = plan.item(item, content_hash(source))
+            source = None if item.source is None else item.source.read_bytes()
+            size = OpenedImage(source).size if source else MADE_SIZE
+            work, keys = plan.item(item, item.source_key(source))
         except ImageError as error:
             bad += 1
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
@@ -91,7 +92,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         todo = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else ALL
         for load, wanted in ((left, todo), (whole, ALL)):
             if wanted.edit:
-                load.add_edit(len(source))
+                load.add_edit(len(source or b""))
             if wanted.verdict:
                 load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())

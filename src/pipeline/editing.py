@@ -14,13 +14,16 @@ from src.models.diffusion.batching import EditFailure, EditRequest, decoded_requ
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.record.record import Sizes
 
+MADE_SIZE = (1536, 1536)
+"""Width and height for which a picture of text alone is taken before it is made."""
+
 
 @dataclass(eq=False)
 class PendingEdit:
     """An edit that waits, is made, or is made and not stored yet. It holds pixels only where the budget has room."""
 
-    source: LazyImage
-    """What is edited."""
+    source: LazyImage | None
+    """What is edited; None where a picture is made of text alone."""
     instruction: str
     """What the editor is told."""
     sample_id: str
@@ -41,20 +44,27 @@ class PendingEdit:
     @property
     def sizes(self) -> Sizes | None:
         """Widths and heights of source and edit, as soon as both are known."""
-        return (self.source_size, self.edited_size) if self.edited_size else None
+        if self.edited_size is None:
+            return None
+        return self.source_size if self.source else None, self.edited_size
 
     @property
     def editing_bytes(self) -> int:
-        """Bytes of the sources, of the editor's own copies of them, and of an edit of the size of the first one."""
+        """Bytes of the sources, of the editor's own copies of them, and of an edit of the size of the first one.
+
+        A picture that is made of text alone is taken to be of a usual size, as its own is not known before.
+        """
+        if self.source is None:
+            return decoded_bytes(MADE_SIZE)
         return 3 * decoded_bytes(self.source_size) + 2 * self.further_bytes
 
-    def decode(self, opened: OpenedImage | None = None) -> Image.Image:
-        """The pixels of the source, from `opened` where its header has been read already.
+    def decode(self, opened: OpenedImage | None = None) -> Image.Image | None:
+        """The pixels of the source, if there is one, from `opened` where its header has been read already.
 
         Raises:
             ImageError: the source is no usable picture.
         """
-        if self.source_pixels is None:
+        if self.source_pixels is None and self.source is not None:
             self.source_pixels = opened.decode() if opened else self.source.decode()
             self.source_size = self.source_pixels.size
         return self.source_pixels

@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 class RayEditors:
     """Sends edits to the editors of a pool.
 
-    What travels are the encoded source, once for all edits of it that are under way, and the PNG of each edit. An edit
-    with which actors ended twice is a failure; of a batch, each is tried alone the second time.
+    What travels are the encoded source (nothing for a picture of text alone), once for all edits of it that are under
+    way, and the PNG of each edit. An edit with which actors ended twice is a failure; of a batch, each is tried alone
+    the second time.
     """
 
     def __init__(self, pool: ActorPool) -> None:
@@ -121,16 +122,16 @@ class _Sources:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stored: dict[LazyImage, tuple[Any, int]] = {}
+        self._stored: dict[LazyImage | None, tuple[Any, int]] = {}
 
     @contextmanager
-    def lent(self, sources: Sequence[LazyImage]) -> Iterator[list[Any]]:
+    def lent(self, sources: Sequence[LazyImage | None]) -> Iterator[list[Any]]:
         """References to the sources, which are stored until the last one who borrows them has given them back.
 
         Raises:
             ImageError: one of them cannot be read.
         """
-        borrowed: list[LazyImage] = []
+        borrowed: list[LazyImage | None] = []
         try:
             references = []
             for source in sources:
@@ -141,15 +142,15 @@ class _Sources:
             for source in borrowed:
                 self._give_back(source)
 
-    def _borrow(self, source: LazyImage) -> Any:
+    def _borrow(self, source: LazyImage | None) -> Any:
         import ray
 
         with self._lock:
-            reference, count = self._stored.get(source) or (ray.put(source.read_bytes()), 0)
+            reference, count = self._stored.get(source) or (ray.put(source.read_bytes() if source else b""), 0)
             self._stored[source] = reference, count + 1
             return reference
 
-    def _give_back(self, source: LazyImage) -> None:
+    def _give_back(self, source: LazyImage | None) -> None:
         with self._lock:
             reference, count = self._stored.pop(source)
             if count > 1:

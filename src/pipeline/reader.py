@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from src.config import BenchmarkConfig
-from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
+from src.data.image import ImageError, LazyImage, OpenedImage, encode_png, shrunk
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.verdict import Status, failed
 from src.pipeline.picture_view import PictureView
@@ -90,14 +90,15 @@ class Reader:
         """The work that is left with the sample; None when there is none."""
         try:
             sample, data = within_limit(sample, self._plan.config.benchmark, self._pixels)
-            item, keys = self._plan.item(sample, content_hash(data))
+            item, keys = self._plan.item(sample, sample.source_key(data))
             if reason := item.pending_verdicts[0].inapplicable:
                 self._pass_over(sample, keys, reason)
                 return None
             self._say_what_is_left_out(sample)
             left = self._record.work_left(keys, keep_pictures=self._keeps_pictures)
-            picture = OpenedImage(data)
-            item.source_size = picture.size
+            picture = None if data is None else OpenedImage(data)
+            if picture is not None:
+                item.source_size = picture.size
             item.to_edit = left.edit
             if left.edit or left.verdict:
                 item.further_bytes = self._further_bytes(sample)
@@ -136,12 +137,18 @@ class Reader:
             self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id, sample.index)
 
 
-def within_limit(sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget) -> tuple[EditSample, bytes]:
+def within_limit(
+    sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget
+) -> tuple[EditSample, bytes | None]:
     """The sample as a run takes it, and the bytes of its source, which above `max_source_pixels` is another one.
+
+    A sample of text alone has no bytes.
 
     Raises:
         ImageError: the source cannot be read, or is larger than the benchmark's settings allow.
     """
+    if sample.source is None:
+        return sample, None
     data = sample.source.read_bytes()
     if benchmark.max_source_pixels is None:
         return sample, data

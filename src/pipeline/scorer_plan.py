@@ -124,7 +124,7 @@ class ScorerPlan:
             completion: The text of a policy that demanded the edit.
             uneditable: Why there can be no edit of the sample, if so; then there is nothing to ask.
         """
-        inapplicable = uneditable or self.scorer.inapplicable(sample)
+        inapplicable = uneditable or self.scorer.why_inapplicable(sample)
         question = None if inapplicable else self.scorer.question(sample)
         asked = inapplicable or question_key(question)
         if self._has_completions and self.scorer.reads_completion:

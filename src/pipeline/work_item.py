@@ -51,8 +51,10 @@ class WorkItem(PendingEdit):
         edited = decoded_bytes(self.edited_size or self.source_size)
         return decoded_bytes(self.source_size) + self.further_bytes + edited
 
-    def source_of(self, pending: PendingVerdict) -> Image.Image:
+    def source_of(self, pending: PendingVerdict) -> Image.Image | None:
         """The source that the judge sees: the one that was edited where it is the same, else it is decoded now."""
+        if pending.sample.source is None:
+            return None
         if self.source_pixels is not None and pending.sample.source == self.source:
             return self.source_pixels
         return pending.sample.source.decode()
@@ -67,7 +69,7 @@ def work_item(
     instruction: str | None = None,
     seed: int = 0,
     source_size: tuple[int, int] = (0, 0),
-    pictures: tuple[Image.Image, Image.Image] | None = None,
+    pictures: tuple[Image.Image | None, Image.Image] | None = None,
     in_one_call: bool = False,
 ) -> WorkItem:
     """Makes the work with an edit of a sample.
@@ -97,5 +99,7 @@ def work_item(
     )
     if pictures is not None:
         item.source_pixels, item.edited_pixels = pictures
-        item.source_size, item.edited_size = (picture.size for picture in pictures)
+        item.edited_size = item.edited_pixels.size
+        if item.source_pixels is not None:
+            item.source_size = item.source_pixels.size
     return item

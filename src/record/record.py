@@ -40,8 +40,8 @@ EDITS_FOLDER = "edits"
 DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 """Verdicts that a resumed run keeps; failed ones are tried again."""
 
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""Width and height of a source, and of its edit."""
+Sizes = tuple[tuple[int, int] | None, tuple[int, int]]
+"""Width and height of a source, if there is one, and of its edit."""
 
 _ROWS_AT_ONCE = 64
 _KEEP_USAGE = "INSERT INTO replaced_verdicts SELECT attempt, usage FROM verdicts WHERE verdict_key"
@@ -281,7 +281,7 @@ class Record:
             raise OutputError(
                 f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
             ) from error
-        texts = [_to_json(size) for size in sizes or (None, None)]
+        texts = [None if size is None else _to_json(size) for size in sizes or (None, None)]
         values = (edit_key, self._attempt, len(png), seconds, content_hash(png), *texts)
         self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?)", values)
 

@@ -26,6 +26,16 @@ class BaseDiffusionModel(BaseModel):
     """How many calls may run at the same time, each in its own thread (API editors)."""
 
     @classmethod
+    def takes_source(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the model edits source pictures; known before it loads."""
+        return True
+
+    @classmethod
+    def takes_text_alone(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the model makes pictures of text alone (`GenerationModel`); known before it loads."""
+        return False
+
+    @classmethod
     def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
         """Whether the editor can edit samples with several source pictures; known before it loads.
 

@@ -14,6 +14,7 @@ from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.generation_model import GenerationModel
 from src.reasons import is_failure, reason_of
 
 logger = logging.getLogger(__name__)
@@ -23,8 +24,8 @@ logger = logging.getLogger(__name__)
 class EditRequest:
     """What an editor is asked to do."""
 
-    source: Image.Image
-    """RGB pixels. They stay as they are: the editor gets a copy."""
+    source: Image.Image | None
+    """RGB pixels. They stay as they are: the editor gets a copy. None asks for a picture of text alone."""
     instruction: str
     seed: int = 0
     sample_id: str = ""
@@ -42,7 +43,7 @@ class EditFailure:
 
 
 def decoded_request(
-    decode: Callable[[], Image.Image],
+    decode: Callable[[], Image.Image | None],
     instruction: str,
     seed: int,
     sample_id: str,
@@ -60,13 +61,14 @@ def edit_each(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> li
     """One RGB picture or failure for each request, in order.
 
     Several requests are edited in one batch. A batch that fails as a whole is tried one by one, so that only the
-    culprit is lost; so is one with an instruction above the limit, which no editor gets to see, and one with a request
-    of several source pictures, which batches do not have.
+    culprit is lost; so is one with an instruction above the limit, which no editor gets to see, one with a request
+    of several source pictures, which batches do not have, and one of edits and pictures of text alone together.
 
     Raises:
         ModelUnusable: when the editor says that it can serve no request at all.
     """
-    if len(requests) > 1 and all(map(_fits_into_a_batch, requests)):
+    of_one_kind = len({request.source is None for request in requests}) == 1
+    if len(requests) > 1 and of_one_kind and all(map(_fits_into_a_batch, requests)):
         try:
             return [_checked(image) for image in edit_together(editor, requests)]
         except ModelUnusable:
@@ -83,31 +85,42 @@ def _fits_into_a_batch(request: EditRequest) -> bool:
 
 
 def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -> list[Image.Image]:
-    """What the editor returns for one call with all requests; `batch_edit` is called for more than one.
+    """What the editor returns for one call with all requests; its method for batches is called for more than one.
 
     Raises:
         TypeError: the editor did not return one image for each request.
         Exception: whatever the editor raises.
     """
     if len(requests) == 1:
-        [one] = requests
-        offered: dict[str, Any] = {"seed": one.seed, "sample_id": one.sample_id}
-        if one.further:
-            offered["further_images"] = [picture.copy() for picture in one.further]
-        arguments = named_arguments(editor.edit_image, **offered)
-        return [editor.edit_image(one.source.copy(), one.instruction, **arguments)]
-    edited = editor.batch_edit(
-        [request.source.copy() for request in requests],
-        [request.instruction for request in requests],
-        **named_arguments(
-            editor.batch_edit,
-            seeds=[request.seed for request in requests],
-            sample_ids=[request.sample_id for request in requests],
-        ),
-    )
+        return [_made_alone(editor, requests[0])]
+    sources = [request.source.copy() for request in requests if request.source is not None]
+    texts = [request.instruction for request in requests]
+    seeds = {"seeds": [one.seed for one in requests], "sample_ids": [one.sample_id for one in requests]}
+    edited: Any
+    if sources:
+        edited = editor.batch_edit(sources, texts, **named_arguments(editor.batch_edit, **seeds))
+    else:
+        generator = _generator(editor)
+        edited = generator.batch_generate(texts, **named_arguments(generator.batch_generate, **seeds))
     if not isinstance(edited, list) or len(edited) != len(requests):
-        raise TypeError(f"batch_edit must return a list of {len(requests)} images")
+        raise TypeError(f"{'batch_edit' if sources else 'batch_generate'} must return a list of {len(requests)} images")
     return edited
+
+
+def _made_alone(editor: BaseDiffusionModel, one: EditRequest) -> Image.Image:
+    offered: dict[str, Any] = {"seed": one.seed, "sample_id": one.sample_id}
+    if one.source is None:
+        generator = _generator(editor)
+        return generator.generate_image(one.instruction, **named_arguments(generator.generate_image, **offered))
+    if one.further:
+        offered["further_images"] = [picture.copy() for picture in one.further]
+    return editor.edit_image(one.source.copy(), one.instruction, **named_arguments(editor.edit_image, **offered))
+
+
+def _generator(editor: BaseDiffusionModel) -> GenerationModel:
+    if not isinstance(editor, GenerationModel):
+        raise TypeError(f"{type(editor).__name__} edits pictures, and there is none to edit")
+    return editor
 
 
 def _edit_alone(editor: BaseDiffusionModel, request: EditRequest) -> Image.Image | EditFailure:

@@ -99,6 +99,9 @@ LABELS: dict[Literal["en", "zh"], dict[Picture, str]] = {
 }
 """The words that introduce each picture of a question about an edit."""
 
+GENERATED: dict[Literal["en", "zh"], str] = {"en": "The image:", "zh": "图像："}
+"""The words that introduce a picture that was made of text alone."""
+
 
 _SEVERAL = {"en": "Image {place} of {count} before the edit:", "zh": "编辑前的图像（第 {place} 张，共 {count} 张）："}
 

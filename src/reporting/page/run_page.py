@@ -163,10 +163,11 @@ def sample_card(
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    source, reference = Picture(Word("source"), missing=samples.problem), None
+    source: Picture | None = Picture(Word("source"), missing=samples.problem)
+    reference = None
     if sample is not None:
         source = _source(row, sample, pictures)
-        if source.missing:
+        if source is not None and source.missing:
             sample = None
         elif sample.reference is not None:
             reference = pictures.of(Word("reference"), sample.reference)
@@ -179,14 +180,16 @@ def sample_card(
         tags=list(dict.fromkeys(row["tags"])),
         instruction=_instructions(row, sample, samples.language),
         description=row["description"],
-        inputs=[source],
+        inputs=[source] if source else [],
         reference=reference,
         **more,
     )
 
 
-def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture:
-    """The source, if the benchmark file still has the very picture that the run has edited."""
+def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture | None:
+    """The source, if the benchmark file still has the very picture that the run has edited; None for text alone."""
+    if sample.source is None:
+        return None
     try:
         data = sample.source.read_bytes()
         if row["source_sha256"] not in (None, content_hash(data)):

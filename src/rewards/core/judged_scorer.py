@@ -21,7 +21,7 @@ from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, total_usage
 from src.models.vlm.grammar.parsing_several import scores_schema
 from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
-from src.models.vlm.question import LABELS, LabelledImage, Picture, source_labels
+from src.models.vlm.question import GENERATED, LABELS, LabelledImage, Picture, source_labels
 from src.published_names import published_name, take_old_methods
 from src.reasons import reason_of
 from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt, sent
@@ -106,6 +106,10 @@ class JudgedScorer(Scorer):
     def max_concurrency(self) -> int:  # type: ignore[override]
         """How many calls the judge, once it is loaded, bears at the same time."""
         return self._handle.model.max_concurrency
+
+    def needs_source(self, sample: EditSample) -> bool:
+        """Whether any prompt about the sample shows the source picture."""
+        return any("source" in one.shows for one in self.question(sample).prompts)
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says so where there is nothing to ask, or no reference image to show."""
@@ -267,8 +271,9 @@ def unusable_reference(error: ImageError) -> Verdict:
 def _labelled(picture: Picture, edit: EditedSample, language: Language) -> list[LabelledImage]:
     """The images that a prompt shows as `picture`, each with its label: as `source`, all sources of the sample."""
     if picture != "source":
-        return [LabelledImage(LABELS[language][picture], _pixels(picture, edit))]
-    sources = [edit.source, *(further.decode() for further in edit.sample.further_sources)]
+        made = picture == "edited" and edit.sample.source is None
+        return [LabelledImage(GENERATED[language] if made else LABELS[language][picture], _pixels(picture, edit))]
+    sources = [edit.given_source, *(further.decode() for further in edit.sample.further_sources)]
     return list(map(LabelledImage, source_labels(language, len(sources)), sources))
 
 

@@ -73,6 +73,11 @@ class CategoryScorer(JudgedScorer):
             if problem := self._missing_prompt(category):
                 raise ConfigError(problem)
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """The shipped rubrics do, and judges that only score; a prompt of the config asks about what it says."""
+        own_prompt = self._converses and self._inline(sample.category) is not None
+        return not own_prompt and self._missing_prompt(sample.category) is None
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Why the sample cannot be judged: the judge needs a prompt or a reference image that is not there."""
         if problem := self._missing_prompt(sample.category):
@@ -93,7 +98,7 @@ class CategoryScorer(JudgedScorer):
         Raises:
             ConfigError: when the judge needs a prompt for the sample's category and there is none.
         """
-        shows: tuple[Picture, ...] = ("source", "edited")
+        shows: tuple[Picture, ...] = ("source", "edited") if sample.source else ("edited",)
         if has_reference := self._shows_reference(sample):
             shows = (*shows, "reference")
         if prompt := self._inline(sample.category):
@@ -137,7 +142,7 @@ class CategoryScorer(JudgedScorer):
         sent = edit.sample.reference if self._handle.model_class.takes_reference() else None
         return JudgeRequest(
             edited_image=edit.edited,
-            original_image=edit.source,
+            original_image=edit.given_source,
             original_description=edit.sample.description,
             edit_instruction=edit.sample.instruction,
             system_prompt=asked.system,

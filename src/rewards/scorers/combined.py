@@ -113,16 +113,20 @@ class CombinedScorer(Scorer, CompletionScorer):
         for scorer in self._scorers.values():
             scorer.check_categories(categories)
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """Each part says so for itself, and is left out if so."""
+        return False
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says why, where no part is applicable to the sample."""
-        reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
+        reasons = {name: scorer.why_inapplicable(sample) for name, scorer in self._scorers.items()}
         return _no_part(reasons) if all(reasons.values()) else None
 
     def left_out(self, sample: EditSample) -> dict[str, str]:
         """The parts that are not applicable, and what the others leave out of theirs."""
         found: dict[str, str] = {}
         for name, scorer in self._scorers.items():
-            if reason := scorer.inapplicable(sample):
+            if reason := scorer.why_inapplicable(sample):
                 found[name] = reason
             else:
                 found |= {f"{name}.{inner}": why for inner, why in scorer.left_out(sample).items()}
@@ -150,7 +154,7 @@ class CombinedScorer(Scorer, CompletionScorer):
 
     def judge_calls(self, sample: EditSample) -> int:
         """The sum of the questions of all parts that are applicable to the sample."""
-        parts = [scorer for scorer in self._scorers.values() if scorer.inapplicable(sample) is None]
+        parts = [scorer for scorer in self._scorers.values() if scorer.why_inapplicable(sample) is None]
         return sum(scorer.judge_calls(sample) for scorer in parts)
 
     def identity(self) -> dict[str, Any]:
@@ -178,7 +182,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         """Returns what each part asks about the sample."""
         parts: dict[str, PartQuestion] = {}
         for name, scorer in self._scorers.items():
-            reason = scorer.inapplicable(sample)
+            reason = scorer.why_inapplicable(sample)
             parts[name] = PartQuestion(reason, None if reason else scorer.question(sample))
         return CombinedQuestion(parts)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from src.cluster.seat import SharedPool
-from src.data.image import LazyImage, content_hash, image_size
+from src.data.image import LazyImage, image_size
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
@@ -42,8 +42,8 @@ class RewardRequest:
 
     sample: EditSample
     """The sample with the user's own instruction, as the judge sees it."""
-    source: LazyImage
-    """The picture that is edited: the sample's source, or a first attempt."""
+    source: LazyImage | None
+    """The picture that is edited: the sample's source, or a first attempt. None for a picture of text alone."""
     instruction: str
     """The instruction that the editor gets."""
     completion: str | None = None
@@ -132,8 +132,9 @@ class EditPipeline:
         Raises:
             ImageError: the source cannot be read.
         """
-        data = request.source.read_bytes()
-        seed, edit_key = self.editor.keys(request.sample.sample_id, content_hash(data), request.instruction)
+        data = None if request.source is None else request.source.read_bytes()
+        source_key = request.sample.source_key(data)
+        seed, edit_key = self.editor.keys(request.sample.sample_id, source_key, request.instruction)
         pending = self.scoring.pending_verdict(request.sample, edit_key, request.completion)
         return work_item(
             request.sample,
@@ -142,7 +143,7 @@ class EditPipeline:
             source=request.source,
             instruction=request.instruction,
             seed=seed,
-            source_size=image_size(data),
+            source_size=(0, 0) if data is None else image_size(data),
         )
 
     def warn_of_lost(self, edit_keys: Sequence[str]) -> None:

@@ -60,10 +60,9 @@ def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any
     fields: dict[str, Any] = {
         "id": sample.sample_id,
         "subset": sample.category,
-        "edit_instruction": chinese,
-        "edit_instruction_en": english,
+        **_texts("prompt" if sample.source is None else "edit_instruction", chinese, english),
         "original_description": sample.description,
-        "src_img": _inside(sample.source, folder),
+        "src_img": _inside(sample.source, folder) if sample.source else None,
         "difficulty": sample.difficulty,
         "tags": list(sample.tags),
         "rationale_short": sample.rationale,
@@ -79,6 +78,10 @@ def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any
         graph["dependencies"] = [list(one.values()) for one in graph["dependencies"]]
         fields["knowledge_graph"] = graph
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _texts(name: str, chinese: str, english: str | None) -> dict[str, str | None]:
+    return {name: chinese, f"{name}_en": english}
 
 
 def _inside(image: LazyImage, folder: Path) -> str:

@@ -67,21 +67,22 @@ class RewriteTask(Task[EditSample]):
     def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
         if sample.further_sources:
             raise ImageError("it has several source pictures, and a training edits one")
+        source = _kept("source", sample.given_source, keep)
         kept = replace(
             sample,
-            source=_kept("source", sample.source, keep),
+            source=source,
             reference=_kept("reference", sample.reference, keep) if sample.reference else None,
             preliminary=_kept("preliminary", sample.preliminary, keep) if sample.preliminary else None,
         )
         system, user = self._prompt.render(edit_instruction=sample.instruction)
         return Example(
             example_id=sample.sample_id,
-            source_sha256=content_hash(kept.source.read_bytes()),
+            source_sha256=content_hash(source.read_bytes()),
             category=sample.category,
             request=sample.instruction,
             system=with_rules(system, self.rules),
             user=user,
-            images=(kept.source,),
+            images=(source,),
             subject=kept,
         )
 

@@ -13,14 +13,14 @@ from PIL import Image
 from src.data.image import decode_image
 from src.errors import ModelError
 from src.models.base import ModelParams
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.generation_model import GenerationModel
 from src.paths import RULE
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-class PrecomputedEditModel(BaseDiffusionModel):
-    """Serves `<folder>/**/<sample_id>.{png,jpg,jpeg,webp}` as the edit of a sample.
+class PrecomputedEditModel(GenerationModel):
+    """Serves `<folder>/**/<sample_id>.{png,jpg,jpeg,webp}` as the edit of a sample, or as its picture of text alone.
 
     For editors without a Python interface, and for judging the images of an earlier run again (`folder` is then its
     `images` folder). A sample without a file, or with several, has no edit: it fails alone.
@@ -46,6 +46,13 @@ class PrecomputedEditModel(BaseDiffusionModel):
             FileNotFoundError: there is no file for the sample; the text says which was looked for.
             ValueError: there are several files for it, or the file is not a usable image.
         """
+        return self._stored(sample_id)
+
+    def generate_image(self, prompt: str, sample_id: str = "", **kwargs: Any) -> Image.Image:
+        """Returns the stored picture of `sample_id`; raises as `edit_image`."""
+        return self._stored(sample_id)
+
+    def _stored(self, sample_id: str) -> Image.Image:
         pattern = f"{self.params.folder}/**/{sample_id}.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
         found = self._files.get(sample_id, [])
         if not found:
@@ -54,6 +61,11 @@ class PrecomputedEditModel(BaseDiffusionModel):
             names = ", ".join(str(path) for path in found)
             raise ValueError(f"{len(found)} edits of sample {sample_id!r} match {pattern}: {names}; keep one of them")
         return decode_image(found[0].read_bytes())
+
+    @classmethod
+    def takes_source(cls, params: Mapping[str, Any]) -> bool:
+        """Pictures of either kind may lie in the folder."""
+        return True
 
     @classmethod
     def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
