@@ -113,6 +113,8 @@ def test_health_names_the_editor_by_its_identity() -> None:
         "ready": True,
         "editor": identity,
         "digest": digest(identity),
+        "takes_source": True,
+        "takes_text_alone": False,
         "batch_size": 4,
         "waiting": 0,
         "editing": 0,
