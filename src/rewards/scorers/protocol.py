@@ -117,6 +117,10 @@ class ProtocolScorer(JudgedScorer):
         prompts = [self._own_prompt(name) for name in sorted(names) if name != "frame"]
         return {prompt.version: prompt.sha256 for prompt in prompts}
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """The protocols are those of benchmarks of editing."""
+        return True
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says so where the protocol has nothing to say about the sample, or would not show all its sources."""
         if reason := self._protocol.inapplicable(sample) or super().inapplicable(sample):
@@ -173,7 +177,7 @@ class ProtocolScorer(JudgedScorer):
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
         assert isinstance(asked, ProtocolPrompt), f"not a prompt of a protocol: {asked!r}"
         prepare = self._protocol.prepare
-        return tuple(LabelledImage(one.label, prepare(_pixels(one, edit), edit.source)) for one in asked.shown)
+        return tuple(LabelledImage(one.label, prepare(_pixels(one, edit), edit.given_source)) for one in asked.shown)
 
 
 def _pixels(shown: Shown, edit: EditedSample) -> Image.Image:
@@ -185,7 +189,7 @@ def _pixels(shown: Shown, edit: EditedSample) -> Image.Image:
     if shown.picture == "edited":
         return edit.edited
     if shown.picture == "source":
-        return edit.source if shown.place == 0 else edit.sample.further_sources[shown.place - 1].decode()
+        return edit.given_source if shown.place == 0 else edit.sample.further_sources[shown.place - 1].decode()
     if edit.sample.reference is None:
         raise ImageError("the sample has none")
     return edit.sample.reference.decode()
