@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from src.config import BenchmarkConfig, Config
+from src.benchmark_config import BenchmarkConfig
+from src.config import Config
 from src.data.json_stream import RawValue
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample, PassedOver

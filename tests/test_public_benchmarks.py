@@ -17,8 +17,8 @@ from rich.logging import RichHandler
 from typer.testing import CliRunner
 
 from main import app
+from src.benchmark_config import BenchmarkConfig
 from src.benchmark_layouts import BenchmarkLayout
-from src.config import BenchmarkConfig
 from src.data.benchmarks.formats import FORMATS, opened
 from src.data.image import content_hash
 from src.data.loader import load_others, load_samples

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from src.benchmark_config import BenchmarkConfig, SelectionConfig
 from src.benchmark_layouts import BenchmarkLayout
-from src.config import BenchmarkConfig, SelectionConfig
 from src.data.categories import ENGLISH, category_key, category_label, difficulty_key
 from src.errors import did_you_mean
 from src.shard import Shard

@@ -7,7 +7,8 @@ import platform
 from typing import Any
 
 from src import __version__
-from src.config import BenchmarkConfig, Config
+from src.benchmark_config import BenchmarkConfig
+from src.config import Config
 from src.data.categories import category_key, difficulty_key
 from src.data.image import content_hash
 from src.data.sample import EditSample

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from src.config import BenchmarkConfig
+from src.benchmark_config import BenchmarkConfig
 from src.data.image import ImageError, LazyImage, OpenedImage, encode_png, shrunk
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.verdict import Status, failed

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
+from src.benchmark_config import SelectionConfig
 from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
@@ -17,7 +18,6 @@ from src.config import (
     ModelConfig,
     PromptConfig,
     RuntimeConfig,
-    SelectionConfig,
 )
 from src.config_file import checked, fill_in, load
 from src.errors import ConfigError

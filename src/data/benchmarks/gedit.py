@@ -29,6 +29,14 @@ class GEdit(BenchmarkFormat):
 
     NAME: ClassVar[str] = "GEdit-Bench"
     TOTAL: ClassVar[int] = 606
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".", "fullset")
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """`<task>/<en|cn>/<key>`."""
+        starts = {gedit_id(task, language, ""): (task, language) for task in TASKS for language in ("en", "cn")}
+        found = [start for start in starts if sample_id.startswith(start)]
+        return ["/".join((*starts[start], sample_id.removeprefix(start))) for start in found]
 
     def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:
         """The id has task, language and key."""

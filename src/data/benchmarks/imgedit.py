@@ -25,10 +25,16 @@ class ImgEdit(BenchmarkFormat):
 
     NAME: ClassVar[str] = "ImgEdit-Bench (Basic)"
     TOTAL: ClassVar[int] = 737
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
     SIZES: ClassVar[Mapping[str, int]] = {
         **{"extract": 117, "style": 100, "add": 95, "adjust": 94, "background": 94, "replace": 92},
         **{"remove": 86, "action": 36, "compose": 23},
     }
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """`<key>`."""
+        return [sample_id]
 
     def find_source(self, path: Path) -> str:
         """The JSON file."""

@@ -43,6 +43,14 @@ class Kris(BenchmarkFormat):
 
     NAME: ClassVar[str] = "KRIS-Bench"
     TOTAL: ClassVar[int] = 1267
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """`<category>/<key>`."""
+        starts = {name: kris_id(name, "") for name in CATEGORIES}
+        found = [name for name, start in starts.items() if sample_id.startswith(start)]
+        return [f"{name}/{sample_id.removeprefix(starts[name])}" for name in found]
 
     def find_source(self, path: Path) -> str:
         """The folder of the categories' folders."""

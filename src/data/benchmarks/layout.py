@@ -42,6 +42,8 @@ class BenchmarkFormat(ABC):
     """The number of items of the published benchmark, in each language; None where it is not known."""
     SIZES: ClassVar[Mapping[str, int]] = {}
     """The number of items of each category of the published benchmark, where they are known."""
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = ()
+    """Where outputs of an editor lie in the official layout, from the editor's folder or from a folder in it."""
     HUB_SPLIT: ClassVar[str] = "train"
     """The split that is read of a dataset on the hub unless `data_path` names one."""
 
@@ -75,6 +77,14 @@ class BenchmarkFormat(ABC):
     def image_folder(self) -> Path:
         """The folder from which image paths lead, by default that of `source`."""
         return ImageFolder.of(self.source, follow_links=False).path
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """The paths, without suffix, of which one is that of a sample's output in the official layout.
+
+        None where the id is no sample's of this benchmark, or outputs have no names by which to find them.
+        """
+        return []
 
     @abstractmethod
     def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:

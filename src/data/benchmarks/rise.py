@@ -35,12 +35,18 @@ class RISE(BenchmarkFormat):
 
     NAME: ClassVar[str] = "RISEBench"
     TOTAL: ClassVar[int] = 360
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".", "images")
     SIZES: ClassVar[Mapping[str, int]] = {
         "temporal_reasoning": 85,
         "causal_reasoning": 90,
         "spatial_reasoning": 100,
         "logical_reasoning": 85,
     }
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """`<category>/<index>`."""
+        return [f"{category}/{sample_id}" for category in cls.SIZES if sample_id.startswith(f"{category}_")]
 
     def find_source(self, path: Path) -> str:
         """The JSON file, or what holds rows as it does."""

@@ -27,6 +27,13 @@ class UniREdit(BenchmarkFormat):
 
     NAME: ClassVar[str] = "UniREditBench"
     TOTAL: ClassVar[int] = 2700
+    OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
+
+    @classmethod
+    def output_names(cls, sample_id: str) -> list[str]:
+        """`<name>/<idx>`, of which either may hold the sign that joins them in an id."""
+        parts = sample_id.split("_")
+        return ["_".join(parts[:place]) + "/" + "_".join(parts[place:]) for place in range(len(parts) - 1, 0, -1)]
 
     def find_source(self, path: Path) -> str:
         """The JSON file."""

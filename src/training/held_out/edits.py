@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from src.config import BenchmarkConfig, ClassConfig, Config, EvaluationConfig, ModelConfig
+from src.benchmark_config import BenchmarkConfig
+from src.config import ClassConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
 from src.data.loader import Language
 from src.data.sample import EditSample

@@ -6,35 +6,38 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
+from src.data.benchmarks.outputs import SUFFIXES, find_output
 from src.data.image import decode_image
 from src.errors import ModelError
 from src.models.base import ModelParams
 from src.models.diffusion.generation_model import GenerationModel
 from src.paths import RULE
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
 
 class PrecomputedEditModel(GenerationModel):
     """Serves `<folder>/**/<sample_id>.{png,jpg,jpeg,webp}` as the edit of a sample, or as its picture of text alone.
 
-    For editors without a Python interface, and for judging the images of an earlier run again (`folder` is then its
-    `images` folder). A sample without a file, or with several, has no edit: it fails alone.
+    For editors without a Python interface, for outputs of other tools in the `layout` of a public benchmark, and for
+    judging the images of an earlier run again (`folder` is then its `images` folder). A sample without a file, or with
+    several, has no edit: it fails alone.
     """
 
     class Params(ModelParams):
-        """Names the folder in which the edits lie."""
+        """Names the folder in which the edits lie, and how."""
 
         folder: Path
-        """Searched with all its subfolders."""
+        """Searched with all its subfolders; for a public benchmark's layout, the folder of one editor's outputs."""
+        layout: Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit"] = "native"
+        """The layout of a public benchmark's outputs: gedit `<task_type>/<en|cn>/<key>` (in `fullset` or not), imgedit
+        `<key>`, rise `<category>/<index>` (in `images` or not), kris `<category>/<id>`, uniredit `<name>/<idx>`."""
 
     def _initialize(self) -> None:
         self._files: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in _images(self.params.folder):
+        for path in _images(self.params.folder) if self.params.layout == "native" else ():
             self._files[path.stem].append(path)
 
     def edit_image(
@@ -53,6 +56,8 @@ class PrecomputedEditModel(GenerationModel):
         return self._stored(sample_id)
 
     def _stored(self, sample_id: str) -> Image.Image:
+        if self.params.layout != "native":
+            return decode_image(find_output(self.params.folder, self.params.layout, sample_id).read_bytes())
         pattern = f"{self.params.folder}/**/{sample_id}.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
         found = self._files.get(sample_id, [])
         if not found:
@@ -61,6 +66,14 @@ class PrecomputedEditModel(GenerationModel):
             names = ", ".join(str(path) for path in found)
             raise ValueError(f"{len(found)} edits of sample {sample_id!r} match {pattern}: {names}; keep one of them")
         return decode_image(found[0].read_bytes())
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """The identity of any model; the layout is in it where it is not EditLoop's own."""
+        identity = super().identity(params)
+        if identity["params"]["layout"] == "native":
+            del identity["params"]["layout"]
+        return identity
 
     @classmethod
     def takes_source(cls, params: Mapping[str, Any]) -> bool:
