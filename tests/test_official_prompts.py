@@ -154,3 +154,6 @@ def test_rise_takes_the_text_that_fits_the_sample(tmp_path: Path) -> None:
     assert asked("logical_reasoning", {"reference_txt": "7"}) == ["logical_cons_ans", "logical_txt"]
     assert asked("logical_reasoning", **picture) == ["logical_cons", "logical_img"]
     assert asked("logical_reasoning", {"reasoning_wo_ins": "1"}, **picture) == ["logical_cons", "logical_img_wo_q"]
+    published = protocol_scorer("rise@2026-05", official_prompts=str(tmp_path), as_published=True)
+    asked_of_all = published.judge_prompts(sample("logical_reasoning", **picture))
+    assert [prompt.text for prompt in asked_of_all] == ["prompt_logical_cons", "prompt_logical_img_wo_q"]

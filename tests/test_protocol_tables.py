@@ -206,11 +206,19 @@ def test_the_overall_score_of_kris_is_the_mean_of_all_single_values() -> None:
         kris_row("color_change", (100, 100, 25)),
         kris_row("biology", (0, 0, 0, 0)),
     ]
-    table, categories = kris_tables(rows, as_published=False)
+    table, types, categories = kris_tables(rows, as_published=False)
     assert line(table, "overall, micro").values["average"] == pytest.approx((200 + 225 + 0) / 11)
     assert line(table, "overall, macro").values == {"average": pytest.approx((25 + 75) / 2)}
     assert line(table, "natural").values == {"VC": 50, "VQ": 25, "IF": 0, "KP": 25, "average": 25}
+    assert line(types, "conceptual").values["average"] == 25
+    assert [row.name for row in types.rows] == ["factual", "conceptual"]
     assert line(categories, "biology").values["average"] == 0.0
+
+
+def test_the_average_of_a_kris_group_counts_single_values_where_some_are_missing() -> None:
+    """As in BAGEL's summary: of 100, 100, 100 and 0 the mean is 75, and not (50 + 100 + 100) / 3."""
+    rows = [kris_row("color_change", (100, 100, 100)), ProtocolRow("color_change", False, {"consistency_score": 1.0})]
+    assert line(kris_tables(rows, as_published=True)[0], "attribute").values["average"] == 75.0
 
 
 def test_a_kris_sample_with_one_unread_metric_counts_as_published_alone() -> None:

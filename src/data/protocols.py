@@ -138,6 +138,8 @@ RISE = ProtocolFacts(
     defects=(
         "where the data have the column consistency_free, as the full set has, samples without a value in it take "
         "the weights of samples that are free of consistency",
+        "where the data have the column reasoning_wo_ins, as the full set has, every logical sample with a reference "
+        "picture is asked without its instruction, whether the column is set for it or not",
         "accuracy counts a sample without a score as wrong, while means leave it out",
     ),
 )
@@ -163,9 +165,8 @@ KRIS = ProtocolFacts(
     ),
     formula="each metric as 25 (s − 1) per cent; a sample's score here is the mean of its metrics",
     aggregation=(
-        "mean of each metric over the samples of a group; a group's average is the plain mean of these means; the "
-        "overall score is the mean of all single metric scores of all samples (micro); missing metrics are left "
-        "out"
+        "mean of each metric over the samples of a group; the average of a group, of a type of knowledge and of all "
+        "is the mean of all single metric scores in it (micro); missing metrics are left out"
     ),
     defects=(
         "a reply without the JSON object scores by the first digit from 1 to 5 that it holds",

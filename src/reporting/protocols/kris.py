@@ -1,4 +1,4 @@
-"""KRIS-Bench's table: four metrics by group of categories; the overall score is the mean of all single values."""
+"""KRIS-Bench's tables: four metrics by group of categories; an average is the mean of all single values."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ GROUPS = {
     "decomposition": ("multi-element_composition", "multi-instruction_execution"),
 }
 """The seven dimensions of the benchmark, with their folders (BAGEL's eval/gen/kris)."""
+TYPES = {
+    "factual": ("attribute", "spatial", "temporal"),
+    "conceptual": ("social", "natural"),
+    "procedural": ("logical", "decomposition"),
+}
+"""The types of knowledge, with their groups."""
 METRICS = {
     "VC": "consistency_score",
     "VQ": "quality_score",
@@ -36,6 +42,7 @@ METRICS = {
 }
 """Visual consistency, visual quality, instruction following and knowledge plausibility."""
 AVERAGE = "average"
+_TYPE_OF = {group: name for name, groups in TYPES.items() for group in groups}
 _GROUP_OF = {category: name for name, categories in GROUPS.items() for category in categories}
 
 
@@ -50,9 +57,12 @@ def kris_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[Protoco
     by_group = [replace(row, group=_GROUP_OF.get(row.group, row.group)) for row in rows]
     groups = [_averaged(name, some, metrics) for name, some in grouped(by_group, tuple(GROUPS)).items()]
     categories = [_averaged(name, some, metrics) for name, some in grouped(rows, tuple(_GROUP_OF)).items()]
-    whole = [_overall(rows, metrics), macro_row(groups, (average,), len(GROUPS), "groups")]
+    by_type = [replace(row, group=_TYPE_OF.get(row.group, row.group)) for row in by_group]
+    types = [_averaged(name, some, metrics) for name, some in grouped(by_type, tuple(TYPES)).items()]
+    whole = [_averaged("overall, micro", rows, metrics), macro_row(groups, (average,), len(GROUPS), "groups")]
     return [
         ProtocolTable("groups, per cent", columns, (*groups, *whole)),
+        ProtocolTable("types of knowledge, per cent", columns, tuple(types)),
         ProtocolTable("categories, per cent", columns, tuple(categories)),
     ]
 
@@ -66,15 +76,7 @@ def _metric(name: str, dimension: str, also_unscored: bool) -> Metric:
 
 
 def _averaged(name: str, rows: Sequence[ProtocolRow], metrics: Sequence[Metric]) -> TableRow:
-    """The means of the metrics, and the plain mean of those that the group has."""
+    """The means of the metrics, and the mean of all single values of all metrics."""
     row = mean_row(name, rows, metrics)
-    known = [mean for mean in row.values.values() if mean is not None]
-    average = statistics.fmean(known) if known else None
-    return replace(row, values={**row.values, AVERAGE: average}, ci95=None)
-
-
-def _overall(rows: Sequence[ProtocolRow], metrics: Sequence[Metric]) -> TableRow:
-    """The means over all samples, and the mean of all their single values."""
-    row = mean_row("overall, micro", rows, metrics)
     every = [value for one in rows for metric in metrics if (value := metric.of(one)) is not None]
     return replace(row, values={**row.values, AVERAGE: statistics.fmean(every) if every else None}, ci95=None)

@@ -34,6 +34,7 @@ class GEdit(Protocol):
         paths=("GEdit-Bench/viescore/vie_prompts.py", "viescore/vie_prompts.py"),
         placeholders={"instruction": "<instruction>"},
         style="replace",
+        known={"010234af186eb0a70fcb99047cd32ad1da01bed59ca1a95a01335426417cf838": "stepfun-ai/Step1X-Edit 2025-05-22"},
     )
 
     def prepare(self, image: Image.Image, source: Image.Image) -> Image.Image:

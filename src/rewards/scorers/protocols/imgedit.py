@@ -40,6 +40,7 @@ class ImgEdit(Protocol):
         paths=("Benchmark/Basic/prompts.json", "Basic/prompts.json", "prompts.json"),
         placeholders={"instruction": "<edit_prompt>"},
         style="replace",
+        known={"f9468dc848776ee0a6c2e2c31e678c7224e9cb61b013747c8c52d4a05627b5a0": "PKU-YuanGroup/ImgEdit 2025-09-07"},
     )
 
     def inapplicable(self, sample: EditSample) -> str | None:

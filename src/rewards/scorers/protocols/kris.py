@@ -51,9 +51,11 @@ class Kris(Protocol):
     facts = KRIS
     delivery = Delivery(True, "png", sampling=Sampling(temperature=None, max_tokens=1000))
     official = OfficialFiles(
-        paths=("ReasonEdit/prompts.py", "utils/prompts.py", "prompts.py"),
+        paths=("ReasonEdit/prompts.py", "utils/prompts.py", "prompts.py", "eval/gen/kris/prompts.py"),
         placeholders={"instruction": "instruct", "explanation": "explanation", "frame": "N"},
-        style="format",
+        known={
+            "5c4efd450ffcc85c4088d5d6966df24e1d9f56ac8c17a10d04f65893cc915a45": "ByteDance-Seed/Bagel 2025-10-27",
+        },
     )
 
     def inapplicable(self, sample: EditSample) -> str | None:

@@ -24,7 +24,7 @@ class OfficialFiles:
     paths: tuple[str, ...]
     """The file, relative to the checkout: the first of these that is there."""
     placeholders: Mapping[str, str]
-    """The benchmark's name of a placeholder, by ours: `{"instruct": "instruction"}` reversed."""
+    """The benchmark's name of each placeholder, by ours."""
     style: Literal["format", "replace"] = "format"
     """`format`: texts for Python's `str.format`; `replace`: placeholders are replaced as they stand."""
     known: Mapping[str, str] = field(default_factory=dict)

@@ -15,7 +15,8 @@ _SCORED_LINE = re.compile(
     rf"^[-*\s]{{0,8}}(?P<name>[^:\n]{{1,60}}?){_MARKUP}:{_MARKUP}(?P<value>[0-9]{{1,4}}){_MARKUP}$", re.MULTILINE
 )
 _FINAL = re.compile(rf"Final{_MARKUP}Scores?{_MARKUP}:?{_MARKUP}(?P<value>[^\s*_`]*)", re.IGNORECASE)
-_FINAL_VALUE = re.compile(r"\[?(?P<value>[0-9]{1,4})\]?(?:/(?P<top>[0-9]{1,4}))?[.。]?")
+_FINAL_VALUE = re.compile(r"\[?(?P<value>[0-9]{1,4})\]?(?:/(?P<top>[0-9]{1,4}))?[.,;。]?")
+_COMMA_AT_END = re.compile(r",[ \t]{0,8}$", re.MULTILINE)
 _FIRST_DIGIT = (r"([1-5])\s*/\s*5", r"([1-5])\s+out\s+of\s+5", r"\b([1-5])\b")
 
 
@@ -84,7 +85,9 @@ def json_scores(names: Sequence[str], low: float, high: float) -> ReplyFormat:
     """A JSON object, or lines, with a number for each name (KRIS-Bench's form)."""
 
     def read(reply: str) -> Mapping[str, float]:
-        return parse_scores(reply, names, low, high)
+        objects, _ = find_objects(plain_forms(final_answer(reply)))
+        # The official prompts show explanations without quotes: such a reply is no JSON, and is read line by line.
+        return parse_scores(reply if objects else _COMMA_AT_END.sub("", reply), names, low, high)
 
     return ReplyFormat(f"json scores {low:g}-{high:g} v1", read)
 

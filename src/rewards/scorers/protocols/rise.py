@@ -56,7 +56,9 @@ class Rise(Protocol):
     facts = RISE
     delivery = Delivery(True, "jpeg", 75, "high", Sampling(temperature=0.0, max_tokens=4096))
     official = OfficialFiles(
-        paths=("utils.py",), placeholders={"instruction": "instruct", "reference": "reference"}, style="format"
+        paths=("utils.py",),
+        placeholders={"instruction": "instruct", "reference": "reference"},
+        known={"c8a693294768b7ceb355d98d3bc71f40c4fe51979a2e84ffc07f829764b676a3": "PhoenixZ810/RISEBench 2026-05-18"},
     )
 
     def prepare(self, image: Image.Image, source: Image.Image) -> Image.Image:
@@ -76,7 +78,7 @@ class Rise(Protocol):
     def calls(self, sample: EditSample, *, as_published: bool) -> list[Call]:
         """Consistency unless the sample is free of it, reasoning, and plausibility unless it is logical."""
         if sample.category == LOGICAL:
-            return self._logical(sample)
+            return self._logical(sample, as_published)
         spatial = sample.category == SPATIAL
         calls = [self._reasoning(sample), self._plausibility(spatial)]
         return calls if sample.attributes.get("consistency_free") else [self._consistency(sample, spatial), *calls]
@@ -108,7 +110,7 @@ class Rise(Protocol):
         official = "prompt_spatial_qual" if spatial else "prompt_generation"
         return _five("plausibility", official, (EDITED,), "plausibility", {})
 
-    def _logical(self, sample: EditSample) -> list[Call]:
+    def _logical(self, sample: EditSample, as_published: bool) -> list[Call]:
         told: dict[str, Any] = {"instruction": sample.instruction}
         if answer := _text(sample):
             told |= {"reference": answer, "against_answer": False}
@@ -118,7 +120,7 @@ class Rise(Protocol):
                 _right_or_wrong("logical_answer", "prompt_logical_txt", (EDITED,), "reasoning", told),
             ]
         both = (Shown("reference"), EDITED)
-        blind = bool(sample.attributes.get("reasoning_wo_ins"))
+        blind = as_published or bool(sample.attributes.get("reasoning_wo_ins"))
         by_picture = "prompt_logical_img_wo_q" if blind else "prompt_logical_img"
         asked = {"instruction": ""} if blind else told
         untold = told | {"reference": "", "against_answer": True}

@@ -30,7 +30,9 @@ class UniREdit(Protocol):
     facts = UNIREDIT
     delivery = Delivery(True, "jpeg", 75, "high", Sampling(temperature=0.0, max_tokens=4096))
     official = OfficialFiles(
-        paths=("eval/utils.py",), placeholders={"instruction": "instruct", "reference": "reference"}, style="format"
+        paths=("eval/utils.py",),
+        placeholders={"instruction": "instruct", "reference": "reference"},
+        known={"2823400b1cc083fcaa86aa37c35f0fa7dc8b8af520f3c1de045547896dd76870": "Maplebb/UniREditBench 2026-08-14"},
     )
 
     def prepare(self, image: Image.Image, source: Image.Image) -> Image.Image:
