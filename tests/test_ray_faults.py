@@ -116,6 +116,19 @@ def test_editors_leave_room_for_the_judges(
     assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 24
 
 
+def test_judges_that_have_work_before_the_editors_share_one_reservation_with_them(
+    write_benchmark: WriteBenchmark, ray_config: MakeConfig
+) -> None:
+    items = [item(place, edit_instruction_en="raise" if place < 4 else f"paint {place}") for place in range(12)]
+    judge, places = {"class_path": "tests.plugins.FaultyJudge"}, {"editors": 1, "judges": 3}
+    data = write_benchmark(items)
+    Run(ray_config(data, reward_model=judge, ray=places, benchmark={"limit": 4})).finish()
+    config = ray_config(data, reward_model=judge, ray=places)
+    again = config.evaluation.model_copy(update={"resume_from_checkpoint": True})
+    found = Run(config.model_copy(update={"evaluation": again})).finish()
+    assert sorted(row[0] for row in found["verdicts"].values()) == ["judge_failed"] * 4 + ["scored"] * 8
+
+
 def test_editors_that_leave_no_room_for_judges_are_refused_unless_they_end_before_those_start(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig
 ) -> None:
@@ -250,6 +263,25 @@ def test_a_node_that_is_lost_gives_its_samples_back(
     finally:
         cluster.add()
     assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 24
+
+
+def test_on_what_is_left_of_a_cluster_idle_editors_make_room_for_judges(
+    write_benchmark: WriteBenchmark,
+    ray_config: MakeConfig,
+    cluster: Nodes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("src.cluster.actor_pool._PATIENCE", 2.0)
+    log, places = tmp_path / "log", {"editors": 3, "judges": 1}
+    run = Run(ray_config(write_benchmark(40), diffusion_model=fatal(log, seconds=0.5), ray=places))
+    try:
+        wait_until(lambda: len({process for _, process in made(log)}) == 3)
+        cluster.lose()
+        found = run.finish()
+    finally:
+        cluster.add()
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 40
 
 
 def test_a_cluster_without_nodes_is_waited_for(

@@ -15,14 +15,17 @@ import pytest
 from PIL import Image
 
 from benchmarks.ray_nodes import lives, started, wait_until
+from src.cluster.call_queue import CallQueue
 from src.cluster.editor_actor import EditorActor, PlacedEdit, PlacedRequest
 from src.cluster.placed_model import ModelPlace, PlacedModel
 from src.cluster.room import most_beside
+from src.cluster.seat import Call
 from src.config import Config
 from src.data.image import encode_png
 from src.errors import ConfigError, ModelError
 from src.models.base import BaseModel
 from src.pipeline.plan import RunPlan
+from src.reasons import reason_of
 from tests.plugins import SeedEditor
 
 MakeConfig = Callable[..., Config]
@@ -240,3 +243,22 @@ def test_a_start_of_a_cluster_that_fails_leaves_no_process() -> None:
         for process in (*grandchildren, *children):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def test_machines_that_are_lost_are_no_attempts_until_a_call_may_be_what_takes_them_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, call = CallQueue("an editor", "too late"), Call("edit", (), 0, 2)
+    lost = True
+    monkeypatch.setattr(queue._witnesses, "heard", lambda answer: (call, lost))
+    for _ in range(3):
+        queue.heard("an answer")
+        assert queue.waiting.pop() is call
+    assert (call.attempts, call.machines, call.future.done()) == (0, 3, False)
+    queue.heard("an answer")
+    assert str(call.future.exception()) == "given up, as 4 machines were lost while they were at it"
+    assert reason_of(call.future.exception() or SystemExit()) == str(call.future.exception()), "without the class"
+    call, lost = Call("edit", (), 0, 2), False
+    queue.heard("an answer")
+    queue.heard("an answer")
+    assert str(call.future.exception()) == "given up after 2 attempts, the last: its process ended"

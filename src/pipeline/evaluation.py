@@ -291,6 +291,8 @@ class Evaluation(Observer):
 
     def _load_scorer(self) -> None:
         with self._loading(self._plan.scoring.name):
+            if self._plan.editor.placement is not None:
+                self._plan.editor.placement.reserve(self._plan.judges_beside_editors())
             self._plan.scoring.scorer.load()
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Placement:
     def __init__(self, runtime: RuntimeConfig, shared: SharedPool | None = None) -> None:
         self.runtime = runtime
         self.shared = shared
+        self._lock = threading.Lock()
         self._reservation: Reservation | None = None
 
     @classmethod
@@ -123,17 +125,29 @@ class Placement:
                 *(room, count, editor.name),
             )
         kind = self._kind(editor, EditorActor, settings.editor_gpus, "editor", "edit_timeout")
-        if judges and self.shared is None:
-            self.release()
-            self._reservation = Reservation([*[Size(settings.judge_gpus)] * judges, kind.size])
-            kind = replace(kind, reservation=self._reservation, reserved=range(judges, judges + 1))
+        if reservation := self.reserve(judges):
+            kind = replace(kind, reservation=reservation, reserved=range(judges, judges + 1))
         return RayEditors(ActorPool(kind, count, self.runtime.edit_timeout))
+
+    def reserve(self, judges: int) -> Reservation | None:
+        """Asks once for room for judges and one editor in one piece, whichever of them is started first.
+
+        Args:
+            judges: How many judges work while others edit; with none, there is nothing to reserve.
+        """
+        settings = self.runtime.ray
+        with self._lock:
+            if judges and self.shared is None and self._reservation is None:
+                connect(settings)
+                self._reservation = Reservation([*[Size(settings.judge_gpus)] * judges, Size(settings.editor_gpus)])
+            return self._reservation
 
     def release(self) -> None:
         """Gives back the room that was reserved, when editors and judges are closed."""
-        if self._reservation is not None:
-            self._reservation.release()
-            self._reservation = None
+        with self._lock:
+            if self._reservation is not None:
+                self._reservation.release()
+                self._reservation = None
 
     def expected_editors(self, judges: int) -> int:
         """How many editors a run would have; 1 where that is up to a cluster to which nobody is connected."""
