@@ -22,7 +22,8 @@ from src.cluster.actor_pool import ActorPool
 from src.cluster.connection import connect, machine_id
 from src.cluster.room import may_grow
 from src.cluster.seat import ActorKind
-from src.config import Config, RayConfig
+from src.config import Config
+from src.engine_config import RayConfig
 from src.errors import ModelError
 from src.pipeline.evaluation import evaluate
 from tests.conftest import item

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from src.config import RayConfig
+from src.engine_config import RayConfig
 from src.errors import ModelError
 from src.reasons import reason_of
 from src.redaction import masked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
 
-from src.config import RayConfig
+from src.engine_config import RayConfig
 
 _STATUS = b"__autoscaling_status"
 """Under this key Ray's monitor tells the cluster what it does, once in five seconds."""

@@ -13,13 +13,13 @@ from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
     ClassConfig,
-    EngineConfig,
     LoggingConfig,
     ModelConfig,
     PromptConfig,
     RuntimeConfig,
 )
 from src.config_file import checked, fill_in, load
+from src.engine_config import EngineConfig
 from src.errors import ConfigError
 from src.section import Section
 
