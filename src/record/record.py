@@ -219,7 +219,7 @@ class Record:
 
     def _result(self, row: sqlite3.Row) -> SampleResult:
         try:
-            return sample_result(row, self.output_dir, self.pictures)
+            return sample_result(row, self.pictures)
         except IndexError as error:  # a column has lost its name
             raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from src.data.categories import category_key
-from src.data.verdict import Status, Verdict
+from src.data.verdict import SentPrompt, Status, Verdict
 from src.record.results import RunInfo, SampleResult
 from src.reporting.protocols.section import ProtocolSection
 from src.reporting.statistics import percentile, summarise
@@ -30,6 +30,8 @@ LARGEST_AMOUNT = 1e18
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
 _NOT_PLAIN = ("repeats", "prompts", "expected", "cluster", "attributes")
+_AS_IT_IS = (str, int, bool, type(None))
+"""What stands in a report as it is; asked for by the million."""
 _OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
 
 Statistics = dict[str, Any]
@@ -142,7 +144,8 @@ def sample_row(row: SampleResult) -> dict[str, Any]:
 def repeats_and_prompts(judged: SampleResult | Verdict) -> dict[str, Any]:
     """The repeats and the prompts of a judgement as they stand in a report, where there are any."""
     repeats = [{name: getattr(one, name) for name in _OF_A_REPEAT} for one in judged.repeats or ()]
-    nested = {"repeats": repeats, "prompts": [asdict(prompt) for prompt in judged.prompts]}
+    prompts = [{name: getattr(one, name) for name in SentPrompt.__dataclass_fields__} for one in judged.prompts]
+    nested = {"repeats": repeats, "prompts": prompts}
     return {name: values for name, values in nested.items() if values}
 
 
@@ -159,6 +162,8 @@ def _without_times(row: dict[str, Any]) -> dict[str, Any]:
 
 def json_data(value: Any) -> Any:
     """Returns a copy with text keys, lists for tuples, and null for what a plug-in gave as NaN or infinity."""
+    if type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, dict):
         return {str(key): json_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -14,7 +14,10 @@ CATEGORIES_NAMED = 8
 
 def one_line(text: object) -> str:
     """Text from data without line breaks and without characters that steer a terminal or the reading direction."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else " " for char in line)
+    return " ".join(line.split())
 
 
 def category_label(name: str) -> str:
