@@ -8,6 +8,7 @@ from src.data.benchmarks.gedit import GEdit
 from src.data.benchmarks.imgedit import ImgEdit
 from src.data.benchmarks.kris import Kris
 from src.data.benchmarks.layout import BenchmarkFormat
+from src.data.benchmarks.mmmg import MMMG
 from src.data.benchmarks.native import Native
 from src.data.benchmarks.rise import RISE
 from src.data.benchmarks.uniredit import UniREdit
@@ -21,6 +22,7 @@ FORMATS: dict[BenchmarkLayout, type[BenchmarkFormat]] = {
     "kris": Kris,
     "uniredit": UniREdit,
     "complex-edit": ComplexEditLevels,
+    "mmmg": MMMG,
 }
 """The layouts by the names that `benchmark.format` has for them."""
 
