@@ -52,7 +52,7 @@ def rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [
             *(name, str(found["preferences"]), share(found["accuracy"]["value"]), interval(found["accuracy"])),
             *(share(found["strict_accuracy"]["value"]), share(calibrated["value"]), interval(calibrated)),
-            *(str(found["ties_of_judge"]), f"{found['judged']} / {found['pairs']}"),
+            *(str(found["ties_of_judge"]), f"{found['judged']}/{found['pairs']}"),
         ]
 
 
