@@ -15,6 +15,7 @@ from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
 from src.reporting.console import print_report
 from src.reporting.markdown import render_markdown
+from src.rewards.scorers.protocol import PROTOCOLS
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import ChatServer
 from tests.conftest import item
@@ -95,3 +96,16 @@ def test_check_counts_what_the_protocol_cannot_judge_and_says_what_the_figures_m
     lines = "\n".join(check_run(run()))
     assert "asks by edit type" in lines
     assert "not comparable with published tables" in lines
+
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "protocols.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_the_page_has_a_table_for_each_protocol_that_says_where_it_is_from(name: str) -> None:
+    section = PAGE.partition(f"## {name}\n")[2].partition("\n## ")[0]
+    official = PROTOCOLS[name].official
+    assert official.paths[0] in section
+    for row in ("calls", "as published", "formula", "tables", "not as published", "`as_published`", "beside published"):
+        assert f"\n| {row} |" in section
+    assert ("changes nothing" in section) == (not PROTOCOLS[name].facts.defects)
