@@ -121,7 +121,7 @@ def _replies(model: VisionLanguageModel, questions: list[Question], attempt: int
     except BaseException as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
         if not is_failure(error):
             raise
-        logger.warning("%d questions to %s failed: %r", len(questions), type(model).__name__, error)
+        logger.warning("%d questions to %s failed: %s", len(questions), type(model).__name__, reason_of(error))
         if len(questions) == 1:
             return [Reply(error=reason_of(error))]
         return [reply for question in questions for reply in _replies(model, [question], attempt)]

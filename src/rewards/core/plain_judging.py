@@ -32,7 +32,7 @@ def judge_all(judge: BaseRewardModel, requests: Sequence[JudgeRequest]) -> list[
     except BaseException as error:  # one bad edit must not cost its neighbours their verdicts
         if not is_failure(error):
             raise
-        logger.warning("a batch of %d judgements failed (%r); judging one by one", len(requests), error)
+        logger.warning("a batch of %d judgements failed (%s); judging one by one", len(requests), reason_of(error))
         return [_judge_one(judge, request) for request in requests]
     seconds = (time.perf_counter() - started) / len(requests)
     return [_verdict(judgement, seconds) for judgement in judgements]
