@@ -24,6 +24,11 @@ class SelectionConfig(Section):
     """Language of instructions, descriptions and rationales."""
     follow_links: bool = False
     """Read images behind links out of the file's folder; without it their items are bad."""
+    format: BenchmarkLayout = "native"
+    """The layout of the data: EditLoop's own, or the official one of a public benchmark; see
+    docs/public_benchmarks.md."""
+    image_dir: Path | None = None
+    """The folder from which the image paths of a public benchmark lead, where it is not the one of its layout."""
 
 
 class BenchmarkConfig(SelectionConfig):
@@ -31,11 +36,6 @@ class BenchmarkConfig(SelectionConfig):
 
     data_path: str
     """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
-    format: BenchmarkLayout = "native"
-    """The layout of `data_path`: EditLoop's own, or the official one of a public benchmark; see
-    docs/public_benchmarks.md."""
-    image_dir: Path | None = None
-    """The folder from which the image paths of a public benchmark lead, where it is not the one of its layout."""
     max_source_pixels: int | None = pydantic.Field(None, ge=4096)
     """Width times height of the largest source that is used as it is. Above 64,000,000 every source is refused."""
     larger_sources: Literal["refuse", "scale"] = "refuse"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from src.benchmark_config import BenchmarkConfig, SelectionConfig
 from src.benchmark_layouts import BenchmarkLayout
@@ -47,7 +47,9 @@ class Selection:
             limit=section.limit if limited else None,
             language=section.language,
             follow_links=section.follow_links,
-            **_of_benchmark(section),
+            format=section.format,
+            image_dir=None if section.image_dir is None else str(section.image_dir),
+            shard=_shard(section),
         )
 
     def takes_category(self, name: str | None) -> bool:
@@ -92,15 +94,9 @@ class Selection:
         ]
 
 
-def _of_benchmark(section: SelectionConfig) -> dict[str, Any]:
-    """The settings that a benchmark has, and the data of a training has not."""
-    if not isinstance(section, BenchmarkConfig):
-        return {}
-    return {
-        "shard": Shard.parse(section.shard) if section.shard else None,
-        "format": section.format,
-        "image_dir": None if section.image_dir is None else str(section.image_dir),
-    }
+def _shard(section: SelectionConfig) -> Shard | None:
+    """The shard of a benchmark; the data of a training has none."""
+    return Shard.parse(section.shard) if isinstance(section, BenchmarkConfig) and section.shard else None
 
 
 def _unknown(kind: str, wanted: Iterable[str] | None, held: Counter[str], key: Callable[[str], str]) -> Iterator[str]:

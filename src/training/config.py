@@ -95,7 +95,7 @@ class CurriculumSettings(Section):
 
 
 class DataSettings(SelectionConfig):
-    """The data that the policy is trained and tested on. `limit` counts in each training file."""
+    """The data that the policy is trained and tested on. `limit` counts in each file, and `format` is that of all."""
 
     train: str | list[DataFile]
     """One file, or several with coefficients."""

@@ -215,7 +215,9 @@ def _data_path(config: TrainingConfig) -> Path:
 
 def _benchmark(config: TrainingConfig) -> BenchmarkConfig:
     data = config.data
+    layout = {"format": data.format, "image_dir": data.image_dir} if isinstance(data.held_out, str) else {}
     return BenchmarkConfig(
+        **layout,
         data_path=str(_data_path(config)),
         categories=data.categories,
         difficulties=data.difficulties,
