@@ -34,6 +34,7 @@ from src.commands import (
 )
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
+from src.commands.import_scores import import_scores
 from src.commands.judge_bench import judge_bench
 from src.commands.merge import merge
 from src.commands.models import merge_lora, serve_editor
@@ -239,7 +240,20 @@ def train(
 
 
 for command in (
-    *(train_judge, report, merge, compare, leaderboard, drift, judge_bench, label, calibrate, serve_editor, merge_lora),
+    *(
+        train_judge,
+        report,
+        merge,
+        compare,
+        leaderboard,
+        drift,
+        judge_bench,
+        import_scores,
+        label,
+        calibrate,
+        serve_editor,
+        merge_lora,
+    ),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 data_app.command("pairs")(pairs)

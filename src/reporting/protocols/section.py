@@ -71,6 +71,11 @@ def protocol_of(scorer: Mapping[str, Any]) -> ProtocolFacts | None:
 
 def comparable_with_tables(facts: ProtocolFacts, scorer: Mapping[str, Any]) -> str:
     """A sentence that says how far the figures may stand beside published ones."""
+    if "imported" in scorer.get("protocol", {}):
+        return (
+            f"The scores are those of files of {facts.benchmark}'s own script; their means are computed here. Which "
+            "judge was asked, and how, the files do not say."
+        )
     official = scorer.get("protocol", {}).get("official_prompts")
     if official is None:
         return (
