@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from src.reporting.page import gallery
+from src.reporting.page.failures import REASONS
 from src.reporting.page.model import Card, ManyCards, Outcome, Page
 from src.reporting.page.parts import CARDS_A_PART, INDEX_BLOCK, SEARCHED
 from src.reporting.page.render import page_parts
 from src.reporting.report import build_report
 from src.reporting.write import write_reports
-from tests.sample_results import info, result
+from tests.sample_results import failure, info, result
 
 
 def page_of(folder: Path, count: int, reply: str) -> Path:
@@ -120,6 +121,18 @@ def test_the_index_holds_no_long_text(tmp_path: Path) -> None:
     assert told["instruction"] == {"en": "物" * SEARCHED}
     assert page.read_text("utf-8").count("物") == SEARCHED
     assert parts_of(page)[0]["cards"][0]["instruction"] == {"en": long}
+
+
+def test_many_reasons_of_failures_are_counted_in_the_summary_and_told_on_the_cards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "ONE_FILE_BYTES", 30_000)
+    reasons = [f"reason {number} " + "long " * 400 for number in range(REASONS + 30)]
+    results = [failure(number, reason=reason) for number, reason in enumerate(reasons)]
+    page = write_reports(build_report(info(), results), tmp_path, datetime(2026, 1, 2), tmp_path).page
+    assert page.stat().st_size < 600_000
+    assert "… and 30 more reasons, all in the JSON file" in page.read_text("utf-8")
+    assert {card["outcomes"][0]["reason"] for part in parts_of(page) for card in part["cards"]} == set(reasons)
 
 
 def test_only_a_page_with_files_beside_it_lets_its_script_load_others(tmp_path: Path) -> None:

@@ -18,14 +18,13 @@ from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, content_hash
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
+from src.reporting.page.failures import failure_tables
 from src.reporting.page.gallery import are_many, gallery
 from src.reporting.page.judgement import judgement
 from src.reporting.page.model import (
     Card,
-    Cell,
     Chart,
     ChartRow,
-    Link,
     Mark,
     Outcome,
     Page,
@@ -315,18 +314,7 @@ def _charts(report: Row) -> list[Chart]:
 
 
 def _tables(report: Row) -> list[Table]:
-    rows: list[list[Cell]] = [
-        [Word(failure["status"]), one_line(failure["reason"]), _links(failure), str(failure["count"])]
-        for failure in report["failures"]
-    ]
-    columns = [Word(name) for name in ("status", "reason", "which", "count")]
-    failures = [Table(Word("failures"), columns, rows, numeric=1)] if rows else []
-    return [*protocol_tables(report), *failures]
-
-
-def _links(failure: Row) -> list[Link]:
-    links = [Link(one_line(name), card=name) for name in failure["sample_ids"]]
-    return links + ([Link("…", card=failure["sample_ids"][0])] if failure["count"] > len(links) else [])
+    return [*protocol_tables(report), *failure_tables(report)]
 
 
 def _details(report: Row) -> dict[str, str]:
