@@ -157,3 +157,17 @@ def test_rise_takes_the_text_that_fits_the_sample(tmp_path: Path) -> None:
     published = protocol_scorer("rise@2026-05", official_prompts=str(tmp_path), as_published=True)
     asked_of_all = published.judge_prompts(sample("logical_reasoning", **picture))
     assert [prompt.text for prompt in asked_of_all] == ["prompt_logical_cons", "prompt_logical_img_wo_q"]
+
+
+def test_complex_edit_reads_two_files_whose_hash_is_one(tmp_path: Path) -> None:
+    folder = tmp_path / "complex_edit" / "eval"
+    write(folder, "prompt_alignment.py", "ALIGNMENT_PROMPT_W_RUBRIC = 'A'\nPROMPT_TEMPLATE = 'T {instruction}'")
+    with pytest.raises(ConfigError, match=r"prompt_quality\.py"):
+        prompts("complex-edit@2025-04", tmp_path)
+    write(folder, "prompt_quality.py", "PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST = 'Q'\nPROMPT_TEMPLATE = 'other'")
+    alignment, quality = prompts("complex-edit@2025-04", tmp_path)
+    assert (alignment.system, alignment.text) == ("A\nReason first, and then score.", "T Make it blue.")
+    assert (quality.system, quality.text) == ("Q", "")
+    before = protocol_scorer("complex-edit@2025-04", official_prompts=str(tmp_path)).identity()
+    write(folder, "prompt_quality.py", "PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST = 'Q2'")
+    assert protocol_scorer("complex-edit@2025-04", official_prompts=str(tmp_path)).identity() != before

@@ -33,14 +33,21 @@ def run(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     def report(
-        name: str, protocol: str, said: dict[str, Any], data: Path, *, compared: bool = True, **sections: Any
+        name: str,
+        protocol: str,
+        said: dict[str, Any],
+        data: Path,
+        *,
+        compared: bool = True,
+        params: dict[str, Any] | None = None,
+        **sections: Any,
     ) -> dict[str, Any]:
         replies(server, said)
         config = make_config(
             data,
             benchmark={"format": name, "data_path": str(data)},
             reward_model={"class_path": JUDGE, "params": {"base_url": server.url, "model": "judge"}},
-            scorer={"protocol": protocol},
+            scorer={"protocol": protocol, "params": params or {}},
             **sections,
         )
         found = evaluate(config).report
@@ -174,3 +181,17 @@ def test_uniredit_end_to_end(run: Run, tmp_path: Path) -> None:
     assert figures(report, 0, "spatial")["values"] == {"score": 5.0, "score %": 100.0, "accuracy %": 100.0}
     assert figures(report, 0, "maze")["values"]["score"] == pytest.approx(0.3 * 5 + 0.5 * 2 + 0.2 * 5)
     assert figures(report, 0, "overall, micro")["values"]["accuracy %"] == 50.0
+
+
+def test_complex_edit_end_to_end(run: Run, tmp_path: Path) -> None:
+    said = {
+        "0: all 1": '{"reasoning": "r", "instruction_following": "10", "identity_preservation": "8"}',
+        "0: all 2": '{"reasoning": "r", "instruction_following": "4", "identity_preservation": "5"}',
+        "": '{"perceptual_quality": "9"}',
+    }
+    data = layouts.complex_edit(tmp_path / "data", [layouts.complex_edit_row(0, levels=2)])
+    report = run("complex-edit", "complex-edit@2025-04", said, data, params={"repeats": 1})
+    assert report["statuses"] == {"scored": 2, "bad_sample": 6}
+    assert figures(report, 0, "level 1")["values"]["overall"] == 9.0
+    assert figures(report, 0, "level 2")["values"]["overall"] == 6.0
+    assert figures(report, 0, "overall, micro")["values"]["identity preservation"] == 6.5

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import TASKS, gedit_tables
 from src.reporting.protocols.imgedit import TYPES, imgedit_tables
 from src.reporting.protocols.kris import GROUPS, METRICS, kris_tables
@@ -251,3 +252,18 @@ def test_every_value_stands_on_0_to_10_as_well() -> None:
 def test_the_groups_of_the_benchmarks_are_as_many_as_published() -> None:
     assert (len(TASKS), len(TYPES), len(CATEGORIES), len(GROUPS)) == (11, 9, 4, 7)
     assert len({category for categories in GROUPS.values() for category in categories}) == 20
+
+
+def test_complex_edit_has_a_line_a_level_and_as_published_the_quality_for_the_overall_score() -> None:
+    values = {
+        "instruction_following": 2.0,
+        "identity_preservation": 10.0,
+        "perceptual_quality": 9.0,
+        "protocol_score": 7.0,
+    }
+    rows = [ProtocolRow("complex-edit", True, values, {"level": level}) for level in ("1", "8", "8")]
+    (ours,), (published,) = (complex_edit_tables(rows, flag) for flag in (False, True))
+    assert [row.name for row in ours.rows[:2]] == ["level 1", "level 8"]
+    assert line(ours, "level 8").values["overall"] == 7.0
+    assert line(published, "level 8").values["overall"] == 9.0
+    assert line(ours, "overall, macro").note == "over 2 of the benchmark's 8 levels"

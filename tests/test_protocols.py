@@ -25,7 +25,7 @@ from src.rewards.scorers.protocols.imgedit import CRITERIA
 from src.rewards.scorers.protocols.kris import KNOWLEDGE
 from src.rewards.scorers.protocols.rise import rise_score
 from tests.api_judge import server  # noqa: F401 (fixture)
-from tests.chat_server import ChatServer
+from tests.chat_server import Answer, ChatServer, completion
 from tests.judged_edits import build_scorer
 from tests.protocol_samples import (
     EDITED,
@@ -132,7 +132,16 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         },
     ),
 }
+CASES["complex-edit"] = (
+    "complex-edit@2025-04",
+    sample("complex-edit", attributes={"level": "8"}),
+    {
+        "Make it blue.": '{"reasoning": "r", "instruction_following": "7", "identity_preservation": "10"}',
+        "": '{"perceptual_quality": "4"}',
+    },
+)
 BY_HAND = {
+    "complex-edit": (7.0, 0, 10),
     "gedit": (math.sqrt(5 * 9), 0, 10),
     "imgedit": (3.0, 1, 5),
     "rise causal": (0.3 * 4 + 0.5 * 3 + 0.2 * 5, 1, 5),
@@ -155,7 +164,8 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(server: ChatServer, name: str, **params: Any) -> Verdict:  # noqa: F811
     protocol, of, said = CASES[name]
     replies(server, said)
-    scorer = protocol_scorer(protocol, {"base_url": server.url, "model": "judge", "max_retries": 0}, **params)
+    once = {"repeats": 1, **params}
+    scorer = protocol_scorer(protocol, {"base_url": server.url, "model": "judge", "max_retries": 0}, **once)
     (verdict,) = scorer.score([edit(of)])
     return verdict
 
@@ -191,7 +201,7 @@ def test_a_reply_without_clear_values_is_a_failure_and_never_a_number(name: str,
     protocol, of, said = CASES[name]
     first = next(iter(said))
     replies(server, {**said, first: bad})
-    scorer = protocol_scorer(protocol, {"base_url": server.url, "max_retries": 0})
+    scorer = protocol_scorer(protocol, {"base_url": server.url, "max_retries": 0}, repeats=1)
     (verdict,) = scorer.score([edit(of)])
     assert verdict.score is None
     assert verdict.status in (Status.UNPARSABLE, Status.JUDGE_FAILED)
@@ -416,3 +426,24 @@ def test_every_protocol_states_itself() -> None:
         assert type(protocol).__doc__
         assert f"`{name}`" in str(type(protocol).__doc__)
         assert protocol_scorer(name).prompt_versions()
+
+
+def test_complex_edit_asks_20_times_with_the_rubric_as_system_and_binds_replies_to_a_schema(
+    server: ChatServer,  # noqa: F811
+) -> None:
+    protocol, of, _ = CASES["complex-edit"]
+
+    def script(body: dict[str, Any], number: int) -> Answer:
+        names = body["response_format"]["json_schema"]["schema"]["required"]
+        said = [json.dumps(dict.fromkeys(names, str(place % 2 * 10))) for place in range(body["n"])]
+        return Answer(completion() | {"choices": [completion(text)["choices"][0] for text in said]})
+
+    server.script = script
+    (verdict,) = protocol_scorer(protocol, {"base_url": server.url}).score([edit(of)])
+    assert (verdict.score, len(verdict.repeats or ())) == (5.0, 20)
+    assert [body["n"] for body in server.requests] == [20, 20]
+    for body in server.requests:
+        assert (body["temperature"], body["max_tokens"]) == (1.0, 512)
+        assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    kinds = [[part["type"] for part in body["messages"][1]["content"]] for body in server.requests]
+    assert sorted(kinds) == [["image_url"], ["image_url", "image_url", "text"]]

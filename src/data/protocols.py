@@ -197,5 +197,32 @@ UNIREDIT = ProtocolFacts(
     ),
 )
 
-PROTOCOLS = {facts.name: facts for facts in (GEDIT, IMGEDIT, RISE, KRIS, UNIREDIT)}
+COMPLEX_EDIT = ProtocolFacts(
+    name="complex-edit@2025-04",
+    benchmark="Complex-Edit",
+    source="UCSC-VLAA/Complex-Edit, complex_edit/eval, 2025-04-22",
+    judge="gpt-4o-2024-11-20",
+    scale=(0.0, 10.0),
+    calls=(
+        "2: alignment of source and edit (instruction following, identity preservation, with reasoning), quality of "
+        "the edit alone (without the instruction, without reasoning)"
+    ),
+    pictures=(
+        "pictures first, then the instruction; PNG with all pixels (officially labelled jpeg), detail high, without "
+        "labels"
+    ),
+    sampling=(
+        "the rubric stands in the system role; temperature 1, at most 512 tokens, 20 replies to each question "
+        "(officially in requests of 5, here in one), of which the mean is taken"
+    ),
+    reply=(
+        "a JSON object by a schema, with the texts 0 to 10; a server that refuses schemas is asked for JSON in words; "
+        "officially asked again without end"
+    ),
+    formula="mean of instruction following, identity preservation and perceptual quality",
+    aggregation="means for each level of complexity, 1 to 8, each published on its own",
+    defects=("overall/final_result.json holds the quality in the place of the overall score",),
+)
+
+PROTOCOLS = {facts.name: facts for facts in (GEDIT, IMGEDIT, RISE, KRIS, UNIREDIT, COMPLEX_EDIT)}
 """Every protocol by its name."""

@@ -121,8 +121,8 @@ def messages_of(question: Question, data_urls: list[str]) -> list[dict[str, Any]
         if labelled.label:
             images.append({"type": "text", "text": labelled.label})
         images.append({"type": "image_url", "image_url": {"url": url, **detail}})
-    text = {"type": "text", "text": question.text}
-    content = [text, *images] if delivery and delivery.text_first else [*images, text]
+    text = [{"type": "text", "text": question.text}] if question.text or delivery is None else []
+    content = [*text, *images] if delivery and delivery.text_first else [*images, *text]
     system = [{"role": "system", "content": question.system_prompt}] if question.system_prompt else []
     return [*system, {"role": "user", "content": content}]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.data.protocols import PROTOCOLS, ProtocolFacts
 from src.record.results import SampleResult
+from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import gedit_tables
 from src.reporting.protocols.imgedit import imgedit_tables
 from src.reporting.protocols.kris import kris_tables
@@ -19,6 +20,7 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "rise": rise_tables,
     "kris": kris_tables,
     "uniredit": uniredit_tables,
+    "complex-edit": complex_edit_tables,
 }
 _STATED = ("judge", "calls", "pictures", "sampling", "reply", "formula", "aggregation")
 

@@ -19,6 +19,7 @@ from src.models.vlm.question import LabelledImage
 from src.rewards.core.judge_prompt import JudgePrompt
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
 from src.rewards.core.scorer import EditedSample, ScorerSetting
+from src.rewards.scorers.protocols.complex_edit import ComplexEdit
 from src.rewards.scorers.protocols.gedit import GEdit
 from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
@@ -27,7 +28,9 @@ from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, Pr
 from src.rewards.scorers.protocols.rise import Rise
 from src.rewards.scorers.protocols.uniredit import UniREdit
 
-PROTOCOLS: dict[str, Protocol] = {one.facts.name: one for one in (GEdit(), ImgEdit(), Rise(), Kris(), UniREdit())}
+PROTOCOLS: dict[str, Protocol] = {
+    one.facts.name: one for one in (GEdit(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit())
+}
 """Every protocol by its name."""
 
 
@@ -58,6 +61,14 @@ class ProtocolScorer(JudgedScorer):
         """Reproduce the defects of the official script that docs/protocols.md names."""
         sampling: Literal["protocol", "judge"] = "protocol"
         """Whose temperature and limit of tokens are sent; `judge` takes those of `reward_model.params`."""
+
+        @pydantic.model_validator(mode="before")
+        @classmethod
+        def _as_often_as_published(cls, data: Any) -> Any:
+            """Without a number of its own, `repeats` is that of the protocol."""
+            if not isinstance(data, dict) or "repeats" in data or data.get("protocol") not in PROTOCOLS:
+                return data
+            return {**data, "repeats": PROTOCOLS[data["protocol"]].repeats}
 
         @pydantic.field_validator("protocol")
         @classmethod
@@ -112,7 +123,7 @@ class ProtocolScorer(JudgedScorer):
         """The hash of the official file, or of each of this project's own prompts for the protocol."""
         if self._official is not None:
             return {f"{self._protocol.facts.name} {self._official.path.name}": self._official.sha256}
-        folder = PROMPTS_FOLDER / "protocols" / self._protocol.facts.short_name
+        folder = PROMPTS_FOLDER / self._folder
         names = (path.name.partition(".")[0] for path in folder.glob("*.en.j2"))
         prompts = [self._own_prompt(name) for name in sorted(names) if name != "frame"]
         return {prompt.version: prompt.sha256 for prompt in prompts}
@@ -149,7 +160,11 @@ class ProtocolScorer(JudgedScorer):
 
     def _own_prompt(self, name: str) -> PromptTemplate:
         """A prompt in this project's own wording: English, as the official ones are, whatever the run's language."""
-        return load_prompt(f"protocols/{self._protocol.facts.short_name}", name, "en")
+        return load_prompt(self._folder, name, "en")
+
+    @property
+    def _folder(self) -> str:
+        return f"protocols/{self._protocol.facts.short_name.replace('-', '_')}"
 
     def _prompt(self, call: Call) -> ProtocolPrompt:
         if self._official is None:
@@ -157,8 +172,10 @@ class ProtocolScorer(JudgedScorer):
             system, text = own.render(**call.values)
             template = f"{own.version} {own.sha256}"
         else:
-            system, text = "", self._official.render(call.official, call.values)
-            template = f"{' + '.join(call.official)} of {self._official.sha256}"
+            named = (call.official_system, call.official)
+            system, text = (self._official.render(names, call.values) for names in named)
+            template = f"{' + '.join(call.official_system + call.official)} of {self._official.sha256}"
+            system += call.added_to_system
         delivery = call.delivery or self._protocol.delivery
         if self.params.sampling == "judge":
             delivery = replace(delivery, sampling=None)
@@ -169,6 +186,7 @@ class ProtocolScorer(JudgedScorer):
             call.dimensions,
             shows=tuple(one.picture for one in call.shown),
             score_range=self._protocol.facts.scale,
+            schema=call.schema,
             reply=call.reply,
             delivery=delivery,
             shown=call.shown,

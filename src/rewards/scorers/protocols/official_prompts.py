@@ -28,7 +28,9 @@ class OfficialFiles:
     style: Literal["format", "replace"] = "format"
     """`format`: texts for Python's `str.format`; `replace`: placeholders are replaced as they stand."""
     known: Mapping[str, str] = field(default_factory=dict)
-    """Versions that have been looked at, by the hash of the file."""
+    """Versions that have been looked at, by the hash of the file, or of all files in their order."""
+    beside: tuple[str, ...] = ()
+    """Further files in the folder of that file; their texts are named `<file without suffix>.<name>`."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,24 @@ def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts
             "checkout of the benchmark's repository, or leave the key out for this project's own wording"
         )
     path = found[0]
+    data, texts = _read(path)
+    for name in files.beside:
+        more, others = _read(path.parent / name)
+        data += more
+        texts |= {f"{Path(name).stem}.{key}": text for key, text in others.items()}
+    return OfficialPrompts(files, path, hashlib.sha256(data).hexdigest(), texts)
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, str]]:
+    """A file, and its texts by name."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"scorer.params.official_prompts: {path} is larger than {LARGEST_FILE:,} bytes")
         data = path.read_bytes()
         text = data.decode("utf-8")
-        texts = _of_json(text) if path.suffix == ".json" else _of_python(text)
+        return data, _of_json(text) if path.suffix == ".json" else _of_python(text)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise ConfigError(f"scorer.params.official_prompts: {path} cannot be read: {error}") from error
-    return OfficialPrompts(files, path, hashlib.sha256(data).hexdigest(), texts)
 
 
 def _of_json(text: str) -> dict[str, str]:

@@ -47,6 +47,12 @@ class Call:
     """What the prompt tells: `instruction` and what else its text names."""
     delivery: Delivery | None = None
     """How it is sent, where that differs from the protocol's other calls."""
+    official_system: tuple[str, ...] = ()
+    """The names of the texts of the system role, where the protocol has one."""
+    added_to_system: str = ""
+    """What the official script adds to those texts, in this project's own wording."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the reply, where the protocol enforces one."""
 
 
 @dataclass(frozen=True)
