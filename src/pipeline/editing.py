@@ -11,6 +11,7 @@ from PIL import Image
 from src.data.image import LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, decoded_request, edit_each
+from src.models.diffusion.conditioning import Conditioning
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.record.record import Sizes
 
@@ -30,6 +31,8 @@ class PendingEdit:
     seed: int = 0
     further_sources: tuple[LazyImage, ...] = ()
     """The source pictures after the first one; see `EditSample.further_sources`."""
+    conditioning: Conditioning | None = None
+    """What the editor's transformer is given in the place of the encoded instruction; None for the instruction."""
     source_size: tuple[int, int] = (0, 0)
     further_bytes: int = 0
     """Bytes of the further sources when they are decoded."""
@@ -140,7 +143,9 @@ def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: Pixe
 
 def _outcomes(editor: BaseDiffusionModel, edits: Sequence[PendingEdit]) -> list[Image.Image | EditFailure]:
     asked = [
-        decoded_request(edit.decode, edit.instruction, edit.seed, edit.sample_id, edit.further_sources)
+        decoded_request(
+            edit.decode, edit.instruction, edit.seed, edit.sample_id, edit.further_sources, edit.conditioning
+        )
         for edit in edits
     ]
     edited = iter(edit_each(editor, [one for one in asked if isinstance(one, EditRequest)]))

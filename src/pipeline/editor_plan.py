@@ -14,7 +14,7 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.replicas import replica_params
 from src.models.model_handle import ModelHandle
 from src.pipeline.editors import Editors, LocalEditor
-from src.pipeline.keys import digest, edit_key, sample_seed
+from src.pipeline.keys import conditioned_edit_key, digest, edit_key, sample_seed
 from src.pipeline.placement import Placement
 from src.registry import build
 
@@ -95,10 +95,25 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
             super().check_devices()
 
     def keys(
-        self, sample_id: str, source_sha256: str, instruction: str, further: Sequence[str] = ()
+        self,
+        sample_id: str,
+        source_sha256: str,
+        instruction: str,
+        further: Sequence[str] = (),
+        conditioning: str | None = None,
     ) -> tuple[int, str]:
-        """A sample's seed and the content key of the edit. Edits of one sample share its seed, whatever the source."""
+        """A sample's seed and the content key of the edit. Edits of one sample share its seed, whatever the source.
+
+        Args:
+            sample_id: Whose edit it is; seeds follow from it.
+            source_sha256: Hash of the picture that is edited.
+            instruction: What the editor is told.
+            further: Hashes of the sources after the first one.
+            conditioning: Hash of what the transformer is given in the place of the instruction, if anything.
+        """
         seed = sample_seed(self.seed, sample_id)
+        if conditioning is not None:
+            return seed, conditioned_edit_key(self.digest, [source_sha256, *further], conditioning, seed)
         return seed, edit_key(self.digest, source_sha256, instruction, seed, further)
 
     @cached_property

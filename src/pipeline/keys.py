@@ -43,6 +43,18 @@ def edit_key(editor: str, source_sha256: str, instruction: str, seed: int, furth
     return digest(["edit", editor, source_sha256, instruction, seed, *read_as, *others])
 
 
+def conditioned_edit_key(editor: str, sources: Sequence[str], conditioning: str, seed: int) -> str:
+    """Key of an edit that is painted from embeddings, whatever words and weights they came from.
+
+    Args:
+        editor: The digest of the editor's identity.
+        sources: The hashes of the source pictures, in order.
+        conditioning: The hash of the embeddings.
+        seed: The seed of the edit.
+    """
+    return digest(["conditioned edit", editor, list(sources), conditioning, seed])
+
+
 def verdict_key(scorer: str, question: Any, edit: str) -> str:
     """Key of a verdict; `scorer` digests the scorer's identity, `question` is what it asks, `edit` an edit key."""
     return digest(["verdict", scorer, question, edit])

@@ -14,6 +14,7 @@ from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.conditioning import Conditioning
 from src.models.diffusion.generation_model import GenerationModel
 from src.reasons import is_failure, reason_of
 
@@ -31,6 +32,8 @@ class EditRequest:
     sample_id: str = ""
     further: tuple[Image.Image, ...] = ()
     """The source pictures after the first one, where there are several; they stay as they are, like `source`."""
+    conditioning: Conditioning | None = None
+    """What the transformer is given in the place of the encoded instruction, by an editor that can take it."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ def decoded_request(
     seed: int,
     sample_id: str,
     further: Sequence[LazyImage] = (),
+    conditioning: Conditioning | None = None,
 ) -> EditRequest | EditFailure:
     """The request for an edit of sources that are decoded now, or why that is impossible."""
     try:
-        return EditRequest(decode(), instruction, seed, sample_id, tuple(picture.decode() for picture in further))
+        others = tuple(picture.decode() for picture in further)
+        return EditRequest(decode(), instruction, seed, sample_id, others, conditioning)
     except ImageError as error:
         logger.warning("the source of %s cannot be decoded: %s", sample_id, error)
         return EditFailure(f"source image: {error}", of_source=True)
@@ -96,12 +101,15 @@ def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -
     sources = [request.source.copy() for request in requests if request.source is not None]
     texts = [request.instruction for request in requests]
     seeds = {"seeds": [one.seed for one in requests], "sample_ids": [one.sample_id for one in requests]}
+    given: dict[str, Any] = {}
+    if any(one.conditioning is not None for one in requests):
+        given["conditionings"] = [one.conditioning for one in requests]
     edited: Any
     if sources:
-        edited = editor.batch_edit(sources, texts, **named_arguments(editor.batch_edit, **seeds))
+        edited = editor.batch_edit(sources, texts, **named_arguments(editor.batch_edit, **seeds), **given)
     else:
         generator = _generator(editor)
-        edited = generator.batch_generate(texts, **named_arguments(generator.batch_generate, **seeds))
+        edited = generator.batch_generate(texts, **named_arguments(generator.batch_generate, **seeds), **given)
     if not isinstance(edited, list) or len(edited) != len(requests):
         raise TypeError(f"{'batch_edit' if sources else 'batch_generate'} must return a list of {len(requests)} images")
     return edited
@@ -109,12 +117,15 @@ def edit_together(editor: BaseDiffusionModel, requests: Sequence[EditRequest]) -
 
 def _made_alone(editor: BaseDiffusionModel, one: EditRequest) -> Image.Image:
     offered: dict[str, Any] = {"seed": one.seed, "sample_id": one.sample_id}
+    given = {} if one.conditioning is None else {"conditioning": one.conditioning}
     if one.source is None:
         generator = _generator(editor)
-        return generator.generate_image(one.instruction, **named_arguments(generator.generate_image, **offered))
+        named = named_arguments(generator.generate_image, **offered)
+        return generator.generate_image(one.instruction, **named, **given)
     if one.further:
         offered["further_images"] = [picture.copy() for picture in one.further]
-    return editor.edit_image(one.source.copy(), one.instruction, **named_arguments(editor.edit_image, **offered))
+    named = named_arguments(editor.edit_image, **offered)
+    return editor.edit_image(one.source.copy(), one.instruction, **named, **given)
 
 
 def _generator(editor: BaseDiffusionModel) -> GenerationModel:

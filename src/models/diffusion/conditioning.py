@@ -54,6 +54,10 @@ class ConditioningError(ValueError):
     """A completion, or an instruction, that cannot become a conditioning; the text is a sentence part."""
 
 
+class CompletionError(ConditioningError):
+    """The completion is at fault, and not what the user asked."""
+
+
 @dataclass(frozen=True)
 class ConditioningRequest:
     """What is encoded for one edit."""
@@ -214,7 +218,7 @@ class Conditioner:
 def _require_no_picture(completion: Sequence[int], config: Any) -> None:
     tokens = {getattr(config, f"{kind}_token_id", None) for kind in ("image", "video")} - {None}
     if tokens & {*completion}:
-        raise ConditioningError("it holds a token that stands for a picture, of which there is none")
+        raise CompletionError("it holds a token that stands for a picture, of which there is none")
 
 
 @contextmanager
@@ -269,4 +273,3 @@ def shown_to_encoder(pipeline: Any, arguments: dict[str, Any]) -> list[Image.Ima
     finally:
         del pipeline.encode_prompt
     raise AssertionError("the pipeline encoded no prompt")
-

@@ -80,6 +80,8 @@ class Reply:
     """The model declined, in these words."""
     error: str | None = None
     """No answer after all retries, and why."""
+    tokens: tuple[int, ...] = ()
+    """The token ids of the text as they were sampled, without the one that ended it; of models in this process."""
     usage: dict[str, float] = field(default_factory=dict)
     """`calls`, `prompt_tokens`, `completion_tokens`, `cost` …"""
     model: str = ""

@@ -20,6 +20,7 @@ from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.diffusion.batching import EditFailure
+from src.models.diffusion.conditioning import Conditioning
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.editors import Editors
 from src.pipeline.pixels import PixelBudget
@@ -48,6 +49,10 @@ class RewardRequest:
     """The instruction that the editor gets."""
     completion: str | None = None
     """The policy's whole text; None for the user's own words."""
+    conditioning: Conditioning | None = None
+    """What the editor's transformer is given in the place of the encoded instruction, if anything."""
+    noise: int = 0
+    """Which of the sample's seeds the edit has; the first, 0, is the benchmark's."""
 
 
 @dataclass
@@ -134,7 +139,9 @@ class EditPipeline:
         """
         data = None if request.source is None else request.source.read_bytes()
         source_key = request.sample.source_key(data)
-        seed, edit_key = self.editor.keys(request.sample.sample_id, source_key, request.instruction)
+        drawn_for = request.sample.sample_id + (f" noise {request.noise}" if request.noise else "")
+        painted_from = request.conditioning.sha256 if request.conditioning is not None else None
+        seed, edit_key = self.editor.keys(drawn_for, source_key, request.instruction, conditioning=painted_from)
         pending = self.scoring.pending_verdict(request.sample, edit_key, request.completion)
         return work_item(
             request.sample,
@@ -143,6 +150,7 @@ class EditPipeline:
             source=request.source,
             instruction=request.instruction,
             seed=seed,
+            conditioning=request.conditioning,
             source_size=(0, 0) if data is None else image_size(data),
         )
 

@@ -59,23 +59,25 @@ def build_trainer(
     """
     from transformers import PrinterCallback
 
-    model, processor = load_policy(config, whole_model(checkpoint))
+    model, processor = load_policy(config, whole_model(checkpoint), rewards.policy_processor())
     arguments.generation_kwargs = suppressed_vision_tokens(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
     order = _order(config, arguments, examples)
     arguments.num_train_epochs = 1
+    rows = prompt_rows(examples, config.policy.image_max_side, PlainText([processor]), rewards.as_policy_sees)
     rewards.add_examples(examples)
     trainer = trainer_class()(
         model=model,
         reward_funcs=[rewards],
         args=arguments,
-        train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
+        train_dataset=rows.select(order),
         processing_class=processor,
         peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
         callbacks=[finite_weights(), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
+    rewards.take_trainer(trainer)
     if arguments.use_vllm and arguments.vllm_mode == "colocate":
         collapse_image_tokens(trainer)
     if config.policy.lora is not None:
