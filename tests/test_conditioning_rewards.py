@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import ImageStat
+from PIL import Image, ImageStat
 
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict, failed
@@ -29,6 +29,7 @@ from src.training.validate import build_task
 from tests.conftest import item
 from tests.tiny_pipelines import plus_folder, qwen_folder  # noqa: F401 (fixtures)
 from tests.tiny_qwen21 import qwen21_folder  # noqa: F401 (fixture)
+from tests.training_plugins import PixelJudge
 
 EDITOR = "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel"
 SMALL = {
@@ -81,14 +82,18 @@ class Bench:
             log_extra=lambda *_: None,
         )
 
-    def expected(self, model: QwenImageEditModel, ids: list[int], sample: int = 0, noise: int = 0) -> float:
-        """The brightness of what the editor paints, by one call for this completion alone."""
+    def painted(self, model: QwenImageEditModel, ids: list[int], sample: int = 0, noise: int = 0) -> Image.Image:
+        """What the editor paints, by one call for this completion alone."""
         example = self.examples[sample]
         source = example.subject.source.decode()
         request = ConditioningRequest(example.request, tuple(model.shown_to_encoder(source)), tuple(ids))
         conditioning = Conditioner(model.pipe).encode(request, self.encoder, torch.float32)
         seed = sample_seed(0, example.example_id + (f" noise {noise}" if noise else ""))
-        return ImageStat.Stat(model.edit_image(source, "", seed=seed, conditioning=conditioning)).mean[0] / 25.5
+        return model.edit_image(source, "", seed=seed, conditioning=conditioning)
+
+
+def brightness(picture: Image.Image) -> float:
+    return ImageStat.Stat(picture).mean[0] / 25.5
 
 
 @pytest.fixture
@@ -134,11 +139,13 @@ def test_each_reward_is_that_of_the_edit_painted_from_its_own_completion_and_sam
     make_bench: Callable[..., Bench], request: pytest.FixtureRequest, kind: str
 ) -> None:
     folder = request.getfixturevalue(kind)
-    bench, model = make_bench(folder), plain_editor(folder)
+    one_a_call = {"class_path": EDITOR, "params": {"model_name": str(folder), **SMALL, "batch_size": 1}}
+    judge = {"class_path": "tests.training_plugins.PixelJudge"}
+    bench, model = make_bench(folder, diffusion_model=one_a_call, reward_model=judge), plain_editor(folder)
     samples = [0, 0, 1, 1, 2]
-    found = bench(IDS, samples)  # the brighter, the sooner it is judged
-    wanted = [bench.expected(model, *about) for about in zip(IDS, samples, strict=True)]
-    assert found == pytest.approx(wanted, abs=0.02)  # a shared call may round pixels by one
+    found = bench(IDS, samples)  # the higher, the sooner it is judged
+    wanted = [PixelJudge.score_of(bench.painted(model, *about)) for about in zip(IDS, samples, strict=True)]
+    assert found == pytest.approx(wanted)
     assert len({round(value, 2) for value in wanted}) == len(IDS)
     assert bench.metrics["conditioning/dropped_tokens"] == 0
 
@@ -149,7 +156,7 @@ def test_an_empty_completion_is_rewarded_for_the_stock_edit(
     bench, model = make_bench(), plain_editor(qwen_folder)
     example = bench.examples[0]
     stock = model.edit_image(example.subject.source.decode(), example.request, seed=sample_seed(0, example.example_id))
-    assert bench([[]]) == pytest.approx([ImageStat.Stat(stock).mean[0] / 25.5], abs=1e-6)
+    assert bench([[]]) == pytest.approx([brightness(stock)], abs=1e-6)
 
 
 def test_an_edit_is_reused_for_the_same_conditioning_and_never_for_the_same_text(
@@ -187,7 +194,7 @@ def test_several_noises_are_shared_by_a_group_and_averaged(make_bench: Callable[
     bench, model = make_bench(task=task), plain_editor(qwen_folder)
     found = bench([IDS[0], IDS[2]])
     assert bench.metrics["edits/made"] == 6
-    scores = [[bench.expected(model, ids, noise=noise) for noise in range(3)] for ids in (IDS[0], IDS[2])]
+    scores = [[brightness(bench.painted(model, ids, noise=noise)) for noise in range(3)] for ids in (IDS[0], IDS[2])]
     assert found == pytest.approx([sum(three) / 3 for three in scores], abs=0.02)
     assert max(scores[0]) - min(scores[0]) > 0.02
 

@@ -36,7 +36,7 @@ from src.training.grpo.edit_pipeline import RewardRequest
 from src.training.grpo.edit_rewards import EditRewards
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout
-from src.training.tasks.conditioning import ConditioningTask
+from src.training.tasks.base import Task
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
@@ -55,13 +55,14 @@ class ConditioningRewards(EditRewards):
     The pass that encodes them is made once a generation, in all processes at the same time and as often in each: a
     policy that is sharded is gathered for it.
 
+    `checked_system` has found the config sound before one is made.
+
     Raises:
         ConfigError: on construction, for anything in the config that could not run.
-        ModelError: on construction, when weights are missing, or the policy is not the text encoder of this editor.
+        ModelError: on construction, when weights are missing.
     """
 
-    def __init__(self, task: ConditioningTask, setting: RewardSetting) -> None:
-        task.pipeline_system = _checked_system(setting.config)
+    def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)
         self._params = task.params
         self._trainer: GRPOTrainer | None = None
@@ -114,7 +115,7 @@ class ConditioningRewards(EditRewards):
             )
 
     def _encode(self, rollout: Rollout, encoder: Any, ends: set[int]) -> None:
-        """Gives a rollout its conditioning, by as many passes as any other: processes share a policy."""
+        """Gives a rollout its conditioning, by as many passes as any other: processes share a sharded policy."""
         assert rollout.parsed is not None, "every text is a thought"
         pictures = tuple(self._editor.shown_to_encoder(rollout.example.images[0].decode()))
         words = self._editor.plain(rollout.example.request)
@@ -206,7 +207,7 @@ def present_policy(trainer: GRPOTrainer) -> Iterator[Any]:
         yield model
 
 
-def _checked_system(config: TrainingConfig) -> str:
+def checked_system(config: TrainingConfig) -> str:
     """Checks that policy and editor belong together, and returns the system text of the editor's pipeline.
 
     Raises:

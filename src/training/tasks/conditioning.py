@@ -47,7 +47,7 @@ class ConditioningTask(Task[EditSample]):
         """Whose embeddings a negative prompt has: those of the editor's own text encoder, or the present weights'."""
 
     pipeline_system: str = ""
-    """The system text of the editor's pipeline; the reward function, which knows the editor, sets it."""
+    """The system text of the editor's pipeline; `rewards`, which is told of the editor, sets it."""
 
     @property
     def instructions(self) -> str:
@@ -85,8 +85,9 @@ class ConditioningTask(Task[EditSample]):
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
         """Builds rewards by the scorer of the config, on the edit that is painted from the completion."""
-        from src.training.grpo.conditioning_rewards import ConditioningRewards
+        from src.training.grpo.conditioning_rewards import ConditioningRewards, checked_system
 
+        self.pipeline_system = checked_system(setting.config)
         return ConditioningRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:
