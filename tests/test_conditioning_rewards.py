@@ -66,7 +66,6 @@ class Bench:
             accelerator=Accelerator(cpu=True),
             args=arguments,
             eos_token_ids=[self.end],
-            pad_token_id=self.end,
         )
         rewards.take_trainer(trainer)
         self.metrics: dict[str, float] = {}
@@ -214,7 +213,7 @@ def test_a_mean_over_noises_needs_a_score_of_each() -> None:
 def test_a_completion_with_a_placeholder_of_a_picture_cannot_be_read_and_costs_no_edit(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(training={"unparsable_reward": 1.5, "output_dir": "unused"} | {})
+    bench = make_bench(training={"unparsable_reward": 1.5, "show_every": 0, "patience": 0})
     hostile = [20, bench.encoder.config.image_token_id]
     assert bench([hostile]) == [1.5]
     assert "edits/made" not in bench.metrics or bench.metrics["edits/made"] == 0

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from transformers import TrainerCallback
 
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
+from src.record.record import Record
 from src.training.config import TrainingConfig, parse_training_config
 from src.training.storage.record import CompletionRow, TrainingRecord
 from src.training.train import train
@@ -110,8 +110,8 @@ def assert_same_editor(config: TrainingConfig, folder: Path, policy: Path, tmp_p
 
     from src.training.lora.merge import merge_lora
 
-    report = json.loads((config.training.output_dir / "evaluation" / "after" / "report.json").read_text())
-    think = report["config"]["diffusion_model"]["params"]["think"]
+    with closing(Record(config.training.output_dir / "evaluation" / "after")) as record:
+        think = record.latest_run().config["diffusion_model"]["params"]["think"]
     whole = policy
     if config.policy.lora is not None:
         assert think["adapter"] == str(policy)

@@ -99,10 +99,12 @@ class ConditioningRewards(EditRewards):
         """Encodes all completions by the policy's present weights."""
         assert self._trainer is not None, "take_trainer() must be called before the first reward"
         started = time.perf_counter()
-        ends = {*self._trainer.eos_token_ids, self._trainer.pad_token_id}
+        ends = {*self._trainer.eos_token_ids}
+        examples = {one.example.example_id: one.example for one in rollouts}
+        shown = {name: tuple(self._editor.shown_to_encoder(one.images[0].decode())) for name, one in examples.items()}
         with present_policy(self._trainer) as encoder:
             for rollout in rollouts:
-                self._encode(rollout, encoder, ends)
+                self._encode(rollout, shown[rollout.example.example_id], encoder, ends)
         found = [one.parsed.conditioning for one in rollouts if isinstance(one.parsed, EncodedCompletion)]
         encoded = [one for one in found if isinstance(one, Conditioning)]
         self.count({"seconds/condition": time.perf_counter() - started})
@@ -114,10 +116,9 @@ class ConditioningRewards(EditRewards):
                 }
             )
 
-    def _encode(self, rollout: Rollout, encoder: Any, ends: set[int]) -> None:
+    def _encode(self, rollout: Rollout, pictures: tuple[Image.Image, ...], encoder: Any, ends: set[int]) -> None:
         """Gives a rollout its conditioning, by as many passes as any other: processes share a sharded policy."""
         assert rollout.parsed is not None, "every text is a thought"
-        pictures = tuple(self._editor.shown_to_encoder(rollout.example.images[0].decode()))
         words = self._editor.plain(rollout.example.request)
         request = ConditioningRequest(words, pictures, content_of(rollout.parsed.completion_ids, ends))
         stock = ConditioningRequest(self._editor.params.negative_prompt, pictures)

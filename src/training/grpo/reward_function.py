@@ -7,7 +7,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,9 +152,10 @@ class RewardFunction(ABC):
         """
         self.setting.clock.rollout_ended()
         started = time.perf_counter()
+        sampled = completion_ids if completion_ids is not None else [()] * len(completions)
         rollouts = [
             Rollout.read(self._examples[name], completion[-1]["content"], self._task, ids)
-            for name, completion, ids in zip(example_id, completions, completion_ids or repeat(()), strict=False)
+            for name, completion, ids in zip(example_id, completions, sampled, strict=True)
         ]
         self._metrics = {"seconds/parse": time.perf_counter() - started}
         self.before_rewards(rollouts)

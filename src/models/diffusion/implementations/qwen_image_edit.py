@@ -220,6 +220,18 @@ class QwenImageEditModel(PipelineEditor):
             negative = [thinker.negative(pictures, self.params.negative_prompt) for pictures in shown]
         return [replace(one, negative=other) for one, other in zip(found, negative, strict=True)]
 
+    def load_to_gpu(self) -> None:
+        """Moves the pipeline to its device, and an encoder that thinks in the place of its own."""
+        super().load_to_gpu()
+        if self._thinker is not None:
+            self._thinker.load_to_gpu()
+
+    def unload_from_gpu(self) -> None:
+        """Moves the pipeline to main memory, and an encoder that thinks in the place of its own."""
+        super().unload_from_gpu()
+        if self._thinker is not None:
+            self._thinker.unload_from_gpu()
+
     @property
     def guidance(self) -> float:
         """The scale of guidance; 1 or less is none."""
