@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from src.config import Config
+from src.config import Config, parse_config
+from src.data.image import content_hash
+from src.data.loader import load_samples
+from src.data.sample import EditSample
 from src.pipeline.evaluation import evaluate
+from src.pipeline.plan import RunPlan
+from src.training.config import TrainingConfig
+from src.training.grpo.edit_pipeline import EditPipeline, RewardRequest
 from tests import official_layouts as layouts
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import ChatServer
@@ -195,3 +201,22 @@ def test_complex_edit_end_to_end(run: Run, tmp_path: Path) -> None:
     assert figures(report, 0, "level 1")["values"]["overall"] == 9.0
     assert figures(report, 0, "level 2")["values"]["overall"] == 6.0
     assert figures(report, 0, "overall, micro")["values"]["identity preservation"] == 6.5
+
+
+def test_a_training_rewards_an_edit_by_the_very_verdict_of_a_run(tmp_path: Path) -> None:
+    data = layouts.imgedit(tmp_path / "data")
+    models = {
+        "diffusion_model": {"class_path": "tests.plugins.InvertEditor"},
+        "reward_model": {"class_path": JUDGE, "params": {"base_url": "http://127.0.0.1:9/v1"}},
+        "scorer": {"protocol": "imgedit@2025-09"},
+    }
+    benchmark = {"format": "imgedit", "data_path": str(data)}
+    plan = RunPlan(parse_config({"benchmark": benchmark, **models}, "run"))
+    trained_on = {"train": str(data), "format": "imgedit"}
+    training = TrainingConfig.model_validate({"policy": {"model": "p"}, "data": trained_on, **models})
+    samples = [one for one in load_samples(str(data), plan.selection) if isinstance(one, EditSample)]
+    assert len(samples) == 3
+    for sample in samples:
+        _, keys = plan.item(sample, content_hash(sample.source.read_bytes()))
+        rewarded = EditPipeline(training).item(RewardRequest(sample, sample.source, sample.instruction, None))
+        assert rewarded.pending_verdicts[0].verdict_key == keys.verdict_key

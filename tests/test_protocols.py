@@ -374,9 +374,10 @@ def test_one_line_of_a_yaml_names_a_protocol_alone_and_in_a_combination() -> Non
     handle = JudgeHandle(ModelConfig(class_path=JUDGE, params={"base_url": "http://127.0.0.1:9/v1"}))
     scorer = build_scorer(ModelConfig(**section.model_dump()), ScorerSetting(handle))
     assert isinstance(scorer, ProtocolScorer)
-    parts = [{"protocol": "gedit@2025-05", "weight": 2, "name": "g"}, {"protocol": "rise@2026-05", "name": "r"}]
+    parts = [{"protocol": "gedit@2025-05", "weight": 2}, {"protocol": "rise@2026-05"}]
     combined = CombinedScorer({"parts": parts}, ScorerSetting(handle))
     assert combined.inapplicable(sample()) is None
+    assert list(combined.left_out(sample())) == ["rise@2026-05"]
 
 
 @pytest.mark.parametrize(
@@ -408,6 +409,14 @@ def test_a_judge_that_contradicts_the_protocol_is_refused(params: dict[str, Any]
 
 def test_gedit_may_be_repeated_though_the_judges_own_temperature_is_0() -> None:
     assert protocol_scorer("gedit@2025-05", repeats=3).judge_calls(sample()) == 6
+
+
+def test_a_judge_that_takes_no_settings_with_a_question_samples_by_its_own() -> None:
+    judge = ModelConfig(class_path="tests.scripted_judge.ScriptedJudge", params={"script": {}})
+    scorer = ProtocolScorer({"protocol": "gedit@2025-05"}, ScorerSetting(JudgeHandle(judge)))
+    assert scorer.identity()["protocol"]["sampling"] == "judge"
+    assert {prompt.delivery.sampling for prompt in scorer.judge_prompts(sample()) if prompt.delivery} == {None}
+    assert protocol_scorer("gedit@2025-05").identity()["protocol"]["sampling"] == "protocol"
 
 
 def test_what_decides_a_verdict_is_in_its_key() -> None:

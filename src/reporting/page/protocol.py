@@ -10,11 +10,12 @@ from src.reporting.wording import number
 
 
 def protocol_tables(report: Mapping[str, Any]) -> list[Table]:
-    """Each table of the protocol, with the sentence on published tables below it; none for a run by another scorer."""
+    """The tables of the protocol, the first with the sentence on published ones; none for a run by another scorer."""
     told = report.get("protocol")
     if told is None:
         return []
-    return [_table(told["name"], table, told["comparable"]) for table in told["tables"]]
+    notes = [told["comparable"]] + [""] * (len(told["tables"]) - 1)
+    return [_table(told["name"], table, note) for table, note in zip(told["tables"], notes, strict=True)]
 
 
 def _table(name: str, table: dict[str, Any], note: str) -> Table:

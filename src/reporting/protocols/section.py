@@ -78,13 +78,14 @@ def comparable_with_tables(facts: ProtocolFacts, scorer: Mapping[str, Any]) -> s
             f"The scores are those of files of {facts.benchmark}'s own script; their means are computed here. Which "
             "judge was asked, and how, the files do not say."
         )
-    official = scorer.get("protocol", {}).get("official_prompts")
+    told = scorer.get("protocol", {})
+    official = told.get("official_prompts")
     if official is None:
         return (
             f"The questions are in this project's own wording: these figures are not comparable with published tables "
             f"of {facts.benchmark}."
         )
-    own = " Temperature and limit of tokens are the judge's own." if scorer["params"].get("sampling") == "judge" else ""
+    own = " Temperature and limit of tokens are the judge's own." if told.get("sampling") == "judge" else ""
     return (
         f"The questions are the benchmark's own, of {official['version']}. Beside a published table of "
         f"{facts.benchmark} these figures may stand only where the judge is the same one ({facts.judge}).{own}"

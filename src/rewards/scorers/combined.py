@@ -34,6 +34,9 @@ class WeightedScorer(ModelParams):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _of_protocol(cls, data: Any) -> Any:
+        """A part that is a published protocol is called by its name."""
+        if isinstance(data, dict) and "protocol" in data:
+            data = {"name": data["protocol"], **data}
         return with_class_of_protocol(data)
 
 

@@ -14,6 +14,7 @@ from src.data.image import ImageError
 from src.data.sample import EditSample
 from src.errors import ConfigError, did_you_mean
 from src.models.reward.vision_language_judge import VisionLanguageJudge
+from src.models.vlm.chat_model import ChatModel
 from src.models.vlm.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 from src.models.vlm.question import LabelledImage
 from src.rewards.core.judge_prompt import JudgePrompt
@@ -100,9 +101,9 @@ class ProtocolScorer(JudgedScorer):
                 )
 
     def check_repeats(self) -> None:
-        """Refuses to repeat questions that are asked at temperature 0."""
+        """Refuses to repeat questions that are asked at temperature 0, by the protocol or by the judge itself."""
         sampling = self._protocol.delivery.sampling
-        if self.params.sampling == "judge" or sampling is None:
+        if self._judge_samples_itself or sampling is None:
             super().check_repeats()
         elif self.params.repeats > 1 and sampling.temperature == 0:
             raise ConfigError(
@@ -110,11 +111,17 @@ class ProtocolScorer(JudgedScorer):
                 f"{self.params.repeats} replies are one reply; set repeats to 1, or sampling to judge"
             )
 
+    @property
+    def _judge_samples_itself(self) -> bool:
+        """Whether the judge's own settings hold: it is told so, or takes none with a question."""
+        return self.params.sampling == "judge" or not issubclass(self._handle.model_class, ChatModel)
+
     def identity(self) -> dict[str, Any]:
         """What decides the verdicts: protocol, version, whose words and settings, and the judge."""
         found = super().identity()
         params = {name: value for name, value in found["params"].items() if name != "official_prompts"}
         told: dict[str, Any] = {"name": self._protocol.facts.name, "version": self._protocol.VERSION}
+        told["sampling"] = "judge" if self._judge_samples_itself else "protocol"
         if self._official is not None:
             told |= {"official_prompts": {"sha256": self._official.sha256, "version": self._official.version}}
         return found | {"params": params, "protocol": told}
@@ -177,7 +184,7 @@ class ProtocolScorer(JudgedScorer):
             template = f"{' + '.join(call.official_system + call.official)} of {self._official.sha256}"
             system += call.added_to_system
         delivery = call.delivery or self._protocol.delivery
-        if self.params.sampling == "judge":
+        if self._judge_samples_itself:
             delivery = replace(delivery, sampling=None)
         return ProtocolPrompt(
             system,
