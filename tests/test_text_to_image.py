@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
-from src.config import Config
+from src.config import Config, load_config, parse_config
 from src.data.inspect import inspect_benchmark
+from src.data.knowledge_graph import read_knowledge_graph
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
+from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.models.diffusion.generation_model import GenerationModel
 from src.models.diffusion.implementations.http_editor import HttpEditor
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
+from src.registry import load_class, resolve
 from src.reporting.page.run_page import run_page
-from src.rewards.core.scorer import NEEDS_SOURCE
+from src.rewards.core.judge_handle import JudgeHandle
+from src.rewards.core.scorer import NEEDS_SOURCE, Scorer, ScorerSetting
 from tests.conftest import item, png
 from tests.edit_servers import CLIENT, edit_server
 from tests.plugins import InvertEditor
@@ -275,3 +281,19 @@ def test_a_server_makes_pictures_of_text_alone_as_the_model_itself_does(
 def test_inspect_counts_samples_without_a_source(write_benchmark: Write) -> None:
     found = inspect_benchmark(str(write_benchmark([prompt_item(0), prompt_item(1, prompt_en="draw 0"), item(2)])))
     assert (found.without_source, found.distinct_sources, found.problems) == (2, 2, [])
+
+
+def test_the_shipped_config_and_the_one_of_the_docs_name_models_that_suit_each_other() -> None:
+    root = Path(__file__).parent.parent
+    page = (root / "docs" / "text_to_image.md").read_text(encoding="utf-8")
+    shown = parse_config(yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]), "the page")
+    shipped = load_config(root / "configs" / "generation" / "qwen_image_mmmg.yaml")
+    sample = EditSample("a", 0, "Biology", "draw", "", None, graph=read_knowledge_graph(GRAPH))
+    for config in (shown, shipped):
+        assert load_class(config.diffusion_model.class_path, BaseDiffusionModel).takes_text_alone({})
+        assert config.reward_model is not None
+        scorer = resolve(config.scorer, Scorer, "scorer")(
+            config.scorer.params, ScorerSetting(JudgeHandle(config.reward_model))
+        )  # type: ignore[type-abstract]
+        assert scorer.why_inapplicable(sample) is None
+    assert shipped.benchmark.format == "mmmg"
