@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from main import app
 from src.data.benchmarks.official_scores import read_official_scores
 from src.errors import DataError
+from tests.comparable_runs import store
 from tests.official_layouts import (
     GEDIT_ROWS,
     IMGEDIT,
@@ -213,6 +214,56 @@ def test_an_imported_run_is_reported_again_from_its_record(tmp_path: Path) -> No
     again = json.loads(path.read_text(encoding="utf-8"))
     assert again["protocol"] == first["protocol"]
     assert again["overall_statistics"] == first["overall_statistics"]
+
+
+IMPORTS: dict[str, Any] = {
+    "gedit": lambda folder: gedit_scores(folder, "motion_change", ("ab12", 4, 9)),
+    "imgedit": lambda folder: write_json(folder / "average_score.json", dict.fromkeys(IMGEDIT, 3.5)),
+    "rise": lambda folder: rise_table(
+        folder / "a.csv",
+        *(
+            {"index": one["index"], "Reasoning": 4, "ApprConsistency": 5 - place, "VisualPlausibility": 3}
+            for place, one in enumerate(RISE)
+        ),
+    ),
+    "kris": lambda folder: write_json(
+        folder / "chemistry" / "metrics.json",
+        {"1": dict.fromkeys(("consistency_score", "instruction_score", "quality_score", "knowledge_score"), 4)},
+    ),
+    "uniredit": lambda folder: (folder / "a.csv").write_text(
+        "name,idx,Reasoning,ApprConsistency,VisualPlausibility\nspatial,7,5,4,3\n"
+    ),
+}
+DATA: dict[str, Any] = {
+    "gedit": lambda folder: gedit(folder, GEDIT_ROWS),
+    **{"imgedit": imgedit, "rise": rise, "kris": kris, "uniredit": uniredit},
+}
+
+
+@pytest.mark.parametrize("layout", sorted(IMPORTS))
+def test_what_is_written_in_the_official_layout_is_read_back_to_the_same_tables(tmp_path: Path, layout: str) -> None:
+    DATA[layout](tmp_path / "data")
+    (tmp_path / "scores").mkdir()
+    IMPORTS[layout](tmp_path / "scores")
+    scores = tmp_path / "scores" / "a.csv"
+    first = report(tmp_path, layout, scores if scores.exists() else tmp_path / "scores")
+    assert first["statuses"]["scored"] >= 1
+    options = ["--output-dir", str(tmp_path / "again"), "--official-scores", str(tmp_path / "written")]
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "out"), *options])
+    assert done.exit_code == 0, done.output
+    (tmp_path / "out").rename(tmp_path / "first")
+    tables = list((tmp_path / "written").glob("*samples.csv"))
+    second = report(tmp_path, layout, tables[0] if tables else tmp_path / "written")
+    assert second["protocol"]["tables"] == first["protocol"]["tables"]
+    assert second["statuses"] == first["statuses"]
+
+
+def test_a_run_by_another_scorer_has_no_official_scores_and_says_so(tmp_path: Path) -> None:
+    store(tmp_path / "run", [3.0, 4.0])
+    options = ["--output-dir", str(tmp_path / "again"), "--official-scores", str(tmp_path / "written")]
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "run"), *options])
+    assert done.exit_code == 1
+    assert "name a protocol as scorer" in " ".join(done.output.split())
 
 
 def test_two_rows_that_disagree_about_a_sample_leave_it_without_a_score(tmp_path: Path) -> None:
