@@ -74,14 +74,22 @@ def test_texts_for_str_format_are_filled_with_names_alone(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text", ["{instruct.__class__}", "{instruct[0]}", "{other}", "{instruct!r}", "{instruct:>9}", "{", "}"]
 )
-def test_a_text_that_looks_into_objects_or_names_what_is_unknown_is_refused(tmp_path: Path, text: str) -> None:
-    write(
-        tmp_path,
-        "ReasonEdit/prompts.py",
-        f"prompt_consist = {text!r}\nprompt_quality = prompt_instruction_following = ''",
-    )
-    with pytest.raises(ConfigError, match="official prompts"):
-        prompts("kris@2025-05", tmp_path, "color_change")
+def test_a_text_that_looks_into_objects_or_names_what_is_unknown_is_not_asked(tmp_path: Path, text: str) -> None:
+    texts = f"prompt_consist = {text!r}\nprompt_quality = prompt_instruction_following = 'fine'"
+    write(tmp_path, "ReasonEdit/prompts.py", texts)
+    scorer = protocol_scorer("kris@2025-05", official_prompts=str(tmp_path))
+    assert "official prompts: prompts.py, prompt_consist" in str(scorer.inapplicable(sample("color_change")))
+    assert scorer.judge_prompts(sample("color_change")) == []
+
+
+def test_samples_whose_text_another_version_lacks_are_not_applicable_and_others_are_judged(tmp_path: Path) -> None:
+    """As in RISEBench's own repository of before, which had no texts for spatial samples with a picture."""
+    names = ("prompt_spatial_cons", "prompt_spatial_ref", "prompt_spatial_qual")
+    write(tmp_path, "utils.py", "\n".join(f"{name} = '{name}'" for name in names))
+    scorer = protocol_scorer("rise@2026-05", official_prompts=str(tmp_path))
+    by_picture = sample("spatial_reasoning", reference=lazy(REFERENCE))
+    assert "has no text prompt_spatial_ref_img" in str(scorer.inapplicable(by_picture))
+    assert scorer.inapplicable(sample("spatial_reasoning", attributes={"reference": "so"})) is None
 
 
 def test_the_hash_of_the_file_is_in_the_identity_and_its_path_is_not(tmp_path: Path) -> None:
@@ -115,7 +123,12 @@ def test_an_unknown_version_is_used_with_a_sentence_and_a_known_one_is_named(tmp
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("def (", "cannot be read"), ("x = 1", "has no text _context_no_delimit"), ("\0", "cannot be read")],
+    [
+        ("def (", "cannot be read"),
+        ("x = 1", "holds no texts"),
+        ("\0", "cannot be read"),
+        ("(" * 99999, "cannot be read"),
+    ],
 )
 def test_a_file_of_another_kind_is_refused_in_a_sentence(tmp_path: Path, text: str, told: str) -> None:
     write(tmp_path, "viescore/vie_prompts.py", text)

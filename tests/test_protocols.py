@@ -384,6 +384,9 @@ def test_one_line_of_a_yaml_names_a_protocol_alone_and_in_a_combination() -> Non
     ("section", "told"),
     [
         ({"protocol": "gedit@2025-04"}, "gedit@2025-05"),
+        ({"protocol": ["gedit@2025-05"]}, "protocol"),
+        ({"protocol": None}, "protocol"),
+        ({"protocol": "gedit@2025-05", "params": {"protocol": 7}}, "protocol"),
         ({"protocol": "gedit@2025-05", "params": {"as_publishd": True}}, "as_published"),
         ({"protocol": "rise@2026-05", "params": {"repeats": 3}}, "temperature 0"),
         ({"protocol": "gedit@2025-05", "params": {"official_prompts": "/nowhere"}}, "vie_prompts.py"),

@@ -67,9 +67,8 @@ class ProtocolScorer(JudgedScorer):
         @classmethod
         def _as_often_as_published(cls, data: Any) -> Any:
             """Without a number of its own, `repeats` is that of the protocol."""
-            if not isinstance(data, dict) or "repeats" in data or data.get("protocol") not in PROTOCOLS:
-                return data
-            return {**data, "repeats": PROTOCOLS[data["protocol"]].repeats}
+            known = PROTOCOLS.get(str(data.get("protocol"))) if isinstance(data, dict) else None
+            return {"repeats": known.repeats, **data} if known else data
 
         @pydantic.field_validator("protocol")
         @classmethod
@@ -141,7 +140,7 @@ class ProtocolScorer(JudgedScorer):
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says so where the protocol has nothing to say about the sample, or would not show all its sources."""
-        if reason := self._protocol.inapplicable(sample) or super().inapplicable(sample):
+        if reason := self._problem(sample) or super().inapplicable(sample):
             return reason
         shown = {one.place for call in self._calls(sample) for one in call.shown if one.picture == "source"}
         if len(shown) > len(sample.further_sources):
@@ -153,14 +152,24 @@ class ProtocolScorer(JudgedScorer):
 
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         """The protocol's calls about an applicable sample; none about another."""
-        if self._protocol.inapplicable(sample):
-            return []
-        return [self._prompt(call) for call in self._calls(sample)]
+        return [] if self._problem(sample) else [self._prompt(call) for call in self._calls(sample)]
 
     def conclude(self, edit: EditedSample, values: dict[str, float]) -> tuple[float, dict[str, float | None]]:
         """The protocol's score on 0–10; values and the score on the protocol's own scale are reported."""
         own = self._protocol.own_score(edit.sample, values, as_published=self.params.as_published)
         return self._protocol.facts.of_ten(own), {**values, **self._protocol.derived(values), OWN_SCORE: own}
+
+    def _problem(self, sample: EditSample) -> str | None:
+        """Why the sample cannot be asked about: by the protocol, or as the official file lacks a text for it."""
+        if reason := self._protocol.inapplicable(sample):
+            return reason
+        if self._official is not None:
+            try:
+                for call in self._calls(sample):
+                    self._prompt(call)
+            except ConfigError as error:
+                return str(error)
+        return None
 
     def _calls(self, sample: EditSample) -> list[Call]:
         return self._protocol.calls(sample, as_published=self.params.as_published)

@@ -52,12 +52,12 @@ class OfficialPrompts:
         """The named texts, joined by line breaks.
 
         Raises:
-            ConfigError: naming the texts that are not there, and those that are.
+            ConfigError: naming the texts that are not there.
         """
         if missing := [name for name in names if name not in self.texts]:
             raise ConfigError(
-                f"scorer.params.official_prompts: {self.path} has no text {', '.join(missing)}; it has "
-                f"{', '.join(sorted(self.texts)) or 'none'}. Check out the version that docs/protocols.md names"
+                f"scorer.params.official_prompts: {self.path.name} has no text {', '.join(missing)}. Check out the "
+                "version that docs/protocols.md names; samples that are asked other texts can be judged"
             )
         return "\n".join(self.texts[name] for name in names)
 
@@ -73,7 +73,7 @@ class OfficialPrompts:
             for placeholder, value in given.items():
                 text = text.replace(placeholder, value)
             return text
-        return _formatted(text, given, f"{self.path}, {', '.join(names)}")
+        return _formatted(text, given, f"{self.path.name}, {', '.join(names)}")
 
 
 def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts:
@@ -90,6 +90,8 @@ def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts
         )
     path = found[0]
     data, texts = _read(path)
+    if not texts:
+        raise ConfigError(f"scorer.params.official_prompts: {path} holds no texts; is it another version of the file?")
     for name in files.beside:
         more, others = _read(path.parent / name)
         data += more
