@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import ConfigError
+from src.models.vlm.official_prompts import OfficialFiles, read_official_prompts
 from src.rewards.core.judge_prompt import JudgePrompt
 from src.rewards.core.scorer import question_key
 from src.rewards.scorers.protocols.gedit import GEdit
 from src.rewards.scorers.protocols.imgedit import CRITERIA
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles, read_official_prompts
 from tests.protocol_samples import REFERENCE, lazy, protocol_scorer, sample
 
 VIE = '''

@@ -15,6 +15,7 @@ from src.data.sample import EditSample
 from src.errors import ConfigError, did_you_mean
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.chat_model import ChatModel
+from src.models.vlm.official_prompts import OfficialPrompts, read_official_prompts
 from src.models.vlm.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 from src.models.vlm.question import LabelledImage
 from src.rewards.core.judge_prompt import JudgePrompt
@@ -24,7 +25,6 @@ from src.rewards.scorers.protocols.complex_edit import ComplexEdit
 from src.rewards.scorers.protocols.gedit import GEdit
 from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
-from src.rewards.scorers.protocols.official_prompts import OfficialPrompts, read_official_prompts
 from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, ProtocolPrompt, Shown
 from src.rewards.scorers.protocols.rise import Rise
 from src.rewards.scorers.protocols.uniredit import UniREdit

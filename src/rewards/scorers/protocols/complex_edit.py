@@ -8,8 +8,8 @@ from typing import Any
 
 from src.data.protocols import COMPLEX_EDIT
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
 from src.rewards.scorers.protocols.replies import json_scores
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from src.data.protocols import GEDIT
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 from src.rewards.scorers.protocols.pictures import like_the_source
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
 from src.rewards.scorers.protocols.replies import score_list

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from src.data.protocols import IMGEDIT
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
 from src.rewards.scorers.protocols.replies import mean_of_any_lines, scored_lines
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from src.data.protocols import KRIS
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
 from src.rewards.core.judge_prompt import ReplyFormat
 from src.rewards.core.scorer import NO_REFERENCE
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
 from src.rewards.scorers.protocols.replies import json_or_first_digit, json_scores
 

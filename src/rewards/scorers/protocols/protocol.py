@@ -11,9 +11,9 @@ from PIL import Image
 
 from src.data.protocols import ProtocolFacts
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Picture
 from src.rewards.core.judge_prompt import JudgePrompt, ReplyFormat
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 
 OWN_SCORE = "protocol_score"
 """The dimension that holds a sample's score on the protocol's own scale."""

@@ -8,9 +8,9 @@ from PIL import Image
 
 from src.data.protocols import UNIREDIT
 from src.data.sample import EditSample
+from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
 from src.rewards.core.scorer import NO_REFERENCE
-from src.rewards.scorers.protocols.official_prompts import OfficialFiles
 from src.rewards.scorers.protocols.pictures import within
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
 from src.rewards.scorers.protocols.replies import final_score

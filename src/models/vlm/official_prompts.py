@@ -31,6 +31,8 @@ class OfficialFiles:
     """Versions that have been looked at, by the hash of the file, or of all files in their order."""
     beside: tuple[str, ...] = ()
     """Further files in the folder of that file; their texts are named `<file without suffix>.<name>`."""
+    key: str = "scorer.params.official_prompts"
+    """The key of the config that names the checkout, for messages."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class OfficialPrompts:
         """
         if missing := [name for name in names if name not in self.texts]:
             raise ConfigError(
-                f"scorer.params.official_prompts: {self.path.name} has no text {', '.join(missing)}. Check out the "
+                f"{self.files.key}: {self.path.name} has no text {', '.join(missing)}. Check out the "
                 "version that docs/protocols.md names; samples that are asked other texts can be judged"
             )
         return "\n".join(self.texts[name] for name in names)
@@ -85,30 +87,30 @@ def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts
     found = [folder / path for path in files.paths if (folder / path).is_file()]
     if not found:
         raise ConfigError(
-            f"scorer.params.official_prompts: {folder} has none of {', '.join(files.paths)}; name the root of a "
+            f"{files.key}: {folder} has none of {', '.join(files.paths)}; name the root of a "
             "checkout of the benchmark's repository, or leave the key out for this project's own wording"
         )
     path = found[0]
-    data, texts = _read(path)
+    data, texts = _read(path, files.key)
     if not texts:
-        raise ConfigError(f"scorer.params.official_prompts: {path} holds no texts; is it another version of the file?")
+        raise ConfigError(f"{files.key}: {path} holds no texts; is it another version of the file?")
     for name in files.beside:
-        more, others = _read(path.parent / name)
+        more, others = _read(path.parent / name, files.key)
         data += more
         texts |= {f"{Path(name).stem}.{key}": text for key, text in others.items()}
     return OfficialPrompts(files, path, hashlib.sha256(data).hexdigest(), texts)
 
 
-def _read(path: Path) -> tuple[bytes, dict[str, str]]:
+def _read(path: Path, key: str) -> tuple[bytes, dict[str, str]]:
     """A file, and its texts by name."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"scorer.params.official_prompts: {path} is larger than {LARGEST_FILE:,} bytes")
+            raise ConfigError(f"{key}: {path} is larger than {LARGEST_FILE:,} bytes")
         data = path.read_bytes()
         text = data.decode("utf-8")
         return data, _of_json(text) if path.suffix == ".json" else _of_python(text)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"scorer.params.official_prompts: {path} cannot be read: {error}") from error
+        raise ConfigError(f"{key}: {path} cannot be read: {error}") from error
 
 
 def _of_json(text: str) -> dict[str, str]:
