@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.qwen_image import QwenImageModel
 from src.models.diffusion.prompt_template import template_prefix_length
 from tests.tiny_pipelines import qwen_folder, qwen_pipeline
@@ -100,3 +100,34 @@ def test_it_takes_text_alone_and_edits_nothing(folder: Path) -> None:
     assert not QwenImageModel.takes_source({})
     with pytest.raises(TypeError, match="edits none"):
         model(folder).edit_image(Image.new("RGB", (8, 8)), "cat")
+
+
+@pytest.fixture(scope="module")
+def lora(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA for the transformer of `folder`, with weights that change the picture."""
+    from diffusers import QwenImagePipeline
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    pipe = QwenImagePipeline.from_pretrained(folder)
+    pipe.transformer.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k", "to_v"], init_lora_weights=False))
+    weights = get_peft_model_state_dict(pipe.transformer)
+    path = tmp_path_factory.mktemp("lora")
+    pipe.save_lora_weights(path, transformer_lora_layers=weights, weight_name="fast.safetensors")
+    return path
+
+
+def test_a_lora_acts_in_proportion_to_its_scale_and_is_in_the_identity(folder: Path, lora: Path) -> None:
+    named = {"lora": str(lora), "lora_weight_name": "fast.safetensors"}
+    plain, off, on = model(folder), model(folder, **named, lora_scale=0.0), model(folder, **named)
+    first, second, third = (pixels(one.generate_image("cat", seed=0)) for one in (plain, off, on))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, third)
+    weights = QwenImageModel.identity({"model_name": str(folder), **named})["weights"]
+    assert weights.startswith(QwenImageModel.identity({"model_name": str(folder)})["weights"] + "+")
+
+
+def test_overrides_of_the_scheduler_act_and_wrong_ones_are_refused_before_anything_loads(folder: Path) -> None:
+    shifted = model(folder, scheduler_config={"shift": 9.0}).generate_image("cat", seed=0)
+    assert not np.array_equal(pixels(shifted), pixels(model(folder).generate_image("cat", seed=0)))
+    with pytest.raises(ConfigError, match=r"scheduler_config\.shiftt.*Did you mean 'shift'"):
+        QwenImageModel.check_weights({"model_name": str(folder), "scheduler_config": {"shiftt": 3.0}})

@@ -27,6 +27,7 @@ from src.models.base import BaseModel
 from src.pipeline.plan import RunPlan
 from src.reasons import reason_of
 from tests.plugins import SeedEditor
+from tests.test_text_to_image import Painter
 
 MakeConfig = Callable[..., Config]
 WriteBenchmark = Callable[..., Path]
@@ -220,6 +221,13 @@ def test_a_process_that_ray_has_replaced_while_it_was_idle_builds_its_model_for_
     source = encode_png(Image.new("RGB", (8, 8)))
     (edit,), _ = EditorActor(place).edit([PlacedRequest("invert", 1, "a")], source)
     assert isinstance(edit, PlacedEdit), edit
+
+
+def test_a_process_of_a_cluster_makes_pictures_of_text_alone() -> None:
+    place = ModelPlace("tests.test_text_to_image.Painter", {}, Painter.identity({}), "")
+    (made,), _ = EditorActor(place).edit([PlacedRequest("a cat", 1, "a")], b"")
+    assert isinstance(made, PlacedEdit), made
+    assert made.png == encode_png(Painter({}).generate_image("a cat", 1))
 
 
 def test_a_start_of_a_cluster_that_fails_leaves_no_process() -> None:

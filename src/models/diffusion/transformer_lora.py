@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from src.errors import ModelError
 from src.models.vlm.adapter import require_no_strays
-from src.models.weights import pinned
+from src.models.weights import is_local, pinned, resolve_revision
 
 _ADAPTER = "editor"
 
@@ -36,6 +37,24 @@ def load_transformer_lora(pipe: Any, params: Any) -> None:
     loaded = get_peft_model_state_dict(pipe.transformer, adapter_name=_ADAPTER)
     require_no_strays(lora, {name.removeprefix("transformer.") for name in given} ^ set(loaded))
     pipe.set_adapters(_ADAPTER, params.lora_scale)
+
+
+def with_lora(revision: str | None, params: Any) -> str | None:
+    """The revision of a checkpoint and, joined by `+`, that of the LoRA, where the params name one.
+
+    Args:
+        revision: Of the checkpoint.
+        params: As for `load_transformer_lora`; `lora` may be None.
+
+    Raises:
+        ModelError: the LoRA is missing.
+    """
+    lora = params.lora
+    if lora is None:
+        return revision
+    if params.lora_weight_name and is_local(lora):
+        lora = str(Path(lora) / params.lora_weight_name)
+    return f"{revision}+{resolve_revision(lora)}"
 
 
 def _without_magnitudes(lora: str, file: Mapping[str, Any]) -> dict[str, Any]:

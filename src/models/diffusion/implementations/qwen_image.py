@@ -12,6 +12,8 @@ from src.models.diffusion.generation_model import GenerationModel
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.prompt_template import template_prefix_length
+from src.models.diffusion.scheduler_settings import overridden, stored_scheduler_with
+from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
 
 PIPELINE = "QwenImagePipeline"
 STEPS, GUIDANCE = 50, 4.0
@@ -37,6 +39,13 @@ class QwenImageModel(PipelineEditor, GenerationModel):
         width: Side = 1024
         """Pixels of the picture, rounded to what the autoencoder can make, as is `height`."""
         height: Side = 1024
+        lora: str | None = None
+        """Local file or folder, or hub id, of a LoRA for the transformer (safetensors), such as one of few steps."""
+        lora_weight_name: str | None = None
+        """The file within `lora`."""
+        lora_scale: float = 1.0
+        scheduler_config: dict[str, Any] = pydantic.Field(default_factory=dict)
+        """Settings of the scheduler to override, such as the fixed shift of distilled LoRAs."""
 
     MEMORY_SETTINGS: ClassVar[str] = (
         "width, height, batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
@@ -44,15 +53,28 @@ class QwenImageModel(PipelineEditor, GenerationModel):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Raises `ModelError` for a checkpoint of another pipeline."""
+        """Looks at the checkpoint's own files.
+
+        Raises:
+            ConfigError: its scheduler has no such setting, or cannot work with its value.
+            ModelError: it is one of another pipeline.
+        """
         checked = cls.Params(**params)
-        name = stored_index(checked.model_name, checked.revision)["_class_name"]
+        index = stored_index(checked.model_name, checked.revision)
+        name = index["_class_name"]
         if name != PIPELINE:
             raise ModelError(
                 f"{checked.model_name} is a {name}, not a {PIPELINE}; editors are "
                 "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel and .diffusers_edit."
                 "DiffusersEditModel"
             )
+        if checked.scheduler_config:
+            stored_scheduler_with(checked, index)
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
+        return with_lora(super().weights_revision(params), cls.Params(**params))
 
     @classmethod
     def _own_defaults(cls, params: Any) -> dict[str, Any]:
@@ -69,6 +91,10 @@ class QwenImageModel(PipelineEditor, GenerationModel):
         self.pipe.prompt_template_encode_start_idx = template_prefix_length(
             self.pipe.tokenizer, self.pipe.prompt_template_encode
         )
+        if self.params.scheduler_config:
+            self.pipe.scheduler = overridden(self.pipe.scheduler, self.params.scheduler_config)
+        if self.params.lora is not None:
+            load_transformer_lora(self.pipe, self.params)
 
     def generate_image(self, prompt: str, seed: int | None = None, **kwargs: Any) -> Image.Image:
         """Makes one RGB picture; `kwargs` override the arguments of the pipeline.

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
@@ -20,10 +19,9 @@ from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
-from src.models.diffusion.scheduler_settings import changed_scheduler
+from src.models.diffusion.scheduler_settings import overridden, stored_scheduler_with
 from src.models.diffusion.thinking import ThinkingEncoder, ThinkSettings
-from src.models.diffusion.transformer_lora import load_transformer_lora
-from src.models.weights import is_local, pinned, resolve_revision
+from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +94,7 @@ class QwenImageEditModel(PipelineEditor):
         index = stored_index(checked.model_name, checked.revision)
         if checked.thinking is not None:
             require_conditionable(index["_class_name"], checked.model_name)
-        scheduler = _scheduler_config(checked, index) if checked.scheduler_config else {}
+        scheduler = stored_scheduler_with(checked, index) if checked.scheduler_config else {}
         for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index, scheduler):
             logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
 
@@ -137,7 +135,7 @@ class QwenImageEditModel(PipelineEditor):
 
     def _check(self, pipeline_class: Any) -> None:
         if self.params.scheduler_config:
-            _scheduler_config(self.params, stored_index(self.params.model_name, self.params.revision))
+            stored_scheduler_with(self.params, stored_index(self.params.model_name, self.params.revision))
 
     @property
     def _kind(self) -> QwenKind:
@@ -152,8 +150,7 @@ class QwenImageEditModel(PipelineEditor):
             self.batch_size = 1
         self._size_vision_input()
         if self.params.scheduler_config:
-            scheduler = self.pipe.scheduler
-            self.pipe.scheduler = type(scheduler).from_config({**scheduler.config, **self.params.scheduler_config})
+            self.pipe.scheduler = overridden(self.pipe.scheduler, self.params.scheduler_config)
         if self.params.lora is not None:
             load_transformer_lora(self.pipe, self.params)
         if self.params.compile:
@@ -295,14 +292,7 @@ class QwenImageEditModel(PipelineEditor):
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
         """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
-        revision = super().weights_revision(params)
-        checked = cls.Params(**params)
-        if checked.lora is None:
-            return revision
-        lora = checked.lora
-        if checked.lora_weight_name and is_local(lora):
-            lora = str(Path(lora) / checked.lora_weight_name)
-        return f"{revision}+{resolve_revision(lora)}"
+        return with_lora(super().weights_revision(params), cls.Params(**params))
 
 
 def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
@@ -314,20 +304,3 @@ def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
             "use src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
         )
     return KINDS[name]
-
-
-def _scheduler_config(params: QwenImageEditModel.Params, index: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the checkpoint's scheduler, which has no weights, with the overrides.
-
-    Raises:
-        ConfigError: for an override that it does not know, or cannot work with.
-        ModelError: it cannot be made.
-    """
-    import diffusers
-
-    where = {"subfolder": "scheduler", **pinned(params.model_name, params.revision)}
-    try:
-        scheduler = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where)
-    except (OSError, KeyError, AttributeError) as error:
-        raise ModelError(f"the scheduler of {params.model_name} cannot be loaded ({error})") from error
-    return changed_scheduler(scheduler, params.scheduler_config)
