@@ -77,7 +77,7 @@ def test_the_tables_and_the_sentence_on_published_ones_stand_in_markdown_console
     text = render_markdown(report)
     assert "## Protocol" in text
     assert "not comparable with published tables" in text
-    assert "defect of the official script, reproduced" in text
+    assert "defects of the official script, reproduced" in text
     told = StringIO()
     print_report(report, Console(file=told, width=160))
     assert "overall, micro" in told.getvalue()

@@ -133,7 +133,7 @@ def test_an_interval_of_imgedit_counts_samples_of_one_source_once() -> None:
             ProtocolRow("add", True, {"protocol_score": 1.0 + place % 5}, {}, sources(place)) for place in range(40)
         ]
         (table,) = imgedit_tables(rows, as_published=False)
-        interval = line(table, "overall, micro").ci95
+        interval = line(table, "overall, micro").ci95["score"]
         assert interval is not None
         return interval[1] - interval[0]
 

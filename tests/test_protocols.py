@@ -140,7 +140,9 @@ CASES["complex-edit"] = (
         "": '{"perceptual_quality": "4"}',
     },
 )
+CASES["gedit-qwen"] = ("gedit-qwen@2025-05", *CASES["gedit"][1:])
 BY_HAND = {
+    "gedit-qwen": (math.sqrt(5 * 9), 0, 10),
     "complex-edit": (7.0, 0, 10),
     "gedit": (math.sqrt(5 * 9), 0, 10),
     "imgedit": (3.0, 1, 5),

@@ -5,7 +5,7 @@ Scorers and reports say the same of a protocol, as both read it here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RANDOM_NUMBER = (
     "a reply that cannot be read becomes no number: the official script's random integer is the one thing that is not "
@@ -55,7 +55,7 @@ GEDIT = ProtocolFacts(
     name="gedit@2025-05",
     benchmark="GEdit-Bench",
     source="stepfun-ai/Step1X-Edit, GEdit-Bench/, 2025-05-22",
-    judge="gpt-4.1 without a date (the flag of the script says gpt4o); Qwen2.5-VL-72B-Instruct-AWQ in a second table",
+    judge="gpt-4.1 without a date (the flag of the script says gpt4o)",
     scale=(0.0, 10.0),
     calls=(
         "2: consistency of source and edit (success, no over-editing), quality of the edit alone (naturalness, no "
@@ -78,6 +78,16 @@ GEDIT = ProtocolFacts(
         "the official statistics look for the language zh where the data say cn, so that its Chinese averages are "
         "empty",
     ),
+)
+GEDIT_QWEN = replace(
+    GEDIT,
+    name="gedit-qwen@2025-05",
+    judge="Qwen2.5-VL-72B-Instruct-AWQ on one's own machine",
+    pictures=(
+        "pictures first, then the text; the edit is resized to the source's size (Pillow, bicubic); PNG, without "
+        "labels; how many pixels the model sees is its processor's setting"
+    ),
+    sampling="no system role but that of the model's own template, greedy, at most 512 tokens, one reply",
 )
 IMGEDIT = ProtocolFacts(
     name="imgedit@2025-09",
@@ -224,5 +234,5 @@ COMPLEX_EDIT = ProtocolFacts(
     defects=("overall/final_result.json holds the quality in the place of the overall score",),
 )
 
-PROTOCOLS = {facts.name: facts for facts in (GEDIT, IMGEDIT, RISE, KRIS, UNIREDIT, COMPLEX_EDIT)}
+PROTOCOLS = {facts.name: facts for facts in (GEDIT, GEDIT_QWEN, IMGEDIT, RISE, KRIS, UNIREDIT, COMPLEX_EDIT)}
 """Every protocol by its name."""

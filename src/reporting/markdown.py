@@ -132,22 +132,22 @@ def _protocol(told: dict[str, Any]) -> list[str]:
         *(f"- {name}: {escape(text)}" for name, text in told["stated"].items()),
     ]
     kept = "reproduced, as `as_published` is on" if told["as_published"] else "corrected, as `as_published` is off"
-    lines += [f"- defect of the official script, {kept}: {escape(text)}" for text in told["defects"]]
-    lines += [f"- never reproduced: {escape(text)}" for text in told["not_reproduced"]]
+    if told["defects"]:
+        lines += [f"- defects of the official script, {kept}:", *(f"    - {escape(text)}" for text in told["defects"])]
+    if told["not_reproduced"]:
+        lines += ["- never reproduced:", *(f"    - {escape(text)}" for text in told["not_reproduced"])]
     for table in told["tables"]:
         names = [metric["name"] for metric in table["metrics"]]
-        rows = [_protocol_row(row, names) for row in table["rows"]]
-        last = escape(table["interval_of"])
-        columns = ["", *map(escape, names), f"95 % interval of {last}", f"{last} of 10", "scored / all", ""]
+        columns = ["", *map(escape, names), f"{escape(table['main'])}, of 10", "scored / all", ""]
+        rows = [_protocol_row(row, names, table["main"]) for row in table["rows"]]
         lines += ["", f"### {escape(table['title'])}", "", *markdown_table(columns, rows)]
     return lines
 
 
-def _protocol_row(row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    interval = ", ".join(f"{end:.2f}" for end in row["ci95"]) if row["ci95"] else ""
-    values = [number(row["values"].get(name), 2) for name in names]
-    of_ten = number(row["of_ten"][names[-1]], 2)
-    return [escape(row["name"]), *values, interval, of_ten, f"{row['scored']} / {row['total']}", escape(row["note"])]
+def _protocol_row(row: dict[str, Any], names: Sequence[str], main: str) -> list[str]:
+    means = [_mean({"mean": row["values"].get(name), "ci95": row["ci95"][name]}, 2) for name in names]
+    of_ten = number(row["of_ten"][main], 2)
+    return [escape(row["name"]), *means, of_ten, f"{row['scored']} / {row['total']}", escape(row["note"])]
 
 
 def _difficulty_table(report: dict[str, Any]) -> list[str]:

@@ -79,4 +79,4 @@ def _averaged(name: str, rows: Sequence[ProtocolRow], metrics: Sequence[Metric])
     """The means of the metrics, and the mean of all single values of all metrics."""
     row = mean_row(name, rows, metrics)
     every = [value for one in rows for metric in metrics if (value := metric.of(one)) is not None]
-    return replace(row, values={**row.values, AVERAGE: statistics.fmean(every) if every else None}, ci95=None)
+    return replace(row, values={**row.values, AVERAGE: statistics.fmean(every) if every else None})

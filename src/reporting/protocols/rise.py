@@ -19,6 +19,7 @@ from src.reporting.protocols.tables import (
 )
 
 CATEGORIES = ("temporal_reasoning", "causal_reasoning", "spatial_reasoning", "logical_reasoning")
+SCORE = "score"
 DIMENSIONS = ("reasoning", "consistency", "plausibility")
 
 
@@ -31,11 +32,14 @@ def rise_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[Protoco
     categories = [mean_row(name, group, metrics) for name, group in grouped(rows, CATEGORIES).items()]
     overall = mean_row("overall, micro", rows, metrics)
     whole = [overall, macro_row(categories, metrics, len(CATEGORIES), "categories")]
-    tables = [ProtocolTable("scores and accuracy", metrics, (*categories, *whole)), _by_dimension(rows, CATEGORIES)]
+    tables = [
+        ProtocolTable("scores and accuracy", metrics, (*categories, *whole), SCORE),
+        _by_dimension(rows, CATEGORIES),
+    ]
     told = [replace(row, group=str(subtask)) for row in rows if (subtask := row.attributes.get("subtask"))]
     if told:
         subtasks = tuple(mean_row(name, group, metrics) for name, group in grouped(told, ()).items())
-        tables.append(ProtocolTable("by subtask", metrics, subtasks))
+        tables.append(ProtocolTable("by subtask", metrics, subtasks, SCORE))
     return tables
 
 
@@ -44,11 +48,11 @@ def uniredit_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[Pro
     metrics = _metrics(failures_are_wrong=False)
     classes: list[TableRow] = [mean_row(name, group, metrics) for name, group in grouped(rows, ()).items()]
     whole = [mean_row("overall, micro", rows, metrics), macro_row(classes, metrics, len(classes), "classes")]
-    return [ProtocolTable("scores and accuracy", metrics, (*classes, *whole)), _by_dimension(rows, ())]
+    return [ProtocolTable("scores and accuracy", metrics, (*classes, *whole), SCORE), _by_dimension(rows, ())]
 
 
 def _metrics(*, failures_are_wrong: bool) -> tuple[Metric, ...]:
-    score = dimension("score", (1.0, 5.0), "protocol_score")
+    score = dimension(SCORE, (1.0, 5.0), "protocol_score")
 
     def accuracy(row: ProtocolRow) -> float | None:
         if not row.scored:

@@ -16,6 +16,7 @@ from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, protocol_
 
 _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]] = {
     "gedit": gedit_tables,
+    "gedit-qwen": gedit_tables,
     "imgedit": imgedit_tables,
     "rise": rise_tables,
     "kris": kris_tables,

@@ -55,8 +55,8 @@ class TableRow:
     scored: int
     total: int
     """Samples with a score, and all samples of the line: their quotient is the coverage."""
-    ci95: tuple[float, float] | None = None
-    """95 % interval of the table's last metric, robust to shared source pictures; None where there is none."""
+    ci95: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)
+    """95 % interval of each metric, robust to shared source pictures; absent or None where there is none."""
     note: str = ""
 
 
@@ -67,13 +67,15 @@ class ProtocolTable:
     title: str
     metrics: tuple[Metric, ...]
     rows: tuple[TableRow, ...]
+    main: str | None = None
+    """The metric that is shown on 0–10 as well; None for the last one."""
 
     def data(self) -> dict[str, Any]:
         """The table as JSON data, with every value on 0–10 beside the protocol's own scale."""
         return {
             "title": self.title,
             "metrics": [{"name": metric.name, "scale": list(metric.scale)} for metric in self.metrics],
-            "interval_of": self.metrics[-1].name,
+            "main": self.main or self.metrics[-1].name,
             "rows": [
                 {
                     "name": row.name,
@@ -81,7 +83,7 @@ class ProtocolTable:
                     "of_ten": {
                         metric.name: _of_ten(row.values.get(metric.name), metric.scale) for metric in self.metrics
                     },
-                    "ci95": row.ci95,
+                    "ci95": {metric.name: row.ci95.get(metric.name) for metric in self.metrics},
                     "scored": row.scored,
                     "total": row.total,
                     "note": row.note,
@@ -91,18 +93,17 @@ class ProtocolTable:
         }
 
 
-def mean_row(name: str, rows: Sequence[ProtocolRow], metrics: Sequence[Metric], note: str = "") -> TableRow:
-    """The means over samples, each over those that have a value; the interval is that of the last metric."""
-    found = {metric.name: [value for row in rows if (value := metric.of(row)) is not None] for metric in metrics}
-    last = metrics[-1]
-    pairs = [
-        (value, place if row.source is None else row.source)
-        for place, row in enumerate(rows)
-        if (value := last.of(row)) is not None
-    ]
-    interval = mean_interval([value for value, _ in pairs], [one for _, one in pairs], last.scale) if pairs else None
-    values = {metric: statistics.fmean(numbers) if numbers else None for metric, numbers in found.items()}
-    return TableRow(name, values, sum(row.scored for row in rows), len(rows), interval, note)
+def mean_row(name: str, rows: Sequence[ProtocolRow], metrics: Sequence[Metric]) -> TableRow:
+    """The means over samples, each over those that have a value, with their intervals."""
+    values: dict[str, float | None] = {}
+    intervals: dict[str, tuple[float, float] | None] = {}
+    sources = [place if row.source is None else row.source for place, row in enumerate(rows)]
+    for metric in metrics:
+        pairs = [(value, one) for row, one in zip(rows, sources, strict=True) if (value := metric.of(row)) is not None]
+        numbers = [value for value, _ in pairs]
+        values[metric.name] = statistics.fmean(numbers) if numbers else None
+        intervals[metric.name] = mean_interval(numbers, [one for _, one in pairs], metric.scale) if numbers else None
+    return TableRow(name, values, sum(row.scored for row in rows), len(rows), intervals)
 
 
 def macro_row(groups: Sequence[TableRow], metrics: Sequence[Metric], of: int, word: str) -> TableRow:
@@ -123,7 +124,7 @@ def macro_row(groups: Sequence[TableRow], metrics: Sequence[Metric], of: int, wo
         values[metric.name] = statistics.fmean(known) if known and len(known) == len(means) else None
     note = "" if len(groups) == of else f"over {len(groups)} of the benchmark's {of} {word}"
     scored, total = (sum(getattr(row, name) for row in groups) for name in ("scored", "total"))
-    return TableRow(f"overall, macro over {word}", values, scored, total, None, note)
+    return TableRow(f"overall, macro over {word}", values, scored, total, note=note)
 
 
 def grouped(rows: Iterable[ProtocolRow], order: Sequence[str]) -> dict[str, list[ProtocolRow]]:

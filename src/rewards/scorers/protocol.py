@@ -22,7 +22,7 @@ from src.rewards.core.judge_prompt import JudgePrompt
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.protocols.complex_edit import ComplexEdit
-from src.rewards.scorers.protocols.gedit import GEdit
+from src.rewards.scorers.protocols.gedit import GEdit, GEditQwen
 from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
 from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, ProtocolPrompt, Shown
@@ -30,7 +30,7 @@ from src.rewards.scorers.protocols.rise import Rise
 from src.rewards.scorers.protocols.uniredit import UniREdit
 
 PROTOCOLS: dict[str, Protocol] = {
-    one.facts.name: one for one in (GEdit(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit())
+    one.facts.name: one for one in (GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit())
 }
 """Every protocol by its name."""
 
@@ -180,7 +180,7 @@ class ProtocolScorer(JudgedScorer):
 
     @property
     def _folder(self) -> str:
-        return f"protocols/{self._protocol.facts.short_name.replace('-', '_')}"
+        return f"protocols/{self._protocol.FOLDER or self._protocol.facts.short_name.replace('-', '_')}"
 
     def _prompt(self, call: Call) -> ProtocolPrompt:
         if self._official is None:

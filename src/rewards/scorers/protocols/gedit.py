@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from src.data.protocols import GEDIT
+from src.data.protocols import GEDIT, GEDIT_QWEN
 from src.data.sample import EditSample
 from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
@@ -72,3 +72,14 @@ class GEdit(Protocol):
             "semantic_consistency": min(values[name] for name in CONSISTENCY),
             "perceptual_quality": min(values[name] for name in QUALITY),
         }
+
+
+class GEditQwen(GEdit):
+    """`gedit-qwen@2025-05`, the second backbone of the same script: Qwen2.5-VL-72B-Instruct-AWQ on one's own machine.
+
+    As `gedit@2025-05`, but with the pictures first, as PNG, decoded greedily, and at most 512 tokens.
+    """
+
+    facts = GEDIT_QWEN
+    delivery = Delivery(False, "png", sampling=Sampling(temperature=0.0, max_tokens=512))
+    FOLDER = GEDIT.short_name

@@ -71,6 +71,8 @@ class Protocol(ABC):
 
     VERSION: ClassVar[str] = "1"
     """Raise it when the code changes what a sample's score is, so that stored verdicts are not reused."""
+    FOLDER: ClassVar[str] = ""
+    """The folder of its prompts, below `prompts/protocols`; by default that of the benchmark's name."""
     facts: ClassVar[ProtocolFacts]
     delivery: ClassVar[Delivery]
     official: ClassVar[OfficialFiles]
