@@ -62,6 +62,7 @@ def test_a_reply_of_the_form_gives_its_values(form: ReplyFormat, reply: str, val
         (LINES, "Compliance: 4\nNaturalness: 4"),
         (LINES, "Cups: 2\nCompliance: 4\nNaturalness: 4\nIntegrity: 4"),
         (LINES, "Compliance: 4\nNaturalness: 6\nIntegrity: 4"),
+        (LINES, "Compliance: 4\nNaturalness: 4\nIntegrity:\n3"),
         (FINAL, "4"),
         (FINAL, "Final Score: 4\nFinal Score: 5"),
         (FINAL, "Final Score: 1-5"),

@@ -11,8 +11,9 @@ from src.models.vlm.grammar.parsing_several import parse_scores
 from src.rewards.core.judge_prompt import ReplyFormat
 
 _MARKUP = r"[*_`\s]{0,8}"
+_BLANKS = r"[*_` \t]{0,8}"
 _SCORED_LINE = re.compile(
-    rf"^[-*\s]{{0,8}}(?P<name>[^:\n]{{1,60}}?){_MARKUP}:{_MARKUP}(?P<value>[0-9]{{1,4}}){_MARKUP}$", re.MULTILINE
+    rf"^[-* \t]{{0,8}}(?P<name>[^:\n]{{1,60}}?){_BLANKS}:{_BLANKS}(?P<value>[0-9]{{1,4}}){_BLANKS}$", re.MULTILINE
 )
 _FINAL = re.compile(rf"Final{_MARKUP}Scores?{_MARKUP}:?{_MARKUP}(?P<value>[^\s*_`]*)", re.IGNORECASE)
 _FINAL_VALUE = re.compile(r"\[?(?P<value>[0-9]{1,4})\]?(?:/(?P<top>[0-9]{1,4}))?[.,;。]?")
