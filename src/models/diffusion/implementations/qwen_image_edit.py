@@ -129,6 +129,12 @@ class QwenImageEditModel(PipelineEditor):
     def _shares_calls(cls, params: Any) -> bool:
         return _kind(params.model_name, stored_index(params.model_name, params.revision)).shares_calls
 
+    @classmethod
+    def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
+        """Whether one edit can have several sources: not with the first pipeline, nor with an encoder that thinks."""
+        checked = cls.Params(**params)
+        return checked.thinking is None and not cls._shares_calls(checked)
+
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
         return _kind(self.params.model_name, index).pipeline
@@ -175,10 +181,16 @@ class QwenImageEditModel(PipelineEditor):
         seed: int | None = None,
         *,
         conditioning: Conditioning | None = None,
+        further_images: list[Image.Image] | None = None,
         **kwargs: Any,
     ) -> Image.Image:
-        """Edits one RGB image, from a conditioning where one is given; see `PipelineEditor.edit_image`."""
-        given = {} if conditioning is None else {"conditionings": [conditioning]}
+        """Edits one RGB image, from a conditioning where one is given, or makes one picture of several.
+
+        Of several, the first one decides the size; see `PipelineEditor.edit_image`.
+        """
+        given: dict[str, Any] = {} if conditioning is None else {"conditionings": [conditioning]}
+        if further_images:
+            given["image"] = [original_image, *further_images]
         seeds = None if seed is None else [seed]
         return self.batch_edit([original_image], [edit_instruction], seeds, **given, **kwargs)[0]
 
