@@ -154,6 +154,18 @@ def test_a_run_makes_and_judges_pictures_of_text_alone_and_a_resumed_one_makes_n
     assert sorted(log.read_text().split()) == ["p0", "p1", "p2"]
 
 
+def test_check_and_report_speak_of_prompts_where_there_are_no_sources(t2i_config: Make) -> None:
+    config = t2i_config([prompt_item(0), prompt_item(1, prompt_en="draw 0"), prompt_item(2)])
+    (disk,) = (line for line in check_run(config) if line.startswith("disk"))
+    assert "MB for each of text alone)" in disk
+    assert "sources" not in disk
+    done = evaluate(config)
+    assert done.report["sizes"] == [{"source": None, "edit": [32, 16], "count": 3}]
+    told = done.paths.markdown.read_text(encoding="utf-8")
+    assert "| none: text alone | 32 × 16 | 3 |" in told
+    assert "count as one cluster (2 source images or prompts for 3 scores" in told
+
+
 def test_the_page_of_a_run_shows_the_pictures_without_sources(t2i_config: Make) -> None:
     config = t2i_config()
     folder = config.evaluation.output_dir

@@ -92,7 +92,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         todo = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else ALL
         for load, wanted in ((left, todo), (whole, ALL)):
             if wanted.edit:
-                load.add_edit(len(source or b""))
+                load.add_edit(None if source is None else len(source))
             if wanted.verdict:
                 load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())

@@ -90,10 +90,11 @@ def _summary(report: dict[str, Any]) -> list[str]:
         "(Wilson's score interval with the effective sample size of Korn and Graubard)."
     )
     if overall["clusters"]:
-        images = counted(overall["clusters"], "source image")
+        shared = "source image" if all(entry["source"] for entry in report["sizes"]) else "source image or prompt"
+        images = counted(overall["clusters"], shared, shared.replace("image", "images").replace("prompt", "prompts"))
         scores = counted(overall["num_samples"], "score")
         lines.append(
-            f"Samples that share a source image count as one cluster ({images} for {scores}; "
+            f"Samples that share a {shared} count as one cluster ({images} for {scores}; "
             "cluster-robust standard error, arXiv 2411.00640)."
         )
     return lines
@@ -188,13 +189,16 @@ def _bad_samples(samples: Iterable[dict[str, Any]]) -> list[str]:
 
 def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
     rows = [
-        [*("{} × {}".format(*entry[name]) for name in ("source", "edit")), str(entry["count"])]
-        for entry in sizes[:_SHOWN_SIZES]
+        [*(_size(entry[name]) for name in ("source", "edit")), str(entry["count"])] for entry in sizes[:_SHOWN_SIZES]
     ]
     table = markdown_table(["source", "edit", "samples"], rows)
     others = sum(entry["count"] for entry in sizes[_SHOWN_SIZES:])
     more = counted(others, "more sample has another size", "more samples have other sizes")
     return [*table, "", f"{more}."] if others else table
+
+
+def _size(size: Sequence[int] | None) -> str:
+    return "{} × {}".format(*size) if size else "none: text alone"
 
 
 def _times(timings: dict[str, Any]) -> list[str]:

@@ -243,8 +243,10 @@ def _failures(rows: Rows) -> list[dict[str, Any]]:
 
 
 def _sizes(rows: Rows) -> list[dict[str, Any]]:
-    """Which sizes of sources became which sizes of edits, the most frequent first."""
-    counts = Counter((row.source_size, row.edit_size) for row in rows if row.source_size and row.edit_size)
+    """Which sizes of sources became which sizes of edits, the most frequent first; pictures of text alone have no
+    source.
+    """
+    counts = Counter((row.source_size, row.edit_size) for row in rows if row.edit_size)
     return [{"source": source, "edit": edit, "count": count} for (source, edit), count in counts.most_common()]
 
 

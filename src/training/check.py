@@ -62,8 +62,9 @@ class _Data:
     """Questions that one edit costs at most, by the first examples; None where that cannot be told."""
     stages: list[str]
     """A line for each stage of the curriculum; none without one."""
-    side: int
-    """Side in pixels of the square with the area of the largest picture among the first examples."""
+    side: int | None
+    """Side in pixels of the square with the area of the largest picture among the first examples; None where their
+    prompts show none."""
 
 
 def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
@@ -91,7 +92,7 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
         yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
-    images = 2 if isinstance(task, CritiqueTask) else 1
+    images = 2 if isinstance(task, CritiqueTask) else int(data is None or data.side is not None)
     try:
         sizes = lengths(config.policy, arguments, images, data.side if data else None, processes)
     except UnknownShape as error:
@@ -179,7 +180,7 @@ def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Dat
             unattempted=sum(getattr(one.subject, "preliminary", None) is None for one in split.train),
             calls=max(pipeline.scoring.scorer.judge_calls(one.subject) for one in first) if pipeline else None,
             stages=_stages(config, split.train),
-            side=math.ceil(math.sqrt(max(picture.width * picture.height for picture in pictures))),
+            side=math.ceil(math.sqrt(max(one.width * one.height for one in pictures))) if pictures else None,
         )
 
 
