@@ -24,7 +24,8 @@ from src.training.dataset import ImageStore
 from src.training.grpo.conditioning_rewards import ConditioningRewards, averaged
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.rollout import CompletionOutcome
-from src.training.tasks.base import Example
+from src.training.tasks.base import Example, UnparsableCompletion
+from src.training.tasks.conditioning import ConditioningTask
 from src.training.validate import build_task
 from tests.conftest import item
 from tests.tiny_pipelines import plus_folder, qwen_folder  # noqa: F401 (fixtures)
@@ -217,6 +218,19 @@ def test_a_completion_with_a_placeholder_of_a_picture_cannot_be_read_and_costs_n
     hostile = [20, bench.encoder.config.image_token_id]
     assert bench([hostile]) == [1.5]
     assert "edits/made" not in bench.metrics or bench.metrics["edits/made"] == 0
+    assert bench.metrics["completions/unparsable"] == 1
+
+
+class NoThought(ConditioningTask):
+    """Takes no text for a thought."""
+
+    def read(self, completion: str) -> str:
+        raise UnparsableCompletion("it says nothing")
+
+
+def test_a_task_of_ones_own_may_refuse_completions(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(task={"class_path": "tests.test_conditioning_rewards.NoThought"})
+    assert bench(IDS[:2]) == [0.0, 0.0]
     assert bench.metrics["completions/unparsable"] == 1
 
 

@@ -111,7 +111,9 @@ def assert_same_editor(config: TrainingConfig, folder: Path, policy: Path, tmp_p
     from src.training.lora.merge import merge_lora
 
     with closing(Record(config.training.output_dir / "evaluation" / "after")) as record:
-        think = record.latest_run().config["diffusion_model"]["params"]["think"]
+        params = record.latest_run().config["diffusion_model"]["params"]
+    think = params["think"]
+    assert (config.diffusion_model.params["num_inference_steps"], params["num_inference_steps"]) == (1, 2)
     whole = policy
     if config.policy.lora is not None:
         assert think["adapter"] == str(policy)

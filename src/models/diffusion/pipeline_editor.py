@@ -151,14 +151,16 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
             ModelError: as `edit_image`, for the batch as a whole.
             ValueError: lists of different length.
         """
-        if len({len(images), len(instructions), len(images if seeds is None else seeds)}) != 1:
-            raise ValueError(f"{len(images)} images, {len(instructions)} instructions, seeds {seeds}")
         prompts = [self.plain(instruction) for instruction in instructions]
-        return self._edit_all(images, prompts, [0] * len(images) if seeds is None else seeds, kwargs)
+        return self._edit_all(images, prompts, seeds, kwargs)
 
     def _edit_all(
-        self, images: list[Image.Image], prompts: list[Any], seeds: list[int], overrides: dict[str, Any]
+        self, images: list[Image.Image], prompts: list[Any], seeds: list[int] | None, overrides: dict[str, Any]
     ) -> list[Image.Image]:
+        """The edits by prompts as `_call_arguments` takes them; raises as `batch_edit`."""
+        if len({len(images), len(prompts), len(images if seeds is None else seeds)}) != 1:
+            raise ValueError(f"{len(images)} images, {len(prompts)} instructions, seeds {seeds}")
+        seeds = [0] * len(images) if seeds is None else seeds
         edited: dict[int, Image.Image] = {}
         for group in _groups_of_equal_size(images, self.batch_size):
             edited.update(zip(group, self._edit_group(group, images, prompts, seeds, overrides), strict=True))

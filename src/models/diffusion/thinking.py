@@ -155,7 +155,11 @@ class ThinkingEncoder(TransformersModel):
             raise ModelError(f"the text encoder wrote nothing: {reply.error}")
         logger.info("%r made the text encoder think %r", instruction, reply.text)
         request = ConditioningRequest(instruction, pictures, reply.tokens)
-        return self._conditioner.encode(request, self.model, self._pipe.transformer.dtype)
+        found = self._conditioner.encode(request, self.model, self._pipe.transformer.dtype)
+        if found.dropped:
+            total = len(reply.tokens)
+            logger.warning("the last %d of %d tokens of a thought found no room and were dropped", found.dropped, total)
+        return found
 
     def negative(self, pictures: Sequence[Image.Image], prompt: str) -> Conditioning:
         """Returns the embeddings that the encoder's present weights give to a negative prompt."""

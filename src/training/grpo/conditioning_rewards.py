@@ -118,9 +118,9 @@ class ConditioningRewards(EditRewards):
 
     def _encode(self, rollout: Rollout, pictures: tuple[Image.Image, ...], encoder: Any, ends: set[int]) -> None:
         """Gives a rollout its conditioning, by as many passes as any other: processes share a sharded policy."""
-        assert rollout.parsed is not None, "every text is a thought"
         words = self._editor.plain(rollout.example.request)
-        request = ConditioningRequest(words, pictures, content_of(rollout.parsed.completion_ids, ends))
+        sampled = rollout.parsed.completion_ids if rollout.parsed is not None else ()
+        request = ConditioningRequest(words, pictures, content_of(sampled, ends))
         stock = ConditioningRequest(self._editor.params.negative_prompt, pictures)
         conditioning: Conditioning | str
         try:

@@ -216,7 +216,7 @@ class QwenImageEditModel(PipelineEditor):
             conditionings = self._thought(self._thinker, images, instructions)
         if conditionings is None:
             return super().batch_edit(images, instructions, seeds, **kwargs)
-        return self._edit_all(images, conditionings, [0] * len(images) if seeds is None else seeds, kwargs)
+        return self._edit_all(images, conditionings, seeds, kwargs)
 
     def _thought(
         self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str]
