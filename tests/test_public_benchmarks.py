@@ -199,6 +199,38 @@ def test_the_layout_is_part_of_the_run_key_and_none_leaves_it_as_it_was(tmp_path
     assert key() == key(format="native", image_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layout", "data_path", "asked"),
+    [
+        ("gedit", "hf://stepfun-ai/GEdit-Bench", ("stepfun-ai/GEdit-Bench", None, "train")),
+        ("gedit", "hf://stepfun-ai/GEdit-Bench@test", ("stepfun-ai/GEdit-Bench", None, "test")),
+        ("complex-edit", "hf://UCSC-VLAA/Complex-Edit", ("UCSC-VLAA/Complex-Edit", None, "test_real")),
+        ("complex-edit", "hf://UCSC-VLAA/Complex-Edit@test_syn", ("UCSC-VLAA/Complex-Edit", None, "test_syn")),
+        ("native", "hf://org/name:config", ("org/name", "config", "test")),
+    ],
+)
+def test_a_dataset_on_the_hub_is_streamed_from_the_split_that_the_benchmark_has(
+    monkeypatch: pytest.MonkeyPatch, layout: BenchmarkLayout, data_path: str, asked: tuple[str, str | None, str]
+) -> None:
+    class Rows(list[Any]):
+        features: dict[str, Any] = {}  # noqa: RUF012
+
+    def load_dataset(name: str, config: str | None, *, split: str, streaming: bool) -> Rows:
+        assert (name, config, split) == asked
+        assert streaming
+        return Rows([complex_edit_row(0) if layout == "complex-edit" else gedit_row("ps_human", "ab")])
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    assert list(load_samples(data_path, Selection(format=layout)))
+
+
+def test_kris_on_the_hub_is_no_dataset_of_rows_and_imgedit_says_what_to_download() -> None:
+    with pytest.raises(DataError, match=r"set benchmark\.data_path to basic_edit\.json and benchmark\.image_dir"):
+        read("hf://sysuyy/ImgEdit", "imgedit")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"download .* and set benchmark\.data_path"):
+        read("hf://mercurystraw/Kris_Bench", "kris")  # type: ignore[arg-type]
+
+
 # Through the command line.
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image
 
+from src.cluster.editor_actor import PlacedRequest, _decoded
 from src.config import Config
 from src.data.image import content_hash
 from src.data.loader import load_samples
@@ -18,6 +19,7 @@ from src.data.sample import BadSample, EditSample
 from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.batching import EditRequest
 from src.models.vlm.question import Question
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
@@ -131,6 +133,13 @@ def test_a_judge_that_only_scores_and_sees_one_picture_is_not_asked_about_severa
         "not_applicable",
         "the sample has 2 source pictures, and BrightnessJudge sees one",
     )
+
+
+def test_an_editor_in_another_process_gets_every_source_beside_the_first() -> None:
+    request = PlacedRequest("join them", 3, "a", (png(GREEN), png(BLUE)))
+    made = _decoded(request, png(RED))
+    assert isinstance(made, EditRequest)
+    assert [one.getpixel((0, 0)) for one in (made.source, *made.further) if one] == [RED, GREEN, BLUE]
 
 
 def test_every_further_source_and_their_order_decide_the_keys_and_none_leaves_them_as_they_were(

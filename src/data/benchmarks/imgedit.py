@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from src.data.benchmarks.layout import BenchmarkFormat, first_file, folder_of, one_of, required_text
-from src.data.sources import HUB_PREFIX, ByteProgress, RawItem, read_entries
-from src.errors import DataError
+from src.data.sources import ByteProgress, RawItem, read_entries
 
 FILES = ("basic_edit.json", "singleturn.json")
 FOLDERS = (".", "original_images", "origin_img", "singleturn", "Benchmark/singleturn")
@@ -24,6 +23,7 @@ class ImgEdit(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "ImgEdit-Bench (Basic)"
+    DATA_FILE: ClassVar[str] = FILES[0]
     TOTAL: ClassVar[int] = 737
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
     SIZES: ClassVar[Mapping[str, int]] = {
@@ -38,11 +38,6 @@ class ImgEdit(BenchmarkFormat):
 
     def find_source(self, path: Path) -> str:
         """The JSON file."""
-        if self.data_path.startswith(HUB_PREFIX):
-            raise DataError(
-                f"{self.data_path}: {self.NAME} is published as an archive of images and a JSON file, not as rows: "
-                f"download both, and set benchmark.data_path to {FILES[0]} and benchmark.image_dir to the images"
-            )
         return str(first_file(path, FILES, self.NAME))
 
     def image_folder(self) -> Path:

@@ -42,6 +42,7 @@ class Kris(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "KRIS-Bench"
+    DATA_FILE: ClassVar[str] = "the folder of the categories' folders"
     TOTAL: ClassVar[int] = 1267
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
 

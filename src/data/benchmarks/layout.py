@@ -44,8 +44,10 @@ class BenchmarkFormat(ABC):
     """The number of items of each category of the published benchmark, where they are known."""
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = ()
     """Where outputs of an editor lie in the official layout, from the editor's folder or from a folder in it."""
-    HUB_SPLIT: ClassVar[str] = "train"
-    """The split that is read of a dataset on the hub unless `data_path` names one."""
+    HUB_SPLIT: ClassVar[str | None] = None
+    """The split that is read of a dataset on the hub unless `data_path` names one; None where it has no rows."""
+    DATA_FILE: ClassVar[str] = "it"
+    """What `data_path` names of a benchmark without rows on the hub."""
 
     def __init__(
         self,
@@ -57,11 +59,19 @@ class BenchmarkFormat(ABC):
     ) -> None:
         self.data_path = data_path
         self._run_language = run_language
-        is_split_missing = data_path.startswith(HUB_PREFIX) and "@" not in data_path
-        self.source = f"{data_path}@{self.HUB_SPLIT}" if is_split_missing else self.find_source(Path(data_path))
+        self.source = self._on_the_hub() if data_path.startswith(HUB_PREFIX) else self.find_source(Path(data_path))
         if image_dir is not None and not Path(image_dir).is_dir():
             raise DataError(f"benchmark.image_dir {image_dir} is no folder. Correct the path: {RULE}.")
         self.images = ImageFolder(Path(image_dir) if image_dir else self.image_folder(), follow_links)
+
+    def _on_the_hub(self) -> str:
+        if self.HUB_SPLIT is None:
+            raise DataError(
+                f"{self.data_path}: {self.NAME} is published as files and images, not as rows: download both, and set "
+                f"benchmark.data_path to {self.DATA_FILE} and benchmark.image_dir to the folder of the images, where "
+                "they lie elsewhere"
+            )
+        return self.data_path if "@" in self.data_path else f"{self.data_path}@{self.HUB_SPLIT}"
 
     def find_source(self, path: Path) -> str:
         """The file or folder that `read_items` is to read, by default `data_path` itself.

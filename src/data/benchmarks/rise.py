@@ -34,6 +34,7 @@ class RISE(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "RISEBench"
+    DATA_FILE: ClassVar[str] = FILES[0]
     TOTAL: ClassVar[int] = 360
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".", "images")
     SIZES: ClassVar[Mapping[str, int]] = {

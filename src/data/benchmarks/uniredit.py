@@ -26,6 +26,7 @@ class UniREdit(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "UniREditBench"
+    DATA_FILE: ClassVar[str] = FILES[0]
     TOTAL: ClassVar[int] = 2700
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
 
