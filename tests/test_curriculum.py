@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from src.config import Config
 from src.errors import ConfigError, DataError
 from src.pipeline.evaluation import evaluate
+from src.training.check import check_training
 from src.training.config import CurriculumSettings, TrainingConfig
 from src.training.curriculum import bin_scores, curriculum_order, stage_lines, stages_of
 from src.training.tasks.example import Example
@@ -34,6 +35,9 @@ class Subject:
 
 def example(name: str, level: str | None, discipline: str) -> Example[Subject]:
     return Example(name, name, discipline, "", "", "", (), Subject(level))
+
+
+EASY_FIRST = ("easy", "medium", "hard")
 
 
 def scores_file(folder: Path, entries: Any) -> str:
@@ -191,6 +195,17 @@ def test_a_killed_and_resumed_run_meets_the_prompts_in_the_order_of_the_unbroken
     assert all(int(name) in allowed[(step + 1) // 2] for step, name in drawn(unbroken))
     wanted = curriculum_order([(index - 1) % 3 for index in range(9)], 12, 2, 0)
     assert [int(name) for _, name in drawn(unbroken)][::4] == wanted
+
+
+def test_check_lists_the_stages_and_finds_scores_that_do_not_fit(
+    in_stages: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    lines = list(check_training(in_stages("run"), tmp_path / "run.yaml"))
+    stages = [line.strip() for line in lines if line.strip().startswith("stage ")]
+    assert stages == [f"stage {place + 1}: 3 examples of {level} / 物理" for place, level in enumerate(EASY_FIRST)]
+    scores_file(tmp_path, [entry("easy", "physical", 3)])
+    with pytest.raises(DataError, match=r"says nothing of 2 bins"):
+        list(check_training(in_stages("run"), tmp_path / "run.yaml"))
 
 
 def test_a_curriculum_that_has_changed_cannot_be_resumed(

@@ -125,6 +125,10 @@ def test_an_item_with_a_prompt_and_no_picture_is_a_sample_without_a_source(write
     ("changes", "reason"),
     [
         ({"src_img_b64": "AAAA"}, "the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent"),
+        (
+            {"further_src_imgs": ["a.png"]},
+            "the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent",
+        ),
         ({"edit_instruction_en": "tip it"}, "the source image (field `src_img_b64`) is absent"),
         ({"prompt_en": "  ", "prompt": None}, "the instruction (fields `prompt`, `prompt_en`) is absent or blank"),
     ],

@@ -177,7 +177,7 @@ def _text_name(fields: Mapping[str, Any]) -> str:
     An item with a source has an instruction: what else calls a text a prompt says something else by it.
     """
     has_prompt = any(fields.get(name) is not None for name in (_PROMPT, f"{_PROMPT}_en"))
-    taken = ("edit_instruction", "edit_instruction_en", "src_img", "src_img_b64")
+    taken = ("edit_instruction", "edit_instruction_en", "src_img", "src_img_b64", "further_src_imgs")
     return _PROMPT if has_prompt and all(fields.get(name) is None for name in taken) else "edit_instruction"
 
 
