@@ -260,7 +260,8 @@ def test_a_place_that_cannot_be_written_is_named_with_the_way_out(runs: Path) ->
 
 
 def version(folder: Path, number: int, *statements: str) -> None:
-    """Makes it a record of an older version, which had no columns for what public benchmarks say."""
+    """Makes it a record of an older version, which had no columns for public benchmarks and for how far edits go."""
+    statements += ("ALTER TABLE edits DROP COLUMN change",)
     statements += ("ALTER TABLE samples DROP COLUMN cluster", "ALTER TABLE samples DROP COLUMN attributes")
     with sqlite3.connect(folder / RECORD_NAME) as database:
         for statement in statements:

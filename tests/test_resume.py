@@ -200,14 +200,14 @@ def test_a_damaged_picture_of_the_same_size_is_edited_again_instead_of_failing_f
     assert timings(again) == (1, 2, 3, 0)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_a_record_of_a_version_before_is_taken_on_with_all_its_work(
     write_benchmark: Write, make_config: Make, tmp_path: Path, version: int
 ) -> None:
     config = make_config(write_benchmark(3))
     evaluate(config)
     with sqlite3.connect(tmp_path / "out" / "record.sqlite") as record:
-        newer = {6: ["samples.cluster", "samples.attributes"]}
+        newer = {7: ["edits.change"], 6: ["samples.cluster", "samples.attributes"]}
         newer |= {4: ["verdicts.repeats", "verdicts.prompts"], 3: ["samples.expected"]}
         newer[2] = ["edits.sha256", "edits.source_size", "edits.size", "runs.left_out"]
         for names in (names for since, names in newer.items() if since > version):

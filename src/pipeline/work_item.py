@@ -46,6 +46,9 @@ class WorkItem(PendingEdit):
     judged: bool = False
     """Whether the verdicts are known, and stand unless the lost picture comes out differently."""
 
+    change_noted: bool = False
+    """Whether the record knows how far the edit differs from the source."""
+
     @property
     def judging_bytes(self) -> int:
         """Bytes of the decoded sources and edit."""

@@ -283,7 +283,7 @@ class Record:
             ) from error
         texts = [None if size is None else _to_json(size) for size in sizes or (None, None)]
         values = (edit_key, self._attempt, len(png), seconds, content_hash(png), *texts)
-        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?)", values)
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?,NULL)", values)
 
     def add_failed_edit(self, edit_key: str, reason: str, seconds: float) -> None:
         """Notes that the editor failed on a sample; a resumed run tries again."""
@@ -292,6 +292,10 @@ class Record:
             " SET attempt = excluded.attempt, reason = excluded.reason, seconds = excluded.seconds",
             (edit_key, self._attempt, masked(reason), seconds),
         )
+
+    def note_change(self, edit_key: str, change: float) -> None:
+        """Notes how far a finished edit differs from its source (`picture_change`)."""
+        self._write("UPDATE edits SET change = ? WHERE edit_key = ? AND reason IS NULL", (change, edit_key))
 
     def drop_picture(self, edit_key: str) -> None:
         """Deletes the picture of a judged edit (for runs that keep no pictures)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.data.picture_change import NEAR_COPY
 from src.data.verdict import SentPrompt, Status, Verdict
 
 
@@ -50,6 +51,14 @@ class SampleResult:
     """See `EditSample.cluster`; None as well in records from before version 6."""
     attributes: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     """See `EditSample.attributes`; none as well in records from before version 6."""
+
+    change: float | None = None
+    """How far the edit differs from the source, in grey levels (`picture_change`); None where it was not measured."""
+
+    @property
+    def near_copy(self) -> bool | None:
+        """Whether the edit hardly differs from its source; None where that was not measured."""
+        return None if self.change is None else self.change <= NEAR_COPY
 
     @property
     def dependence(self) -> str | None:

@@ -98,6 +98,7 @@ def _read(row: sqlite3.Row, pictures: EditPictures) -> SampleResult:
             "image_path": f"{pictures.folder.name}/{picture}" if picture else None,
             "source_size": _size(row["source_size"]) if edited else None,
             "edit_size": _size(row["edit_size"]) if edited else None,
+            "change": row["change"] if edited else None,
             "edit_seconds": row["edit_seconds"] if edited else None,
             "judge_seconds": judged and judged.seconds,
             "judge_model": judged.model if judged else "",

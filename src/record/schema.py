@@ -9,7 +9,7 @@ from src.data.image import content_hash
 from src.errors import OutputError
 from src.record.pictures import EditPictures
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _SCHEMA = """
 CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT,
@@ -21,7 +21,7 @@ CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category T
     bad_reason TEXT, attempt INTEGER, expected TEXT, cluster TEXT, attributes TEXT,
     PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
 CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT,
-    source_size TEXT, size TEXT) WITHOUT ROWID;
+    source_size TEXT, size TEXT, change REAL) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
     reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT, repeats TEXT, prompts BLOB) WITHOUT ROWID;
 """
@@ -58,6 +58,9 @@ ALTER TABLE samples ADD COLUMN attributes TEXT;
 """
 """What public benchmarks say of a sample; NULL where one says nothing."""
 
+_FROM_6 = "ALTER TABLE edits ADD COLUMN change REAL;"
+"""How far an edit differs from its source; NULL where that was not measured."""
+
 
 def create_or_migrate(database: sqlite3.Connection, edits: EditPictures, path: Path) -> None:
     """Gives an empty database its tables, and an older record what it lacks; killed in the middle, it is as it was.
@@ -87,7 +90,9 @@ def _migrate(database: sqlite3.Connection, version: int, edits: EditPictures, pa
         )
     if version == SCHEMA_VERSION:
         return
-    script = ("".join((_FROM_1, _FROM_2, _FROM_3, _FROM_4, _FROM_5)[version - 1 :]) if version else _SCHEMA) + _INDEXES
+    script = (
+        "".join((_FROM_1, _FROM_2, _FROM_3, _FROM_4, _FROM_5, _FROM_6)[version - 1 :]) if version else _SCHEMA
+    ) + _INDEXES
     for statement in script.split(";"):
         database.execute(statement)
     if version == 1:

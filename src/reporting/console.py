@@ -20,6 +20,7 @@ from src.reporting.wording import (
     incomplete_notice,
     judge_usage,
     left_out,
+    near_copies,
     number,
     of_shard,
     one_line,
@@ -46,6 +47,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         _line(console, Text(_failure(failure), style="red"))
     if (more := len(report["failures"]) - FAILURES_SHOWN) > 0:
         _line(console, Text(f"… and {more} more reasons, all in the report", style="red"))
+    if told := near_copies(report):
+        _line(console, Text(told, style="yellow"))
     if report["left_out_by_selection"]:
         _line(console, Text(f"left out by selection: {left_out(report['left_out_by_selection'])}", style="yellow"))
     if notice := incomplete_notice(report):

@@ -36,8 +36,9 @@ def load_run(run_dir: str | Path) -> pandas.DataFrame:
     Columns are the fields of `SampleResult` but the prompts, with these differences: each dimension has a column
     `dimension.<name>`, each amount of usage a column `usage.<name>` and each attribute a column `attribute.<name>`;
     `picture` is the absolute path of the edited picture; sizes are the columns `source_width`, `source_height`,
-    `edit_width` and `edit_height`. What a row does not have is missing: `score` is NaN unless `status` is `scored`, and
-    `status` is missing where the run ended before the verdict.
+    `edit_width` and `edit_height`; `near_copy` says whether the edit hardly differs from its source. What a row does
+    not have is missing: `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before
+    the verdict.
 
     `frame.attrs` has `run_dir`, `run_key`, `editor`, `scorer`, `config` (without secrets) and `environment`.
 
@@ -87,11 +88,12 @@ _FIRST = (
 )
 _LAST = (
     *("reason", "replies", "judge_model", "edit_key", "source_sha256", "cluster", "picture"),
-    *("source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds"),
+    *("source_width", "source_height", "edit_width", "edit_height", "change", "near_copy"),
+    *("edit_seconds", "judge_seconds"),
 )
 _NUMBERS = (
     *("score", "sample_score", "source_width", "source_height", "edit_width", "edit_height"),
-    *("edit_seconds", "judge_seconds"),
+    *("change", "edit_seconds", "judge_seconds"),
 )
 
 

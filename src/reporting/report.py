@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from src.data.categories import category_key
+from src.data.picture_change import NEAR_COPY
 from src.data.verdict import SentPrompt, Status, Verdict
 from src.record.results import RunInfo, SampleResult
 from src.reporting.protocols.section import ProtocolSection
@@ -29,7 +30,7 @@ LARGEST_AMOUNT = 1e18
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
-_NOT_PLAIN = ("repeats", "prompts", "expected", "cluster", "attributes")
+_NOT_PLAIN = ("repeats", "prompts", "expected", "cluster", "attributes", "change")
 _AS_IT_IS = (str, int, bool, type(None))
 """What stands in a report as it is; asked for by the million."""
 _OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
@@ -54,6 +55,7 @@ class _Facts:
     edit_seconds: float | None
     judge_seconds: float | None
     judge_model: str
+    change: float | None
 
 
 Rows = Sequence[_Facts]
@@ -98,6 +100,7 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
         "sizes": _sizes(rows),
+        **_near_copies(rows),
         "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
         "samples": [],
         "editor": info.editor,
@@ -137,8 +140,8 @@ def _facts(results: Iterable[SampleResult], usage: _Usage, protocol: ProtocolSec
 def sample_row(row: SampleResult) -> dict[str, Any]:
     """One sample as it stands in a report; what stands in `_NOT_PLAIN` only where there is any of it, or never."""
     plain = {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name not in _NOT_PLAIN}
-    of_benchmark = {"cluster": row.cluster, "attributes": row.attributes}
-    return plain | {name: said for name, said in of_benchmark.items() if said} | repeats_and_prompts(row)
+    at_times = {"cluster": row.cluster or None, "attributes": row.attributes or None, "change": row.change}
+    return plain | {name: said for name, said in at_times.items() if said is not None} | repeats_and_prompts(row)
 
 
 def repeats_and_prompts(judged: SampleResult | Verdict) -> dict[str, Any]:
@@ -240,6 +243,16 @@ def _failures(rows: Rows) -> list[dict[str, Any]]:
         {"status": status, "reason": reason, "count": len(ids), "sample_ids": ids[:EXAMPLES]}
         for (status, reason), ids in sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]
+
+
+def _near_copies(rows: Rows) -> dict[str, Any]:
+    """Edits that hardly differ from their source although a change was asked for; nothing where none was measured."""
+    measured = [row for row in rows if row.change is not None]
+    if not measured:
+        return {}
+    copies = [row.sample_id for row in measured if row.change is not None and row.change <= NEAR_COPY]
+    told = {"threshold": NEAR_COPY, "measured": len(measured), "count": len(copies), "sample_ids": copies}
+    return {"near_copies": told}
 
 
 def _sizes(rows: Rows) -> list[dict[str, Any]]:

@@ -32,6 +32,20 @@ def left_out(categories: Mapping[str, int]) -> str:
     return f"{sum(categories.values())} ({', '.join(named + more)})"
 
 
+def near_copies(report: Mapping[str, Any]) -> str | None:
+    """Says how many edits of a report hardly differ from their source, and which; None where none does."""
+    told = report.get("near_copies")
+    if not told or not told["count"]:
+        return None
+    named = [one_line(name) for name in told["sample_ids"][:CATEGORIES_NAMED]]
+    more = ", …" if told["count"] > len(named) else ""
+    verb = "hardly differs" if told["count"] == 1 else "hardly differ"
+    return (
+        f"near-copies: {told['count']} of {counted(told['measured'], 'edit')} {verb} from the source, by at most "
+        f"{told['threshold']:g} grey levels of 255 in any part ({', '.join(named)}{more})"
+    )
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"

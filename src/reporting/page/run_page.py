@@ -16,6 +16,7 @@ import yaml
 
 from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, content_hash
+from src.data.picture_change import NEAR_COPY
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
 from src.reporting.page.failures import failure_tables
@@ -45,6 +46,7 @@ from src.reporting.wording import (
     duration,
     incomplete_notice,
     judge_usage,
+    near_copies,
     number,
     of_shard,
     one_line,
@@ -79,6 +81,8 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Ag
     notices: list[str] = []
     if notice := incomplete_notice(report):
         notices += [Word("unfinished_notice"), notice]
+    if told := near_copies(report):
+        notices.append(told)
     if len(rows) and not report["overall_statistics"]["num_samples"]:
         notices.append(Word("nothing_scored"))
     return Page(
@@ -105,6 +109,8 @@ def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | Non
     """
     asked = ", ".join(f"{prompt} (sha256 {digest[:12]})" for prompt, digest in _prompts(row, scorer or {}).items())
     facts = {"seed": row["seed"], "judge model": row["judge_model"], "edit key": row["edit_key"], "prompt": asked}
+    if (change := row.get("change")) is not None:
+        facts["change of 255"] = f"{change:.1f}{' (near-copy)' if change <= NEAR_COPY else ''}"
     used = {name: f"{amount:g}" for name, amount in row["usage"].items() if isinstance(amount, int | float)}
     return Outcome(
         name=name,
@@ -176,13 +182,19 @@ def sample_card(
         category=category,
         category_label=category_label(category),
         difficulty=row["difficulty"] or "",
-        tags=list(dict.fromkeys(row["tags"])),
+        tags=list(dict.fromkeys([*row["tags"], *_marks(row)])),
         instruction=_instructions(row, sample, samples.language),
         description=row["description"],
         inputs=[source] if source else [],
         reference=reference,
         **more,
     )
+
+
+def _marks(row: Row) -> list[str]:
+    """What the filter of tags finds an edit by, beside the tags of the benchmark."""
+    change = row.get("change")
+    return ["near-copy"] if change is not None and change <= NEAR_COPY else []
 
 
 def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture | None:
