@@ -13,8 +13,11 @@ from typing import Any
 
 from PIL import Image
 
+from src.data.sample import EditSample
+from src.data.verdict import Status, Verdict
 from src.models.base import ModelParams
 from src.models.reward.base_reward import BaseRewardModel
+from src.rewards.core.scorer import EditedSample, Scorer, reference_key
 
 LOW, HIGH = 4.5, 5.5
 """How good the worse and the better edit of a pair is."""
@@ -85,3 +88,23 @@ def pair(
 def write_rows(path: Path, rows: Sequence[Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+class PairwiseScorer(Scorer):
+    """Compares the edit with the other one of its pair, by their blue channels; prefers the first place by `bias`."""
+
+    compares_edits = True
+
+    class Params(ModelParams):
+        bias: float = 0.0
+
+    def question(self, sample: EditSample) -> Any:
+        return [sample.instruction, reference_key(sample)]
+
+    def score(self, batch: list[EditedSample]) -> list[Verdict]:
+        return [Verdict(Status.SCORED, self._score(edit)) for edit in batch]
+
+    def _score(self, edit: EditedSample) -> float:
+        assert edit.sample.reference is not None
+        first, second = (image.getpixel((0, 0))[2] for image in (edit.edited, edit.sample.reference.decode()))
+        return min(10.0, max(0.0, 5.0 + (first - second) / 20 + self.params.bias))

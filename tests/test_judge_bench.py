@@ -372,6 +372,24 @@ def test_two_judges_are_compared_on_the_pairs_that_both_have_judged(tmp_path: Pa
     assert "judge the same file by both judges" in " ".join(refused.output.split())
 
 
+@pytest.mark.parametrize(
+    ("bias", "agreement", "first", "accuracy"), [(0, 1, 0.5, 1), (2, 0.5, 0.75, 1), (6, 0, 1, 0.75)]
+)
+def test_a_pairwise_scorer_is_asked_in_both_orders_which_cancels_its_bias_for_a_place(
+    tmp_path: Path, bias: float, agreement: float, first: float, accuracy: float
+) -> None:
+    """Half the pairs differ by one point, half by five: less and more than the bias. Scores end at 10."""
+    pairs = [pair(n, "a", (5.5, 4.5) if n % 2 else (8.0, 3.0)) for n in range(20)]
+    data = Preferences("preferences", str(write_rows(tmp_path / "pairs.jsonl", pairs)))
+    scorer = {"class_path": "tests.preference_judges.PairwiseScorer", "params": {"bias": bias}}
+    sections = {"scorer": scorer, "evaluation": {"output_dir": str(tmp_path / "out")}}
+    config = judge_bench_config(sections, tmp_path / "config.yaml", data)
+    report = build_judge_bench(*_measured(config, data))
+    orders = report["orders"]
+    assert (orders["agreement"]["value"], orders["first_preferred"]["value"]) == (agreement, first)
+    assert report["overall"]["accuracy"]["value"] == accuracy
+
+
 @pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 0), (5, 5), (3, 12), (20, 4)])
 def test_mcnemars_p_is_that_of_the_exact_binomial_test(one: int, other: int) -> None:
     expected = binomtest(one, one + other).pvalue if one + other else 1.0

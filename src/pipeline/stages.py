@@ -245,7 +245,7 @@ class Stages:
         """What the scorer looks at; pixels that are not held are read here."""
         edited = item.edited_pixels or open_rgb(self._record.edit_path(item.edit_key))
         source = item.source_of(pending)
-        if not item.change_noted:
+        if source is not None and not item.change_noted:
             self._record.note_change(item.edit_key, picture_change(source, edited))
             item.change_noted = True
         return EditedSample(pending.sample, source, edited, pending.completion, pending.question)
