@@ -146,7 +146,7 @@ def test_what_is_not_of_the_layout_is_a_bad_sample(tmp_path: Path, data: Any, ba
 def test_a_folder_means_its_only_file_and_the_hub_and_lists_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "data", {"0_preschool": {"Biology": [row()]}})
     assert len(read(path.parent)) == 1
-    with pytest.raises(DataError, match="is read from its JSON file"):
+    with pytest.raises(DataError, match=r"download both, and set benchmark\.data_path to the JSON file"):
         list(load_samples("hf://nobody/MMMG", MMMG))
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(DataError, match=r"list\.json"):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from src.data.benchmarks.layout import BenchmarkFormat, Seen, attribute_texts, required_text
 from src.data.knowledge_graph import read_knowledge_graph
 from src.data.sample import Unusable
-from src.data.sources import HUB_PREFIX, ByteProgress, RawItem, read_entries
+from src.data.sources import ByteProgress, RawItem, read_entries
 from src.errors import DataError
 
 LEVELS, DISCIPLINES, PAIRS = 6, 10, 59
@@ -30,6 +30,7 @@ class MMMG(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "MMMG"
+    DATA_FILE: ClassVar[str] = "the JSON file"
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -44,8 +45,6 @@ class MMMG(BenchmarkFormat):
 
     def raw_rows(self, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
         """Streams the samples, one level after the other; a level is read as a whole."""
-        if self.source.startswith(HUB_PREFIX):
-            raise DataError(f"{self.data_path}: {self.NAME} is read from its JSON file; download it, and name the file")
         self._pairs.clear()
         index = 0
         for level in read_entries(Path(self.source), progress):
