@@ -121,10 +121,8 @@ class Record:
         now = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
         texts = [_to_json(part) for part in (info.config, info.editor, info.scorer, info.environment)]
         self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,'{}')", (info.run_key, *texts, now))
-        cursor = self._write(
-            "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')", (info.run_key, now)
-        )
-        self._attempt = cursor.lastrowid or 0
+        begun = "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')"
+        self._attempt = self._write(begun, (info.run_key, now)).lastrowid or 0
 
     def note_left_out(self, run_key: str, categories: Mapping[str, int]) -> None:
         """Notes how many items of each category the run's selection passed over."""
