@@ -35,6 +35,7 @@ from benchmarks.harness import close, command_line, console, show
 
 COLUMNS = ["check", "what", "measured", "wanted", "holds"]
 LIBRARIES = ("torch", "diffusers", "transformers", "trl", "peft", "accelerate", "vllm")
+REPORT = "gpu_check.json"
 NO_GPU, INTERRUPTED = 3, 130
 DRIVER_QUERY = ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
 
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _without_gpu(checks)
     try:
         given.output_dir.mkdir(parents=True, exist_ok=True)
+        (given.output_dir / REPORT).unlink(missing_ok=True)
         (given.output_dir / "log.txt").write_bytes(b"")
     except OSError as error:
         parser.error(f"--output-dir {given.output_dir} cannot be written to: {error.strerror or error}")
@@ -124,12 +126,12 @@ def _run(
                 rows.append(row)
                 console.print(" | ".join(filter(None, cells(row))), highlight=False)
                 so_far = [*rows, *left("not run yet, or killed before")]
-                _write(folder / "gpu_check.json", machine, so_far, time.monotonic() - started)
+                _write(folder / REPORT, machine, so_far, time.monotonic() - started)
     except KeyboardInterrupt:
         interrupted = True
         rows += left("interrupted")
     seconds = time.monotonic() - started
-    _write(folder / "gpu_check.json", machine, rows, seconds)
+    _write(folder / REPORT, machine, rows, seconds)
     return rows, seconds, interrupted
 
 

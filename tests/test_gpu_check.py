@@ -319,3 +319,35 @@ def test_a_gpu_without_room_for_one_layer_is_told_what_it_takes() -> None:
 def test_the_published_weights_take_what_the_published_sizes_say() -> None:
     """20.4 billion parameters of the transformer, 8.3 of Qwen2.5-VL-7B and 0.1 of the autoencoder, two bytes each."""
     assert _weights_gib(FULL, 28, 60) == pytest.approx((20.43 + 8.29 + 0.13) * 2e9 / 2**30, rel=0.01)
+
+
+def test_a_signal_in_the_moment_in_which_a_worker_starts_leaves_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments: Any, **settings: Any) -> Any:
+        started.append(popen(*arguments, **settings))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started[0]
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(supervised(failing("holds"), CPU, 120, tmp_path))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert started[0].poll() == -signal.SIGKILL
+
+
+def test_a_report_of_before_does_not_outlive_the_start_of_a_check(tmp_path: Path) -> None:
+    (tmp_path / "gpu_check.json").write_text('{"passed": true}')
+    (tmp_path / "log.txt").mkdir()
+    with pytest.raises(SystemExit):  # its log cannot be written
+        gpu_check.main(["--device", "cpu", "--only", "noise", "--output-dir", str(tmp_path)])
+    assert not (tmp_path / "gpu_check.json").exists()

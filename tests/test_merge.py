@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import base64
 import errno
 import json
@@ -53,7 +54,10 @@ class DyingJudge(BrightnessJudge):
         self, edited_image: Any, original_description: str, edit_instruction: str, *args: Any, **kwargs: Any
     ) -> float:
         if edit_instruction == "die" and Path(self.config["flag"]).exists():
-            raise KeyboardInterrupt
+            _thread.interrupt_main()
+            time.sleep(0.3)
+            _thread.interrupt_main()  # the second one does not wait for the work in flight
+            time.sleep(1)
         return super().score(edited_image, original_description, edit_instruction, *args, **kwargs)
 
 
@@ -387,6 +391,8 @@ def test_shards_of_another_number_doubled_ones_and_whole_runs_are_refused(
     assert "record.sqlite" in refusal([one, tmp_path], tmp_path)
     with pytest.raises(MergeError, match="folder of a shard"):
         merge([one, two], two)
+    with pytest.raises(MergeError, match="lies in one"):
+        merge([one, two], two / "results" / "whole")
 
 
 @pytest.mark.parametrize("command", ["merge", "report", "compare"])

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -70,11 +70,14 @@ class _Worker:
         ]
         with self._log.open("ab") as log:
             self._log_began = log.tell()
-            process = subprocess.Popen([*command, *functions], stdout=log, stderr=log, start_new_session=True)
+            process = None
             try:
+                with _signals_wait():
+                    process = subprocess.Popen([*command, *functions], stdout=log, stderr=log, start_new_session=True)
                 yield from self._watched(process)
             finally:
-                _kill(process)
+                if process is not None:
+                    _kill(process)
 
     def _watched(self, process: subprocess.Popen[bytes]) -> Iterator[Row]:
         began, read = time.monotonic(), 0
@@ -129,6 +132,16 @@ def _status(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     names = {one.value: one.name for one in signal.Signals}
     return f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Lets what would end this process wait: within the block it would lose sight of the worker that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -39,8 +39,9 @@ def merge(folders: Sequence[Path], output_dir: Path, *, allow_missing: bool = Fa
         OutputError: a record cannot be read, or the output directory not be written.
     """
     shards = read_shards(folders)
-    if output_dir.resolve() in {one.folder.resolve() for one in shards}:
-        raise MergeError(f"{output_dir} is the folder of a shard; name another --output")
+    taken = {one.folder.resolve() for one in shards}
+    if not taken.isdisjoint((output_dir.resolve(), *output_dir.resolve().parents)):
+        raise MergeError(f"{output_dir} is the folder of a shard, or lies in one; name another --output")
     check_shards(shards)
     lacking = missing(shards)
     if lacking and not allow_missing:

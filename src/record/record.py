@@ -102,8 +102,9 @@ class Record:
             raise
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
-        self._resources.close()
+        """Closes the file, when no other thread is at it; a second call does nothing."""
+        with self._lock:  # SQLite crashes where a connection is closed within a statement of another thread
+            self._resources.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         kept = tuple(withheld(value) if isinstance(value, str) else value for value in values)
