@@ -137,11 +137,16 @@ def _status(process: subprocess.Popen[bytes]) -> str:
 @contextmanager
 def _signals_wait() -> Iterator[None]:
     """Lets what would end this process wait: within the block it would lose sight of the worker that it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, frame: arrived.append(got)) for number in numbers}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in arrived:
+        signal.raise_signal(late)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

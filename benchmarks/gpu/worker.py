@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 from pathlib import Path
 
 from benchmarks.gpu.check import Setting
@@ -19,7 +18,6 @@ def main() -> None:
     parser.add_argument("setting", type=json.loads, help="the fields of Setting, as JSON")
     parser.add_argument("functions", nargs="+", help="module:name of each check")
     given = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the supervisor starts it with some of them blocked
     logging.getLogger("src").setLevel(logging.ERROR)
     work(given.results, Setting(**given.setting), given.functions)
 

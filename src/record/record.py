@@ -86,8 +86,7 @@ class Record:
         self.edits_dir = output_dir / EDITS_FOLDER
         self.pictures = EditPictures(self.edits_dir)
         self._path = path = output_dir / RECORD_NAME
-        self._lock = threading.Lock()
-        self._attempt = 0
+        self._lock, self._attempt = threading.Lock(), 0
         self._resources = ExitStack()
         try:
             with sqlite_errors(path):
@@ -102,8 +101,8 @@ class Record:
             raise
 
     def close(self) -> None:
-        """Closes the file, when no other thread is at it; a second call does nothing."""
-        with self._lock:  # SQLite crashes where a connection is closed within a statement of another thread
+        """Closes the file; a second call does nothing."""
+        with self._lock:  # SQLite crashes where it is closed within a statement of another thread
             self._resources.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
