@@ -288,10 +288,11 @@ def test_a_finished_measurement_costs_nothing_and_an_interrupted_one_goes_on(tmp
     with contextlib.suppress(KeyboardInterrupt):
         judge_bench(config, data, interrupt)
     resumed = build_judge_bench(*_measured(config, data))
-    assert NoisyJudge.asked == 60
+    asked = NoisyJudge.asked
+    assert 60 <= asked <= 62, "at most what was in flight when the callback broke off is asked again"
     assert resumed["overall"] == whole["overall"]
     judge_bench(config, data)
-    assert NoisyJudge.asked == 60
+    assert NoisyJudge.asked == asked
 
 
 def _measured(config: Config, data: Preferences) -> tuple[Any, Any]:
