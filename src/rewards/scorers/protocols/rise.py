@@ -19,6 +19,8 @@ CATEGORIES = ("temporal_reasoning", "causal_reasoning", "spatial_reasoning", "lo
 LOGICAL = "logical_reasoning"
 SPATIAL = "spatial_reasoning"
 EDITED = Shown("edited")
+DELIVERY = Delivery(True, "jpeg", 75, "high", Sampling(temperature=0.0, max_tokens=4096))
+"""How RISEBench's script sends its questions; UniREditBench's has taken it over."""
 
 
 def rise_score(
@@ -54,7 +56,7 @@ class Rise(Protocol):
     """
 
     facts = RISE
-    delivery = Delivery(True, "jpeg", 75, "high", Sampling(temperature=0.0, max_tokens=4096))
+    delivery = DELIVERY
     official = OfficialFiles(
         paths=("utils.py",),
         placeholders={"instruction": "instruct", "reference": "reference"},
@@ -93,22 +95,26 @@ class Rise(Protocol):
     def _consistency(self, sample: EditSample, spatial: bool) -> Call:
         official = "prompt_spatial_cons" if spatial else "prompt_consist"
         first = Shown("reference") if spatial and sample.reference is not None else Shown("source")
-        return _five("consistency", official, (first, EDITED), "consistency", {"instruction": sample.instruction})
+        return five_point_call(
+            "consistency", official, (first, EDITED), "consistency", {"instruction": sample.instruction}
+        )
 
     def _reasoning(self, sample: EditSample) -> Call:
         spatial = sample.category == SPATIAL
         told: dict[str, Any] = {"instruction": sample.instruction}
         if spatial and sample.reference is not None:
-            return _five("reasoning_image", "prompt_spatial_ref_img", (Shown("reference"), EDITED), "reasoning", told)
+            return five_point_call(
+                "reasoning_image", "prompt_spatial_ref_img", (Shown("reference"), EDITED), "reasoning", told
+            )
         with_source = bool(sample.attributes.get("reasoning_img"))
         base = "prompt_spatial_ref" if spatial else "prompt_reasoning"
         told |= {"reference": _text(sample), "with_source": with_source}
         shown = (Shown("source"), EDITED) if with_source else (EDITED,)
-        return _five("reasoning", f"{base}_w_input" if with_source else base, shown, "reasoning", told)
+        return five_point_call("reasoning", f"{base}_w_input" if with_source else base, shown, "reasoning", told)
 
     def _plausibility(self, spatial: bool) -> Call:
         official = "prompt_spatial_qual" if spatial else "prompt_generation"
-        return _five("plausibility", official, (EDITED,), "plausibility", {})
+        return five_point_call("plausibility", official, (EDITED,), "plausibility", {})
 
     def _logical(self, sample: EditSample, as_published: bool) -> list[Call]:
         told: dict[str, Any] = {"instruction": sample.instruction}
@@ -137,7 +143,10 @@ def _text(sample: EditSample) -> str:
     return str(sample.attributes.get("reference") or sample.rationale or "")
 
 
-def _five(name: str, official: str, shown: tuple[Shown, ...], dimension: str, values: Mapping[str, Any]) -> Call:
+def five_point_call(
+    name: str, official: str, shown: tuple[Shown, ...], dimension: str, values: Mapping[str, Any]
+) -> Call:
+    """A question about one dimension, answered by a final score of 1–5."""
     return Call(name, (official,), shown, (dimension,), final_score(dimension, 1, 5), values)
 
 

@@ -9,11 +9,10 @@ from PIL import Image
 from src.data.protocols import UNIREDIT
 from src.data.sample import EditSample
 from src.models.vlm.official_prompts import OfficialFiles
-from src.models.vlm.question import Delivery, Sampling
 from src.rewards.core.scorer import NO_REFERENCE
 from src.rewards.scorers.protocols.pictures import within
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
-from src.rewards.scorers.protocols.replies import final_score
+from src.rewards.scorers.protocols.rise import DELIVERY, five_point_call
 
 
 class UniREdit(Protocol):
@@ -28,7 +27,7 @@ class UniREdit(Protocol):
     """
 
     facts = UNIREDIT
-    delivery = Delivery(True, "jpeg", 75, "high", Sampling(temperature=0.0, max_tokens=4096))
+    delivery = DELIVERY
     official = OfficialFiles(
         paths=("eval/utils.py",),
         placeholders={"instruction": "instruct", "reference": "reference"},
@@ -50,21 +49,17 @@ class UniREdit(Protocol):
         effect = str(sample.attributes.get("reference_effect") or sample.rationale or "")
         source, reference, edited = Shown("source"), Shown("reference"), Shown("edited")
         return [
-            _call("consistency", "prompt_consist", (source, edited), "consistency", told),
-            _call(
+            five_point_call("consistency", "prompt_consist", (source, edited), "consistency", told),
+            five_point_call(
                 "reasoning",
                 "prompt_reasoning_w_ref_image",
                 (source, reference, edited),
                 "reasoning",
                 told | {"reference": effect},
             ),
-            _call("quality", "prompt_generation", (edited,), "plausibility", {}),
+            five_point_call("quality", "prompt_generation", (edited,), "plausibility", {}),
         ]
 
     def own_score(self, sample: EditSample, values: Mapping[str, float], *, as_published: bool) -> float:
         """The weighted sum."""
         return 0.3 * values["consistency"] + 0.5 * values["reasoning"] + 0.2 * values["plausibility"]
-
-
-def _call(name: str, official: str, shown: tuple[Shown, ...], dimension: str, values: Mapping[str, str]) -> Call:
-    return Call(name, (official,), shown, (dimension,), final_score(dimension, 1, 5), values)
