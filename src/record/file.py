@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from src.errors import OutputError
@@ -44,6 +44,19 @@ def readable(path: Path) -> Iterator[Path]:
                 "free space there, or name another place for it by TMPDIR"
             ) from error
         yield Path(folder) / path.name
+
+
+def existing(path: Path) -> AbstractContextManager[Path]:
+    """A record that is there, to be read: see `readable`.
+
+    Raises:
+        OutputError: there is none.
+    """
+    if path.parent.is_file():
+        raise OutputError(f"{path.parent} is a file; name the output directory of a run, which holds a {path.name}")
+    if not path.is_file():
+        raise OutputError(f"{path.parent} holds no {path.name}: it is not the output directory of a run")
+    return readable(path)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, Verdict
 from src.errors import OutputError
-from src.record.file import connect, readable, sqlite_errors
+from src.record.file import connect, existing, sqlite_errors
 from src.record.pictures import EditPictures
 from src.record.queries import ATTEMPTS, FOUND, RESULTS, claimed
 from src.record.results import RunInfo, SampleResult
@@ -86,11 +86,12 @@ class Record:
         self.edits_dir = output_dir / EDITS_FOLDER
         self.pictures = EditPictures(self.edits_dir)
         self._path = path = output_dir / RECORD_NAME
-        self._lock, self._attempt = threading.Lock(), 0
+        self._lock = threading.Lock()
+        self._attempt = 0
         self._resources = ExitStack()
         try:
             with sqlite_errors(path):
-                opened = self._resources.enter_context(_existing(path)) if for_reading else path
+                opened = self._resources.enter_context(existing(path)) if for_reading else path
                 self._database = self._resources.enter_context(closing(connect(opened)))
                 create_or_migrate(self._database, self.pictures, path)
                 if not for_reading:
@@ -340,11 +341,3 @@ class Record:
                 *(verdict.seconds, verdict.model, repeats_text(verdict), packed_prompts(verdict.prompts)),
             ),
         )
-
-
-def _existing(path: Path) -> AbstractContextManager[Path]:
-    if path.parent.is_file():
-        raise OutputError(f"{path.parent} is a file; name the output directory of a run, which holds a {RECORD_NAME}")
-    if not path.is_file():
-        raise OutputError(f"{path.parent} holds no {RECORD_NAME}: it is not the output directory of a run")
-    return readable(path)
