@@ -16,13 +16,17 @@ from typer.testing import CliRunner
 
 from main import app
 from src.data.benchmarks.official_scores import read_official_scores
+from src.data.protocols import PROTOCOLS
 from src.errors import DataError
+from src.reporting.official_scores import _FILES
 from tests.comparable_runs import store
 from tests.official_layouts import (
     GEDIT_ROWS,
     IMGEDIT,
     RISE,
     UNIREDIT,
+    complex_edit,
+    complex_edit_row,
     gedit,
     gedit_row,
     imgedit,
@@ -203,6 +207,48 @@ def test_uniredit_is_read_by_name_and_index(tmp_path: Path) -> None:
     assert rows(found)["maze_2"]["reason"] == "`ApprConsistency` is 'x', no number from 1 to 5"
 
 
+def complex_edit_scores(folder: Path, name: str, instruction: str, *values: Any) -> None:
+    """What the official script writes of an output: two scores of its alignment, one of its quality."""
+    following, preservation, quality = values
+    alignment = {"instruction": instruction, "runs": [], "instruction_following": following}
+    write_json(folder / "alignment_rubric_cot" / name, alignment | {"identity_preservation": preservation})
+    write_json(folder / "quality_rubric" / name, {"instruction": instruction, "perceptual_quality": quality})
+
+
+def test_complex_edit_is_read_by_the_instructions_of_its_files_whatever_their_names_and_order(tmp_path: Path) -> None:
+    complex_edit(tmp_path / "data", [complex_edit_row(0), complex_edit_row(1)])
+    complex_edit_scores(tmp_path / "scores", "b.json", "0: all 8", 9, 6.5, 8.5)
+    complex_edit_scores(tmp_path / "scores", "a.json", "1: all 8", 3, 3, 3)
+    complex_edit_scores(tmp_path / "other", "a.json", "1: all 2", 10, 10, float("nan"))
+    write_json(tmp_path / "scores" / "alignment_rubric_cot" / "final_result.json", {"instruction_following": 6.0})
+    mixed = {"instruction_following": 9, "identity_preservation": 6.5, "perceptual_quality": 3, "overall": 6.2}
+    write_json(tmp_path / "scores" / "overall" / "b.json", mixed | {"instruction": "0: all 8"})
+    (tmp_path / "scores").rename(tmp_path / "other" / "c8")
+    found = report(tmp_path, "complex-edit", tmp_path / "other")
+    assert found["statuses"] == {"scored": 2, "judge_failed": 14}
+    assert rows(found)["00000_c8"]["dimensions"]["protocol_score"] == pytest.approx((9 + 6.5 + 8.5) / 3)
+    assert rows(found)["00001_c8"]["score"] == pytest.approx(3.0)
+    assert rows(found)["00001_c2"]["reason"] == "`perceptual_quality` is nan, no number from 0 to 10"
+    assert rows(found)["00000_c2"]["reason"] == "the score file has no row of this sample"
+    assert line(found, "level 8")["overall"] == pytest.approx((8 + 3) / 2)
+
+
+def test_parts_of_different_instructions_are_not_put_together_and_a_file_without_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    complex_edit_scores(tmp_path, "1.json", "one", 5, 5, 5)
+    write_json(tmp_path / "quality_rubric" / "1.json", {"instruction": "two", "perceptual_quality": 9})
+    (tmp_path / "quality_rubric" / "2.json").write_text("{", encoding="utf-8")
+    found = read_official_scores("complex-edit", tmp_path)
+    assert found["one"].values == {"instruction_following": 5.0, "identity_preservation": 5.0}
+    assert found["two"].values == {"perceptual_quality": 9.0}
+    assert "2.json states no instruction" in caplog.text
+
+
+def test_every_protocol_has_score_files_to_be_written() -> None:
+    assert _FILES.keys() == {facts.short_name for facts in PROTOCOLS.values()}
+
+
 def test_an_imported_run_is_reported_again_from_its_record(tmp_path: Path) -> None:
     imgedit(tmp_path / "data")
     scores = write_json(tmp_path / "average_score.json", dict.fromkeys(IMGEDIT, 3.0))
@@ -233,10 +279,12 @@ IMPORTS: dict[str, Any] = {
     "uniredit": lambda folder: (folder / "a.csv").write_text(
         "name,idx,Reasoning,ApprConsistency,VisualPlausibility\nspatial,7,5,4,3\n"
     ),
+    "complex-edit": lambda folder: complex_edit_scores(folder, "00000.json", "0: all 3", 9, 6.5, 8.5),
 }
 DATA: dict[str, Any] = {
     "gedit": lambda folder: gedit(folder, GEDIT_ROWS),
     **{"imgedit": imgedit, "rise": rise, "kris": kris, "uniredit": uniredit},
+    "complex-edit": lambda folder: complex_edit(folder, [complex_edit_row(0)]),
 }
 
 
@@ -284,7 +332,8 @@ def test_two_rows_that_disagree_about_a_sample_leave_it_without_a_score(tmp_path
         ("imgedit", "result.json", "{}", "holds no scores"),
         ("rise", "x.csv", "", "cannot be read as a table"),
         ("kris", "metrics.json", "{}", "holds no scores"),
-        ("complex-edit", "x.json", "{}", "there are readers for gedit, imgedit, rise, kris, uniredit"),
+        ("complex-edit", "x.json", "{}", "holds no scores"),
+        ("mmmg", "x.json", "{}", "there are readers for gedit, imgedit, rise, kris, uniredit, complex-edit"),
     ],
 )  # fmt: skip
 def test_what_is_no_score_file_is_an_error_that_says_what_is_wrong(

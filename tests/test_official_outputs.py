@@ -14,13 +14,26 @@ from typer.testing import CliRunner
 
 from main import app
 from src.benchmark_layouts import BenchmarkLayout
+from src.data.benchmarks.complex_edit import complex_edit_id, row_and_level
+from src.data.benchmarks.complex_edit_outputs import LevelOutputs
 from src.data.benchmarks.formats import FORMATS
 from src.data.benchmarks.gedit import TASKS, gedit_id
 from src.data.benchmarks.kris import CATEGORIES, kris_id
 from src.data.benchmarks.outputs import find_output
 from src.data.benchmarks.uniredit import uniredit_id
+from src.errors import DataError
 from src.models.diffusion.implementations.precomputed import PrecomputedEditModel
-from tests.official_layouts import GEDIT_ROWS, gedit, imgedit, kris, picture, rise, uniredit
+from tests.official_layouts import (
+    GEDIT_ROWS,
+    complex_edit,
+    complex_edit_row,
+    gedit,
+    imgedit,
+    kris,
+    picture,
+    rise,
+    uniredit,
+)
 
 PRECOMPUTED = "src.models.diffusion.implementations.precomputed.PrecomputedEditModel"
 OUTPUTS: dict[str, dict[str, str]] = {
@@ -95,6 +108,86 @@ def test_every_output_is_found_also_from_the_folder_within(tmp_path: Path, layou
     for sample_id, path in OUTPUTS[layout].items():
         assert find_output(outputs, layout, sample_id).resolve() == (outputs / path).resolve()
         assert find_output(outputs / inside, layout, sample_id).resolve() == (outputs / path).resolve()
+
+
+def outputs_of_level(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        picture(folder / name, number)
+    return folder
+
+
+def test_numbered_outputs_of_complex_edit_are_judged_and_a_missing_one_moves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = complex_edit(tmp_path / "data", [complex_edit_row(number) for number in range(3)])
+    outputs_of_level(tmp_path / "outputs", "0.png", "02.png")
+    monkeypatch.chdir(tmp_path)
+    params = {"folder": "outputs", "layout": "complex-edit", "level": 8}
+    answer = '{"edit_success": 5, "no_overediting": 5, "naturalness": 5, "no_artifacts": 5}'
+    config = {
+        "benchmark": {"data_path": str(data), "format": "complex-edit", "difficulties": ["8"]},
+        "diffusion_model": {"class_path": PRECOMPUTED, "params": params},
+        "reward_model": {"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {"": [answer]}}},
+        "scorer": {"class_path": "src.rewards.scorers.vie.VIEScorer"},
+    }
+    Path("run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = CliRunner().invoke(app, ["evaluate", "--config", "run.yaml", "--output-dir", "out"])
+    assert done.exit_code == 0, done.output
+    [report] = Path("out/results").glob("*.json")
+    rows = {row["sample_id"]: row for row in json.loads(report.read_text(encoding="utf-8"))["samples"]}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        **{"00000_c8": "scored", "00001_c8": "edit_failed", "00002_c8": "scored"}
+    }
+    assert rows["00001_c8"]["reason"].endswith("outputs has no picture of row 1")
+    assert LevelOutputs(tmp_path / "outputs", 8, None).find("00002_c8").name == "02.png"
+
+
+def test_outputs_that_only_their_order_tells_apart_are_taken_only_where_there_is_one_for_each_row(
+    tmp_path: Path,
+) -> None:
+    folder = outputs_of_level(tmp_path / "outputs", "b.png", "a.png", "c.jpg")
+    found = LevelOutputs(folder, 3, 3)
+    assert [found.find(f"0000{row}_c3").name for row in range(3)] == ["a.png", "b.png", "c.jpg"]
+    with pytest.raises(DataError, match=r"not numbered from 0 \(the first one is a\.png\).*params\.rows"):
+        LevelOutputs(folder, 3, None)
+    with pytest.raises(DataError, match=r"holds 3 pictures, and the set has 4 rows.*the picture of another"):
+        PrecomputedEditModel.check_weights({"folder": folder, "layout": "complex-edit", "level": 3, "rows": 4})
+    counted_from_one = outputs_of_level(tmp_path / "ones", "1.png", "2.png")
+    assert LevelOutputs(counted_from_one, 3, 2).find("00000_c3").name == "1.png"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no pictures"):
+        LevelOutputs(tmp_path / "empty", 3, None)
+    with pytest.raises(DataError, match="does not exist"):
+        LevelOutputs(tmp_path / "nowhere", 3, None)
+
+
+def test_an_output_of_another_level_another_id_and_two_of_a_row_are_no_edits(tmp_path: Path) -> None:
+    found = LevelOutputs(outputs_of_level(tmp_path / "outputs", "0.png", "1.png", "01.png"), 3, None)
+    with pytest.raises(ValueError, match=r"the outputs of level 3 .* 00000_c4 is of level 4: set benchmark\.difficult"):
+        found.find("00000_c4")
+    with pytest.raises(ValueError, match="is none of Complex-Edit's"):
+        found.find("ab12")
+    with pytest.raises(ValueError, match=r"2 edits of sample '00001_c3'.*keep one"):
+        found.find("00001_c3")
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"layout": "complex-edit"}, "set level"),
+        ({"layout": "complex-edit", "level": 9}, "level"),
+        ({"layout": "kris", "level": 3}, "level and rows are those of layout complex-edit"),
+        ({"rows": 3}, "level and rows are those of layout complex-edit"),
+    ],
+)
+def test_settings_of_a_level_belong_to_complex_edit_alone(tmp_path: Path, params: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        PrecomputedEditModel.Params(folder=tmp_path, **params)
+
+
+@given(row=st.integers(0, 10**7), level=st.integers(1, 8))
+def test_row_and_level_follow_from_the_id(row: int, level: int) -> None:
+    assert row_and_level(complex_edit_id(row, level)) == (row, level)
 
 
 def test_a_missing_folder_of_outputs_says_what_is_there_instead(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from src import __version__
 from src.benchmark_layouts import BenchmarkLayout
 from src.config import Config, parse_config
 from src.counted import counted, some
-from src.data.benchmarks.official_scores import OfficialScore, Scores, read_official_scores
+from src.data.benchmarks.official_scores import OfficialScore, Scores, read_official_scores, row_name
 from src.data.image import ImageError
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
@@ -79,8 +79,9 @@ def import_scores(imported: Imported, output_dir: Path) -> FinishedRun:
         record.begin_attempt(info)
         known: set[str] = set()
         for sample in samples:
-            known.add(sample.sample_id)
-            _add(record, info.run_key, sample, scores, protocol, as_published=imported.as_published)
+            row = row_name(imported.layout, sample)
+            known.add(row)
+            _add(record, info.run_key, sample, scores.get(row), protocol, as_published=imported.as_published)
         _say_what_is_foreign(scores, known, imported)
         record.end_attempt("finished", 0.0, 0, 0)
         return report_run(record, config, with_samples=False)
@@ -90,7 +91,7 @@ def _add(
     record: Record,
     run_key: str,
     sample: EditSample | BadSample,
-    scores: Scores,
+    score: OfficialScore | None,
     protocol: Protocol,
     *,
     as_published: bool,
@@ -105,7 +106,7 @@ def _add(
         return
     key = digest(["imported", run_key, sample.sample_id])
     record.add_sample(run_key, sample, SampleKeys(0, source, key, key))
-    record.add_verdict(key, _verdict(sample, scores.get(sample.sample_id), protocol, as_published=as_published))
+    record.add_verdict(key, _verdict(sample, score, protocol, as_published=as_published))
 
 
 def _verdict(sample: EditSample, score: OfficialScore | None, protocol: Protocol, *, as_published: bool) -> Verdict:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from src.data.benchmarks.official_scores import COMPLEX_EDIT_VALUES
 from src.data.verdict import Status
 from src.errors import OutputError
 from src.record.results import RunInfo, SampleResult
@@ -119,10 +120,29 @@ def _kris(rows: Sequence[SampleResult]) -> dict[str, Any]:
     return found
 
 
+def _complex_edit(rows: Sequence[SampleResult]) -> dict[str, Any]:
+    """A folder for each level, in it one file for each row and part."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        level = row.attributes.get("level")
+        place, name = f"complexity_{level}" if level else "no_level", f"{row.sample_id.removesuffix(f'_c{level}')}.json"
+        for folder, names in COMPLEX_EDIT_VALUES.items():
+            values = {one: value for one in names if (value := row.dimensions.get(one)) is not None}
+            if values:
+                found[f"{place}/{folder}/{name}"] = {"instruction": row.instruction, **values}
+        if row.score is not None:
+            every = {one: row.dimensions[one] for names in COMPLEX_EDIT_VALUES.values() for one in names}
+            overall = every | {"overall": row.dimensions.get("protocol_score"), "instruction": row.instruction}
+            found[f"{place}/overall/{name}"] = overall
+    return found
+
+
 _FILES: dict[str, Callable[[Sequence[SampleResult]], dict[str, Any]]] = {
     "gedit": _gedit,
+    "gedit-qwen": _gedit,
     "imgedit": _imgedit,
     "rise": _rise,
     "kris": _kris,
     "uniredit": _uniredit,
+    "complex-edit": _complex_edit,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -12,6 +13,18 @@ from src.data.sources import ByteProgress, RawItem, read_items
 
 LEVELS = 8
 _ROW, _LEVEL = "row", "level"
+_ID = re.compile(r"(?P<row>[0-9]{5,9})_c(?P<level>[1-8])")
+
+
+def complex_edit_id(row: int, level: int) -> str:
+    """The id of a sample: the place of its row in the set, from 0, and the level."""
+    return f"{row:05d}_c{level}"
+
+
+def row_and_level(sample_id: str) -> tuple[int, int] | None:
+    """The row and the level of a sample with this id; None where it is none of Complex-Edit's."""
+    found = _ID.fullmatch(sample_id)
+    return (int(found["row"]), int(found["level"])) if found else None
 
 
 class ComplexEditLevels(BenchmarkFormat):
@@ -35,7 +48,7 @@ class ComplexEditLevels(BenchmarkFormat):
 
     def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:
         """The id has the row's place and the level."""
-        return {"id": f"{row[_ROW]:05d}_c{row[_LEVEL]}", "subset": "complex-edit", "difficulty": str(row[_LEVEL])}
+        return {"id": complex_edit_id(row[_ROW], row[_LEVEL]), "subset": "complex-edit", "difficulty": str(row[_LEVEL])}
 
     def content(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The instruction of the row's level; the cluster is the row."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +20,10 @@ from src.data.benchmarks.layout import first_file
 from src.data.benchmarks.uniredit import uniredit_id
 from src.data.json_stream import BrokenOff, JsonValueError, iter_entries
 from src.data.names import storable
+from src.data.sample import BadSample, EditSample
 from src.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 _GEDIT_ENDING = "_gpt_score.csv"
 _GEDIT_VALUES = {
@@ -28,6 +34,11 @@ _GEDIT_VALUES = {
 _RISE_VALUES = {"Reasoning": "reasoning", "ApprConsistency": "consistency", "VisualPlausibility": "plausibility"}
 _KRIS_VALUES = ("consistency_score", "instruction_score", "quality_score", "knowledge_score")
 _IMGEDIT_FILES = ("result.json", "average_score.json")
+COMPLEX_EDIT_VALUES = {
+    "alignment_rubric_cot": ("instruction_following", "identity_preservation"),
+    "quality_rubric": ("perceptual_quality",),
+}
+"""The folders in which Complex-Edit's script writes a file for each output, and the values that are in it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,12 @@ class OfficialScore:
 
 
 Scores = dict[str, OfficialScore]
-"""By the id of the sample, as the benchmark's format names it."""
+"""By `row_name` of the sample."""
+
+
+def row_name(layout: BenchmarkLayout, sample: EditSample | BadSample) -> str:
+    """What tells a sample's row in score files: its id, or the instruction where files state nothing else of it."""
+    return sample.instruction if layout == "complex-edit" else sample.sample_id
 
 
 def read_official_scores(layout: BenchmarkLayout, path: Path) -> Scores:
@@ -56,7 +72,8 @@ def read_official_scores(layout: BenchmarkLayout, path: Path) -> Scores:
     Args:
         layout: gedit: `*_gpt_score.csv`, or a folder of them. imgedit: `result.json` (replies) or
             `average_score.json`. rise and uniredit: `MODEL_judge.xlsx`, or the same table as CSV. kris: the folder of
-            the categories' folders, each with `metrics.json`.
+            the categories' folders, each with `metrics.json`. complex-edit: the folder of outputs, in which the script
+            writes, or one that holds several of these.
         path: The file or folder.
 
     Raises:
@@ -198,6 +215,37 @@ def _kris(path: Path) -> Iterator[tuple[str, OfficialScore]]:
             yield kris_id(category, key), _scores(row if isinstance(row, Mapping) else {}, columns, (1.0, 5.0))
 
 
+def _complex_edit(path: Path) -> Iterator[tuple[str, OfficialScore]]:
+    """By the instruction, which each file states: names of files are the editor's, and do not say the level.
+
+    `overall` is not read: its files put the alignment of one output together with the quality of another.
+    """
+    found: defaultdict[tuple[Path, str], dict[str, Any]] = defaultdict(dict)
+    for folder, names in COMPLEX_EDIT_VALUES.items():
+        for file in sorted(path.rglob(f"{folder}/*.json")):
+            if file.name == "final_result.json":
+                continue
+            said = _object(file)
+            instruction = said.get("instruction")
+            if not isinstance(instruction, str) or not instruction.strip():
+                logger.warning("%s states no instruction, by which its sample would be known, and is left out", file)
+                continue
+            output = file.parent.parent / file.stem
+            found[output, storable(instruction).strip()] |= {name: said.get(name) for name in names}
+    columns = {name: (name,) for names in COMPLEX_EDIT_VALUES.values() for name in names}
+    for (_, instruction), row in found.items():
+        yield instruction, _scores(row, columns, (0.0, 10.0))
+
+
+def _object(file: Path) -> Mapping[str, Any]:
+    """The JSON object of a small file; an empty one for anything else."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
 def _entries(file: Path) -> Iterator[tuple[str, Any]]:
     """The values of a JSON mapping with their keys; None for a value that cannot be read."""
     with file.open("rb") as opened:
@@ -217,4 +265,5 @@ _READERS: dict[str, Callable[[Path], Iterator[tuple[str, OfficialScore]]]] = {
     "rise": _rise,
     "kris": _kris,
     "uniredit": _uniredit,
+    "complex-edit": _complex_edit,
 }

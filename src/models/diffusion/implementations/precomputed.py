@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pydantic
 from PIL import Image
 
+from src.data.benchmarks.complex_edit import LEVELS
+from src.data.benchmarks.complex_edit_outputs import LevelOutputs
 from src.data.benchmarks.outputs import SUFFIXES, find_output
 from src.data.image import decode_image
 from src.errors import ModelError
@@ -31,11 +34,31 @@ class PrecomputedEditModel(GenerationModel):
 
         folder: Path
         """Searched with all its subfolders; for a public benchmark's layout, the folder of one editor's outputs."""
-        layout: Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit"] = "native"
+        layout: Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit", "complex-edit"] = "native"
         """The layout of a public benchmark's outputs: gedit `<task_type>/<en|cn>/<key>` (in `fullset` or not), imgedit
-        `<key>`, rise `<category>/<index>` (in `images` or not), kris `<category>/<id>`, uniredit `<name>/<idx>`."""
+        `<key>`, rise `<category>/<index>` (in `images` or not), kris `<category>/<id>`, uniredit `<name>/<idx>`,
+        complex-edit one folder a level, with the pictures numbered from 0 or in the order of the rows."""
+        level: int | None = pydantic.Field(None, ge=1, le=LEVELS)
+        """The level of the outputs, for complex-edit alone, whose layout does not say it."""
+        rows: int | None = pydantic.Field(None, ge=1)
+        """How many rows the set has, for outputs of complex-edit that are not numbered from 0."""
+
+        @pydantic.model_validator(mode="after")
+        def _level_of_complex_edit(self) -> PrecomputedEditModel.Params:
+            of_levels = self.layout == "complex-edit"
+            if of_levels and self.level is None:
+                raise ValueError(f"set level (1 to {LEVELS}): the outputs of complex-edit do not say theirs")
+            if not of_levels and (self.level, self.rows) != (None, None):
+                raise ValueError("level and rows are those of layout complex-edit; remove them")
+            return self
+
+    @classmethod
+    def check_weights(cls, params: dict[str, Any]) -> None:
+        """Refuses outputs of which nothing says which sample each is of."""
+        _level_outputs(cls.Params(**params))
 
     def _initialize(self) -> None:
+        self._of_level = _level_outputs(self.params)
         self._files: defaultdict[str, list[Path]] = defaultdict(list)
         for path in _images(self.params.folder) if self.params.layout == "native" else ():
             self._files[path.stem].append(path)
@@ -56,6 +79,8 @@ class PrecomputedEditModel(GenerationModel):
         return self._stored(sample_id)
 
     def _stored(self, sample_id: str) -> Image.Image:
+        if self._of_level is not None:
+            return decode_image(self._of_level.find(sample_id).read_bytes())
         if self.params.layout != "native":
             return decode_image(find_output(self.params.folder, self.params.layout, sample_id).read_bytes())
         pattern = f"{self.params.folder}/**/{sample_id}.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
@@ -69,10 +94,12 @@ class PrecomputedEditModel(GenerationModel):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """The identity of any model; the layout is in it where it is not EditLoop's own."""
+        """The identity of any model; the layout and its settings are in it where it is not EditLoop's own."""
         identity = super().identity(params)
-        if identity["params"]["layout"] == "native":
-            del identity["params"]["layout"]
+        unset = {"layout": "native", "level": None, "rows": None}
+        for name, value in unset.items():
+            if identity["params"][name] == value:
+                del identity["params"][name]
         return identity
 
     @classmethod
@@ -100,3 +127,9 @@ def _images(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise ModelError(f"the folder of edits {folder} does not exist; correct diffusion_model.params.folder ({RULE})")
     return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _level_outputs(params: Any) -> LevelOutputs | None:
+    if params.layout != "complex-edit":
+        return None
+    return LevelOutputs(params.folder, params.level, params.rows)
