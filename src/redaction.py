@@ -110,10 +110,13 @@ def _words(name: str) -> list[str]:
 
 
 def remember(value: str, shortest: int = SHORTEST_SECRET) -> None:
-    """Lets `masked` find this secret wherever it turns up; a shorter one is masked only where it is a whole value."""
+    """Lets `masked` find this secret wherever it turns up; a shorter one is masked only where it is a whole value.
+
+    What a switch says (`1`, `false` …) is masked under its own name alone: else `version: "1"` were masked everywhere.
+    """
     if len(value) >= shortest:
         _remembered.add(value)
-    elif value:
+    elif value.strip().lower() not in _SWITCHES:
         _whole.add(value)
 
 
