@@ -24,6 +24,7 @@ from src.rewards.scorers.protocol import PROTOCOLS, ProtocolScorer
 from src.rewards.scorers.protocols.imgedit import CRITERIA
 from src.rewards.scorers.protocols.kris import KNOWLEDGE
 from src.rewards.scorers.protocols.rise import rise_score
+from tests import reward_model_cases
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import Answer, ChatServer, completion
 from tests.judged_edits import build_scorer
@@ -141,6 +142,7 @@ CASES["complex-edit"] = (
     },
 )
 CASES["gedit-qwen"] = ("gedit-qwen@2025-05", *CASES["gedit"][1:])
+CASES |= reward_model_cases.CASES
 BY_HAND = {
     "gedit-qwen": (math.sqrt(5 * 9), 0, 10),
     "complex-edit": (7.0, 0, 10),
@@ -155,7 +157,7 @@ BY_HAND = {
     "kris temporal": (3.0, 1, 5),
     "kris several": (3.0, 1, 5),
     "uniredit": (0.3 * 5 + 0.5 * 2 + 0.2 * 4, 1, 5),
-}
+} | reward_model_cases.BY_HAND
 
 
 @pytest.fixture(autouse=True)

@@ -43,6 +43,11 @@ def write_official_scores(info: RunInfo, results: Iterable[SampleResult], folder
             "official score files are those of a public benchmark's protocol, and this run was scored by "
             f"{info.scorer.get('class')}; name a protocol as scorer, as docs/protocols.md says"
         )
+    if facts.short_name not in _FILES:
+        raise OutputError(
+            f"{facts.name} is the protocol of a reward model, whose repository has no score files of a benchmark; "
+            f"those of {', '.join(_FILES)} can be written"
+        )
     rows = [row for row in results if row.status not in (Status.NOT_APPLICABLE, Status.BAD_SAMPLE)]
     try:
         return [_written(folder / name, content) for name, content in _FILES[facts.short_name](rows).items()]

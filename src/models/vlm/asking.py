@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from src.data.verdict import Status
 from src.errors import ModelUnusable
@@ -165,7 +166,7 @@ def _answer(reading: _ParsedReply, given: list[Reply]) -> Answer:
 
 def _mean(answers: list[Answer]) -> Answer:
     read = [answer.values for answer in answers if answer.values is not None]
-    means = {name: sum(values[name] for values in read) / len(read) for name in read[0]} if read else None
+    means = {name: _mean_value(name, read) for name in dict.fromkeys(chain.from_iterable(read))} if read else None
     return Answer(
         status=Status.SCORED if read else answers[-1].status,
         values=means,
@@ -176,6 +177,12 @@ def _mean(answers: list[Answer]) -> Answer:
         seconds=sum(answer.seconds for answer in answers),
         repeats=tuple(answers),
     )
+
+
+def _mean_value(name: str, read: Sequence[Mapping[str, float]]) -> float:
+    """The mean of a value over the replies that give it: some forms leave a value out that does not apply."""
+    given = [values[name] for values in read if name in values]
+    return sum(given) / len(given)
 
 
 def total_usage(usages: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pydantic
 
 from src.errors import ModelUnusable
 from src.models.http.api_errors import APIFailure, FailureKind
-from src.models.vlm.question import Question
+from src.models.vlm.question import Question, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +125,12 @@ def messages_of(question: Question, data_urls: list[str]) -> list[dict[str, Any]
     content = [*text, *images] if delivery and delivery.text_first else [*images, *text]
     system = [{"role": "system", "content": question.system_prompt}] if question.system_prompt else []
     return [*system, {"role": "user", "content": content}]
+
+
+def sampling_settings(sampling: Sampling) -> dict[str, Any]:
+    """The fields of a request that say how a reply is drawn, as far as they are set; limit and seed are not here."""
+    named = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class Dialect:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from PIL import Image
+
+_LATER = ("top_p", "top_k", "seed")
+"""Settings of sampling that keys of stored verdicts do not hold."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,14 @@ class Sampling:
     """None sends none, so that the server's own default holds."""
     max_tokens: int | None
     """The longest reply, in tokens; None sends none."""
+    top_p: float | None = None
+    """Probability of the nucleus that is drawn from; None sends none."""
+    top_k: int | None = None
+    """How many of the most probable tokens are drawn from; None sends none, as OpenAI's own server knows no such
+    setting."""
+    seed: int | None = None
+    """The seed of the first reply; each repeat takes the next one, in a request of its own. None leaves it to the
+    model's own settings."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,15 @@ class Delivery:
     """The `detail` that is asked for with each image; None sends none."""
     sampling: Sampling | None = None
     """None leaves it to the model's own settings."""
+
+    def key(self) -> dict[str, Any]:
+        """What tells it from others; JSON-able. Settings that came later are there where they are set alone."""
+        told = asdict(self)
+        if self.sampling is not None:
+            told["sampling"] = {
+                name: value for name, value in told["sampling"].items() if value is not None or name not in _LATER
+            }
+        return told
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from src.data.protocols import PROTOCOLS, ProtocolFacts
+from src.data.protocol_facts import ProtocolFacts
+from src.data.protocols import PROTOCOLS
 from src.record.results import SampleResult
 from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import gedit_tables
 from src.reporting.protocols.imgedit import imgedit_tables
 from src.reporting.protocols.kris import kris_tables
+from src.reporting.protocols.reward_models import vie_tables
 from src.reporting.protocols.rise import rise_tables, uniredit_tables
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, protocol_row
 
@@ -22,6 +24,9 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "kris": kris_tables,
     "uniredit": uniredit_tables,
     "complex-edit": complex_edit_tables,
+    "editscore": vie_tables,
+    "editscore-qwen25": vie_tables,
+    "editscore-api": vie_tables,
 }
 _STATED = ("judge", "calls", "pictures", "sampling", "reply", "formula", "aggregation")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from src.data.sample import EditSample
@@ -54,7 +54,7 @@ class JudgePrompt:
         """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
         asked = [self.system, self.text, self.template, self.shows, self.schema]
         read = [self.dimensions, self.form, self.score_range, GRAMMAR]
-        return [*asked, *read, *filter(None, (self.reply and self.reply.name, self.delivery and asdict(self.delivery)))]
+        return [*asked, *read, *filter(None, (self.reply and self.reply.name, self.delivery and self.delivery.key()))]
 
     enquiry = old_attribute("enquiry")
 

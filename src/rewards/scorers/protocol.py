@@ -1,8 +1,8 @@
-"""`ProtocolScorer`: scores edits by the published protocol of a public benchmark, named with its version."""
+"""`ProtocolScorer`: scores edits by a published protocol, of a benchmark or a reward model, named with its version."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +12,20 @@ from PIL import Image
 
 from src.data.image import ImageError
 from src.data.sample import EditSample
+from src.data.verdict import Verdict
 from src.errors import ConfigError, did_you_mean
 from src.models.reward.vision_language_judge import VisionLanguageJudge
+from src.models.vlm.asking import Answer
 from src.models.vlm.chat_model import ChatModel
 from src.models.vlm.official_prompts import OfficialPrompts, read_official_prompts
 from src.models.vlm.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 from src.models.vlm.question import LabelledImage
 from src.rewards.core.judge_prompt import JudgePrompt
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer
+from src.rewards.core.means import mean_of_repeats
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.protocols.complex_edit import ComplexEdit
+from src.rewards.scorers.protocols.edit_score import EditScore, EditScoreAPI, EditScoreQwen25
 from src.rewards.scorers.protocols.gedit import GEdit, GEditQwen
 from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
@@ -30,13 +34,19 @@ from src.rewards.scorers.protocols.rise import Rise
 from src.rewards.scorers.protocols.uniredit import UniREdit
 
 PROTOCOLS: dict[str, Protocol] = {
-    one.facts.name: one for one in (GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit())
+    one.facts.name: one
+    for one in (
+        *(GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit()),
+        *(EditScore(), EditScoreQwen25(), EditScoreAPI()),
+    )
 }
 """Every protocol by its name."""
 
 
 class ProtocolScorer(JudgedScorer):
     """The score of a published protocol, mapped to 0–10; docs/protocols.md says what such a number means.
+
+    The protocol is that of a benchmark, or the one by which a published reward model is asked.
 
     Calls, order and codec of the pictures, sampling, the form of replies and the formula are the protocol's own, each
     stated in `src/data/protocols`. The wording of the questions is this project's, unless `official_prompts` names a
@@ -158,6 +168,11 @@ class ProtocolScorer(JudgedScorer):
         """The protocol's score on 0–10; values and the score on the protocol's own scale are reported."""
         own = self._protocol.own_score(edit.sample, values, as_published=self.params.as_published)
         return self._protocol.facts.of_ten(own), {**values, **self._protocol.derived(values), OWN_SCORE: own}
+
+    def _verdict(self, edit: EditedSample, answers: Sequence[Answer]) -> Verdict:
+        """The verdict; of several passes, the mean of their scores where the protocol takes it."""
+        verdict = super()._verdict(edit, answers)
+        return mean_of_repeats(verdict) if self._protocol.averages_scores and verdict.repeats else verdict
 
     def _problem(self, sample: EditSample) -> str | None:
         """Why the sample cannot be asked about: by the protocol, or as the official file lacks a text for it."""

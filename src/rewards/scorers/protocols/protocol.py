@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from src.data.protocols import ProtocolFacts
+from src.data.protocol_facts import ProtocolFacts
 from src.data.sample import EditSample
 from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Picture
@@ -78,6 +78,9 @@ class Protocol(ABC):
     official: ClassVar[OfficialFiles]
     repeats: ClassVar[int] = 1
     """How often the protocol asks each question."""
+    averages_scores: ClassVar[bool] = False
+    """Whether repeats are passes, each with a score of its own, of which the mean is taken. Else each value is the mean
+    over the repeats, and one score is computed of these."""
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says why the protocol has nothing to say about a sample; by default it has."""
