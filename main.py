@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
     )
 
 from src import __version__
+from src.benchmark_layouts import BenchmarkLayout
 from src.commands import (
     BUDGET_SPENT,
     GO_ON,
@@ -33,6 +34,8 @@ from src.commands import (
 )
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
+from src.commands.import_scores import import_scores
+from src.commands.judge_bench import judge_bench
 from src.commands.merge import merge
 from src.commands.models import merge_lora, serve_editor
 from src.commands.pairs import pairs
@@ -237,7 +240,20 @@ def train(
 
 
 for command in (
-    *(train_judge, report, merge, compare, leaderboard, drift, label, calibrate, serve_editor, merge_lora),
+    *(
+        train_judge,
+        report,
+        merge,
+        compare,
+        leaderboard,
+        drift,
+        judge_bench,
+        import_scores,
+        label,
+        calibrate,
+        serve_editor,
+        merge_lora,
+    ),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 data_app.command("pairs")(pairs)
@@ -253,11 +269,18 @@ def inspect_data(
         bool, typer.Option("--follow-links", help="Read images behind links out of the file's folder.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there is any problem.")] = False,
+    layout: Annotated[BenchmarkLayout, typer.Option("--format", help="Layout of the file or folder.")] = "native",
+    image_dir: Annotated[
+        Path | None, typer.Option(help="Folder of a public benchmark's images, where it is not in its layout's place.")
+    ] = None,
 ) -> None:
     """Count categories, difficulties, tags and image sizes, and name every problem with its sample."""
     from src.data.inspect import inspect_benchmark, render_inspection
+    from src.data.selection import Selection
 
-    inspection = inspect_benchmark(file, language, follow_links=follow_links)
+    images = None if image_dir is None else str(image_dir)
+    selection = Selection(language=language, follow_links=follow_links, format=layout, image_dir=images)
+    inspection = inspect_benchmark(file, selection)
     if as_json:
         typer.echo(clean_json(inspection.to_json()))
     else:

@@ -6,7 +6,8 @@
     python -m benchmarks.gpu_check --device cpu     what a CPU can run of it, cut down: tries the code, proves nothing
 
 Each check runs within its own limit in a process that it can break. The exit code is 0 when every check passed or does
-not apply to this machine, 1 when one did not or was not run for want of time, 2 for wrong usage, and 3 without a GPU.
+not apply to this machine, 1 when one did not or was not run for want of time, 2 for wrong usage, 3 without a GPU, and
+130 when it was interrupted or terminated.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import importlib.metadata
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from benchmarks.harness import close, command_line, console, show
 
 COLUMNS = ["check", "what", "measured", "wanted", "holds"]
 LIBRARIES = ("torch", "diffusers", "transformers", "trl", "peft", "accelerate", "vllm")
+REPORT = "gpu_check.json"
 NO_GPU, INTERRUPTED = 3, 130
 DRIVER_QUERY = ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
 
@@ -54,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = [check for check in CHECKS if not given.only or check.name in given.only]
     if given.device == "cuda" and not (names := gpus()):
         return _without_gpu(checks)
+    try:
+        given.output_dir.mkdir(parents=True, exist_ok=True)
+        (given.output_dir / REPORT).unlink(missing_ok=True)
+        (given.output_dir / "log.txt").write_bytes(b"")
+    except OSError as error:
+        parser.error(f"--output-dir {given.output_dir} cannot be written to: {error.strerror or error}")
     title = ", ".join(names) if given.device == "cuda" else "CPU, cut down: no result says anything about a GPU"
     setting = Setting(given.device, tiny=given.device == "cpu")
     rows, seconds, interrupted = _run(checks, setting, 60 * given.minutes, given.output_dir, title)
@@ -98,26 +108,46 @@ def driver() -> str:
 def _run(
     checks: Sequence[Check], setting: Setting, limit: float, folder: Path, title: str
 ) -> tuple[list[Row], float, bool]:
-    """The rows, the seconds that they took, and whether Ctrl-C ended them; the JSON is complete after each row."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.txt").unlink(missing_ok=True)
+    """The rows, the seconds that they took, and whether they were interrupted; the JSON tells all after each row."""
     console.print(f"{len(checks)} checks, at most {limit / 60:.3g} minutes; log in {folder / 'log.txt'}")
     started = time.monotonic()
     rows: list[Row] = []
     interrupted = False
+
+    def left(reason: str) -> list[Row]:
+        begun = {row.check for row in rows}
+        missing = [check for check in checks if check.name not in begun]
+        return [Row(check.name, Outcome.NOT_RUN, check.proves, reason=reason) for check in missing]
+
     machine = described(title, setting)
     try:
-        for row in supervised(checks, setting, limit, folder):
-            rows.append(row)
-            console.print(" | ".join(filter(None, cells(row))), highlight=False)
-            _write(folder / "gpu_check.json", machine, rows, time.monotonic() - started)
+        with terminable(), closing(supervised(checks, setting, limit, folder)) as found:
+            for row in found:
+                rows.append(row)
+                console.print(" | ".join(filter(None, cells(row))), highlight=False)
+                so_far = [*rows, *left("not run yet, or killed before")]
+                _write(folder / REPORT, machine, so_far, time.monotonic() - started)
     except KeyboardInterrupt:
         interrupted = True
-        left = [check for check in checks if check.name not in {row.check for row in rows}]
-        rows += [Row(check.name, Outcome.NOT_RUN, check.proves, reason="interrupted") for check in left]
+        rows += left("interrupted")
     seconds = time.monotonic() - started
-    _write(folder / "gpu_check.json", machine, rows, seconds)
+    _write(folder / REPORT, machine, rows, seconds)
     return rows, seconds, interrupted
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within the block, being terminated is as Ctrl-C: what runs is ended, which is in sessions of its own."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def described(title: str, setting: Setting) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def edits(benchmark: str, count: int) -> list[EditedSample]:
     for sample in load_samples(benchmark, Selection()):
         if not isinstance(sample, EditSample) or sample.reference is None:
             continue
-        source, target = sample.source.decode(), sample.reference.decode()
+        source, target = sample.given_source.decode(), sample.reference.decode()
         edited = (target, source, Image.blend(source, target, 0.5))[len(made) % 3]
         made.append(EditedSample(sample, source, edited))
         if len(made) == count:

@@ -27,7 +27,7 @@ JUDGE = "src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel"
 
 def prompts(scorer: SixDimensionScorer, sample: EditSample, judge: Any) -> list[list[int]]:
     """The tokens of each question about a sample's edit."""
-    pixels = sample.source.decode()
+    pixels = sample.given_source.decode()
     images = before_and_after(pixels, pixels)
     questions = [asked.request(images).question for asked in scorer.judge_prompts(sample)]
     return [judge.encode([question])["input_ids"][0].tolist() for question in questions]

@@ -128,12 +128,12 @@ def write_record(config: Config, samples: int) -> None:
         record.begin_attempt(plan.info())
         for sample in load_samples(config.benchmark.data_path, plan.selection):
             if sample.index < samples - 1 and isinstance(sample, EditSample):
-                source = sample.source.read_bytes()
+                source = sample.given_source.read_bytes()
                 _, keys = plan.item(sample, content_hash(source))
                 record.add_sample(plan.run_key, sample, keys)
                 record.add_edit(keys.edit_key, source, 2.0 + sample.index % 7, ((SIDE, SIDE), (SIDE, SIDE)))
                 record.add_verdict(keys.verdict_key, _verdict(sample))
-                view.show(record.edit_path(keys.edit_key), sample.category, sample.sample_id)
+                view.show(record.edit_path(keys.edit_key), sample.category, sample.sample_id, sample.index)
 
 
 @contextmanager

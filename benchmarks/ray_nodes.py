@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from PIL import Image, ImageChops
 
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
@@ -70,11 +71,19 @@ def two_nodes() -> Iterator[Nodes]:
 
 
 def started(start: Callable[[], Any]) -> Any:
-    """What a function starts, which is called again where Ray has given up."""
-    for _ in range(STARTS - 1):
-        with suppress(Exception):  # Ray raises no other class here
+    """What a function starts, which is called again where Ray has given up; no process of a failed start is left."""
+    for attempt in range(1, STARTS + 1):
+        before = set(psutil.Process().children(recursive=True))
+        try:
             return start()
-    return start()
+        except Exception:  # Ray raises no other class here
+            left = [one for one in psutil.Process().children(recursive=True) if one not in before]
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(left, timeout=10)
+            if attempt == STARTS:
+                raise
 
 
 class FatalEditor(BaseDiffusionModel):

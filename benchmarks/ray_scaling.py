@@ -129,13 +129,6 @@ def main() -> None:
             rows.append([*cells, f"{(each[1] - local) * 1000:+.1f}" if actors == 1 else ""])
     columns = ["edit ms", "actors", "ms per sample", "speed-up ÷ actors", "one actor − local, ms per sample"]
     show(f"Edits of pictures of {len(pictures[0]) / 1e6:.1f} MB on {os.cpu_count()} cores", columns, rows)
-    size = len(pictures[0]) / 1e6
-    moved = [
-        ["source", f"{size:.1f}", "2: into the object store of its machine, and out of it in the actor"],
-        ["edit", f"{size:.1f}", "2: likewise on its way back; no pixels, and nothing is encoded again"],
-        ["between machines", "as above", "1 more of each, over the network"],
-    ]
-    show("What one sample moves", ["what", "MB", "copies"], moved)
     unit = f"speed-up / actors, {max(many)} actors, edits of 500 ms on pictures of 2 MB"
     close("ray_scaling", efficiency[0.5, max(many)], unit, ">= 0.95")
 

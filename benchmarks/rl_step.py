@@ -30,7 +30,7 @@ REAL = Path("configs/training/miniature_rewrite.yaml")
 def requests(samples: Sequence[EditSample], distinct: int) -> list[RewardRequest]:
     """One generation: `GROUP` instructions a sample, of which `distinct` differ."""
     return [
-        RewardRequest(sample, sample.source, f"instruction {place % distinct}")
+        RewardRequest(sample, sample.given_source, f"instruction {place % distinct}")
         for sample in samples
         for place in range(GROUP)
     ]

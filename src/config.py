@@ -7,50 +7,18 @@ the older system documented but never used are `Ignored`: the record is always k
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import pydantic
 
+from src.benchmark_config import BenchmarkConfig
 from src.config_file import checked, fill_in, load, read_yaml
+from src.engine_config import EngineConfig
 from src.errors import ConfigError
-from src.redaction import redact
-from src.section import Ignored, Name, Section
+from src.section import Ignored, Section
 from src.shard import Shard
-
-
-class SelectionConfig(Section):
-    """Which items of a data file are taken, and in which language; shared by benchmark and training data."""
-
-    categories: list[Name] | None = None
-    """Categories to take, by either of their names; all when absent."""
-    difficulties: list[Name] | None = None
-    limit: int | None = pydantic.Field(default=None, ge=1)
-    """Only the first N selected items of each file."""
-    language: Literal["en", "zh"] = "en"
-    """Language of instructions, descriptions and rationales."""
-    follow_links: bool = False
-    """Read images behind links out of the file's folder; without it their items are bad."""
-
-
-class BenchmarkConfig(SelectionConfig):
-    """The benchmark file, and which of its samples are run."""
-
-    data_path: str
-    """Benchmark file (JSON list, JSONL, parquet), folder of parquet files, or `hf://org/name`."""
-    max_source_pixels: int | None = pydantic.Field(None, ge=4096)
-    """Width times height of the largest source that is used as it is. Above 64,000,000 every source is refused."""
-    larger_sources: Literal["refuse", "scale"] = "refuse"
-    """`refuse` makes them bad samples; `scale` shrinks them to it, for editor and judge alike."""
-    shard: str | None = None
-    """The shard of the samples that is run, such as `3/16`, of what the other keys select; see docs/clusters.md."""
-
-    @pydantic.field_validator("shard")
-    @classmethod
-    def _is_a_shard(cls, text: str | None) -> str | None:
-        return None if text is None else str(Shard.parse(text))
 
 
 class ClassConfig(Section):
@@ -65,8 +33,25 @@ class ClassConfig(Section):
     def _as_stored_before(cls, data: Any) -> Any:
         """Records of before hold `type: null` in every such section."""
         if isinstance(data, dict) and data.get("type", ...) is None:
-            return {key: value for key, value in data.items() if key != "type"}
-        return data
+            data = {key: value for key, value in data.items() if key != "type"}
+        return with_class_of_protocol(data)
+
+
+def with_class_of_protocol(section: Any) -> Any:
+    """The section of a scorer with its class, where it names a published protocol (`protocol: gedit@2025-05`) instead.
+
+    Raises:
+        ValueError: it names both, or its params name another protocol.
+    """
+    if not isinstance(section, dict) or "protocol" not in section:
+        return section
+    rest = {key: value for key, value in section.items() if key != "protocol"}
+    if "class_path" in rest:
+        raise ValueError("name either class_path or protocol: a protocol has a class of its own")
+    params = rest.get("params") or {}
+    if isinstance(params, dict):
+        params = {"protocol": section["protocol"], **params}
+    return {**rest, "class_path": PROTOCOL_SCORER, "params": params}
 
 
 class ModelConfig(ClassConfig):
@@ -77,6 +62,7 @@ class ModelConfig(ClassConfig):
 
 DECODED_MEGABYTES = 1000
 """Million bytes of decoded pictures at the same time, where nothing else is asked for."""
+PROTOCOL_SCORER = "src.rewards.scorers.protocol.ProtocolScorer"
 DEFAULT_SCORER = "src.rewards.scorers.category.CategoryScorer"
 
 
@@ -86,8 +72,6 @@ class PromptConfig(Section):
     system_prompt: str
     user_prompt_template: str
 
-
-_ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 Metric = Literal["mean", "std", "median", "min", "max", "count"]
 
@@ -160,73 +144,6 @@ class LoggingConfig(Section):
     """Overrides `logs_dir/evaluation.log`."""
     save_to_file: Ignored[bool] = None
     log_dir: Ignored[str] = None
-
-
-Gpus = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
-
-
-class RayConfig(Section):
-    """Which Ray cluster `runtime.engine: ray` uses, and what it places there."""
-
-    address: str = "auto"
-    """`auto`: the cluster that `ray start` has made this machine a part of; `local`: this machine alone, as long as
-    the process lives; `HOST:PORT`: a cluster's head, from one of its machines; `ray://HOST:PORT`: from outside."""
-    editors: Annotated[int, pydantic.Field(ge=1)] | Literal["auto"] = "auto"
-    """Editors, each in a process of its own; `auto` is as many as the cluster has room for when the run begins."""
-    editor_gpus: Gpus = 1
-    """GPUs of each editor; 0 computes on the CPU, and a fraction shares a GPU."""
-    judges: Annotated[int, pydantic.Field(ge=0)] | None = None
-    """Judges, each in a process of its own; 0 leaves the judge in the process of the run. When absent, 1 for a judge
-    that computes by itself and 0 for one that asks a server."""
-    judge_gpus: Gpus = 1
-    """GPUs of each judge."""
-    runtime_env: dict[str, Any] = pydantic.Field(default_factory=dict)
-    """Ray's runtime environment of these processes: `working_dir`, `py_modules`, `pip`, `env_vars` …"""
-
-    @pydantic.field_validator("address")
-    @classmethod
-    def _leads_to_a_cluster(cls, address: str) -> str:
-        if address not in ("auto", "local") and not _ADDRESS.fullmatch(address):
-            raise ValueError(f"{address!r} is no address: write auto, local, HOST:PORT or ray://HOST:PORT")
-        return address
-
-    @pydantic.field_validator("editor_gpus", "judge_gpus")
-    @classmethod
-    def _whole_above_one(cls, gpus: float) -> float:
-        if gpus > 1 and gpus != int(gpus):
-            raise ValueError(f"{gpus:g} GPUs: above 1 it must be a whole number, and below 1 it shares one GPU")
-        return gpus
-
-    @pydantic.field_validator("runtime_env")
-    @classmethod
-    def _without_secrets(cls, environment: dict[str, Any]) -> dict[str, Any]:
-        variables = environment.get("env_vars")
-        parts = {**environment, **(variables if isinstance(variables, dict) else {})}
-        if secret := [str(name) for name, value in parts.items() if redact({name: value}) != {name: value}]:
-            raise ValueError(
-                f"{secret[-1]} holds what looks like a secret, and Ray writes runtime environments into its logs: set "
-                "secrets as environment variables of the machines, where `ray start` is run"
-            )
-        return environment
-
-
-class EngineConfig(Section):
-    """Where the models of a run or of a training compute."""
-
-    engine: Literal["local", "ray"] = "local"
-    """`local`: models in this process, one on each of `device_ids`. `ray`: in processes of a Ray cluster. It is no part
-    of any key: a run that one has begun, the other goes on with."""
-    ray: RayConfig = pydantic.Field(default_factory=RayConfig)
-    """Only for `engine: ray`."""
-    edit_timeout: float | None = pydantic.Field(None, gt=0, allow_inf_nan=False)
-    """Seconds after which an editor that gives nothing back is taken for hung and is replaced; only for `engine: ray`,
-    as a thread cannot be ended. No limit when absent. It must be longer than a batch of edits takes."""
-
-    @pydantic.model_validator(mode="after")
-    def _can_keep_time(self) -> Self:
-        if self.edit_timeout is not None and self.engine != "ray":
-            raise ValueError("edit_timeout needs engine: ray: a thread of this process cannot be ended")
-        return self
 
 
 class RuntimeConfig(EngineConfig):

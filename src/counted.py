@@ -1,6 +1,10 @@
-"""`counted`: a number with its noun, for sentences."""
+"""A number with its noun, and the first of many names, for sentences."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+_SHOWN = 5
 
 
 def counted(count: int, noun: str, several: str | None = None) -> str:
@@ -12,3 +16,9 @@ def counted(count: int, noun: str, several: str | None = None) -> str:
         several: What stands behind every other number; the noun with an s where it is left out.
     """
     return f"{count} {noun if count == 1 else several or noun + 's'}"
+
+
+def some(names: Iterable[str]) -> str:
+    """The first five of the names."""
+    listed = list(names)
+    return ", ".join(listed[:_SHOWN]) + (", …" if len(listed) > _SHOWN else "")

@@ -9,11 +9,13 @@ from src.data.verdict import Status, Verdict
 from src.errors import ConfigError, ModelError, ModelUnusable
 from src.models.base import ModelParams
 from src.models.diffusion.base_diffusion import BaseDiffusionModel as Editor
+from src.models.diffusion.generation_model import GenerationModel
 from src.models.reward.base_reward import BaseRewardModel as Judge
 from src.models.reward.base_reward import Judgement, JudgeRequest, NotApplicable
 from src.models.reward.vision_language_judge import VisionLanguageJudge
-from src.models.vlm.question import LabelledImage, Question, Reply
+from src.models.vlm.question import Delivery, LabelledImage, Question, Reply, Sampling
 from src.reporting.frame import load_run
+from src.rewards.core.judge_prompt import ReplyFormat
 from src.rewards.core.judged_scorer import JudgedParams, JudgedScorer, JudgePrompt
 from src.rewards.core.scorer import Completion, CompletionScorer, EditedSample, Scorer, ScorerSetting
 from src.rewards.scorers.readability import Readability
@@ -32,11 +34,13 @@ __all__ = [
     "CompletionScorer",
     "ConfigError",
     "CritiqueTask",
+    "Delivery",
     "EditRewards",
     "EditSample",
     "EditedSample",
     "Editor",
     "Example",
+    "GenerationModel",
     "Judge",
     "JudgePrompt",
     "JudgeRequest",
@@ -52,9 +56,11 @@ __all__ = [
     "Question",
     "Readability",
     "Reply",
+    "ReplyFormat",
     "RewardFunction",
     "RewardSetting",
     "RewriteTask",
+    "Sampling",
     "Scorer",
     "ScorerSetting",
     "Status",

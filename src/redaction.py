@@ -73,6 +73,10 @@ _SHAPES = re.compile(
 )
 _OPAQUE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=(?:.*[0-9]){3})[A-Za-z0-9_+=~-]{32,}")
 """A whole value of this form is taken for a credential: no path, no words, no hexadecimal digest."""
+_CREDENTIAL = re.compile(r"(?:(?:proxy-)?authorization[\"']?\s*[:=]\s*)?(?:bearer|basic|token)\s+\S+", re.IGNORECASE)
+"""A whole value of this form is one; in a sentence the words stand for anything."""
+_SHORT_KEY = re.compile(r"\b(?:sk|rk|pk)-(?=[\w-]*\d)[\w-]{6,}|\bhf_(?=\w*\d)\w{6,}")
+_SWITCHES = frozenset({"", "0", "1", "true", "false", "yes", "no", "on", "off", "none"})
 _NUMBER = re.compile(r"[+-]?[\d.]+(?:e[+-]?\d+)?", re.IGNORECASE)
 
 _remembered: set[str] = set()
@@ -106,10 +110,13 @@ def _words(name: str) -> list[str]:
 
 
 def remember(value: str, shortest: int = SHORTEST_SECRET) -> None:
-    """Lets `masked` find this secret wherever it turns up; a shorter one is masked only where it is a whole value."""
+    """Lets `masked` find this secret wherever it turns up; a shorter one is masked only where it is a whole value.
+
+    What a switch says (`1`, `false` …) is masked under its own name alone: else `version: "1"` were masked everywhere.
+    """
     if len(value) >= shortest:
         _remembered.add(value)
-    elif value:
+    elif value.strip().lower() not in _SWITCHES:
         _whole.add(value)
 
 
@@ -219,6 +226,36 @@ def _masked_item(key: str, item: Any, holder: Mapping[Any, Any], mask: Any) -> A
             for name, text in item.items()
         }
     return _replaced(item, mask)
+
+
+def secret_names(value: Any, name: str = "") -> Iterator[str]:
+    """Yields the names under which YAML-like data holds what may be a secret, for places where none may be.
+
+    This is stricter than `redact`, which must leave sentences legible; a switch (`1`, `false` …) is no secret,
+    whatever its name.
+
+    Args:
+        value: The data.
+        name: Under which it stands itself.
+    """
+    if isinstance(value, Mapping):
+        shown = _replaced(value, lambda secret: REDACTED)
+        for key, item in value.items():
+            if masked(str(key)) != str(key):
+                yield masked(str(key))
+            elif isinstance(item, Mapping | list | tuple) and not is_secret(str(key)) and not _names_headers(str(key)):
+                yield from secret_names(item, str(key))
+            elif (shown[key] != item or _is_credential(item)) and str(item).strip().lower() not in _SWITCHES:
+                yield str(key)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secret_names(item, name)
+    elif redact(value) != value or _is_credential(value):
+        yield name
+
+
+def _is_credential(value: Any) -> bool:
+    return isinstance(value, str) and bool(_CREDENTIAL.fullmatch(value.strip()) or _SHORT_KEY.search(value))
 
 
 def masked(text: str) -> str:

@@ -78,7 +78,10 @@ class ChatServer:
 
 
 def text_of(body: dict[str, Any]) -> str:
-    return str(body["messages"][-1]["content"][-1]["text"])
+    """The text after the images, or all texts where an image is last."""
+    content = body["messages"][-1]["content"]
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    return str(texts[-1] if content[-1]["type"] == "text" else "\n".join(texts))
 
 
 @contextmanager

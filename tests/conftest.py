@@ -15,6 +15,7 @@ from hypothesis import settings
 from PIL import Image
 
 from benchmarks.ray_nodes import Nodes, two_nodes
+from src import redaction
 from src.config import Config, parse_config
 from tests.browser import OpenPage, chromium, opened_in
 
@@ -25,6 +26,14 @@ settings.load_profile("editloop")
 # A shell starts commands in the background with Ctrl-C ignored, and their children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers its secrets for good, and all tests share one."""
+    monkeypatch.setattr(redaction, "_remembered", set())
+    monkeypatch.setattr(redaction, "_whole", set())
+
 
 CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 

@@ -37,6 +37,20 @@ def kills_its_process(setting: Setting) -> list[Finding]:
     return []
 
 
+def says_something(setting: Setting) -> list[Finding]:
+    print("all is well", file=sys.stderr)
+    return holds(setting)
+
+
+def kills_its_process_in_silence(setting: Setting) -> list[Finding]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []
+
+
+def finds_nothing(setting: Setting) -> list[Finding]:
+    return []
+
+
 def leaves_a_child_and_hangs(setting: Setting) -> list[Finding]:
     child = os.fork()
     if child:

@@ -68,8 +68,15 @@ class BatchEditor(SeedEditor):
         return super().edit_image(original_image, edit_instruction, seed)
 
 
+_EXITS: dict[str, type[BaseException]] = {
+    "exit": SystemExit,
+    "interrupt": KeyboardInterrupt,
+    "generator": GeneratorExit,
+}
+
+
 class FaultyEditor(InvertEditor):
-    """Does what the instruction says: `raise`, `none`, `text`, `mutate`, or a normal edit."""
+    """Does what the instruction says: `raise`, `none`, `text`, `closed`, `exit` …, `mutate`, or a normal edit."""
 
     def edit_image(self, original_image: Image.Image, edit_instruction: str, sample_id: str = "", **kwargs: Any) -> Any:
         if edit_instruction == "raise":
@@ -78,6 +85,11 @@ class FaultyEditor(InvertEditor):
             return None
         if edit_instruction == "text":
             return "here is your image"
+        if edit_instruction == "closed":
+            original_image.close()
+            return original_image
+        if edit_instruction in _EXITS:
+            raise _EXITS[edit_instruction]("3")
         if edit_instruction == "mutate":
             original_image.paste((0, 0, 0), (0, 0, *original_image.size))
         return super().edit_image(original_image, edit_instruction, sample_id)
@@ -152,13 +164,15 @@ class SourceJudge(BaseRewardModel):
 
 
 class FaultyJudge(BrightnessJudge):
-    """Does what the instruction says: `raise`, `nan`, `eleven`, `text`, `skip`, or a normal score."""
+    """Does what the instruction says: `raise`, `nan`, `eleven`, `text`, `skip`, `judge exit`, or a normal score."""
 
     def score(
         self, edited_image: Image.Image, original_description: str, edit_instruction: str, *args: Any, **kwargs: Any
     ) -> Any:
         if edit_instruction == "raise":
             raise TimeoutError("judge is asleep")
+        if edit_instruction == "judge exit":
+            raise SystemExit("3")
         if edit_instruction == "skip":
             raise NotApplicable("nothing to compare with")
         odd = {"nan": float("nan"), "eleven": 11.0, "text": "7"}

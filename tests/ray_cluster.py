@@ -10,7 +10,7 @@ from PIL import Image, ImageStat
 
 from benchmarks.ray_nodes import obeyed
 from src.models.reward.vision_language_judge import Question, Reply, VisionLanguageJudge
-from tests.plugins import BatchEditor, InvertEditor
+from tests.plugins import BatchEditor, BrightnessJudge, InvertEditor
 
 
 class FatalBatchEditor(BatchEditor):
@@ -29,6 +29,15 @@ class PickyEditor(InvertEditor):
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
         return super().identity(params) | {"params": {"process": os.getpid()}}
+
+
+class FatalJudge(BrightnessJudge):
+    """Ends its process, or hangs, where the instruction of an edit says so."""
+
+    def score(
+        self, edited_image: Image.Image, original_description: str, edit_instruction: str, *args: Any, **kwargs: Any
+    ) -> float:
+        return super().score(edited_image, original_description, obeyed(edit_instruction), *args, **kwargs)
 
 
 class WordyJudge(VisionLanguageJudge):

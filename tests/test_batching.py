@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -25,6 +27,11 @@ class Painter(BaseDiffusionModel):
             raise RuntimeError("out of paint")
         if instruction == "give up":
             raise ModelUnusable("the key is wrong")
+        if instruction == "close":
+            image.close()
+            return image
+        if instruction == "exit":
+            sys.exit(3)
         if instruction == "nothing":
             return None
         image.paste((0, 0, 0), (0, 0, *image.size))
@@ -115,3 +122,16 @@ def test_editing_together_raises_what_the_editor_raises() -> None:
         edit_together(Painter(), requests("a", "raise"))
     with pytest.raises(TypeError, match="a list of 2 images"):
         edit_together(Painter(), requests("a", "lose one"))
+
+
+def test_a_plug_in_that_ends_its_thread_or_closes_its_picture_has_failed_like_any_other() -> None:
+    asked = [requests("exit"), requests("close"), requests("paint", "exit", "close")]
+    with ThreadPoolExecutor(1) as thread:
+        found = list(thread.map(lambda one: edit_each(Painter({}), one), asked))
+    closed = "ValueError: Operation on closed image"
+    assert [colours(one) for one in found] == [["SystemExit: 3"], [closed], [(0, 0, 0), "SystemExit: 3", closed]]
+
+
+def test_in_the_main_thread_the_end_of_the_command_is_no_failure_of_an_editor() -> None:
+    with pytest.raises(SystemExit):
+        edit_each(Painter({}), requests("exit"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.reporting.page.model import Card, Outcome, Page, Word
+from src.reporting.page.model import Card, Chart, ChartRow, Mark, Outcome, Page, Word
 from src.reporting.page.render import render_page
 from tests.browser import OpenPage, opened_in
 from tests.browser_cards import COUNT, report_page, tiny, written
@@ -51,6 +51,24 @@ def test_the_page_is_dark_where_the_reader_wants_it(tab: OpenPage, path: Path, b
         assert brightness(other) < 60
         other.page.click("#theme")
         assert brightness(other) > 200
+
+
+def test_no_figure_of_a_chart_is_cut_off_however_many_samples_there_are(tab: OpenPage, tmp_path: Path) -> None:
+    rows = [
+        ChartRow("a", [Mark(9.99, (-10.25, 10.25), "1999999/2000000")]),
+        ChartRow("b", [None, Mark(None, None, "0/2022202")]),
+    ]
+    charts = [Chart("many", rows, ("x", "y"), (-10.0, 10.0)), Chart("few", [ChartRow("c", [Mark(5.0, (4, 6), "9/9")])])]
+    (tmp_path / "page.html").write_text(render_page(Page("report", charts=charts)), encoding="utf-8")
+    tab.open(tmp_path / "page.html")
+    left = tab.page.evaluate(
+        """() => [...document.querySelectorAll(".chart svg")].map((chart) => {
+        const boxes = [...chart.querySelectorAll(".value")].map((text) => text.getBBox());
+        return Math.min(...boxes.map((box) => chart.viewBox.baseVal.width - box.x - box.width));
+        })"""
+    )
+    assert len(left) == 2
+    assert min(left) >= 0
 
 
 def test_all_chosen_cards_are_printed(tab: OpenPage, path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from src.reporting.page import model
-from src.reporting.page.model import Card, Outcome, Page, Picture, Word, gallery
+from src.reporting.page import gallery
+from src.reporting.page.model import Card, Outcome, Page, Picture, Word
 from src.reporting.page.parts import CARDS_A_PART
 from src.reporting.page.render import page_parts
 from tests.browser import OpenPage
@@ -38,7 +38,7 @@ def shown(number: int) -> Card:
 def written(folder: Path, cards: Sequence[Card]) -> Path:
     path = folder / "report 100%.html"
     backwards = iter(reversed(cards))  # the order of the files is not that of the page
-    page = Page(Word("report"), "editor", **gallery([one.id for one in cards], backwards))
+    page = Page(Word("report"), "editor", **gallery.gallery([one.id for one in cards], backwards))
     path.write_text("".join(page_parts(page, path)), encoding="utf-8")
     return path
 
@@ -46,7 +46,7 @@ def written(folder: Path, cards: Sequence[Card]) -> Path:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "IN_ONE_FILE", COUNT - 1)
+        patch.setattr(gallery, "IN_ONE_FILE", COUNT - 1)
         yield written(tmp_path_factory.mktemp("parts"), [shown(number) for number in range(COUNT)])
 
 
@@ -139,7 +139,7 @@ def test_a_missing_file_costs_its_own_cards_and_says_its_name(tab: OpenPage, pat
 def test_a_picture_that_has_a_file_is_shown_from_there(
     tab: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "IN_ONE_FILE", 1)
+    monkeypatch.setattr(gallery, "IN_ONE_FILE", 1)
     Image.new("RGB", (300, 200), (9, 9, 90)).save(tmp_path / "edit.png")
     linked = Picture(Word("edited"), full="./edit.png", size=(300, 200))
     gone = Picture(Word("edited"), full="./gone.png", size=(300, 200))

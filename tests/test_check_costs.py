@@ -60,7 +60,7 @@ def test_without_an_earlier_run_the_rule_is_applied_and_said(make: Callable[...,
 
 def test_an_earlier_run_of_the_same_scorer_and_editor_is_measured(make: Callable[..., Config], tmp_path: Path) -> None:
     evaluate(make(4))
-    pictures = [picture.stat().st_size for picture in (tmp_path / "out" / "edits").glob("*.png")]
+    pictures = [picture.stat().st_size for picture in (tmp_path / "out" / "edits").rglob("*.png")]
     elsewhere = make(10, PRICES, evaluation={"output_dir": str(tmp_path / "other")})
     lines = plan(elsewhere)
     source = f"in {tmp_path / 'out'}"

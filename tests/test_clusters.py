@@ -20,6 +20,8 @@ from src.config import Config, load_config
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/clusters.md"
 CONTAINERFILE = ROOT / "Containerfile"
+USER = int(re.findall(r"useradd .*--uid (\d+)", (ROOT / "Containerfile").read_text(encoding="utf-8"))[0])
+"""Of the image, and the number of its group."""
 MANIFEST = yaml.safe_load((ROOT / "configs/cluster/rayjob.yaml").read_text(encoding="utf-8"))
 SCRIPTS = sorted((ROOT / "configs/cluster").glob("*.sbatch"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -86,6 +88,7 @@ def test_the_manifest_has_the_fields_of_a_rayjob_and_the_ray_of_the_image() -> N
     assert PROJECT["optional-dependencies"]["ray"] == [f"ray=={cluster['rayVersion']}"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         pod = group["template"]["spec"]
+        assert pod["securityContext"] == {"fsGroup": USER}, "else the volumes cannot be written to"
         volumes = {volume["name"] for volume in pod["volumes"]}
         (container,) = pod["containers"]
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes
@@ -133,7 +136,7 @@ def test_the_settings_of_the_page_are_those_that_a_run_reads() -> None:
     config = load_config(ROOT / "config.yaml", sets)
     assert config.runtime.ray.judges == runtime["ray"]["judges"]
     named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| `[a-z_`, ]+ \|", PAGE.read_text(), re.MULTILINE))))
-    assert named >= set(type(config.runtime.ray).model_fields) | {"edit_timeout"}
+    assert named >= set(type(config.runtime.ray).model_fields) | {"edit_timeout", "judge_timeout"}
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -223,7 +223,7 @@ def test_an_unfinished_run_is_last_on_its_board_and_lacks_what_it_did_not_read(r
 
 
 def test_pictures_that_were_deleted_change_no_figure(runs: Path) -> None:
-    for picture in (runs / "worse" / "edits").iterdir():
+    for picture in (runs / "worse" / "edits").rglob("*.png"):
         picture.unlink()
     assert command("compare", runs / "base", runs / "worse", folder=runs).exit_code == 0
     [sample, *_] = json.loads(written(runs, ".json"))["samples"]
@@ -260,6 +260,9 @@ def test_a_place_that_cannot_be_written_is_named_with_the_way_out(runs: Path) ->
 
 
 def version(folder: Path, number: int, *statements: str) -> None:
+    """Makes it a record of an older version, which had no columns for public benchmarks and for how far edits go."""
+    statements += ("ALTER TABLE edits DROP COLUMN change",)
+    statements += ("ALTER TABLE samples DROP COLUMN cluster", "ALTER TABLE samples DROP COLUMN attributes")
     with sqlite3.connect(folder / RECORD_NAME) as database:
         for statement in statements:
             database.execute(statement)

@@ -41,7 +41,7 @@ def test_a_card_has_the_edit_and_score_of_every_run_side_by_side(tmp_path: Path)
 
 def test_a_side_without_a_score_or_a_picture_says_why_and_has_no_difference(tmp_path: Path) -> None:
     places = [store(tmp_path / name, scores) for name, scores in (("base", BASE[:3]), ("new", [5.0, None, 6.0]))]
-    for picture in (tmp_path / "base" / "edits").iterdir():
+    for picture in (tmp_path / "base" / "edits").rglob("*.png"):
         picture.unlink()
     page = built(runs_to_compare(places), tmp_path)
     assert page.cards[1].difference is None

@@ -125,3 +125,15 @@ def test_a_policy_sharded_by_zero_3_trains_as_a_whole_one_does_beside_a_whole_ed
     alone: Path, tmp_path: Path
 ) -> None:
     assert_same_training(alone, trained(tmp_path, (*DEEPSPEED, *ZERO_3), 2))
+
+
+def test_two_processes_meet_the_prompts_of_a_curriculum_in_the_order_of_one(tmp_path: Path) -> None:
+    tasks = json.loads((ROOT / "assets/miniature/rewrite_tasks.json").read_text(encoding="utf-8"))
+    bins = sorted({(task["difficulty"], task["subset"]) for task in tasks})
+    entries = [{"level": level, "discipline": name, "score": place} for place, (level, name) in enumerate(bins)]
+    scores = tmp_path / "scores.json"
+    scores.write_text(json.dumps(entries), encoding="utf-8")
+    curriculum = {"data.curriculum.scores": str(scores), "data.curriculum.stages": str(len(bins))}
+    one = trained(tmp_path / "one", (), 1, curriculum)
+    assert completions(trained(tmp_path / "two", TWO, 2, curriculum)) == completions(one)
+    assert len({row[1] for row in completions(one)}) == STEPS * ROWS // 4

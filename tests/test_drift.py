@@ -175,7 +175,7 @@ def test_what_has_changed_since_the_run_is_left_out_with_the_reason(
 ) -> None:
     changes = [{"edit_instruction_en": "another"}, {"src_img_b64": item(99)["src_img_b64"]}]
     write_benchmark([item(index, **(changes[index] if index < 2 else {})) for index in range(SAMPLES - 1)])
-    picture = min((run.evaluation.output_dir / "edits").glob("*.png"))
+    picture = min((run.evaluation.output_dir / "edits").rglob("*.png"))
     picture.write_bytes(picture.read_bytes() + b"\0")
     result = drift(run)
     assert result.exit_code == 0, result.output
@@ -191,7 +191,7 @@ def test_a_run_that_cannot_be_asked_about_is_a_sentence_and_exit_3(
 ) -> None:
     options: tuple[str, ...] = ()
     if what == "pictures":
-        for picture in (run.evaluation.output_dir / "edits").glob("*.png"):
+        for picture in (run.evaluation.output_dir / "edits").rglob("*.png"):
             picture.unlink()
     elif what == "benchmark":
         Path(run.benchmark.data_path).unlink()

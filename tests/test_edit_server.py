@@ -113,6 +113,8 @@ def test_health_names_the_editor_by_its_identity() -> None:
         "ready": True,
         "editor": identity,
         "digest": digest(identity),
+        "takes_source": True,
+        "takes_text_alone": False,
         "batch_size": 4,
         "waiting": 0,
         "editing": 0,
@@ -182,7 +184,7 @@ def test_replicas_work_at_the_same_time(gated: GatedEditor) -> None:
     ("body", "status", "kind", "reason"),
     [
         (b"{", 400, "bad_request", "Invalid JSON"),
-        ({"instruction": "x"}, 400, "bad_request", "image: Field required"),
+        ({"instruction": "x"}, 400, "bad_request", "the request has no image"),
         (request(instruction=""), 400, "bad_request", "instruction:"),
         (request(seed=-1), 400, "bad_request", "seed:"),
         (request(colour="red"), 400, "bad_request", "colour:"),

@@ -6,6 +6,10 @@ import importlib.metadata
 import itertools
 import json
 import os
+import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_check
-from benchmarks.gpu import editing
+from benchmarks.gpu import editing, supervise
 from benchmarks.gpu.check import Check, Finding, Outcome, Row, Setting, resolved, run_check
 from benchmarks.gpu.checks import CHECKS
 from benchmarks.gpu.supervise import finished_lines, supervised
@@ -52,6 +56,29 @@ def test_whatever_a_check_does_is_a_row_with_its_reason_and_the_others_run(tmp_p
     assert said["kills_its_process"] == "its process ended with signal SIGKILL: a last word"
     assert not any(row.figures for row in rows if row.outcome in (Outcome.FAILED, Outcome.DOES_NOT_APPLY))
     assert "Traceback" in (tmp_path / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_check_is_explained_by_what_it_has_said_itself_and_each_has_its_part_of_the_log(tmp_path: Path) -> None:
+    names = ("says_something", "kills_its_process_in_silence", "kills_its_process_in_silence", "says_something")
+    rows = list(supervised(failing(*names), CPU, 120, tmp_path))
+    ended = "its process ended with signal SIGKILL: it said nothing"
+    assert [row.reason for row in rows] == ["", ended, ended, ""]
+    log = (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert re.findall("=== tests.failing_checks:(.*) ===", log) == list(names)
+    assert log.index("all is well") > log.index(names[0])
+
+
+def test_a_process_that_dies_before_its_check_begins_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "WORKER", "tests.no_such_worker")
+    (row,) = supervised(failing("holds"), CPU, 120, tmp_path)
+    assert row.outcome is Outcome.FAILED
+    assert "No module named tests.no_such_worker" in row.reason
+
+
+def test_a_check_that_finds_nothing_has_failed(tmp_path: Path) -> None:
+    (row,) = run_check("tests.failing_checks:finds_nothing", CPU)
+    assert (row.check, row.outcome) == ("finds_nothing", Outcome.FAILED)
+    assert "nothing" in row.reason
 
 
 def test_a_check_that_hangs_is_stopped_with_all_its_processes_and_those_of_other_groups_run(
@@ -145,7 +172,7 @@ def test_the_exit_code_says_whether_everything_passed_and_the_json_holds_the_row
     outcome: Outcome, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [Row("noise", Outcome.HOLDS, "noise"), Row("batches", outcome, "[8] edits")]
-    monkeypatch.setattr(gpu_check, "supervised", lambda *given: iter(rows))
+    monkeypatch.setattr(gpu_check, "supervised", lambda *given: (row for row in rows))
     assert gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path)]) == code
     written = json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8"))
     assert written["passed"] is (code == 0)
@@ -164,6 +191,58 @@ def test_ctrl_c_keeps_the_rows_so_far(tmp_path: Path, monkeypatch: pytest.Monkey
     assert gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path)]) == gpu_check.INTERRUPTED
     written = json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8"))
     assert [row["outcome"] for row in written["rows"]] == ["yes", *["not run"] * (len(CHECKS) - 1)]
+
+
+def test_what_is_not_run_yet_is_in_the_json_from_the_first_row_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[dict[str, Any]] = []
+
+    def watched(*given: Any) -> Any:
+        for check in CHECKS:
+            yield Row(check.name, Outcome.HOLDS, check.name)
+            written.append(json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8")))
+
+    monkeypatch.setattr(gpu_check, "supervised", watched)
+    assert gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path)]) == 0
+    for count, found in enumerate(written, 1):
+        assert [row["check"] for row in found["rows"]] == [check.name for check in CHECKS]
+        assert [row["outcome"] for row in found["rows"]].count("yes") == count
+        assert found["passed"] is (count == len(CHECKS))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_with_what_it_has_started_and_keeps_the_json(number: signal.Signals, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    code = (
+        "import sys; from benchmarks import gpu_check; from tests.test_gpu_check import failing; "
+        "gpu_check.CHECKS = failing('holds', 'leaves_a_child_and_hangs'); "
+        "sys.exit(gpu_check.main(['--device', 'cpu', '--output-dir', sys.argv[1]]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env=os.environ | {"CHILD_FILE": str(child)}, stdout=subprocess.PIPE
+    )
+    try:
+        waited = time.monotonic() + 100
+        table = tmp_path / "gpu_check.json"
+        while not (table.exists() and child.exists() and child.read_text()) and time.monotonic() < waited:
+            time.sleep(0.1)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == gpu_check.INTERRUPTED, said
+    assert not running(int(child.read_text(encoding="utf-8")))
+    written = json.loads((tmp_path / "gpu_check.json").read_text(encoding="utf-8"))
+    assert [row["outcome"] for row in written["rows"]] == ["yes", "not run"]
+
+
+def test_an_output_folder_that_is_a_file_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main(["--device", "cpu", "--output-dir", str(tmp_path / "file")])
+    assert ended.value.code == 2
+    assert f"--output-dir {tmp_path / 'file'} cannot be written to: File exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [["--only", "nois"], ["--minutes", "0"], ["--minutes", "nan"]])
@@ -240,3 +319,35 @@ def test_a_gpu_without_room_for_one_layer_is_told_what_it_takes() -> None:
 def test_the_published_weights_take_what_the_published_sizes_say() -> None:
     """20.4 billion parameters of the transformer, 8.3 of Qwen2.5-VL-7B and 0.1 of the autoencoder, two bytes each."""
     assert _weights_gib(FULL, 28, 60) == pytest.approx((20.43 + 8.29 + 0.13) * 2e9 / 2**30, rel=0.01)
+
+
+def test_a_signal_in_the_moment_in_which_a_worker_starts_leaves_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments: Any, **settings: Any) -> Any:
+        started.append(popen(*arguments, **settings))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started[0]
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(supervised(failing("holds"), CPU, 120, tmp_path))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert started[0].poll() == -signal.SIGKILL
+
+
+def test_a_report_of_before_does_not_outlive_the_start_of_a_check(tmp_path: Path) -> None:
+    (tmp_path / "gpu_check.json").write_text('{"passed": true}')
+    (tmp_path / "log.txt").mkdir()
+    with pytest.raises(SystemExit):  # its log cannot be written
+        gpu_check.main(["--device", "cpu", "--only", "noise", "--output-dir", str(tmp_path)])
+    assert not (tmp_path / "gpu_check.json").exists()

@@ -99,7 +99,7 @@ def test_a_converter_reads_no_link_out_of_its_images(linked: Path, tmp_path: Pat
 def test_inspect_follows_links_only_when_told(linked: Path) -> None:
     path = written(linked, [bench("own.png"), bench("out.png") | {"id": "b"}])
     assert len(inspect_benchmark(path).problems) == 1
-    assert not inspect_benchmark(path, follow_links=True).problems
+    assert not inspect_benchmark(path, Selection(follow_links=True)).problems
 
 
 def test_following_links_is_no_part_of_what_is_asked_for(

@@ -19,27 +19,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from src.config import BenchmarkConfig, Config
+from src.benchmark_config import BenchmarkConfig
+from src.config import Config
 from src.data.json_stream import RawValue
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict
 from src.errors import DataError
+from src.pipeline import undone_first as undone
 from src.pipeline.evaluation import evaluate
 from src.pipeline.tally import Tally
 from src.pipeline.undone_first import undone_first
-from src.record import pictures, rows
+from src.record import rows
 from src.record.pictures import EditPictures
 from src.record.record import Record
 from src.record.results import SampleResult
 from src.reporting.leaderboard import _runs
-from src.reporting.page import model
+from src.reporting.page import gallery
 from src.reporting.report import build_report, comparable
 from src.reporting.sample_rows import recorded_report
 from src.reporting.stored_runs import latest_run
 from src.reporting.write import ReportPaths, write_reports
 from tests.conftest import item
+from tests.sample_results import info
+from tests.sample_results import result as sample_result
 from tests.test_resume import resumed
 
 Write = Callable[..., Path]
@@ -49,10 +53,9 @@ Make = Callable[..., Config]
 # Pictures in sub-folders.
 
 
-def edits(out: Path) -> dict[str, int]:
-    """How many pictures lie in the folder of edits itself, and how many below it."""
-    found = [path.relative_to(out / "edits") for path in (out / "edits").rglob("*.png")]
-    return {"beside": sum(len(path.parts) == 1 for path in found), "below": sum(len(path.parts) == 2 for path in found)}
+def edits(out: Path) -> set[str]:
+    """Where the pictures of the edits lie."""
+    return {str(path.relative_to(out)) for path in (out / "edits").rglob("*.png")}
 
 
 def made(report: dict[str, object]) -> tuple[int, int]:
@@ -61,54 +64,67 @@ def made(report: dict[str, object]) -> tuple[int, int]:
     return last["edits_made"], last["verdicts_made"]
 
 
-def test_pictures_beyond_a_few_thousand_lie_in_sub_folders_and_are_found_there(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def place(key: str) -> str:
+    return f"edits/{key[:2]}/{key}.png"
+
+
+def as_before(out: Path) -> None:
+    """Puts the pictures where versions before had them: side by side."""
+    for path in (out / "edits").rglob("*.png"):
+        path.rename(out / "edits" / path.name)
+
+
+def test_the_place_of_a_picture_follows_from_its_key_alone(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
     config = make_config(write_benchmark(8))
     report = evaluate(config).report
-    out = tmp_path / "out"
-    assert edits(out) == {"beside": 3, "below": 5}
-    paths = {row["image_path"]: row["edit_key"] for row in report["samples"]}
-    for path, key in paths.items():
-        assert (out / path).stem == key
-        assert path in {f"edits/{key}.png", f"edits/{key[:2]}/{key}.png"}
-    assert sum(path.count("/") == 2 for path in paths) == 5
+    paths = {row["edit_key"]: row["image_path"] for row in report["samples"]}
+    assert paths == {key: place(key) for key in paths}
+    assert edits(tmp_path / "out") == set(paths.values())
     assert made(evaluate(resumed(config)).report) == (0, 0)
 
 
-def test_a_record_of_before_keeps_its_pictures_where_they_are(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = make_config(write_benchmark(8))
-    before = evaluate(config).report
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
-    after = evaluate(resumed(config)).report
-    assert made(after) == (0, 0)
-    assert edits(tmp_path / "out") == {"beside": 8, "below": 0}
-    assert [row["image_path"] for row in after["samples"]] == [row["image_path"] for row in before["samples"]]
-
-
-def test_a_lost_picture_of_a_full_folder_is_made_again_below_it(
-    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_record_of_before_keeps_its_pictures_where_they_are_and_new_ones_go_to_sub_folders(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
 ) -> None:
     config = make_config(write_benchmark(8))
     evaluate(config)
-    next((tmp_path / "out" / "edits").glob("*.png")).unlink()
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 3)
-    assert made(evaluate(resumed(config)).report) == (1, 0)
-    assert edits(tmp_path / "out") == {"beside": 7, "below": 1}
+    as_before(tmp_path / "out")
+    write_benchmark(9)
+    after = evaluate(resumed(config)).report
+    assert made(after) == (1, 1)
+    assert [row["image_path"].count("/") for row in after["samples"]] == [1] * 8 + [2]
+    assert edits(tmp_path / "out") == {row["image_path"] for row in after["samples"]}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_picture_that_is_damaged_or_lost_is_made_again_and_is_there_once(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, before: bool
+) -> None:
+    config = make_config(write_benchmark(8))
+    evaluate(config)
+    if before:
+        as_before(tmp_path / "out")
+    damaged, lost = sorted((tmp_path / "out" / "edits").rglob("*.png"))[:2]
+    damaged.write_bytes(b"cut short")
+    lost.unlink()
+    assert made(evaluate(resumed(config)).report) == (2, 0)
+    assert len(edits(tmp_path / "out")) == 8
+    assert place(lost.stem) in edits(tmp_path / "out")
     assert made(evaluate(resumed(config)).report) == (0, 0)
 
 
-def test_a_dropped_picture_makes_room_for_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_IN_ONE_FOLDER", 2)
+def test_a_dropped_picture_is_gone_wherever_it_was(tmp_path: Path) -> None:
     folder = EditPictures(tmp_path)
-    for number in range(10):
-        folder.store(f"{number:064d}", b"png")
-        assert folder.find(f"{number:064d}") == tmp_path / f"{number:064d}.png"
-        folder.drop(f"{number:064d}")
-        assert folder.find(f"{number:064d}") is None
+    keys = ["ab" + "0" * 62, "cd" + "0" * 62]
+    (tmp_path / f"{keys[0]}.png").write_bytes(b"png")
+    folder.store(keys[1], b"png")
+    for key in keys:
+        assert folder.find(key) is not None
+        folder.drop(key)
+        assert folder.find(key) is None
+    assert not list(tmp_path.rglob("*.png"))
 
 
 # Work first.
@@ -206,6 +222,29 @@ def test_a_file_that_breaks_off_gives_all_that_it_holds_and_then_the_error(write
     assert ids(met) == [None, *(one.sample_id for one in whole[1:4]), whole[0].sample_id]
 
 
+def test_what_was_left_out_before_the_first_reading_is_counted_once(write_benchmark: Write) -> None:
+    """A run has looked for the first sample already, and counted what it passed over on the way."""
+    section = BenchmarkConfig(data_path=str(write_benchmark(10)), categories=["环境"])
+    left_out: Counter[str] = Counter()
+    whole = list(load_samples(section.data_path, Selection.of(section), left_out=left_out))
+    tally = Tally()
+    tally.left_out.update({"物理": 1})
+    list(undone_first(section, {whole[0].index: whole[0].sample_id}, tally))
+    assert tally.left_out == left_out
+    assert left_out["物理"] == 2
+
+
+def test_a_sample_that_the_second_reading_calls_otherwise_comes_again(
+    write_benchmark: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = str(write_benchmark(3))
+    whole = list(load_samples(data, Selection()))
+    as_before = [replace(whole[0], sample_id="of before"), *whole[1:]]
+    monkeypatch.setattr(undone, "load_others", lambda *arguments: iter(as_before))
+    met = read(undone_first(BenchmarkConfig(data_path=data), {}, Tally()))
+    assert ids(met) == ["of before", *(sample.sample_id for sample in whole[1:]), whole[0].sample_id]
+
+
 @pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])
 def test_a_resumed_run_edits_what_is_missing_before_it_compares_what_is_there(
     write_benchmark: Write, make_config: Make, tmp_path: Path, schedule: str, monkeypatch: pytest.MonkeyPatch
@@ -253,7 +292,34 @@ def test_what_is_read_of_a_record_is_of_one_moment_while_a_run_goes_on(
         assert record.result(key, before[0].sample_id) is None
 
 
+def test_few_rows_are_read_before_the_first_result_is_used(write_benchmark: Write, make_config: Make) -> None:
+    config = make_config(write_benchmark(200))
+    evaluate(config, with_samples=False)
+    texts = 0
+
+    def counted(data: bytes) -> str:
+        nonlocal texts
+        texts += 1
+        return data.decode()
+
+    with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
+        key = record.latest_run().run_key
+        record._database.text_factory = counted
+        results = record.results(key)
+        next(results)
+        first, _ = texts, list(results)
+        assert 0 < first < texts / 2
+
+
 # Reports.
+
+
+def test_totals_do_not_depend_on_the_order_of_the_results() -> None:
+    """Ten times 0.1 is 1; added up one after the other, it is 0.9999999999999999 in some orders."""
+    rows = [sample_result(place, edit_seconds=0.1, judge_seconds=0.1, usage={"cost": 0.1}) for place in range(10)]
+    report = build_report(info(), rows)
+    assert report["usage"]["cost"]["total"] == 1.0
+    assert [report["timings"][f"{stage}_seconds"]["total"] for stage in ("edit", "judge")] == [1.0, 1.0]
 
 
 def written(config: Config, **changes: object) -> ReportPaths:
@@ -284,7 +350,7 @@ def test_a_report_that_is_streamed_is_the_report_of_the_results_in_memory(
 def test_a_report_holds_few_results_at_a_time(
     write_benchmark: Write, make_config: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "IN_ONE_FILE", 100)
+    monkeypatch.setattr(gallery, "IN_ONE_FILE", 100)
     config = make_config(write_benchmark(400))
     evaluate(config, with_samples=False)
     alive: weakref.WeakSet[Any] = weakref.WeakSet()

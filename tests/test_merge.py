@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import base64
+import errno
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -19,13 +22,19 @@ from typer.testing import CliRunner
 from main import app
 from src.audit.run import audit
 from src.config import Config, parse_config
-from src.errors import EditLoopError, MergeError, OutputError
+from src.errors import ComparisonError, EditLoopError, MergeError, OutputError
+from src.pipeline import picture_view
 from src.pipeline.evaluation import FinishedRun, evaluate
 from src.pipeline.merge import merge
 from src.pipeline.tally import Tally
+from src.record import shards
+from src.record.file import connect
 from src.record.record import Record
 from src.record.results import BUDGET_SPENT
+from src.reporting.comparison import compare
 from src.reporting.frame import load_run, write_csv
+from src.reporting.leaderboard import build_leaderboard
+from src.reporting.stored_runs import runs_to_compare
 from tests.conftest import item, png
 from tests.plugins import BrightnessJudge
 from tests.test_resume import resumed, timings
@@ -45,7 +54,10 @@ class DyingJudge(BrightnessJudge):
         self, edited_image: Any, original_description: str, edit_instruction: str, *args: Any, **kwargs: Any
     ) -> float:
         if edit_instruction == "die" and Path(self.config["flag"]).exists():
-            raise KeyboardInterrupt
+            _thread.interrupt_main()
+            time.sleep(0.3)
+            _thread.interrupt_main()  # the second one does not wait for the work in flight
+            time.sleep(1)
         return super().score(edited_image, original_description, edit_instruction, *args, **kwargs)
 
 
@@ -113,7 +125,7 @@ def written(outcome: FinishedRun, folder: Path) -> dict[str, Any]:
         for path in (outcome.paths.json, outcome.paths.markdown, outcome.paths.page, csv)
     }
     stored = sorted(path.relative_to(folder) for path in folder.rglob("*.png")) + sorted(
-        (folder / "results/pictures").glob("*")
+        path for path in (folder / "results/pictures").rglob("*") if path.is_file()
     )
     return texts | {str(path): (folder / path).read_bytes() for path in stored}
 
@@ -135,7 +147,9 @@ def test_sixteen_shards_merged_are_the_unbroken_run_byte_for_byte_but_for_times(
     make_config: Make,
     tmp_path: Path,
     no_time_passes: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(picture_view, "IN_ONE_FOLDER", 8)
     config = make_config(write_benchmark(hostile_items()), benchmark=selection, **models)
     unbroken = written(evaluate(config), tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "unbroken")
@@ -209,7 +223,7 @@ def test_a_missing_shard_is_refused_by_name_unless_it_may_be_missing_and_the_run
 ) -> None:
     config = make_config(write_benchmark(12))
     folders = run_shards(config.moved_to(tmp_path / "parts"), 4, [4, 2])
-    there = sum(len(list(folder.glob("edits/*.png"))) for folder in folders)
+    there = sum(len(list(folder.glob("edits/*/*.png"))) for folder in folders)
     with pytest.raises(
         MergeError, match=rf"2 shards \(1/4, 3/4\)\n.*{12 - there} of the 12 samples.*\n.*--allow-missing"
     ):
@@ -293,6 +307,62 @@ def test_shards_of_other_settings_are_refused_with_the_setting_by_name(
     assert "2/2" in said
 
 
+def test_the_same_file_by_another_path_is_refused_with_what_to_do(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(6)).moved_to(tmp_path / "parts")
+    folders = run_shards(config, 2, [1])
+    monkeypatch.chdir(tmp_path)
+    benchmark = config.benchmark.model_copy(update={"data_path": Path(config.benchmark.data_path).name})
+    relative = config.model_copy(update={"benchmark": benchmark})
+    folders += run_shards(relative, 2, [2])
+    assert re.search(
+        r"benchmark.data_path is .*\n.*data_path alike for all shards.*absolute", refusal(folders, tmp_path)
+    )
+    run_shards(resumed(config), 2, [2])
+    assert merge(folders, tmp_path / "out").report["statuses"] == {"scored": 6}
+
+
+def test_the_wall_time_is_that_of_all_attempts_of_all_shards(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    parts = make_config(write_benchmark(6)).moved_to(tmp_path / "parts")
+    folders = run_shards(parts, 2)
+    run_shards(resumed(parts), 2, [2])
+    for folder, seconds in zip(folders, (0.5, 2.0), strict=True):
+        with closing(sqlite3.connect(folder / "record.sqlite")) as database, database:
+            database.execute("UPDATE attempts SET seconds = ?", (seconds,))
+    report = merge(folders, tmp_path / "out").report
+    assert [attempt["seconds"] for attempt in report["attempts"]] == [4.5]
+    assert report["timings"]["wall_seconds"] == 4.5
+
+
+def test_resumed_shards_merge_into_a_run_of_its_own_that_goes_on_with_nothing_of_before(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(6))
+    evaluate(make_config(write_benchmark(9)))
+    write_benchmark(6)
+    merged = merge(run_shards(resumed(config).moved_to(tmp_path / "parts"), 2), tmp_path / "out")
+    assert merged.report["config"]["evaluation"]["resume_from_checkpoint"] is False
+    assert len(merged.report["attempts"]) == 1
+    assert len(list((tmp_path / "out" / "previous").iterdir())) == 1
+    assert len(list((tmp_path / "out" / "edits").rglob("*.png"))) == 6
+
+
+def test_pictures_that_an_earlier_run_showed_leave_the_view_of_the_merged_one(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    folders = run_shards(make_config(write_benchmark(9)).moved_to(tmp_path / "parts"), 3)
+    merge(folders, tmp_path / "out")
+    for path in (tmp_path / "out").glob("record.sqlite*"):  # so that nothing is set aside
+        path.unlink()
+    merged = merge(folders[:2], tmp_path / "out", allow_missing=True)
+    names = {path.stem for path in (tmp_path / "out" / "images").rglob("*.png")}
+    samples = json.loads(merged.paths.json.read_text(encoding="utf-8"))["samples"]
+    assert names == {row["sample_id"] for row in samples}
+
+
 def test_settings_that_decide_no_result_may_differ(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
     data = write_benchmark(6)
     places = {"output_dir": str(tmp_path / "parts")}
@@ -321,6 +391,87 @@ def test_shards_of_another_number_doubled_ones_and_whole_runs_are_refused(
     assert "record.sqlite" in refusal([one, tmp_path], tmp_path)
     with pytest.raises(MergeError, match="folder of a shard"):
         merge([one, two], two)
+    with pytest.raises(MergeError, match="lies in one"):
+        merge([one, two], two / "results" / "whole")
+
+
+@pytest.mark.parametrize("command", ["merge", "report", "compare"])
+def test_a_file_in_the_place_of_a_folder_is_named(command: str, tmp_path: Path) -> None:
+    named = tmp_path / "record.sqlite"
+    named.touch()
+    words = {
+        "merge": ["merge", named, "--output", tmp_path / "merged"],
+        "report": ["report", named],
+        "compare": ["compare", named, named.parent],
+    }[command]
+    done = CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "300"})
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code == (3 if command == "compare" else 1)
+    assert f"{named} is a file; name the output directory of a run" in done.output
+
+
+@pytest.mark.parametrize("what", ["record", "edits", "images", "results"])
+def test_a_disk_that_is_full_is_a_sentence_and_merging_again_is_enough(
+    what: str, write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [item(place, edit_instruction_en="a long text " * 500) for place in range(6)]
+    folders = run_shards(make_config(write_benchmark(items)).moved_to(tmp_path / "parts"), 2)
+    with monkeypatch.context() as patch:
+        for module, name in ((os, "link"), (shutil, "copyfile"), (os, "replace")):
+            patch.setattr(module, name, full_below(tmp_path / "out" / what, getattr(module, name)))
+        if what == "record":
+            patch.setattr(shards, "connect", never_larger)
+        with pytest.raises(OutputError, match=r"disk is full|No space left on device") as refused:
+            merge(folders, tmp_path / "out")
+        assert re.search("free space, then give the same command again|make room", str(refused.value))
+    assert merge(folders, tmp_path / "out").report["statuses"] == {"scored": 6}
+
+
+def full_below(folder: Path, function: Callable[..., Any]) -> Callable[..., Any]:
+    def full(source: Path, target: Path) -> Any:
+        if folder in Path(target).parents:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return function(source, target)
+
+    return full
+
+
+def never_larger(path: Path) -> sqlite3.Connection:
+    database = connect(path)
+    database.execute("PRAGMA max_page_count = 1")  # or as many as it has
+    return database
+
+
+def test_a_leaderboard_ranks_whole_runs_and_says_what_to_do_with_shards(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(9))
+    folders = run_shards(config.moved_to(tmp_path / "parts"), 3)
+    with pytest.raises(ComparisonError, match=r"parts.*3 shards of a run \(1/3, 2/3, 3/3\).*main.py merge RUN"):
+        build_leaderboard(tmp_path)
+    other = make_config(write_benchmark(9), runtime={"seed": 5})
+    evaluate(other.moved_to(tmp_path / "other"))
+    board = build_leaderboard(tmp_path)
+    assert [[run["name"] for run in one["runs"]] for one in board["boards"]] == [["other"]]
+    assert [one["folder"] for one in board["skipped"]] == [str(folders[0])]
+    merge(folders, tmp_path / "out")
+    board = build_leaderboard(tmp_path)
+    assert [sorted(run["name"] for run in one["runs"]) for one in board["boards"]] == [["other", "out"]]
+    assert board["skipped"] == []
+
+
+def test_a_shard_compared_with_a_whole_run_leads_to_merge_and_with_its_like_is_compared(
+    write_benchmark: Write, make_config: Make, tmp_path: Path
+) -> None:
+    config = make_config(write_benchmark(9))
+    one, two = run_shards(config.moved_to(tmp_path / "parts"), 2)
+    evaluate(config)
+    for folders in ([one, tmp_path / "out"], [tmp_path / "out", two], [one, two]):
+        with pytest.raises(ComparisonError, match=r"is shard [12]/2 of a run.*`python main.py merge RUN") as refused:
+            compare(runs_to_compare(folders))
+        assert "run the others with the benchmark section" not in str(refused.value)
+    like = run_shards(make_config(write_benchmark(9), runtime={"seed": 5}).moved_to(tmp_path / "like"), 2, [2])
+    assert compare(runs_to_compare([two, *like])).report["pairs"]
 
 
 def test_shards_that_overlap_are_refused(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
@@ -352,7 +503,7 @@ def test_more_shards_than_samples_are_the_whole_run(write_benchmark: Write, make
     folders = run_shards(config.moved_to(tmp_path / "parts"), 16)
     assert merge(folders, tmp_path / "out").report["statuses"] == {"scored": 3}
     assert "3 of the 3 samples" in refusal(
-        [folder for folder in folders if not list(folder.glob("edits/*.png"))], tmp_path
+        [folder for folder in folders if not list(folder.glob("edits/*/*.png"))], tmp_path
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from src.data.image import encode_png
 from src.errors import ModelError, ModelUnusable
 from src.models.diffusion.implementations.openai_image_edit import OpenAIImageEditModel
 from tests.conftest import png
@@ -92,6 +93,17 @@ def test_the_picture_of_the_answer_is_the_edit(editor: Callable[..., OpenAIImage
         assert part in body
     for absent in (b"quality", b"response_format"):
         assert absent not in body
+
+
+def test_several_sources_are_sent_in_their_order(editor: Callable[..., OpenAIImageEditModel], server: Server) -> None:
+    server.answers = [(200, picture((1, 2, 3)))]
+    further = [Image.new("RGB", (8, 8), color) for color in ((0, 200, 0), (0, 0, 200))]
+    assert OpenAIImageEditModel.takes_further_images({})
+    assert editor().edit_image(SOURCE, "join them", further_images=further).getpixel((0, 0)) == (1, 2, 3)
+    [(_, _, body)] = server.requests
+    places = [body.index(encode_png(one)) for one in (SOURCE, *further)]
+    assert places == sorted(places)
+    assert body.count(b'name="image[]"') == 3
 
 
 @pytest.mark.parametrize("status", [400, 403])

@@ -282,7 +282,7 @@ def test_full_pictures_are_stored_once_beside_the_page_or_linked_where_they_lie(
     shown = [beside.of("x", LazyImage.from_bytes(data)) for _ in range(2)]
     assert shown[0] == shown[1]
     assert (tmp_path / shown[0].full).read_bytes() == data
-    assert len(list((tmp_path / "pictures").iterdir())) == 1
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == 1
     odd = tmp_path / "javascript:alert(1) #?%.png"
     odd.write_bytes(data)
     assert beside.of("x", LazyImage(path=odd)).full == "./javascript%3Aalert%281%29%20%23%3F%25.png"
@@ -354,8 +354,8 @@ def test_the_full_size_pictures_of_base64_data_lie_beside_the_page_once(finished
         row["source_sha256"] = content_hash(noise)
     for minute in range(2):
         page = write_reports(report, tmp_path / "results", datetime(2026, 1, 2, 3, minute), finished).page
-    (stored,) = (tmp_path / "results" / "pictures").iterdir()
+    (stored,) = (tmp_path / "results" / "pictures").rglob("*.png")
     assert stored.name == f"{content_hash(noise)[:32]}.png"
     assert {card["inputs"][0]["full"] for card in page_data(page.read_text(encoding="utf-8"))["cards"]} == {
-        f"./pictures/{stored.name}"
+        f"./pictures/{stored.name[:2]}/{stored.name}"
     }

@@ -16,6 +16,7 @@ from PIL import Image
 
 from src.config import Config
 from src.errors import OutputError
+from src.pipeline import picture_view
 from src.pipeline.evaluation import evaluate
 from src.pipeline.picture_view import MANIFEST, folder_name
 from tests.conftest import item
@@ -80,7 +81,7 @@ def test_a_fresh_run_takes_over_a_picture_folder_of_its_own_place_without_touchi
     evaluate(make_config(write_benchmark([item(1)]), evaluation=settings))
     assert shown(tmp_path / "gallery") == ["物理/mine.png", "环境/00001_环境_medium.png"]
     (previous,) = (tmp_path / "out" / "previous").iterdir()
-    assert len(list((previous / "edits").glob("*.png"))) == 5
+    assert len(list((previous / "edits").rglob("*.png"))) == 5
 
 
 def test_a_file_that_is_no_record_is_set_aside_all_the_same(
@@ -159,3 +160,41 @@ def test_a_damaged_list_of_pictures_removes_nothing_elsewhere(
         file.write(line + "\n")
     evaluate(resumed(make_config(write_benchmark(1))))
     assert all(victim.exists() for victim in victims)
+
+
+@pytest.mark.parametrize("order", ["as it is", "resumed"])
+def test_pictures_of_many_samples_lie_in_sub_folders_by_the_places_of_the_samples_in_the_file(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Ten samples, of which four lie side by side; those of category 物理 are the first and the sixth."""
+    config = make_config(write_benchmark(10))
+    if order == "resumed":
+        evaluate(make_config(write_benchmark(10), benchmark={"categories": ["环境"]}))
+        config = resumed(config)
+    monkeypatch.setattr(picture_view, "IN_ONE_FOLDER", 4)
+    evaluate(config)
+    found = shown(tmp_path / "out" / "images")
+    assert len(found) == 10
+    assert [one for one in found if one.startswith("物理")] == [
+        "物理/00000_物理_easy.png",
+        "物理/from_4/00005_物理_hard.png",
+    ]
+
+
+def test_a_picture_that_another_version_showed_elsewhere_is_shown_once(
+    write_benchmark: Write, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(write_benchmark(10))
+    evaluate(config)
+    images = tmp_path / "out" / "images"
+    (images / "物理" / "mine").mkdir()
+    (images / "物理" / "mine" / "own.png").touch()
+    monkeypatch.setattr(picture_view, "IN_ONE_FOLDER", 2)
+    evaluate(resumed(config))
+    assert len(shown(images)) == 11
+    assert sum("/from_" in one for one in shown(images)) == 8
+    monkeypatch.setattr(picture_view, "IN_ONE_FOLDER", 99)
+    evaluate(resumed(config))
+    assert sum("/from_" in one for one in shown(images)) == 0
+    assert not list(images.rglob("from_*")), "no empty folders stay"
+    assert (images / "物理" / "mine" / "own.png").exists()

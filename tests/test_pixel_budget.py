@@ -106,7 +106,7 @@ def test_a_small_budget_gives_the_same_pictures_verdicts_and_failures(
         )
         rows = evaluate(config).report["samples"]
         kept = [{key: row[key] for key in ("sample_id", "status", "score", "reason")} for row in rows]
-        results.append((kept, {path.name: path.read_bytes() for path in (out / "edits").iterdir()}))
+        results.append((kept, {path.name: path.read_bytes() for path in (out / "edits").rglob("*.png")}))
     assert decoded_bytes(noise.size) * 3 > 2 * MEGABYTE, "the budget must be too small for one edit"
     assert results[0] == results[1]
     assert len(results[0][1]) == (8 if editor == "FaultyEditor" else 9)
@@ -153,7 +153,7 @@ def test_flat_pictures_before_a_slow_judge_take_no_more_memory_than_the_budget_a
 
 
 def sizes_of(out: Path) -> set[tuple[int, int]]:
-    return {Image.open(path).size for path in (out / "edits").iterdir()}
+    return {Image.open(path).size for path in (out / "edits").rglob("*.png")}
 
 
 @pytest.mark.parametrize("schedule", ["overlapped", "two_stage"])

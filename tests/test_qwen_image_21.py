@@ -28,6 +28,16 @@ def test_its_own_pipeline_runs_as_its_index_says_and_one_picture_shares_a_call(q
     assert (type(model.pipe).__name__, model.batch_size) == ("QwenImage21Pipeline", 1)
 
 
+def test_several_sources_make_one_edit_in_their_order(qwen21_folder: Path) -> None:
+    model = editor(qwen21_folder)
+    first, second, third = gradient((64, 48)), gradient((48, 64), turn=2), gradient((64, 64), turn=4)
+    one, other = (
+        model.edit_image(first, "x", seed=3, further_images=list(pair)) for pair in ((second, third), (third, second))
+    )
+    assert one.size == model.edit_image(first, "x", seed=3).size
+    assert difference(one, other) > 1
+
+
 def test_no_sample_is_mixed_with_another(qwen21_folder: Path) -> None:
     model = editor(qwen21_folder)
     sources = [gradient(turn=turn) for turn in range(3)]

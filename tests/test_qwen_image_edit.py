@@ -185,6 +185,26 @@ def test_a_plus_checkpoint_is_known_by_its_index_and_edits_one_by_one(plus_folde
     assert difference(edits[1], model.edit_image(gradient(turn=2), "x", seed=2)) == 0
 
 
+def test_a_plus_checkpoint_edits_several_sources_in_their_order_in_the_size_of_the_first(
+    plus_folder: Path, qwen_folder: Path
+) -> None:
+    taken = {
+        folder: QwenImageEditModel.takes_further_images({"model_name": str(folder)})
+        for folder in (plus_folder, qwen_folder)
+    }
+    assert taken == {plus_folder: True, qwen_folder: False}
+    model = editor(plus_folder)
+    first, second, third = gradient((64, 48)), gradient((48, 64), turn=2), gradient((64, 64), turn=4)
+
+    def edit(*further: Image.Image) -> Image.Image:
+        return model.edit_image(first, "x", seed=3, further_images=list(further))
+
+    assert edit().size == edit(second, third).size
+    assert difference(edit(), model.edit_image(first, "x", seed=3)) == 0
+    assert difference(edit(second), edit()) > 1
+    assert difference(edit(second, third), edit(third, second)) > 1
+
+
 def test_another_pipeline_is_refused_with_the_class_that_runs_it(pix2pix_folder: Path) -> None:
     with pytest.raises(ModelError, match=r"StableDiffusionInstructPix2PixPipeline.*DiffusersEditModel"):
         editor(pix2pix_folder)

@@ -44,9 +44,10 @@ def test_the_record_is_that_of_the_local_engine(write_benchmark: WriteBenchmark,
 def test_batches_and_every_way_to_fail_are_recorded_as_by_the_local_engine(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig
 ) -> None:
-    ways = ["raise", "none", "text", "mutate", "skip", "nan", "eleven"]
+    ways = ["raise", "none", "text", "closed", "exit", "interrupt", "generator", "mutate", "skip", "nan", "eleven"]
+    ways.append("judge exit")
     items = [item(place, edit_instruction_en=way) for place, way in enumerate([*ways, "paint"])]
-    data = write_benchmark([*items, item(9, src_img_b64="bm8gcGljdHVyZQ==")])
+    data = write_benchmark([*items, item(20, src_img_b64="bm8gcGljdHVyZQ==")])
     faulty: dict[str, Any] = {
         "diffusion_model": {"class_path": "tests.plugins.FaultyEditor"},
         "reward_model": {"class_path": "tests.plugins.FaultyJudge"},
@@ -54,7 +55,11 @@ def test_batches_and_every_way_to_fail_are_recorded_as_by_the_local_engine(
     }
     here, there = both(ray_config, data, **faulty)
     assert {row[0] for row in here["verdicts"].values()} == {"scored", "judge_failed", "not_applicable"}
-    assert sum(row[0] is not None for row in here["edits"].values()) == 3
+    reasons = {row[0] for row in here["edits"].values() if row[0]}
+    assert len(reasons) == 7
+    assert reasons >= {f"{name}: 3" for name in ("SystemExit", "KeyboardInterrupt", "GeneratorExit")}
+    assert "ValueError: Operation on closed image" in reasons
+    assert "SystemExit: 3" in {row[3] for row in here["verdicts"].values()}
     assert there == here
 
 

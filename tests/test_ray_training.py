@@ -16,7 +16,7 @@ from benchmarks.ray_nodes import Nodes, two_nodes
 from src.cluster.actor_pool import ActorPool
 from src.cluster.connection import connect
 from src.cluster.seat import ActorKind, SharedPool
-from src.config import RayConfig
+from src.engine_config import RayConfig
 from tests.test_distributed import ROWS, STEPS, TWO, completions, trained
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]

@@ -42,10 +42,12 @@ OPEN_NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_remembered", set())
-    monkeypatch.setattr(redaction, "_whole", set())
+@pytest.mark.parametrize("switch", ["1", "true", "on"])
+def test_a_switch_under_a_secret_name_is_masked_there_alone(switch: str) -> None:
+    config = {"token": switch, "version": switch}
+    redaction.remember_secrets(config)
+    assert redact(config) == {"token": "***", "version": switch}
+    assert fingerprints({"version": switch}) == {"version": switch}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -189,8 +189,8 @@ def test_the_record_gives_back_every_repeat_and_holds_no_reply_twice(run_dir: Pa
 def forget_repeats(folder: Path) -> None:
     """Makes it a record of version 3."""
     with closing(sqlite3.connect(folder / RECORD_NAME)) as database:
-        for column in ("repeats", "prompts"):
-            database.execute(f"ALTER TABLE verdicts DROP COLUMN {column}")
+        for column in ("verdicts.repeats", "verdicts.prompts", "samples.cluster", "samples.attributes", "edits.change"):
+            database.execute("ALTER TABLE {} DROP COLUMN {}".format(*column.split(".")))
         database.execute("PRAGMA user_version = 3")
 
 

@@ -135,7 +135,7 @@ def test_a_fresh_run_into_a_used_directory_sets_the_old_one_aside_whole(
     second = evaluate(make_config(data, diffusion_model={"class_path": "tests.plugins.SeedEditor"}))
     assert timings(second) == (3, 0, 3, 0)
     (previous,) = (tmp_path / "out" / "previous").iterdir()
-    assert len(list((previous / "edits").glob("*.png"))) == 3
+    assert len(list((previous / "edits").rglob("*.png"))) == 3
     assert len(list((previous / "images").rglob("*.png"))) == 3
     assert (previous / "record.sqlite").is_file()
     assert len(list((tmp_path / "out" / "results").glob("*.json"))) == 2
@@ -144,7 +144,7 @@ def test_a_fresh_run_into_a_used_directory_sets_the_old_one_aside_whole(
 def test_a_lost_picture_is_edited_again(write_benchmark: Write, make_config: Make, tmp_path: Path) -> None:
     data = write_benchmark(3)
     evaluate(make_config(data))
-    next((tmp_path / "out" / "edits").glob("*.png")).write_bytes(b"cut short")
+    next((tmp_path / "out" / "edits").rglob("*.png")).write_bytes(b"cut short")
     other = make_config(data, reward_model={"class_path": "tests.plugins.SourceJudge"})
     assert timings(evaluate(resumed(other)))[:2] == (1, 2)
 
@@ -192,7 +192,7 @@ def test_a_damaged_picture_of_the_same_size_is_edited_again_instead_of_failing_f
 ) -> None:
     data = write_benchmark(3)
     evaluate(make_config(data))
-    picture = next((tmp_path / "out" / "edits").glob("*.png"))
+    picture = next((tmp_path / "out" / "edits").rglob("*.png"))
     picture.write_bytes(bytes(picture.stat().st_size))
     other = make_config(data, reward_model={"class_path": "tests.plugins.SourceJudge"})
     again = evaluate(resumed(other))
@@ -200,14 +200,15 @@ def test_a_damaged_picture_of_the_same_size_is_edited_again_instead_of_failing_f
     assert timings(again) == (1, 2, 3, 0)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_a_record_of_a_version_before_is_taken_on_with_all_its_work(
     write_benchmark: Write, make_config: Make, tmp_path: Path, version: int
 ) -> None:
     config = make_config(write_benchmark(3))
     evaluate(config)
     with sqlite3.connect(tmp_path / "out" / "record.sqlite") as record:
-        newer = {4: ["verdicts.repeats", "verdicts.prompts"], 3: ["samples.expected"]}
+        newer = {7: ["edits.change"], 6: ["samples.cluster", "samples.attributes"]}
+        newer |= {4: ["verdicts.repeats", "verdicts.prompts"], 3: ["samples.expected"]}
         newer[2] = ["edits.sha256", "edits.source_size", "edits.size", "runs.left_out"]
         for names in (names for since, names in newer.items() if since > version):
             for table, _, column in (name.partition(".") for name in names):

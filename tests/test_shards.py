@@ -179,3 +179,9 @@ def test_a_shard_that_found_no_sample_and_resumes_after_some_were_appended_runs_
     assert evaluate(config).report["statuses"] == {"scored": 1}
     with closing(Record(config.evaluation.output_dir, for_reading=True)) as record:
         assert [one.outcome for one in record.latest_run().attempts] == ["finished", "finished"]
+
+
+def test_the_shard_of_an_id_is_the_same_in_every_version() -> None:
+    """Computed by hand: the first eight bytes of SHA-256 of "shard <id>", as a number, modulo 16, from 1."""
+    for sample_id, number in (("a", 10), ("0001", 15), ("社会_1", 4)):
+        assert [shard for shard in range(1, 17) if Shard(shard, 16).takes(sample_id)] == [number]

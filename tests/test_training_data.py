@@ -22,6 +22,7 @@ from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.rewrite import CritiqueTask, RewriteTask
 from src.training.train import train
 from tests.conftest import item
+from tests.official_layouts import complex_edit, complex_edit_row
 
 EDITOR = {"class_path": "tests.training_plugins.ToneEditor"}
 
@@ -221,3 +222,34 @@ def test_held_out_samples_survive_the_way_through_a_benchmark_file(
 
 def read(folder: Path, **data: Any) -> Split:
     return read_split(RewriteTask(), DataSettings(**data), seed=0, store=ImageStore(folder / "images"))
+
+
+def test_the_levels_of_one_picture_of_a_public_benchmark_are_never_split(tmp_path: Path) -> None:
+    rows = [complex_edit_row(place) for place in range(6)]
+    data = DataSettings(train=str(complex_edit(tmp_path / "data", rows)), format="complex-edit", held_out=0.5)
+    split = read_split(RewriteTask(), data, 0, ImageStore(tmp_path / "images"))
+    assert len(split.train) + len(split.held_out) == 6 * 8
+    sides = [{one.subject.cluster for one in part} for part in (split.train, split.held_out)]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert {one.subject.difficulty for one in split.held_out} == {str(level) for level in range(1, 9)}
+
+
+def test_samples_of_text_alone_are_left_out_of_a_training_of_edits_with_the_reason(
+    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_benchmark([item(0), {"id": "t", "category": "art", "prompt": "a cat"}])
+    split = read_split(RewriteTask(), DataSettings(train=str(path)), 0, ImageStore(tmp_path / "images"))
+    assert [one.example_id for one in split.train] == ["00000_物理_easy"]
+    assert "t (item 1): the sample has no source picture" in caplog.text
+
+
+def test_questions_have_no_layout_of_a_benchmark(tmp_path: Path) -> None:
+    sections = {
+        "task": {"class_path": "src.training.tasks.vqa.VQATask"},
+        "data": {"train": "x.json", "format": "mmmg"},
+        "scorer": {"class_path": "src.rewards.scorers.vqa.VQAScorer"},
+        "training": {"output_dir": str(tmp_path)},
+    }
+    with pytest.raises(ConfigError, match=r"data\.format: mmmg is a layout of pictures"):
+        train(config(**sections))

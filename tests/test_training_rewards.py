@@ -377,7 +377,7 @@ def test_a_resume_without_the_recorded_edits_says_once_that_their_pictures_are_m
     texts = [GOOD.format(number) for number in (3, 8, 8)]
     rewards = make_bench()(texts)
     assert "missing" not in caplog.text
-    for picture in (tmp_path / "record" / "edits").glob("*.png"):
+    for picture in (tmp_path / "record" / "edits").rglob("*.png"):
         picture.unlink()
     again = make_bench(page_writer=StepPageWriter(tmp_path / "shown"))
     assert [again(texts, step=step) for step in range(2)] == [rewards, rewards], "rewards stay as recorded"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -65,6 +66,19 @@ class DelayedJudge(BaseRewardModel):
         tone = ImageStat.Stat(edited_image).mean[0]
         time.sleep((255 - tone) / 255 * 0.05)
         return tone / 25.5
+
+
+class PixelJudge(DelayedJudge):
+    """Gives every picture a score of its own; the higher, the sooner."""
+
+    @staticmethod
+    def score_of(picture: Image.Image) -> float:
+        return int(hashlib.sha256(picture.tobytes()).hexdigest()[:8], 16) / 2**32 * 10
+
+    def score(self, edited_image: Image.Image, *args: Any, **kwargs: Any) -> float:
+        found = self.score_of(edited_image)
+        time.sleep((10 - found) / 10 * 0.05)
+        return found
 
 
 class FlakyJudge(DelayedJudge):

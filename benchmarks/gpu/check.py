@@ -136,7 +136,7 @@ def run_check(function: str, setting: Setting) -> list[Row]:
     name = function.partition(":")[2]
     started = time.perf_counter()
     try:
-        findings = resolved(function)(setting)
+        findings = resolved(function)(setting) or [Finding(said(name), reason="it found nothing that it could look at")]
     except DoesNotApply as error:
         findings = [Finding(said(name), reason=str(error), applies=False)]
     except Exception as error:  # whatever breaks, the other checks are worth knowing

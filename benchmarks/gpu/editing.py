@@ -65,7 +65,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 def edit(editor: QwenImageEditModel) -> np.ndarray:
     """What the editor makes of the first sample."""
     (sample,) = samples(1)
-    return pixels(editor.edit_image(sample.source.decode(), sample.instruction, seed=1))
+    return pixels(editor.edit_image(sample.given_source.decode(), sample.instruction, seed=1))
 
 
 def difference(what: str, one: np.ndarray, other: np.ndarray, bound: float | None) -> Finding:
@@ -186,7 +186,7 @@ def same_noise_in_bfloat16() -> bool:
 def batches(setting: Setting) -> list[Finding]:
     """Kernels for other shapes round differently: a batch is equal to single calls but for that."""
     chosen = samples(2 if setting.tiny else 8)
-    sources, instructions = [one.source.decode() for one in chosen], [one.instruction for one in chosen]
+    sources, instructions = [one.given_source.decode() for one in chosen], [one.instruction for one in chosen]
     findings = []
     for dtype in ("float32", "bfloat16"):
         editor = editor_on(setting, dtype=dtype, batch_size=len(chosen))
@@ -223,11 +223,11 @@ def out_of_memory(setting: Setting) -> list[Finding]:
     (sample,) = samples(1)
     editor = editor_on(setting, output_resolution=1024, num_inference_steps=2)
     judge = Qwen3VLRewardModel({**JUDGE, "device": setting.device, "batch_size": 64})
-    question = Question("", (LabelledImage("", sample.source.decode()),), sample.instruction)
+    question = Question("", (LabelledImage("", sample.given_source.decode()),), sample.instruction)
 
     def edited() -> str:
         try:
-            editor.edit_image(sample.source.decode(), sample.instruction)
+            editor.edit_image(sample.given_source.decode(), sample.instruction)
         except ModelError as error:
             return str(error)
         except RuntimeError as error:

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -22,7 +22,7 @@ LEAST_SECONDS = 5.0
 WORKER = "benchmarks.gpu.worker"
 
 
-def supervised(checks: Sequence[Check], setting: Setting, seconds: float, folder: Path) -> Iterator[Row]:
+def supervised(checks: Sequence[Check], setting: Setting, seconds: float, folder: Path) -> Generator[Row]:
     """Yields the rows of all checks, as they come.
 
     Args:
@@ -54,18 +54,30 @@ class _Worker:
         self._end = end
         self._results = folder / "results.jsonl"
         self._log = folder / "log.txt"
+        self._log_began = 0
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows of each check that comes to an end, whatever end."""
         self._results.unlink(missing_ok=True)
         functions = [check.function for check in self._todo]
-        command = [sys.executable, "-m", WORKER, str(self._results), json.dumps(dataclasses.asdict(self._setting))]
+        command = [
+            sys.executable,
+            "-u",
+            "-m",
+            WORKER,
+            str(self._results),
+            json.dumps(dataclasses.asdict(self._setting)),
+        ]
         with self._log.open("ab") as log:
-            process = subprocess.Popen([*command, *functions], stdout=log, stderr=log, start_new_session=True)
+            self._log_began = log.tell()
+            process = None
             try:
+                with _signals_wait():
+                    process = subprocess.Popen([*command, *functions], stdout=log, stderr=log, start_new_session=True)
                 yield from self._watched(process)
             finally:
-                _kill(process)
+                if process is not None:
+                    _kill(process)
 
     def _watched(self, process: subprocess.Popen[bytes]) -> Iterator[Row]:
         began, read = time.monotonic(), 0
@@ -82,7 +94,9 @@ class _Worker:
             check, now = self._todo[self.done], time.monotonic()
             if ended:
                 self.done += 1
-                yield self._broken(check, Outcome.FAILED, f"its process ended with {_status(process)}: {self._last()}")
+                yield self._broken(
+                    check, Outcome.FAILED, f"its process ended with {_status(process)}: {self._last(check)}"
+                )
                 return
             if now - began > check.seconds or now > self._end:
                 self.done += 1
@@ -94,8 +108,10 @@ class _Worker:
     def _broken(self, check: Check, outcome: Outcome, reason: str) -> Row:
         return Row(check.name, outcome, said(check.name), reason=reason)
 
-    def _last(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    def _last(self, check: Check) -> str:
+        """The last line of a check's own part of the log; before that part, its process was still starting."""
+        text = self._log.read_bytes()[self._log_began :].decode(errors="replace")
+        lines = text.rpartition(_heading(check.function))[2].strip().splitlines()
         return lines[-1][:LONGEST_REASON] if lines else "it said nothing"
 
 
@@ -114,7 +130,23 @@ def rows_from(line: str) -> list[Row]:
 
 def _status(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    names = {one.value: one.name for one in signal.Signals}
+    return f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Lets what would end this process wait: within the block it would lose sight of the worker that it starts."""
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, frame: arrived.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in arrived:
+        signal.raise_signal(late)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -124,10 +156,16 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _heading(function: str) -> str:
+    """What stands in the log before all that a check says."""
+    return f"\n=== {function} ===\n"
+
+
 def work(results: Path, setting: Setting, functions: Sequence[str]) -> None:
     """In a worker: runs the checks one after the other, and writes the rows of each as one line."""
     with results.open("w", encoding="utf-8") as file:
         for function in functions:
+            sys.stderr.write(_heading(function))
             rows = run_check(function, setting)
             file.write(json.dumps([dataclasses.asdict(row) for row in rows], allow_nan=False) + "\n")
             file.flush()

@@ -189,7 +189,7 @@ def _evaluated(params: dict[str, Any]) -> TrainedPolicy:
 def _question() -> Question:
     (sample,) = samples(1)
     system, user = load_prompt("rewrite", "first_pass", "en").render(edit_instruction=sample.instruction)
-    return Question(system, (LabelledImage("", sample.source.decode()),), user)
+    return Question(system, (LabelledImage("", sample.given_source.decode()),), user)
 
 
 def main() -> None:

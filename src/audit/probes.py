@@ -74,7 +74,7 @@ def probes(probed: Probed) -> Iterator[list[Probe]]:
         ImageError: when one of the pictures cannot be used.
     """
     sample, target = probed.sample, probed.target
-    source = sample.source.decode()
+    source = sample.given_source.decode()
     unedited = Probe(NO_EDIT, sample, source, source)
     if target is None:
         yield _repeated(unedited)
@@ -112,7 +112,7 @@ def cut_reply(probed: Probed) -> Iterator[list[Probe]]:
         ImageError: when one of the pictures cannot be used.
     """
     if probed.target is not None:
-        yield [Probe(CUT_REPLY, probed.sample, probed.sample.source.decode(), probed.target.decode())]
+        yield [Probe(CUT_REPLY, probed.sample, probed.sample.given_source.decode(), probed.target.decode())]
 
 
 def _repeated(probe: Probe) -> list[Probe]:
@@ -125,7 +125,7 @@ def _borrowed(original: Probe, partner: EditSample) -> Iterator[Probe]:
     The rationale is exchanged with the instruction, without it, and left out of both, so that what a scorer takes from
     the one is told from what it takes from the other.
     """
-    sample, source = original.sample, partner.source.decode()
+    sample, source = original.sample, partner.given_source.decode()
     told = partial(_told, sample, partner)
     yield replace(original, name=WRONG_SOURCE, sample=_beside(sample, partner), source=source)
     yield replace(original, name=SHUFFLED, sample=told(partner.rationale))

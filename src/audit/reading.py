@@ -15,7 +15,7 @@ from src.audit.targets import Targets
 from src.config import Config
 from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
-from src.data.sample import BadSample, EditSample
+from src.data.sample import NO_SOURCE, BadSample, EditSample
 from src.data.selection import Selection
 from src.pipeline.keys import probe_key
 from src.pipeline.scorer_plan import ScorerPlan
@@ -69,7 +69,7 @@ class ProbeReader:
     def groups(self, make: MakeProbes) -> Iterator[list[Asked]]:
         """Yields the groups of probes that `make` makes of each sample; probes that cannot be asked are left out."""
         for sample, partner in with_partners(self._samples()):
-            source_sha256 = content_hash(sample.source.read_bytes())
+            source_sha256 = content_hash(sample.given_source.read_bytes())
             others = self._targets(partner) if partner is not None else None
             for group in make(Probed(sample, self._targets(sample), partner, others)):
                 keys = _edit_keys(group)
@@ -108,7 +108,12 @@ class ProbeReader:
         return {name for _, name in spread_subset(places, self._most, self._seed, lambda place: place)}
 
     def _broken_picture(self, sample: EditSample) -> str | None:
-        """What is wrong with its pictures; found before another sample borrows them and is blamed."""
+        """What is wrong with its pictures, or that there is none to probe with.
+
+        It is found before another sample borrows them and is blamed.
+        """
+        if sample.source is None:
+            return NO_SOURCE
         for name, picture in self._pictures(sample):
             try:
                 if picture is not None:

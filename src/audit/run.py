@@ -124,7 +124,7 @@ def _by_sample(results: list[SampleResult]) -> list[ProbedSample]:
         if result.status is not Status.BAD_SAMPLE:
             sample_id, _, name = result.sample_id.rpartition("/")
             groups[sample_id][name] = result
-    return [ProbedSample(next(iter(group.values())).source_sha256 or "", group) for group in groups.values()]
+    return [ProbedSample(next(iter(group.values())).dependence or "", group) for group in groups.values()]
 
 
 class _Probing(Observer):

@@ -62,7 +62,7 @@ class RunTargets:
     def __call__(self, sample: EditSample) -> LazyImage | None:
         """The run's edit of the sample, if it was made from the same source picture."""
         source_sha256, path = self._edits.get(sample.sample_id, (None, None))
-        if path is None or source_sha256 != content_hash(sample.source.read_bytes()):
+        if path is None or source_sha256 != content_hash(sample.given_source.read_bytes()):
             return None
         return LazyImage(path=path)
 

@@ -2,7 +2,8 @@
 
 One thread waits for all calls under way (`ray.wait`) and hands out the next ones, one being made ready per actor while
 one is worked on. A call whose actor ended goes back to the front of the queue, with an attempt counted; from then on it
-is alone with its actor, so that the one that ends actors is told from those beside it. Ray itself repeats no call.
+is alone with its actor, so that the one that ends actors is told from those beside it. A call whose machine was lost
+is to blame for nothing: no attempt is counted. Ray itself repeats no call.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from src.cluster.connection import room_for
+from src.cluster.call_queue import CallQueue
+from src.cluster.room import holders, taken_text
 from src.cluster.seat import ActorKind, Call, Seat
 from src.errors import EditLoopError, ModelError, ModelUnusable, WaitBrokenOff
 from src.reasons import reason_of
@@ -34,10 +35,6 @@ _PATIENCE, _REPEAT = 15.0, 60.0
 """Seconds without any actor after which the log says so, and says so again."""
 
 
-class WorkLost(Exception):
-    """A call that was given up as its actors ended with it; the text says how often and how."""
-
-
 class ActorPool:
     """Equal actors that take calls; safe to use from several threads.
 
@@ -53,17 +50,20 @@ class ActorPool:
         self.count = count
         self._timeout = timeout
         self._changed = threading.Condition()
-        self._queue: deque[Call] = deque()
+        overdue = f"nothing came back within {timeout or 0:g} s ({kind.timeout_setting})"
+        self._queue = CallQueue(kind.what, overdue)
         places = kind.shared.places(count) if kind.shared else range(count)
-        self._seats = [Seat(place, kind.start(place)) for place in places]
+        self._seats = [Seat(place) for place in places]
         self._info: dict[str, Any] | None = None
         self._broken_off = 0
         self._error: EditLoopError | None = None
         self._closed = False
-        self._without_actor_since = time.monotonic()
+        self._without_actor_since = self._reserved_at = time.monotonic()
         self._said = float("-inf")
         for seat in self._seats:
-            seat.begin_loading()
+            if kind.reservation is None or kind.is_reserved(seat.place):
+                self._fill(seat)
+        holders.add(self)
         self._thread = threading.Thread(target=self._run, name=f"ray-{kind.what}", daemon=True)
         self._thread.start()
 
@@ -87,7 +87,7 @@ class ActorPool:
             if self._error is not None:
                 call.future.set_exception(self._error)
             else:
-                self._queue.append(call)
+                self._queue.waiting.append(call)
                 self._hand_out()
                 self._changed.notify_all()
         return call.future
@@ -112,8 +112,8 @@ class ActorPool:
         """Breaks off the calls that no actor has begun, and `info`."""
         with self._changed:
             self._broken_off += 1
-            while self._queue:
-                self._queue.popleft().future.set_exception(WaitBrokenOff("the run stops"))
+            for call in self._queue.clear():
+                call.future.set_exception(WaitBrokenOff("the run stops"))
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -129,7 +129,16 @@ class ActorPool:
         self._fail(ModelError(f"the pool of {self.kind.what} is closed"))
         if (self.kind.shared is None or self.kind.shared.rank == 0) and ray.is_initialized():
             for seat in self._seats:
-                ray.kill(seat.actor)
+                if seat.actor is not None:
+                    ray.kill(seat.actor)
+        holders.discard(self)
+
+    def holds(self, resource: str) -> float:
+        """How much of a resource its actors have, but for those whose room is that of a reservation."""
+        if self.kind.size.resource != resource:
+            return 0.0
+        reserved = self.kind.is_reserved
+        return self.kind.size.amount * sum(seat.has_room for seat in self._seats if not reserved(seat.place))
 
     # The thread of the pool.
 
@@ -141,6 +150,7 @@ class ActorPool:
                 with self._changed:
                     self._tend()
                     under_way = [ref for seat in self._seats for ref in (*seat.calls, seat.loading) if ref is not None]
+                    under_way += self._queue.asked
                     if not under_way:
                         self._changed.wait(_LOOK_AGAIN)
                         continue
@@ -158,6 +168,10 @@ class ActorPool:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
+        with self._changed:
+            if self._queue.heard(ref):
+                self._hand_out()
+                return
         result: Any = None
         raised: BaseException | None = None
         try:
@@ -193,7 +207,7 @@ class ActorPool:
         seat.loading = None
         if raised is None:
             self._info = self._info or info
-            seat.ready, seat.futile = True, 0
+            seat.ready, seat.futile, seat.node = True, 0, info.get("node", "")
             logger.debug("%s %d is ready on %s", self.kind.what, seat.place, info.get("machine"))
         else:
             self._retire(seat, raised if isinstance(raised, EditLoopError) else ModelError(reason_of(raised)))
@@ -217,7 +231,7 @@ class ActorPool:
         was_loading = ref == seat.loading
         if not was_loading:
             call = seat.calls.pop(ref)
-            self._give_back(call, error)
+            self._queue.ended(call, error)
             if call.actor is not seat.actor:  # which has taken the place of the one that is gone
                 return
         seat.alone = False
@@ -234,27 +248,14 @@ class ActorPool:
         if died_for_good:
             seat.actor = self.kind.start(seat.place)
 
-    def _give_back(self, call: Call, error: Exception) -> None:
-        from ray.exceptions import OutOfMemoryError
-
-        how = "its process ended"
-        if call.overdue:
-            how = f"nothing came back within {self._timeout:g} s (runtime.edit_timeout)"
-        elif isinstance(error, OutOfMemoryError):
-            how = "Ray ended its process, as the machine ran out of memory"
-        call.attempts += 1
-        logger.warning("%s: %s, attempt %d of %d", self.kind.what, how, call.attempts, call.most_attempts)
-        if call.attempts >= call.most_attempts:
-            call.future.set_exception(WorkLost(f"given up after {call.attempts} attempts, the last: {how}"))
-        else:
-            self._queue.appendleft(call)
-
     # All of what follows is called while the lock is held.
 
     def _tend(self) -> None:
         now = time.monotonic()
+        self._use_reservation(now)
+        self._queue.tend()
         for seat in self._seats:
-            if seat.retired:
+            if seat.retired or seat.actor is None:
                 continue
             if not seat.ready and seat.loading is None and now >= seat.next_look:
                 seat.begin_loading()
@@ -266,6 +267,28 @@ class ActorPool:
         elif now - self._without_actor_since > _PATIENCE and now - self._said > _REPEAT:
             self._said = now
             self._say_that_all_wait()
+
+    def _fill(self, seat: Seat) -> None:
+        seat.actor = self.kind.start(seat.place)
+        seat.begin_loading()
+
+    def _use_reservation(self, now: float) -> None:
+        """Starts the actors that waited for the reservation.
+
+        Where a lost machine has taken a part of it along and no other has room for that, the idle ones make room.
+        """
+        if self.kind.reservation is None:
+            return
+        outside = [seat for seat in self._seats if not seat.retired and not self.kind.is_reserved(seat.place)]
+        if self.kind.reservation.is_held:
+            self._reserved_at = now
+            for seat in outside:
+                if seat.actor is None:
+                    self._fill(seat)
+        elif now - self._reserved_at > _PATIENCE:
+            for seat in outside:
+                if seat.actor is not None and not seat.calls:
+                    seat.leave()
 
     def _turns(self) -> int:
         """How many calls an actor may have to finish before one of ours: other processes' calls wait among them."""
@@ -287,14 +310,13 @@ class ActorPool:
         ray.kill(seat.actor, no_restart=False)
 
     def _say_that_all_wait(self) -> None:
-        if room_for(self.kind.gpus):
-            logger.info("%s is loading; %d calls wait", self.kind.what, len(self._queue))
+        kind, waiting = self.kind, len(self._queue.waiting)
+        if placed := sum(seat.has_room for seat in self._seats):
+            logger.info("%s is loading in %d processes; %d calls wait", kind.what, placed, waiting)
             return
-        size = f"{self.kind.gpus:g} GPUs" if self.kind.gpus else "a CPU"
         logger.warning(
-            "no machine of the Ray cluster has room for %s, which takes %s: %d calls wait, and go on as soon as there "
-            "is one; Ctrl-C stops, and --resume goes on later",
-            *(self.kind.what, size, len(self._queue)),
+            "%s; %s. %d calls wait, and go on as soon as there is room; Ctrl-C stops, and --resume goes on later",
+            *(kind.wish, taken_text(kind.size.resource), waiting),
         )
 
     def _seat_of(self, ref: Any) -> Seat | None:
@@ -304,19 +326,20 @@ class ActorPool:
     def _hand_out(self) -> None:
         """Gives the calls that wait to the actors that are free, the least loaded first."""
         in_flight = self._in_flight()
-        while self._queue:
+        waiting = self._queue.waiting
+        while waiting:
             free = [one for one in self._seats if one.ready and not one.alone and len(one.calls) < in_flight]
             seat = min(free, key=lambda one: len(one.calls), default=None)
-            if seat is None or (self._queue[0].attempts and seat.calls):
+            if seat is None or (waiting[0].attempts and seat.calls):
                 return
-            seat.send(self._queue.popleft())
+            seat.send(waiting.popleft())
 
     def _fail(self, error: EditLoopError) -> None:
         """Nothing works any more: whoever waits, and whoever comes, is told."""
         with self._changed:
             self._error = self._error or error
-            waiting = [*self._queue, *(call for seat in self._seats for call in seat.calls.values())]
-            self._queue.clear()
+            called = (call for seat in self._seats for call in seat.calls.values())
+            waiting = [*self._queue.clear(), *called]
             for seat in self._seats:
                 seat.calls.clear()
             for call in waiting:

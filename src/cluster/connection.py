@@ -1,15 +1,19 @@
-"""The connection of this process to a Ray cluster, and how much the cluster has room for."""
+"""The connection of this process to a Ray cluster."""
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
+from typing import Any
 
-from src.config import RayConfig
+from src.engine_config import RayConfig
 from src.errors import ModelError
 from src.reasons import reason_of
 from src.redaction import masked
+
+logger = logging.getLogger(__name__)
 
 NAMESPACE = "editloop"
 """Names of actors are unique within it, for all processes that connect to one cluster."""
@@ -36,6 +40,7 @@ def connect(settings: RayConfig) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent anywhere
     import ray
 
+    _log_reports()
     if ray.is_initialized():
         return
     options = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
@@ -52,39 +57,23 @@ def connect(settings: RayConfig) -> None:
         ) from error
 
 
+def _log_reports() -> None:
+    """Has Ray's reports on processes and machines that end logged, which it prints whatever `log_to_driver` says."""
+    import ray._private.worker
+
+    def log(report: dict[str, Any], **kwargs: Any) -> None:
+        logger.debug("Ray: %s", "\n".join(report["lines"]))
+
+    ray._private.worker.print_to_stdstream = log
+
+
+def machine_id() -> str:
+    """What Ray calls the machine of this process; nothing in a process that is not Ray's."""
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else ""
+
+
 def is_connected() -> bool:
     """Tells whether this process is connected to a cluster; Ray is not imported for it."""
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
-
-
-def room_for(gpus: float, reserved: float = 0) -> int:
-    """How many processes of a size the machines of the cluster have room for at this moment, busy or not.
-
-    Args:
-        gpus: GPUs of each; with 0, each takes a CPU.
-        reserved: GPUs (or CPUs) that are meant for others.
-    """
-    import ray
-
-    resource, each = ("GPU", gpus) if gpus else ("CPU", 1.0)
-    count = 0
-    for node in ray.nodes():
-        amount = node["Resources"].get(resource, 0.0) if node["Alive"] else 0.0
-        taken = min(amount, reserved)
-        reserved -= taken
-        count += int((amount - taken) / each + 1e-6)  # three thirds of a GPU are a whole one
-    return count
-
-
-def check_room(settings: RayConfig, gpus: float, what: str, key: str) -> None:
-    """Refuses what a cluster of this machine alone can never have room for; other clusters may grow.
-
-    Raises:
-        ModelError: this machine has too few GPUs.
-    """
-    if settings.address == "local" and not room_for(gpus):
-        raise ModelError(
-            f"{what}: runtime.ray.{key} asks for {gpus:g} GPUs, and Ray finds fewer on this machine; "
-            f"set runtime.ray.{key}: 0 to compute on the CPU"
-        )

@@ -14,11 +14,13 @@ from src.models.diffusion.batching import EditFailure, EditRequest, decoded_requ
 
 @dataclass(frozen=True)
 class PlacedRequest:
-    """What an editor is asked to do, but for the source, which travels beside it."""
+    """What an editor is asked to do, but for the first source, which travels beside it."""
 
     instruction: str
     seed: int
     sample_id: str
+    further: tuple[bytes, ...] = ()
+    """The encoded source pictures after the first one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class EditorActor(PlacedModel[BaseDiffusionModel]):
 
         Args:
             requests: What is asked.
-            sources: The encoded source of each request, in order.
+            sources: The encoded source of each request, in order; empty for a picture of text alone.
 
         Returns:
             An edit or a failure for each request, in order, and the seconds that the editor took for each.
@@ -60,5 +62,12 @@ class EditorActor(PlacedModel[BaseDiffusionModel]):
 
 
 def _decoded(request: PlacedRequest, data: bytes) -> EditRequest | EditFailure:
-    source = LazyImage.from_bytes(data)
-    return decoded_request(source.decode, request.instruction, request.seed, request.sample_id)
+    source = LazyImage.from_bytes(data) if data else None
+    further = [LazyImage.from_bytes(one) for one in request.further]
+    return decoded_request(
+        lambda: None if source is None else source.decode(),
+        request.instruction,
+        request.seed,
+        request.sample_id,
+        further,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from src.data.image import decode_image, encode_png
 from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.question import Question, Reply
+from src.reasons import Told, reason_of
 
 _PICTURES = ("edited_image", "original_image", "reference_image")
 
@@ -57,14 +59,23 @@ class JudgeActor(PlacedModel[BaseRewardModel]):
         """Does what `VisionLanguageJudge.ask` does."""
         shown = _unpacked_questions(questions, [decode_image(png) for png in pngs])
         assert isinstance(self.model, VisionLanguageJudge), f"{type(self.model).__name__} is not asked in words"
-        with self._turns:
+        with self._turns, _told():
             return self.model.ask(shown, attempt)
 
     def judge_batch(self, requests: Sequence[JudgeRequest], pngs: Sequence[bytes]) -> list[Judgement]:
         """Does what `BaseRewardModel.judge_batch` does, and `judge` for a single request."""
         shown = _unpacked_requests(requests, [decode_image(png) for png in pngs])
-        with self._turns:
+        with self._turns, _told():
             return self.model.judge_batch(shown) if len(shown) > 1 else [self.model.judge(one) for one in shown]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Lets the driver hear of `sys.exit` and the like, by which Ray would end the process."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        raise Told(reason_of(error)) from None
 
 
 def _unpacked_questions(questions: Sequence[Question], pictures: Any) -> list[Question]:

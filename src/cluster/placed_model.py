@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from src.cluster.connection import machine_id
 from src.errors import ConfigError, ModelError
 from src.models.base import BaseModel
 from src.models.device import named_devices
@@ -101,6 +102,7 @@ class PlacedModel(Generic[Model]):
         concurrency = self.model_concurrency(model)
         return {
             "machine": socket.gethostname(),
+            "node": machine_id(),
             "batch_size": getattr(model, "batch_size", 1),
             "max_concurrency": concurrency,
             "in_flight": concurrency + 1,

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from src.cluster.actor_pool import ActorPool
+from src.cluster.actor_pool import MOST_ATTEMPTS, ActorPool
 from src.cluster.judge_actor import Packer
 from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest
 from src.models.reward.vision_language_judge import VisionLanguageJudge
@@ -44,8 +44,12 @@ class RemoteJudge(BaseRewardModel):
         """Has several edits judged in one call."""
         packer = Packer()
         packed = [packer.request(request) for request in requests]
-        judgements: list[Judgement] = self._pool.submit("judge_batch", packed, packer.pngs).result()
+        judgements: list[Judgement] = self._asked(len(requests), "judge_batch", packed, packer.pngs)
         return judgements
+
+    def _asked(self, count: int, method: str, *arguments: Any) -> Any:
+        """What an actor answers. Several edits that end one are asked about one by one after that, by the scorer."""
+        return self._pool.submit(method, *arguments, most_attempts=1 if count > 1 else MOST_ATTEMPTS).result()
 
     def score(
         self,
@@ -83,5 +87,5 @@ class RemoteVisionLanguageJudge(RemoteJudge, VisionLanguageJudge):  # type: igno
         """Has questions answered in one call."""
         packer = Packer()
         packed = [packer.question(question) for question in questions]
-        replies: list[Reply] = self._pool.submit("ask", packed, attempt, packer.pngs).result()
+        replies: list[Reply] = self._asked(len(questions), "ask", packed, attempt, packer.pngs)
         return replies

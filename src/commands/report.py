@@ -24,6 +24,10 @@ def report(
     hub_dataset: Annotated[
         str | None, typer.Option(metavar="ORG/NAME", help="The benchmark on the hub, where the run names none.")
     ] = None,
+    official_scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write the score files of the public benchmark's own script as well."),
+    ] = None,
     other: Annotated[
         Path | None,
         typer.Option("--against", metavar="OTHER", help="Show another run on the page as well; exit 3 if refused."),
@@ -39,6 +43,7 @@ def report(
     from src.reporting.console import print_report
     from src.reporting.frame import load_run, write_csv
     from src.reporting.hub_results import hub_entries, write_hub_results
+    from src.reporting.official_scores import write_official_scores
     from src.reporting.page.against import against
     from src.reporting.sample_rows import recorded_report
     from src.reporting.write import write_reports
@@ -52,9 +57,13 @@ def report(
             rebuilt = recorded_report(record, config.evaluation.metrics)
             print_report(rebuilt, console)
             paths = write_reports(rebuilt, places.results, datetime.now(), run_dir, beside)
+        official: list[Path] = []
+        if official_scores is not None:
+            run = record.latest_run()
+            official = write_official_scores(run, record.results(run.run_key), official_scores)
     if csv is not None:
         write_csv(load_run(run_dir), csv)
     if hub_results is not None:
         write_hub_results(hub_entries(rebuilt, hub_dataset), hub_results)
-    print_lines(filter(None, [paths.json, paths.markdown, csv, hub_results]))
+    print_lines(filter(None, [paths.json, paths.markdown, csv, hub_results, *official]))
     print_page(paths.page, opens=opens)

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from src.counted import counted
-from src.data.image import ImageError, content_hash, decode_image, image_kind, naming
+from src.data.image import ImageError, decode_image, image_kind, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -48,7 +48,16 @@ class Inspection:
     with_preliminary: int = 0
     """Items that bring an editor's first attempt."""
     with_rationale: int = 0
+    without_source: int = 0
+    """Items that ask for a picture of text alone."""
     distinct_sources: int = 0
+    """Different source pictures, and different prompts of items without one."""
+    with_several_sources: int = 0
+    """Items that editors of one picture cannot do."""
+    clusters: int = 0
+    """Groups of dependent items that the benchmark names; 0 where only the source pictures say what is dependent."""
+    in_other_languages: int = 0
+    """Items that are not read, as their only instruction is in another language than was asked for."""
     problems: list[DataProblem] = field(default_factory=list)
     broken_off: str | None = None
     """Why the file could not be read to its end, if it could not."""
@@ -63,23 +72,20 @@ class Inspection:
         return json.dumps(vars(self), default=asdict, ensure_ascii=False, indent=1)
 
 
-def inspect_benchmark(
-    data_path: str, language: Literal["en", "zh"] = "en", *, follow_links: bool = False
-) -> Inspection:
+def inspect_benchmark(data_path: str, selection: Selection | None = None) -> Inspection:
     """Reads every item and decodes every picture, one at a time.
 
     Args:
-        data_path: See `read_items`.
-        language: The language of the instructions.
-        follow_links: Whether images behind links out of the file's folder are read.
+        data_path: What the selection's format reads.
+        selection: The language of the instructions, the layout, and how links are taken; all items are read.
 
     Raises:
         DataError: when not a single item can be read.
     """
     found = Inspection()
     sources: set[str] = set()
-    selection = Selection(language=language, follow_links=follow_links)
-    for item in _until_it_breaks(data_path, selection, found):
+    clusters: set[str] = set()
+    for item in _until_it_breaks(data_path, selection or Selection(), found):
         found.items += 1
         found.categories[item.category or "(none)"] += 1
         found.difficulties[item.difficulty or "(none)"] += 1
@@ -90,32 +96,51 @@ def inspect_benchmark(
         found.with_reference += item.reference is not None
         found.with_preliminary += item.preliminary is not None
         found.with_rationale += item.rationale is not None
+        found.with_several_sources += bool(item.further_sources)
+        clusters.update(filter(None, [item.cluster]))
         try:
-            data = item.source.read_bytes()
-            sources.add(content_hash(data))
-            found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
-            found.image_kinds[image_kind(data)] += 1
+            data = None if item.source is None else item.source.read_bytes()
+            sources.add(item.source_key(data))
+            if data is None:
+                found.without_source += 1
+            else:
+                found.image_sizes["×".join(map(str, decode_image(data).size))] += 1
+                found.image_kinds[image_kind(data)] += 1
             _check_further_images(item)
         except ImageError as error:
             found.problems.append(DataProblem(item.sample_id, item.index, str(error)))
     found.distinct_sources = len(sources)
+    found.clusters = len(clusters)
     return found
 
 
 def _until_it_breaks(data_path: str, selection: Selection, found: Inspection) -> Iterator[EditSample | BadSample]:
+    left_out: Counter[str] = Counter()
     try:
-        yield from load_samples(data_path, selection)
+        yield from load_samples(data_path, selection, left_out=left_out)
     except DataError as error:
         if not found.items:
             raise
         found.broken_off = str(error)
+    found.in_other_languages = left_out.total()
 
 
 def _check_further_images(sample: EditSample) -> None:
-    for name, image in (("reference", sample.reference), ("preliminary", sample.preliminary)):
+    further = ((f"source {place}", image) for place, image in enumerate(sample.further_sources, 2))
+    for name, image in (*further, ("reference", sample.reference), ("preliminary", sample.preliminary)):
         if image is not None:
             with naming(name):
                 image.decode()
+
+
+def _only_where_there_are(inspection: Inspection) -> str:
+    told = {
+        "without a source image": inspection.without_source,
+        "with several source images": inspection.with_several_sources,
+        "clusters": inspection.clusters,
+        "in another language, which are not read": inspection.in_other_languages,
+    }
+    return "".join(f", {count} {what}" for what, count in told.items() if count)
 
 
 def render_inspection(inspection: Inspection, console: Console) -> None:
@@ -123,7 +148,7 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
     console.print(
         f"{inspection.items} items, {inspection.distinct_sources} distinct source images, "
         f"{inspection.with_reference} with a reference, {inspection.with_preliminary} with a first attempt, "
-        f"{inspection.with_rationale} with a rationale"
+        f"{inspection.with_rationale} with a rationale{_only_where_there_are(inspection)}"
     )
     counts: Mapping[str, Counter[str]] = {
         "category": inspection.categories,

@@ -141,6 +141,7 @@ def selected_items(
         DataError: nothing is selected at all.
     """
     seen: Counter[tuple[str, str]] = Counter()
+    languages: set[str] = set()
     taken, whole = 0, True
     for item, difficulty in items:
         if isinstance(item, PassedOver):
@@ -148,6 +149,7 @@ def selected_items(
         else:
             category = item.category or "(none)"
             seen[category, difficulty or "(none)"] += 1
+            languages.update(filter(None, [_language(item)]))
             if not _is_selected(item, difficulty, selection):
                 if left_out is not None:
                     left_out[category] += 1
@@ -157,19 +159,30 @@ def selected_items(
         if taken == selection.limit:
             return
     if not taken:
-        raise _nothing_selected(data_path, selection, seen)
+        raise _nothing_selected(data_path, selection, seen, languages)
     for problem in selection.unknown(seen) if whole else ():
         logger.warning("%s: %s", data_path, problem)
 
 
 def _is_selected(item: HasCategory, difficulty: str | None, selection: Selection) -> bool:
     """A bad item that does not say its category or difficulty is shown rather than silently dropped."""
+    if _language(item) not in (None, selection.language):
+        return False
     if item.category is not None and not selection.takes_category(item.category):
         return False
     return selection.takes_difficulty(difficulty) or (isinstance(item, BadSample) and difficulty is None)
 
 
-def _nothing_selected(data_path: str, selection: Selection, seen: Counter[tuple[str, str]]) -> DataError:
+def _language(item: object) -> str | None:
+    """The language of an item's instruction, where it is in a benchmark whose items have one each."""
+    return getattr(item, "instruction_language", None)
+
+
+def _nothing_selected(
+    data_path: str, selection: Selection, seen: Counter[tuple[str, str]], languages: set[str]
+) -> DataError:
     present = ", ".join(f"{category} {difficulty}: {count}" for (category, difficulty), count in seen.items())
     problems = "".join(f" {problem}" for problem in selection.unknown(seen))
+    if languages and selection.language not in languages:
+        problems += f" No instruction is in {selection.language}: set benchmark.language to {', '.join(languages)}."
     return DataError(f"nothing in {data_path} matches {selection.describe()}.{problems} The file holds {present}.")

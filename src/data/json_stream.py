@@ -96,6 +96,18 @@ def iter_values(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[st
         raise BrokenOff(cutter.offset, "something follows the end of the document")
 
 
+def iter_entries(read: Callable[[], bytes], offset: int = 0) -> Iterator[tuple[str | None, RawValue]]:
+    """Yields the values of a JSON mapping, each with its key; see `iter_values`.
+
+    Raises:
+        BrokenOff: as `iter_values`, and for a document that is no mapping.
+    """
+    cutter = _Cutter(read, offset)
+    yield from cutter.entries()
+    if cutter.peek():
+        raise BrokenOff(cutter.offset, "something follows the end of the document")
+
+
 def single_value(text: bytes, offset: int = 0) -> RawValue:
     """Takes a text that is one value, such as a line of JSON Lines, within the same bounds."""
     if _parts(text) > MAX_PARTS:
@@ -154,17 +166,25 @@ class _Cutter:
 
     def items_by_key(self) -> Iterator[tuple[str | None, RawValue]]:
         """Yields the elements of all lists of the mapping that begins here."""
-        self.take(b"{")
-        if self.peek() == b"}":
-            self.take(b"}")
-            return
-        while True:
-            key = self._key()
+        for key in self._keys():
             if self.peek() == b"[":
                 yield from ((key, raw) for raw in self.items())
             else:
                 self.raw_value()
                 logger.warning("%r in the benchmark file holds no list of items and is ignored", key)
+
+    def entries(self) -> Iterator[tuple[str | None, RawValue]]:
+        """Yields the values of the mapping that begins here, each with its key."""
+        yield from ((key, self.raw_value()) for key in self._keys())
+
+    def _keys(self) -> Iterator[str]:
+        """The keys of the mapping that begins here; the value of each must be taken before the next is asked for."""
+        self.take(b"{")
+        if self.peek() == b"}":
+            self.take(b"}")
+            return
+        while True:
+            yield self._key()
             if self.take(b",}") == b"}":
                 return
 

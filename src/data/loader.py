@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
+from src.data.benchmarks.formats import opened
 from src.data.image import LazyImage
 from src.data.image_folder import ImageFolder
 from src.data.items import (
@@ -22,10 +23,11 @@ from src.data.names import category_problem, storable
 from src.data.sample import MAX_INSTRUCTION, BadSample, EditSample, PassedOver, Unusable
 from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
-from src.data.sources import ByteProgress, RawItem, read_items
+from src.data.sources import ByteProgress, RawItem
 from src.shard import Shard
 
 Language = Literal["en", "zh"]
+_PROMPT = "prompt"
 ValueT = TypeVar("ValueT")
 
 
@@ -41,20 +43,20 @@ def load_samples(
     Ids and seeds do not depend on the selection: every item of the file is named, selected or not.
 
     Args:
-        data_path: See `read_items`.
-        selection: Which of its samples.
+        data_path: What the selection's format reads; see `BenchmarkFormat`.
+        selection: Which of its samples, and in which format they are stored.
         progress: Updated while reading.
         left_out: Counts the items that the selection passes over, by category.
         content: Gets every item that is selected, those of other shards included.
 
     Raises:
-        DataError: for a file that cannot be read (see `read_items`), or when nothing is selected at all.
+        DataError: for files that cannot be read (see `BenchmarkFormat`), or when nothing is selected at all.
     """
-    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
+    benchmark = opened(data_path, selection)
     ids = ItemIds("item")
     samples = (
-        (_sample(raw, folder, selection.language, ids), stated_difficulty(raw.fields))
-        for raw in read_items(data_path, progress)
+        (_sample(raw, benchmark.images, selection.language, ids), stated_difficulty(raw.fields))
+        for raw in benchmark.rows(progress or ByteProgress(), ())
     )
     selected = selected_items(samples, data_path, selection, left_out)
     return selected if selection.shard is None else _of_shard(selected, selection.shard, content)
@@ -79,7 +81,7 @@ def load_others(
     whose id depends on another one's is passed over as well.
 
     Args:
-        data_path: See `read_items`.
+        data_path: What the selection's format reads.
         selection: Which of its samples; it takes all that are known.
         known: The ids of the samples to pass over, by their places in the file.
         progress: Updated while reading.
@@ -87,18 +89,18 @@ def load_others(
     Raises:
         DataError: as `load_samples`.
     """
-    folder = ImageFolder.of(data_path, follow_links=selection.follow_links)
+    benchmark = opened(data_path, selection)
     ids = ItemIds("item")
     renamed: set[int] = set()
 
     def samples() -> Iterator[tuple[EditSample | BadSample | PassedOver, str | None]]:
-        for raw in read_items(data_path, progress, known):
+        for raw in benchmark.rows(progress or ByteProgress(), known):
             if raw.passed_over:
                 ids.taken(known[raw.index])
                 yield PassedOver(raw.index), None
                 continue
             before = ids.renamed
-            sample = _sample(raw, folder, selection.language, ids)
+            sample = _sample(raw, benchmark.images, selection.language, ids)
             if ids.renamed > before:
                 renamed.add(raw.index)
             yield sample, stated_difficulty(raw.fields)
@@ -115,23 +117,24 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
     fields = raw.fields or {}
     sample_id = category = None
     try:
-        if raw.problem:
-            raise Unusable(raw.problem)
         stated = text_field(fields, "subset") or text_field(fields, "category")
         problem = category_problem(stated)
         category = None if problem else stated
         sample_id = _id(fields, raw.index, ids)
+        if raw.problem:
+            raise Unusable(raw.problem)
         if category is None:
             raise Unusable(f"the category (field `subset`) {problem}")
-        instruction = translated_field(fields, "edit_instruction", language)
+        text = _text_name(fields)
+        instruction = translated_field(fields, text, language)
         if not instruction:
-            raise Unusable("the instruction (fields `edit_instruction`, `edit_instruction_en`) is absent or blank")
+            raise Unusable(f"the instruction (fields `{text}`, `{text}_en`) is absent or blank")
         if len(instruction) > MAX_INSTRUCTION:
             raise Unusable(
                 f"the instruction has {len(instruction):,} characters, above the limit of {MAX_INSTRUCTION:,}"
             )
         source = image_field(fields, "src_img", folder)
-        if source is None:
+        if source is None and text != _PROMPT:
             raise Unusable("the source image (field `src_img_b64`) is absent")
         return EditSample(
             sample_id=sample_id,
@@ -149,6 +152,10 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             family=_family(fields),
             seed=_seed(fields),
             other_instruction=_other_instruction(fields, language),
+            further_sources=_further_sources(fields, folder),
+            cluster=_cluster(fields),
+            attributes=_attributes(fields),
+            instruction_language=raw.language,
         )
     except Unusable as error:
         return BadSample(
@@ -158,9 +165,20 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             str(error),
             difficulty=stated_difficulty(fields),
             tags=_readable(lambda: _tags(fields), ()),
-            instruction=_readable(lambda: translated_field(fields, "edit_instruction", language), "")[:MAX_INSTRUCTION],
+            instruction=_readable(lambda: translated_field(fields, _text_name(fields), language), "")[:MAX_INSTRUCTION],
             description=_readable(lambda: translated_field(fields, "original_description", language), ""),
+            instruction_language=raw.language,
         )
+
+
+def _text_name(fields: Mapping[str, Any]) -> str:
+    """The name of the text: an instruction, or else a prompt, of which a picture is to be made without a source.
+
+    An item with a source has an instruction: what else calls a text a prompt says something else by it.
+    """
+    has_prompt = any(fields.get(name) is not None for name in (_PROMPT, f"{_PROMPT}_en"))
+    taken = ("edit_instruction", "edit_instruction_en", "src_img", "src_img_b64", "further_src_imgs")
+    return _PROMPT if has_prompt and all(fields.get(name) is None for name in taken) else "edit_instruction"
 
 
 def _readable(read: Callable[[], ValueT], otherwise: ValueT) -> ValueT:
@@ -199,7 +217,8 @@ def translated_field(fields: Mapping[str, Any], name: str, language: Language) -
 
 def _other_instruction(fields: Mapping[str, Any], language: Language) -> str | None:
     """The instruction in the other language, if both are stated; what is no text there does not concern the run."""
-    chinese, english = fields.get("edit_instruction"), fields.get("edit_instruction_en")
+    name = _text_name(fields)
+    chinese, english = fields.get(name), fields.get(f"{name}_en")
     other = chinese if language == "en" else english
     if chinese is None or english is None or not isinstance(other, str):
         return None
@@ -235,6 +254,36 @@ def _family(fields: Mapping[str, Any]) -> str | None:
 def _seed(fields: Mapping[str, Any]) -> int | None:
     value = fields.get("seed")
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _further_sources(fields: Mapping[str, Any], folder: ImageFolder) -> tuple[LazyImage, ...]:
+    value = fields.get("further_src_imgs")
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise Unusable(f"field `further_src_imgs` is {type(value).__name__}, not a list of images")
+    images = [image_field({"further_src_imgs": one}, "further_src_imgs", folder) for one in value]
+    if any(image is None for image in images):
+        raise Unusable("field `further_src_imgs` has an empty place")
+    return tuple(image for image in images if image is not None)
+
+
+def _cluster(fields: Mapping[str, Any]) -> str | None:
+    """Other benchmarks may mean something else by the key."""
+    value = fields.get("cluster")
+    return storable(value).strip() or None if isinstance(value, str) else None
+
+
+def _attributes(fields: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Texts and lists of texts; other benchmarks may mean something else by the key."""
+    value = fields.get("attributes")
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name, said in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(said, str) and said.strip():
+            found[storable(str(name))] = storable(said).strip()
+        elif isinstance(said, list | tuple) and said and all(isinstance(one, str) for one in said):
+            found[storable(str(name))] = tuple(map(storable, said))
+    return found
 
 
 def image_field(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage | None:

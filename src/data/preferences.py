@@ -35,6 +35,12 @@ class PreferencePair:
     rationale: str | None = None
     margin: float = 0.0
     """By how much the winner is better, on any scale that is the same within a file; 0 where that is not stated."""
+    group: str | None = None
+    """Names the pairs that together put several edits into one order; None for a pair of its own."""
+    dimension: str | None = None
+    """By what the edits were compared, such as their consistency; None for how good they are as a whole."""
+    stated_id: str = ""
+    """The id that the file states, where several rows may share one."""
 
 
 def load_preferences(
@@ -71,8 +77,8 @@ def _pair(raw: RawItem, folder: ImageFolder, language: Literal["en", "zh"], ids:
             pair_id=pair_id,
             index=raw.index,
             instruction=_instruction(fields, language),
-            source=_required_image(fields, "src_img", folder),
-            edits=(_required_image(fields, "a_img", folder), _required_image(fields, "b_img", folder)),
+            source=required_image(fields, "src_img", folder),
+            edits=(required_image(fields, "a_img", folder), required_image(fields, "b_img", folder)),
             winner=_winner(fields),
             category=category,
             rationale=translated_field(fields, "rationale_short", language) or None,
@@ -98,7 +104,12 @@ def _instruction(fields: Mapping[str, Any], language: Literal["en", "zh"]) -> st
     return instruction
 
 
-def _required_image(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage:
+def required_image(fields: Mapping[str, Any], name: str, folder: ImageFolder) -> LazyImage:
+    """The image of a field as `image_field` reads it.
+
+    Raises:
+        Unusable: there is none.
+    """
     image = image_field(fields, name, folder)
     if image is None:
         raise Unusable(f"the image (fields `{name}`, `{name}_b64`) is absent")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from src.data.image import LazyImage
+from src.data.image import ImageError, LazyImage, content_hash
 from src.data.knowledge_graph import KnowledgeGraph
 
+NO_SOURCE = "the sample has no source picture: it asks for one that is made of text alone"
 MAX_INSTRUCTION = 20_000
 """Characters of the longest instruction, in files, over HTTP and before any editor alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditSample:
-    """One editing task. Images stay encoded until somebody asks for their pixels."""
+    """One task of editing a picture, or of making one of text alone. Images stay encoded until somebody asks for their
+    pixels.
+    """
 
     sample_id: str
     """Unique within a run and safe as a file name: the stem of `original_image_path`, or the item's `id`."""
@@ -21,10 +26,11 @@ class EditSample:
     """Position of the item in its file, from 0. For messages only: nothing random may depend on it."""
     category: str
     instruction: str
-    """The edit instruction in the language of the run."""
+    """The edit instruction, or the prompt of a picture that is to be made, in the language of the run."""
     description: str
     """What the source image shows, in the language of the run; may be empty."""
-    source: LazyImage
+    source: LazyImage | None
+    """The picture that is edited; None where a picture is to be made of the text alone."""
     difficulty: str | None = None
     tags: tuple[str, ...] = ()
     rationale: str | None = None
@@ -41,6 +47,40 @@ class EditSample:
     """The seed of the miniature world that made the sample; with category, difficulty and family it makes it again."""
     other_instruction: str | None = None
     """The instruction in the language that is not the run's, where the data has both: for people, not for models."""
+    further_sources: tuple[LazyImage, ...] = ()
+    """The source pictures after the first one, where the edit is made of several; their order counts."""
+    cluster: str | None = None
+    """Names the samples that are not independent of this one, where the benchmark says so; else the source picture
+    does."""
+    attributes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """The fields of a public benchmark's own row that its protocol needs, by the names that the benchmark gives them.
+    Absent and empty ones are left out; numbers are text, and truth values are `true` and `false`."""
+    instruction_language: Literal["en", "zh"] | None = None
+    """The language of the instruction, where every row of the benchmark has one of its own; None where a row has all
+    languages."""
+
+    @property
+    def given_source(self) -> LazyImage:
+        """The source picture, for whoever can do nothing without one.
+
+        Raises:
+            ImageError: the sample has none.
+        """
+        if self.source is None:
+            raise ImageError(NO_SOURCE)
+        return self.source
+
+    def source_key(self, data: bytes | None) -> str:
+        """What tells the source picture from others: the hash of its bytes, or of the prompt where there is none.
+
+        Samples that share it are not independent of one another.
+
+        Args:
+            data: The encoded source picture as a model gets it; None where there is none.
+        """
+        if data is not None:
+            return content_hash(data)
+        return content_hash(b"text to image: " + self.instruction.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +97,12 @@ class BadSample:
     tags: tuple[str, ...] = ()
     instruction: str = ""
     description: str = ""
+    instruction_language: Literal["en", "zh"] | None = None
 
     @classmethod
     def of(cls, sample: EditSample, reason: str) -> BadSample:
         """A sample that turned out to be unusable after it was read."""
-        told = (sample.difficulty, sample.tags, sample.instruction, sample.description)
+        told = (sample.difficulty, sample.tags, sample.instruction, sample.description, sample.instruction_language)
         return cls(sample.sample_id, sample.index, sample.category, reason, *told)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 from src.data.image import LazyImage
 from src.data.sample import BadSample, EditSample
+
+_ADDED = frozenset({"further_sources", "cluster", "attributes", "instruction_language"})
+"""Fields that count only where they say something: shards of before, which did not have them, agree with others."""
 
 
 class SelectedContent:
@@ -29,12 +33,24 @@ class SelectedContent:
         self.items += 1
         for field in fields(item):
             value = getattr(item, field.name)
-            text = _picture(value) if isinstance(value, LazyImage) else repr(value)
+            if field.name in _ADDED and not value:
+                continue
+            text = _text(value)
             self._hash.update(f"{field.name}={len(text)}:{text}\n".encode("utf-8", "backslashreplace"))
 
     def digest(self) -> str:
         """SHA-256 (hexadecimal) of all items so far, in their order."""
         return self._hash.hexdigest()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, LazyImage):
+        return _picture(value)
+    if isinstance(value, Mapping):
+        return repr(sorted(value.items()))
+    if isinstance(value, tuple) and any(isinstance(part, LazyImage) for part in value):
+        return repr([_text(part) for part in value])
+    return repr(value)
 
 
 def _picture(image: LazyImage) -> str:

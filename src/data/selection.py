@@ -1,4 +1,4 @@
-"""`Selection`: which samples of a benchmark a run takes, and in which language."""
+"""`Selection`: which samples of a benchmark a run takes, in which language, and in which layout they are stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from src.config import BenchmarkConfig, SelectionConfig
+from src.benchmark_config import BenchmarkConfig, SelectionConfig
+from src.benchmark_layouts import BenchmarkLayout
 from src.data.categories import ENGLISH, category_key, category_label, difficulty_key
 from src.errors import did_you_mean
 from src.shard import Shard
@@ -30,6 +31,10 @@ class Selection:
     language: Literal["en", "zh"] = "en"
     follow_links: bool = False
     """Whether images behind links out of the file's folder are read."""
+    format: BenchmarkLayout = "native"
+    """The layout in which the benchmark is stored."""
+    image_dir: str | None = None
+    """The folder from which the image paths of the benchmark lead; its own place in the layout when None."""
     shard: Shard | None = None
     """The part that is taken of what all else selects, `limit` included; None takes all of it."""
 
@@ -42,7 +47,9 @@ class Selection:
             limit=section.limit if limited else None,
             language=section.language,
             follow_links=section.follow_links,
-            shard=Shard.parse(section.shard) if isinstance(section, BenchmarkConfig) and section.shard else None,
+            format=section.format,
+            image_dir=None if section.image_dir is None else str(section.image_dir),
+            shard=_shard(section),
         )
 
     def takes_category(self, name: str | None) -> bool:
@@ -85,6 +92,11 @@ class Selection:
             *_unknown("the category", self.categories, categories, category_key),
             *_unknown("the difficulty", self.difficulties, difficulties, difficulty_key),
         ]
+
+
+def _shard(section: SelectionConfig) -> Shard | None:
+    """The shard of a benchmark; the data of a training has none."""
+    return Shard.parse(section.shard) if isinstance(section, BenchmarkConfig) and section.shard else None
 
 
 def _unknown(kind: str, wanted: Iterable[str] | None, held: Counter[str], key: Callable[[str], str]) -> Iterator[str]:

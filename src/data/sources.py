@@ -8,11 +8,19 @@ from __future__ import annotations
 import glob
 import itertools
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from src.data.json_stream import MAX_ITEM_BYTES, BrokenOff, JsonValueError, RawValue, iter_values, single_value
+from src.data.json_stream import (
+    MAX_ITEM_BYTES,
+    BrokenOff,
+    JsonValueError,
+    RawValue,
+    iter_entries,
+    iter_values,
+    single_value,
+)
 from src.errors import DataError, did_you_mean
 from src.paths import RULE
 
@@ -43,6 +51,10 @@ class RawItem:
     problem: str | None = None
     passed_over: bool = False
     """Whether it was not read, as nobody wants it."""
+    key: str | None = None
+    """Its key, in a JSON mapping of items."""
+    language: Literal["en", "zh"] | None = None
+    """The language of its instruction; None where that is not the item's to say."""
 
 
 def read_items(
@@ -76,6 +88,18 @@ def read_items(
     if count < 0:
         raise DataError(f"benchmark {data_path} holds no items; is it the right file?")
     progress.fraction = 1.0
+
+
+def read_entries(path: Path, progress: ByteProgress, unwanted: Container[int] = ()) -> Iterator[RawItem]:
+    """Streams the values of a JSON file that is one mapping, each with its key; see `read_items`.
+
+    Raises:
+        DataError: as `read_items`, and for a file that is no mapping. One without entries is no error.
+    """
+    try:
+        yield from _json_items(_existing(path), progress, unwanted, entries=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}; see that it is readable") from error
 
 
 def _raw_items(data_path: str, progress: ByteProgress, unwanted: Container[int]) -> Iterator[Any]:
@@ -116,12 +140,16 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _json_items(path: Path, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
+def _json_items(
+    path: Path, progress: ByteProgress, unwanted: Container[int], *, entries: bool = False
+) -> Iterator[RawItem]:
     with path.open("rb") as file:
         first = file.read(4096).lstrip(_BYTE_ORDER_MARK + b" \t\r\n")[:1]
         file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
         if first not in (b"[", b"{"):
             raise DataError(f"{path} must hold a JSON list of items (or a mapping of category to list)")
+        if entries and first != b"{":
+            raise DataError(f"{path} holds a JSON list, and must hold a mapping of key to item; is it the right file?")
         size = path.stat().st_size
         # Small steps in small files: the progress of a file that is read at once would say nothing.
         step = min(65536, max(512, size // 256))
@@ -135,8 +163,11 @@ def _json_items(path: Path, progress: ByteProgress, unwanted: Container[int]) ->
 
         count = 0
         try:
-            for category, raw in iter_values(read, start):
-                yield _passed_over(count) if count in unwanted else _json_item(count, raw, category)
+            for key, raw in (iter_entries if entries else iter_values)(read, start):
+                if count in unwanted:
+                    yield _passed_over(count)
+                else:
+                    yield replace(_json_item(count, raw), key=key) if entries else _json_item(count, raw, key)
                 count += 1
         except BrokenOff as error:
             raise DataError(

@@ -1,4 +1,6 @@
-"""The words by which files say which of two edits is the better one."""
+"""The words by which files say which of two edits is the better one, and the layouts of such files."""
+
+from typing import Literal
 
 FIRST_WINS, SECOND_WINS, TIE, BOTH_BAD = "a", "b", "tie", "both_bad"
 WINNERS = {
@@ -6,3 +8,6 @@ WINNERS = {
     **{"both_bad": BOTH_BAD, "both bad": BOTH_BAD, "bothbad": BOTH_BAD, "tie (bothbad)": BOTH_BAD},
 }
 """Which words mean which winner."""
+
+PreferenceFormat = Literal["editreward-bench", "editscore-bench", "preferences"]
+"""The layouts of files of preferences; see `load_judge_benchmark`."""

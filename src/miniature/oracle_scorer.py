@@ -45,7 +45,7 @@ class OracleScorer(ReferenceScorer):
             NotApplicable: when the sample does not come from the miniature world.
         """
         drawn = _draw(edit.sample)
-        if not np.array_equal(drawn.source, np.asarray(edit.source.convert("RGB"))):
+        if not np.array_equal(drawn.source, np.asarray(edit.given_source.convert("RGB"))):
             raise NotApplicable("the sample's source is not what the miniature world draws from its family and seed")
         return Image.fromarray(drawn.target)
 

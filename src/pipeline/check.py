@@ -7,16 +7,18 @@ from collections.abc import Iterator
 
 from src.config import Config
 from src.counted import counted
-from src.data.image import ImageError, OpenedImage, content_hash
+from src.data.image import ImageError, OpenedImage
 from src.data.loader import load_samples
 from src.data.sample import BadSample
 from src.errors import ModelError
 from src.pipeline.costs import Load, cost_lines
+from src.pipeline.editing import MADE_SIZE
 from src.pipeline.forecast import GivenRates, forecast
 from src.pipeline.plan import RunPlan
 from src.pipeline.rates import Work
 from src.pipeline.redone import reasons_to_redo
 from src.record.record import RECORD_NAME, Record, WorkLeft
+from src.reporting.protocols.section import comparable_with_tables, protocol_of
 from src.reporting.wording import left_out
 from src.run_log import check_log
 
@@ -39,6 +41,8 @@ def check_run(config: Config, given: GivenRates = NOTHING_GIVEN) -> Iterator[str
     judge = plan.scoring.judge
     yield f"editor   {plan.editor.identity()['class']}, {_replicas(plan)}"
     yield f"scorer   {plan.scoring.identity()['class']}"
+    if protocol := protocol_of(plan.scoring.identity()):
+        yield f"protocol {protocol.name}. {comparable_with_tables(protocol, plan.scoring.identity())}"
     yield f"judge    {judge.identity()['class'] if judge else 'none'}"
     yield f"schedule {'two-stage: edit all, then judge all' if plan.two_stage() else 'overlapped: judge while editing'}"
     try:
@@ -73,9 +77,9 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         try:
             if isinstance(item, BadSample):
                 raise ImageError(item.reason)
-            source = item.source.read_bytes()
-            size = OpenedImage(source).size
-            work, keys = plan.item(item, content_hash(source))
+            source = None if item.source is None else item.source.read_bytes()
+            size = OpenedImage(source).size if source else MADE_SIZE
+            work, keys = plan.item(item, item.source_key(source))
         except ImageError as error:
             bad += 1
             yield f"bad sample {item.sample_id} (item {item.index}): {error}"
@@ -88,7 +92,7 @@ def _count(plan: RunPlan, record: Record | None, given: GivenRates) -> Iterator[
         todo = record.work_left(keys, keep_pictures=keep_pictures) if record is not None else ALL
         for load, wanted in ((left, todo), (whole, ALL)):
             if wanted.edit:
-                load.add_edit(len(source))
+                load.add_edit(None if source is None else len(source))
             if wanted.verdict:
                 load.add_verdict(plan, item, work.pending_verdicts[0].question, size)
     total = sum(categories.values())

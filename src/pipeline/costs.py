@@ -20,6 +20,9 @@ BYTES_OF_A_TOKEN = 4
 PIXELS_OF_A_TOKEN = 28 * 28
 """The rule where nothing was measured: a token for so much of the text (UTF-8), and of each picture (as Qwen-VL)."""
 
+MADE_BYTES = 4_000_000
+"""The rule where nothing was measured: bytes of a picture of text alone."""
+
 
 @dataclass
 class Load:
@@ -32,12 +35,15 @@ class Load:
     prompt_tokens: float = 0.0
     """Prompt tokens of these questions, by the rule of thumb above."""
     picture_bytes: int = 0
-    """Encoded sources of the samples whose edits are to be made."""
+    """Encoded sources of the samples whose edits are to be made, and `MADE_BYTES` for each that has none."""
+    made_of_text: int = 0
+    """Edits that are pictures of text alone."""
 
-    def add_edit(self, source_bytes: int) -> None:
-        """Counts an edit."""
+    def add_edit(self, source_bytes: int | None) -> None:
+        """Counts an edit; None for a picture of text alone."""
         self.edits += 1
-        self.picture_bytes += source_bytes
+        self.made_of_text += source_bytes is None
+        self.picture_bytes += MADE_BYTES if source_bytes is None else source_bytes
 
     def add_verdict(self, plan: RunPlan, sample: EditSample, question: Any, source_size: tuple[int, int]) -> None:
         """Counts a verdict; all its pictures are taken to be as large as the source."""
@@ -112,7 +118,7 @@ def cost_lines(plan: RunPlan, left: Load, whole: Load, record: Record | None) ->
         yield f"tokens   {ways(_tokens)}{'' if anew.tokens_in is None else f' ({of_tokens})'}"
         if (priced := _money_line(plan, ways, anew)) is not None:
             yield priced
-    yield _disk_line(plan, ways, anew, sizes)
+    yield _disk_line(plan, ways, anew, sizes, whole)
     yield from _budget_lines(plan, now if record else anew, record)
 
 
@@ -165,7 +171,7 @@ def _money_line(plan: RunPlan, ways: Callable[[Callable[[_Costs], str]], str], a
 
 
 def _disk_line(
-    plan: RunPlan, ways: Callable[[Callable[[_Costs], str]], str], anew: _Costs, sizes: Measured | None
+    plan: RunPlan, ways: Callable[[Callable[[_Costs], str]], str], anew: _Costs, sizes: Measured | None, whole: Load
 ) -> str:
     if not plan.config.evaluation.save_generated_images:
         return "disk     each edited picture goes when its verdict is final (save_generated_images: false)"
@@ -173,10 +179,15 @@ def _disk_line(
     while not folder.is_dir():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    rule = f"mean of {sizes.count} in {sizes.source}" if sizes else "as large as the files of their sources"
+    rule = f"mean of {sizes.count} in {sizes.source}" if sizes else _size_rule(whole)
     enough = "" if anew.disk < free else ": TOO LITTLE"
     needed = ways(lambda costs: byte_size(costs.disk))
     return f"disk     {needed} of edited pictures ({rule}); {byte_size(free)} free{enough}"
+
+
+def _size_rule(load: Load) -> str:
+    rules = ["as large as the files of their sources"] if load.edits > load.made_of_text or not load.edits else []
+    return "; ".join(rules + [f"{byte_size(MADE_BYTES)} for each of text alone"] * bool(load.made_of_text))
 
 
 def _budget_lines(plan: RunPlan, costs: _Costs, record: Record | None) -> Iterator[str]:

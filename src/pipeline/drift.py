@@ -16,7 +16,7 @@ from typing import Any
 from src.config import Config
 from src.config_file import apply_override, checked
 from src.counted import counted
-from src.data.image import ImageError, content_hash, open_rgb
+from src.data.image import ImageError, open_rgb
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
@@ -163,7 +163,7 @@ def _anchors(
                 left_out[f"the source image: {error}"] += 1
                 continue
             pending = plan.pending_verdict(sample, then.edit_key or "")
-            if content_hash(source) != then.source_sha256:
+            if sample.source_key(source) != then.source_sha256:
                 left_out["the benchmark has another source picture today"] += 1
             elif not run.has_edit(then.edit_key or ""):
                 left_out["the edited picture is damaged"] += 1
@@ -232,7 +232,8 @@ class _Asking(Observer):
         if self._record.has_verdict(key):
             self._tally.add(verdicts_reused=1)
             return None
-        source, edited = anchor.sample.source.decode(), open_rgb(self._run.edit_path(edit_key))
+        source = None if anchor.sample.source is None else anchor.sample.source.decode()
+        edited = open_rgb(self._run.edit_path(edit_key))
         pending = replace(anchor.pending, verdict_key=key)
         return work_item(anchor.sample, edit_key, [pending], pictures=(source, edited))
 

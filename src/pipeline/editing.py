@@ -11,21 +11,31 @@ from PIL import Image
 from src.data.image import LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, decoded_request, edit_each
+from src.models.diffusion.conditioning import Conditioning
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.record.record import Sizes
+
+MADE_SIZE = (1536, 1536)
+"""Width and height for which a picture of text alone is taken before it is made."""
 
 
 @dataclass(eq=False)
 class PendingEdit:
     """An edit that waits, is made, or is made and not stored yet. It holds pixels only where the budget has room."""
 
-    source: LazyImage
-    """What is edited."""
+    source: LazyImage | None
+    """What is edited; None where a picture is made of text alone."""
     instruction: str
     """What the editor is told."""
     sample_id: str
     seed: int = 0
+    further_sources: tuple[LazyImage, ...] = ()
+    """The source pictures after the first one; see `EditSample.further_sources`."""
+    conditioning: Conditioning | None = None
+    """What the editor's transformer is given in the place of the encoded instruction; None for the instruction."""
     source_size: tuple[int, int] = (0, 0)
+    further_bytes: int = 0
+    """Bytes of the further sources when they are decoded."""
     edited_size: tuple[int, int] | None = None
     source_pixels: Image.Image | None = None
     edited_pixels: Image.Image | None = None
@@ -37,20 +47,27 @@ class PendingEdit:
     @property
     def sizes(self) -> Sizes | None:
         """Widths and heights of source and edit, as soon as both are known."""
-        return (self.source_size, self.edited_size) if self.edited_size else None
+        if self.edited_size is None:
+            return None
+        return self.source_size if self.source else None, self.edited_size
 
     @property
     def editing_bytes(self) -> int:
-        """Bytes of the source, of the editor's own copy of it, and of an edit of the same size."""
-        return 3 * decoded_bytes(self.source_size)
+        """Bytes of the sources, of the editor's own copies of them, and of an edit of the size of the first one.
 
-    def decode(self, opened: OpenedImage | None = None) -> Image.Image:
-        """The pixels of the source, from `opened` where its header has been read already.
+        A picture that is made of text alone is taken to be of a usual size, as its own is not known before.
+        """
+        if self.source is None:
+            return decoded_bytes(MADE_SIZE)
+        return 3 * decoded_bytes(self.source_size) + 2 * self.further_bytes
+
+    def decode(self, opened: OpenedImage | None = None) -> Image.Image | None:
+        """The pixels of the source, if there is one, from `opened` where its header has been read already.
 
         Raises:
             ImageError: the source is no usable picture.
         """
-        if self.source_pixels is None:
+        if self.source_pixels is None and self.source is not None:
             self.source_pixels = opened.decode() if opened else self.source.decode()
             self.source_size = self.source_pixels.size
         return self.source_pixels
@@ -125,6 +142,11 @@ def _failure(edit: PendingEdit, outcome: Image.Image | EditFailure, pixels: Pixe
 
 
 def _outcomes(editor: BaseDiffusionModel, edits: Sequence[PendingEdit]) -> list[Image.Image | EditFailure]:
-    asked = [decoded_request(edit.decode, edit.instruction, edit.seed, edit.sample_id) for edit in edits]
+    asked = [
+        decoded_request(
+            edit.decode, edit.instruction, edit.seed, edit.sample_id, edit.further_sources, edit.conditioning
+        )
+        for edit in edits
+    ]
     edited = iter(edit_each(editor, [one for one in asked if isinstance(one, EditRequest)]))
     return [one if isinstance(one, EditFailure) else next(edited) for one in asked]

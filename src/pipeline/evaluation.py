@@ -172,13 +172,15 @@ class Evaluation(Observer):
         """
         two_stage = self._plan.two_stage()
         done = self._record.claimed(self._plan.run_key, judged=not two_stage)
-        self._view.clear(self._record.named_samples, keep=done.values() if self._keeps_pictures else ())
+        kept = [(*name, place) for place, name in done.items()] if self._keeps_pictures else []
+        self._view.clear(self._record.named_samples, keep=kept)
         try:
             self._passes(self._in_order(samples, done, self._tally, content), tick, two_stage=two_stage)
         finally:
-            if self._plan.config.runtime.engine == "ray":
+            if self._plan.editor.placement is not None:
                 self._free_editors()
                 self._plan.scoring.unload()
+                self._plan.editor.placement.release()
         if self._broken_data is not None:
             raise self._broken_data
         spent = self._budget.spent()
@@ -260,7 +262,7 @@ class Evaluation(Observer):
         self._tally.add(edits_made=1, verdicts_reused=item.judged)
         if self._keeps_pictures:
             sample = item.pending_verdicts[0].sample
-            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
+            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id, sample.index)
 
     @contextmanager
     def judging(self, calls: Sequence[Sequence[PendingVerdict]], stopping: threading.Event) -> Iterator[int]:
@@ -284,11 +286,13 @@ class Evaluation(Observer):
 
     def _load_editors(self) -> list[Editors]:
         with self._loading(self._plan.editor.name):
-            self._editors.extend(self._plan.editor.load_for_stages(self._plan.scoring.judge_actors))
+            self._editors.extend(self._plan.editor.load_for_stages(self._plan.judges_beside_editors()))
         return self._editors
 
     def _load_scorer(self) -> None:
         with self._loading(self._plan.scoring.name):
+            if self._plan.editor.placement is not None:
+                self._plan.editor.placement.reserve(self._plan.judges_beside_editors())
             self._plan.scoring.scorer.load()
 
     @contextmanager

@@ -108,7 +108,7 @@ def forecast(plan: RunPlan, left: Mapping[Work, int], whole: Mapping[Work, int],
 
 def _editor_workers(plan: RunPlan) -> int:
     params, placement = plan.editor.replicas(), plan.editor.placement
-    count = len(params) if placement is None else placement.expected_editors(plan.scoring.judge_actors)
+    count = len(params) if placement is None else placement.expected_editors(plan.judges_beside_editors())
     return count * _concurrency(plan.editor.model_class, params[0])
 
 

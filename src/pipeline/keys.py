@@ -28,10 +28,31 @@ def sample_seed(run_seed: int, sample_id: str) -> int:
     return int(digest([run_seed, sample_id])[:8], 16) % 2**31
 
 
-def edit_key(editor: str, source_sha256: str, instruction: str, seed: int) -> str:
-    """Key of an edit; `editor` is the digest of the editor's identity."""
+def edit_key(editor: str, source_sha256: str, instruction: str, seed: int, further: Sequence[str] = ()) -> str:
+    """Key of an edit.
+
+    Args:
+        editor: The digest of the editor's identity.
+        source_sha256: The hash of the source picture.
+        instruction: What the editor is told.
+        seed: The seed of the edit.
+        further: The hashes of further source pictures, in order.
+    """
     read_as = ["special tokens are text"] if _SPECIAL_TOKEN.search(instruction) else []
-    return digest(["edit", editor, source_sha256, instruction, seed, *read_as])
+    others = [list(further)] if further else []
+    return digest(["edit", editor, source_sha256, instruction, seed, *read_as, *others])
+
+
+def conditioned_edit_key(editor: str, sources: Sequence[str], conditioning: str, seed: int) -> str:
+    """Key of an edit that is painted from embeddings, whatever words and weights they came from.
+
+    Args:
+        editor: The digest of the editor's identity.
+        sources: The hashes of the source pictures, in order.
+        conditioning: The hash of the embeddings.
+        seed: The seed of the edit.
+    """
+    return digest(["conditioned edit", editor, list(sources), conditioning, seed])
 
 
 def verdict_key(scorer: str, question: Any, edit: str) -> str:
@@ -67,3 +88,13 @@ def drift_run_key(about: Mapping[str, Any]) -> str:
 def drift_verdict_key(run_key: str, verdict: str) -> str:
     """Key of a verdict of today; `run_key` is that of the measurement, `verdict` the key of the verdict of then."""
     return digest(["drift", run_key, verdict])
+
+
+def compared_edit_key(source: str, edited: str, instruction: str) -> str:
+    """Key of an edit that people have compared with another; `source` and `edited` hash the encoded pictures."""
+    return digest(["compared", source, edited, instruction])
+
+
+def judge_bench_key(data: Mapping[str, Any], scorer: str, prompts: Any) -> str:
+    """Key of a judge's verdicts on preferences; `data` says on which, `scorer` digests the scorer."""
+    return digest(["judge-bench", data, scorer, prompts])

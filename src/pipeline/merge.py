@@ -9,12 +9,13 @@ from pathlib import Path
 
 from src.config import Config
 from src.config_file import checked
-from src.counted import counted
-from src.errors import MergeError
+from src.counted import counted, some
+from src.errors import MergeError, OutputError
 from src.pipeline.evaluation import FinishedRun, report_run
-from src.pipeline.merge_checks import StoredShard, absent_shards, check_shards, missing, read_shards, some
+from src.pipeline.merge_checks import StoredShard, absent_shards, check_shards, missing, read_shards
 from src.pipeline.output import opened
 from src.pipeline.picture_view import PictureView
+from src.record.file import FREE_SPACE
 from src.record.record import Record
 from src.record.results import RunInfo
 from src.record.shards import join_run
@@ -38,8 +39,9 @@ def merge(folders: Sequence[Path], output_dir: Path, *, allow_missing: bool = Fa
         OutputError: a record cannot be read, or the output directory not be written.
     """
     shards = read_shards(folders)
-    if output_dir.resolve() in {one.folder.resolve() for one in shards}:
-        raise MergeError(f"{output_dir} is the folder of a shard; name another --output")
+    taken = {one.folder.resolve() for one in shards}
+    if not taken.isdisjoint((output_dir.resolve(), *output_dir.resolve().parents)):
+        raise MergeError(f"{output_dir} is the folder of a shard, or lies in one; name another --output")
     check_shards(shards)
     lacking = missing(shards)
     if lacking and not allow_missing:
@@ -50,7 +52,12 @@ def merge(folders: Sequence[Path], output_dir: Path, *, allow_missing: bool = Fa
         raise MergeError("\n  ".join(["the shards are not the whole run.", *lacking, advice]))
     for line in lacking:
         logger.warning("%s", line)
-    return _joined(shards, _whole_config(shards[0], output_dir))
+    try:
+        return _joined(shards, _whole_config(shards[0], output_dir))
+    except OSError as error:
+        raise OutputError(
+            f"the whole run cannot be written to {output_dir}: {error.strerror or error}; {FREE_SPACE}"
+        ) from error
 
 
 def _whole_config(shard: StoredShard, output_dir: Path) -> Config:
@@ -98,7 +105,7 @@ def _show_pictures(record: Record, view: PictureView, run_key: str) -> None:
     view.warn_of_strangers()
     for row in record.results(run_key):
         if row.image_path is not None:
-            view.show(record.edit_path(row.edit_key or ""), row.category or "", row.sample_id)
+            view.show(record.edit_path(row.edit_key or ""), row.category or "", row.sample_id, row.index)
 
 
 def _outcome(shards: Sequence[StoredShard]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from src.counted import counted
+from src.counted import counted, some
 from src.errors import MergeError
 from src.pipeline.redone import run_seed
 from src.record.differences import differing_values
@@ -112,12 +112,6 @@ def absent_shards(shards: Sequence[StoredShard]) -> list[Shard]:
     return [Shard(number, count) for number in range(1, count + 1) if number not in there]
 
 
-def some(names: Iterable[str]) -> str:
-    """The first of the names."""
-    listed = list(names)
-    return ", ".join(listed[:_SHOWN]) + (", …" if len(listed) > _SHOWN else "")
-
-
 def _other_counts(shards: Sequence[StoredShard]) -> Iterator[str]:
     counts = Counter(one.shard.count for one in shards)
     if len(counts) > 1:
@@ -140,6 +134,8 @@ def _other_settings(shards: Sequence[StoredShard]) -> Iterator[str]:
             named = [f"{other} has another run key than {first}, by a param that records do not show (a secret?)"]
         if named:
             yield "; ".join(named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
+            if any(line.startswith("benchmark.data_path is") for line in named):
+                yield "Write data_path alike for all shards, best as an absolute path, also where it is the same file"
             yield f"Run shard {other} again with the settings of {first} and --resume, which repeats nothing needlessly"
             return
 

@@ -1,4 +1,8 @@
-"""`images/<category>/<sample id>.png`: the edits of the latest run under readable names, there for people."""
+"""`images/<category>/<sample id>.png`: the edits of the latest run under readable names, there for people.
+
+Samples beyond the first few thousand of the benchmark file lie in sub-folders: `images/<category>/from_4096/…`. The
+place in the file decides, which is the same in every order of work and in every shard.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,21 @@ from typing import Any
 
 from src.data.names import CONTROL, MAX_NAME_BYTES
 from src.errors import OutputError
+from src.record.file import FREE_SPACE
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = ".editloop-pictures.jsonl"
 """Whose pictures the folder shows (first line), and their names (one a line)."""
 
+IN_ONE_FOLDER = 4096
+"""Samples of the file, one after the other, whose pictures lie side by side in the folders of their categories."""
+
+Shown = tuple[str, str, int]
+"""Category and id of a sample, and its place in the file."""
+
 _json = json.JSONEncoder(ensure_ascii=False).encode
-_NAME = re.compile(r"[^/.][^/]*/[^/]+\.png")
+_NAME = re.compile(r"[^/.][^/]*/(from_\d+/)?[^/]+\.png")
 _UNSAFE = re.compile(rf"[/\\{CONTROL}]")
 
 
@@ -68,17 +79,17 @@ class PictureView:
                 "or leave it out (each output directory then has its own images/)"
             )
 
-    def clear(self, samples: Callable[[], Iterable[tuple[str, str]]], keep: Iterable[tuple[str, str]] = ()) -> None:
+    def clear(self, samples: Callable[[], Iterable[tuple[str, str]]], keep: Iterable[Shown] = ()) -> None:
         """Takes the listed pictures away, and folders that are empty then; those of another run are left alone.
 
         Args:
             samples: Gives category and id of what may be there if nothing is listed, as versions without a list left
                 it.
-            keep: Category and id of samples whose pictures stay, until `clear_unshown` unless they are shown.
+            keep: The samples whose pictures stay, until `clear_unshown` unless they are shown.
         """
         if not self._images_dir.is_dir() or self._other_owner() is not None:
             return
-        names = self._read()[1] if self._manifest.is_file() else {_name(*sample) for sample in samples()}
+        names = self._read()[1] if self._manifest.is_file() else {_name(*sample, 0) for sample in samples()}
         kept = names & {_name(*sample) for sample in keep}
         if names != kept or not kept:
             self._take_away(names - kept, kept)
@@ -96,9 +107,7 @@ class PictureView:
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
-            for folder in {path.parent for path in paths}:
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+            _remove_empty(self._images_dir, paths)
             self._listed = listed
             self._begin_list()
         except OSError as error:
@@ -108,19 +117,29 @@ class PictureView:
 
     def warn_of_strangers(self) -> None:
         """Counts the pictures that are there although no run of EditLoop has listed them."""
-        folders = (
-            [entry for entry in os.scandir(self._images_dir) if entry.is_dir()] if self._images_dir.is_dir() else []
-        )
-        found = {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder) if name.endswith(".png")}
+        _, *folders = os.walk(self._images_dir) if self._images_dir.is_dir() else [("", [], [])]
+        found = {
+            f"{os.path.relpath(folder, self._images_dir)}/{name}"
+            for folder, _, names in folders
+            for name in names
+            if name.endswith(".png")
+        }
         if strangers := sorted(found - self._listed):
             logger.warning(
                 "%s holds %d pictures that this run did not put there; they are left (the first: %s)",
                 *(self._images_dir, len(strangers), strangers[0]),
             )
 
-    def show(self, stored: Path, category: str, sample_id: str) -> None:
-        """Shows a stored edit, atomically and without copying if possible."""
-        name = _name(category, sample_id)
+    def show(self, stored: Path, category: str, sample_id: str, index: int) -> None:
+        """Shows a stored edit, atomically and without copying if possible.
+
+        Args:
+            stored: The picture.
+            category: The sample's.
+            sample_id: The sample's.
+            index: Its place in the file.
+        """
+        name = _name(category, sample_id, index)
         target = self._images_dir / name
         try:
             self._list(name, target)
@@ -131,7 +150,7 @@ class PictureView:
                 _replace(stored, target)
         except OSError as error:
             raise OutputError(
-                f"the picture {target} cannot be written: {error.strerror or error}; then --resume"
+                f"the picture {target} cannot be written: {error.strerror or error}; {FREE_SPACE}"
             ) from error
 
     def _list(self, name: str, target: Path) -> None:
@@ -198,8 +217,17 @@ def _halves(lines: Sequence[str]) -> list[Sequence[str]]:
     return [lines[:middle], lines[middle:]] if middle else []
 
 
-def _name(category: str, sample_id: str) -> str:
-    return f"{folder_name(category)}/{sample_id}.png"
+def _name(category: str, sample_id: str, index: int) -> str:
+    first = index // IN_ONE_FOLDER * IN_ONE_FOLDER
+    return f"{folder_name(category)}/{f'from_{first}/' if first else ''}{sample_id}.png"
+
+
+def _remove_empty(root: Path, removed: Iterable[Path]) -> None:
+    """Removes the folders below a root that have become empty without these files."""
+    folders = {folder for path in removed for folder in path.parents if folder.is_relative_to(root) and folder != root}
+    for folder in sorted(folders, key=lambda one: len(one.parts), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _replace(stored: Path, target: Path) -> None:

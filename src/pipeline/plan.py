@@ -7,13 +7,16 @@ import platform
 from typing import Any
 
 from src import __version__
-from src.config import BenchmarkConfig, Config
+from src.benchmark_config import BenchmarkConfig
+from src.config import Config
 from src.data.categories import category_key, difficulty_key
+from src.data.image import content_hash
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.pipeline.budget import check_budget
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.keys import digest
+from src.pipeline.placement import Placement
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.work_item import WorkItem, work_item
 from src.record.record import SampleKeys
@@ -35,7 +38,7 @@ class RunPlan:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.editor = EditorPlan(config.diffusion_model, config.runtime)
-        self.scoring = scorer_plan(config)
+        self.scoring = scorer_plan(config, self.editor.placement)
         check_budget(config.evaluation.budget, self.scoring)
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -51,9 +54,15 @@ class RunPlan:
         return run_key(self.config.benchmark, self.scoring, self.editor.digest, self.editor.seed)
 
     def item(self, sample: EditSample, source_sha256: str) -> tuple[WorkItem, SampleKeys]:
-        """The work that the run has with a sample, and the content keys under which the record finds it."""
-        seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction)
-        pending = self.scoring.pending_verdict(sample, edit_key)
+        """The work that the run has with a sample, and the content keys under which the record finds it.
+
+        Raises:
+            ImageError: a further source picture cannot be read.
+        """
+        further = [content_hash(picture.read_bytes()) for picture in sample.further_sources]
+        seed, edit_key = self.editor.keys(sample.sample_id, source_sha256, sample.instruction, further)
+        uneditable = self.editor.inapplicable(sample)
+        pending = self.scoring.pending_verdict(sample, edit_key, uneditable=uneditable)
         item = work_item(sample, edit_key, [pending], seed=seed)
         return item, SampleKeys(seed, source_sha256, edit_key, pending.verdict_key)
 
@@ -71,8 +80,12 @@ class RunPlan:
         Raises:
             ModelError: editor or judge ask for a GPU that is not here.
         """
-        self.editor.check_devices()
+        self.editor.check_devices(self.judges_beside_editors())
         self.scoring.check_devices()
+
+    def judges_beside_editors(self) -> int:
+        """How many processes of a cluster judge while others edit."""
+        return 0 if self.two_stage() else self.scoring.judge_actors
 
     def two_stage(self) -> bool:
         """Whether to edit everything before judging anything."""
@@ -85,14 +98,19 @@ class RunPlan:
         return bool(shared - {"cpu"})
 
 
-def scorer_plan(config: Config) -> ScorerPlan:
+def scorer_plan(config: Config, placement: Placement | None = None) -> ScorerPlan:
     """The scorer of a run, checked against the categories that it selects.
+
+    Args:
+        config: Of the run.
+        placement: Where its editor is, if that has a place elsewhere; else it is what the config says.
 
     Raises:
         ConfigError: for anything in its sections that could not run.
     """
     benchmark = config.benchmark
-    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, config.runtime)
+    placement = placement or Placement.of(config.runtime)
+    plan = ScorerPlan(config.scorer, config.reward_model, config.prompts, benchmark.language, placement)
     plan.scorer.check_categories(benchmark.categories or [])
     return plan
 
@@ -102,7 +120,8 @@ def run_key(section: BenchmarkConfig, scoring: ScorerPlan, editor_digest: str, s
     inline = {category: prompt.model_dump() for category, prompt in scoring.prompts.items()}
     prompts = [inline, scoring.scorer.prompt_versions()]
     unset = {"max_source_pixels", "larger_sources"} if section.max_source_pixels is None else set()
-    benchmark = section.model_dump(mode="json", exclude={"follow_links", "shard"} | unset)
+    unset |= {"format"} if section.format == "native" else set()
+    benchmark = section.model_dump(mode="json", exclude={"follow_links", "shard", "image_dir"} | unset)
     for name, key in (("categories", category_key), ("difficulties", difficulty_key)):
         benchmark[name] = benchmark[name] and [key(value) for value in benchmark[name]]
     whole = digest(["run", benchmark, prompts, editor_digest, scoring.digest, seed])

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from src.cluster.actor_pool import ActorPool, WorkLost
+from src.cluster.actor_pool import ActorPool
+from src.cluster.call_queue import WorkLost
 from src.cluster.editor_actor import PlacedEdit, PlacedRequest
 from src.data.image import ImageError, LazyImage
+from src.errors import EditLoopError
 from src.models.diffusion.batching import EditFailure
 from src.pipeline.editing import PendingEdit
 from src.pipeline.pixels import PixelBudget
+from src.reasons import reason_of
+
+logger = logging.getLogger(__name__)
 
 
 class RayEditors:
     """Sends edits to the editors of a pool.
 
-    What travels are the encoded source, once for all edits of it that are under way, and the PNG of each edit. An edit
-    with which actors ended twice is a failure; of a batch, each is tried alone the second time.
+    What travels are the encoded source (nothing for a picture of text alone), once for all edits of it that are under
+    way, and the PNG of each edit. An edit with which actors ended twice is a failure; of a batch, each is tried alone
+    the second time.
     """
 
     def __init__(self, pool: ActorPool) -> None:
@@ -54,22 +61,34 @@ class RayEditors:
             return self._edited(edits, pixels, most_attempts=1)
         except WorkLost:
             attempts = 1
-        except ImageError:  # one of them is no longer where it was read
-            pass
+        except EditLoopError:
+            raise
+        except Exception as error:  # such as that one of them is no longer where it was read
+            logger.warning("a batch of %d edits failed (%s); editing one by one", len(edits), reason_of(error))
         return [self._edited_alone(edit, pixels, attempts=attempts) for edit in edits]
 
     def _edited_alone(self, edit: PendingEdit, pixels: PixelBudget, **counted: int) -> EditFailure | None:
         try:
             return self._edited([edit], pixels, **counted)[0]
-        except WorkLost as lost:
-            failure = EditFailure(str(lost))
         except ImageError as error:
             failure = EditFailure(f"source image: {error}", of_source=True)
+        except EditLoopError:
+            raise
+        except Exception as error:  # also one of the actor, such as no memory for the PNG of one edit
+            failure = EditFailure(reason_of(error))
         edit.release_pixels(pixels)
         return failure
 
     def _edited(self, edits: Sequence[PendingEdit], pixels: PixelBudget, **counted: int) -> list[EditFailure | None]:
-        requests = [PlacedRequest(edit.instruction, edit.seed, edit.sample_id) for edit in edits]
+        requests = [
+            PlacedRequest(
+                edit.instruction,
+                edit.seed,
+                edit.sample_id,
+                tuple(picture.read_bytes() for picture in edit.further_sources),
+            )
+            for edit in edits
+        ]
         with self._sources.lent([edit.source for edit in edits]) as sources:
             outcomes, seconds = self._pool.submit("edit", requests, *sources, **counted).result()
         return [_taken(edit, outcome, seconds, pixels) for edit, outcome in zip(edits, outcomes, strict=True)]
@@ -103,16 +122,16 @@ class _Sources:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stored: dict[LazyImage, tuple[Any, int]] = {}
+        self._stored: dict[LazyImage | None, tuple[Any, int]] = {}
 
     @contextmanager
-    def lent(self, sources: Sequence[LazyImage]) -> Iterator[list[Any]]:
+    def lent(self, sources: Sequence[LazyImage | None]) -> Iterator[list[Any]]:
         """References to the sources, which are stored until the last one who borrows them has given them back.
 
         Raises:
             ImageError: one of them cannot be read.
         """
-        borrowed: list[LazyImage] = []
+        borrowed: list[LazyImage | None] = []
         try:
             references = []
             for source in sources:
@@ -123,15 +142,15 @@ class _Sources:
             for source in borrowed:
                 self._give_back(source)
 
-    def _borrow(self, source: LazyImage) -> Any:
+    def _borrow(self, source: LazyImage | None) -> Any:
         import ray
 
         with self._lock:
-            reference, count = self._stored.get(source) or (ray.put(source.read_bytes()), 0)
+            reference, count = self._stored.get(source) or (ray.put(source.read_bytes() if source else b""), 0)
             self._stored[source] = reference, count + 1
             return reference
 
-    def _give_back(self, source: LazyImage) -> None:
+    def _give_back(self, source: LazyImage | None) -> None:
         with self._lock:
             reference, count = self._stored.pop(source)
             if count > 1:

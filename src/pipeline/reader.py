@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from src.config import BenchmarkConfig
-from src.data.image import ImageError, LazyImage, OpenedImage, content_hash, encode_png, shrunk
+from src.benchmark_config import BenchmarkConfig
+from src.data.image import ImageError, LazyImage, OpenedImage, encode_png, shrunk
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.verdict import Status, failed
 from src.pipeline.picture_view import PictureView
@@ -90,15 +90,18 @@ class Reader:
         """The work that is left with the sample; None when there is none."""
         try:
             sample, data = within_limit(sample, self._plan.config.benchmark, self._pixels)
-            item, keys = self._plan.item(sample, content_hash(data))
+            item, keys = self._plan.item(sample, sample.source_key(data))
             if reason := item.pending_verdicts[0].inapplicable:
                 self._pass_over(sample, keys, reason)
                 return None
             self._say_what_is_left_out(sample)
             left = self._record.work_left(keys, keep_pictures=self._keeps_pictures)
-            picture = OpenedImage(data)
-            item.source_size = picture.size
+            picture = None if data is None else OpenedImage(data)
+            if picture is not None:
+                item.source_size = picture.size
             item.to_edit = left.edit
+            if left.edit or left.verdict:
+                item.further_bytes = self._further_bytes(sample)
             if left.edit:
                 item.judged, item.lost = not left.verdict, left.lost if self._keeps_pictures else None
                 item.decode_within(self._pixels, picture)
@@ -110,18 +113,42 @@ class Reader:
             self._reuse(item, sample, verdict=not left.verdict)
         return item if left.edit or left.verdict else None
 
+    def _further_bytes(self, sample: EditSample) -> int:
+        """Bytes of the further sources when they are decoded, each of which is decoded once to see that it can be.
+
+        Raises:
+            ImageError: one of them is no usable picture.
+        """
+        total = 0
+        for place, picture in enumerate(sample.further_sources, 2):
+            try:
+                opened = OpenedImage(picture.read_bytes())
+                amount = decoded_bytes(opened.size)
+                with self._pixels.use(amount):
+                    opened.decode()
+            except ImageError as error:
+                raise ImageError(f"number {place} of {1 + len(sample.further_sources)}: {error}") from error
+            total += amount
+        return total
+
     def _reuse(self, item: WorkItem, sample: EditSample, *, verdict: bool) -> None:
         self._tally.add(edits_reused=1, verdicts_reused=verdict)
         if self._keeps_pictures:
-            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id)
+            self._view.show(self._record.edit_path(item.edit_key), sample.category, sample.sample_id, sample.index)
 
 
-def within_limit(sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget) -> tuple[EditSample, bytes]:
+def within_limit(
+    sample: EditSample, benchmark: BenchmarkConfig, pixels: PixelBudget
+) -> tuple[EditSample, bytes | None]:
     """The sample as a run takes it, and the bytes of its source, which above `max_source_pixels` is another one.
+
+    A sample of text alone has no bytes.
 
     Raises:
         ImageError: the source cannot be read, or is larger than the benchmark's settings allow.
     """
+    if sample.source is None:
+        return sample, None
     data = sample.source.read_bytes()
     if benchmark.max_source_pixels is None:
         return sample, data

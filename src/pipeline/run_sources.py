@@ -9,7 +9,7 @@ from src.config_file import checked
 from src.counted import counted
 from src.data.image import ImageError, content_hash
 from src.data.loader import load_samples
-from src.data.sample import EditSample
+from src.data.sample import NO_SOURCE, EditSample
 from src.data.selection import Selection
 from src.errors import ConfigError, DataError
 from src.pipeline.pixels import PixelBudget
@@ -34,6 +34,8 @@ def sources_of_run(info: RunInfo, rows: Mapping[str, SampleResult]) -> Iterator[
             if not isinstance(sample, EditSample) or sample.sample_id not in missing:
                 continue
             _, data = within_limit(sample, benchmark, PixelBudget(1000))
+            if data is None:
+                raise ImageError(f"{sample.sample_id}: {NO_SOURCE}")
             if content_hash(data) == rows[sample.sample_id].source_sha256:
                 del missing[sample.sample_id]
                 yield sample, data

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from src.cluster.seat import SharedPool
-from src.config import ClassConfig, ModelConfig, PromptConfig, RuntimeConfig
+from src.config import ClassConfig, ModelConfig, PromptConfig
 from src.data.sample import EditSample
 from src.models.vlm.prompts import Language
 from src.pipeline.keys import digest, verdict_key
@@ -26,9 +25,8 @@ class ScorerPlan:
         judge: Those of the judge, if there is one.
         prompts: Inline prompts by category.
         language: The language of the samples.
-        runtime: Where the judge runs; in this process when absent.
+        placement: Where the judge runs; in this process when absent.
         has_completions: Whether a policy's text is scored with each edit, as in a training.
-        shared: With whom this process shares a judge that is placed elsewhere, if with anybody.
 
     Raises:
         ConfigError: on construction, for anything in these sections that could not run.
@@ -40,23 +38,22 @@ class ScorerPlan:
         judge: ModelConfig | None,
         prompts: Mapping[str, PromptConfig],
         language: Language,
-        runtime: RuntimeConfig | None = None,
+        placement: Placement | None = None,
         *,
         has_completions: bool = False,
-        shared: SharedPool | None = None,
     ) -> None:
         self.judge = JudgeHandle(judge) if judge else None
-        self.judge_actors = 0
-        self._placement = Placement(runtime, shared) if runtime is not None and runtime.engine == "ray" else None
-        if self.judge is not None and self._placement is not None:
-            self._place(self.judge, self._placement)
+        self._judge_actors = 0
+        self._placement = placement
+        if self.judge is not None and placement is not None:
+            self._place(self.judge, placement)
         self.prompts = prompts
         self._has_completions = has_completions
         setting = ScorerSetting(self.judge, prompts, language, has_completions)
         self.scorer = resolve(scorer, Scorer, "scorer")(scorer.params, setting)  # type: ignore[type-abstract]
 
     def _place(self, judge: JudgeHandle, placement: Placement) -> None:
-        self.judge_actors = count = placement.judge_count(judge)
+        self._judge_actors = count = placement.judge_count(judge)
         if count:
             placement.check(judge.model_class, judge.params, "reward_model")
             judge.load_elsewhere = lambda: placement.judge(judge, count)
@@ -84,6 +81,11 @@ class ScorerPlan:
         return self.judge.name if self.judge else type(self.scorer).__name__
 
     @property
+    def judge_actors(self) -> int:
+        """How many processes of a cluster judge; none for a judge in this process, or one that is not asked."""
+        return self._judge_actors if self._judge_actors and self._asks_judge else 0
+
+    @property
     def _asks_judge(self) -> bool:
         """Whether the scorer asks the judge; a judge that is not asked is not loaded."""
         return "judge" in self.identity()
@@ -102,7 +104,7 @@ class ScorerPlan:
         """Raises `ModelError` when the judge asks for a GPU that is not on this machine, or not in the cluster."""
         if self._asks_judge and self.judge is not None:
             if self._placement is not None and self.judge_actors:
-                self._placement.check_judges(self.judge.name)
+                self._placement.check_judges(self.judge.name, self.judge_actors)
             else:
                 self.judge.check_devices()
 
@@ -111,9 +113,18 @@ class ScorerPlan:
         if self.judge is not None:
             self.judge.unload()
 
-    def pending_verdict(self, sample: EditSample, edit_key: str, completion: str | None = None) -> PendingVerdict:
-        """What is asked about an edit of the sample, rendered once, and the content key of the verdict."""
-        inapplicable = self.scorer.inapplicable(sample)
+    def pending_verdict(
+        self, sample: EditSample, edit_key: str, completion: str | None = None, uneditable: str | None = None
+    ) -> PendingVerdict:
+        """What is asked about an edit of the sample, rendered once, and the content key of the verdict.
+
+        Args:
+            sample: The sample.
+            edit_key: The edit's content key.
+            completion: The text of a policy that demanded the edit.
+            uneditable: Why there can be no edit of the sample, if so; then there is nothing to ask.
+        """
+        inapplicable = uneditable or self.scorer.why_inapplicable(sample)
         question = None if inapplicable else self.scorer.question(sample)
         asked = inapplicable or question_key(question)
         if self._has_completions and self.scorer.reads_completion:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from src.data.image import content_hash, open_rgb
+from src.data.picture_change import picture_change
 from src.data.verdict import Verdict
 from src.errors import WaitBrokenOff
 from src.models.diffusion.batching import EditFailure
@@ -243,4 +244,8 @@ class Stages:
     def _edited_sample(self, item: WorkItem, pending: PendingVerdict) -> EditedSample:
         """What the scorer looks at; pixels that are not held are read here."""
         edited = item.edited_pixels or open_rgb(self._record.edit_path(item.edit_key))
-        return EditedSample(pending.sample, item.source_of(pending), edited, pending.completion, pending.question)
+        source = item.source_of(pending)
+        if source is not None and not item.change_noted:
+            self._record.note_change(item.edit_key, picture_change(source, edited))
+            item.change_noted = True
+        return EditedSample(pending.sample, source, edited, pending.completion, pending.question)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from src.config import BenchmarkConfig
+from src.benchmark_config import BenchmarkConfig
 from src.data.loader import load_others, load_samples
 from src.data.sample import BadSample, EditSample, PassedOver
 from src.data.selected_content import SelectedContent

@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.data.image import LazyImage
 from src.data.sample import EditSample
+from src.models.diffusion.conditioning import Conditioning
 from src.pipeline.editing import PendingEdit
 from src.pipeline.pixels import decoded_bytes
 
@@ -45,13 +46,19 @@ class WorkItem(PendingEdit):
     judged: bool = False
     """Whether the verdicts are known, and stand unless the lost picture comes out differently."""
 
+    change_noted: bool = False
+    """Whether the record knows how far the edit differs from the source."""
+
     @property
     def judging_bytes(self) -> int:
-        """Bytes of the decoded source and edit."""
-        return decoded_bytes(self.source_size) + decoded_bytes(self.edited_size or self.source_size)
+        """Bytes of the decoded sources and edit."""
+        edited = decoded_bytes(self.edited_size or self.source_size)
+        return decoded_bytes(self.source_size) + self.further_bytes + edited
 
-    def source_of(self, pending: PendingVerdict) -> Image.Image:
+    def source_of(self, pending: PendingVerdict) -> Image.Image | None:
         """The source that the judge sees: the one that was edited where it is the same, else it is decoded now."""
+        if pending.sample.source is None:
+            return None
         if self.source_pixels is not None and pending.sample.source == self.source:
             return self.source_pixels
         return pending.sample.source.decode()
@@ -65,8 +72,9 @@ def work_item(
     source: LazyImage | None = None,
     instruction: str | None = None,
     seed: int = 0,
+    conditioning: Conditioning | None = None,
     source_size: tuple[int, int] = (0, 0),
-    pictures: tuple[Image.Image, Image.Image] | None = None,
+    pictures: tuple[Image.Image | None, Image.Image] | None = None,
     in_one_call: bool = False,
 ) -> WorkItem:
     """Makes the work with an edit of a sample.
@@ -78,6 +86,7 @@ def work_item(
         source: The picture that is edited; None for the sample's own.
         instruction: What the editor is told; None for the sample's own words.
         seed: The seed of the edit.
+        conditioning: What the editor's transformer is given in the place of the encoded instruction, if anything.
         source_size: Width and height of the source in pixels, where they are known.
         pictures: Source and edit, of an edit that is only judged; None for one that is to be made.
         in_one_call: See `WorkItem`.
@@ -87,6 +96,8 @@ def work_item(
         instruction=sample.instruction if instruction is None else instruction,
         sample_id=sample.sample_id,
         seed=seed,
+        further_sources=sample.further_sources,
+        conditioning=conditioning,
         source_size=source_size,
         edit_key=edit_key,
         pending_verdicts=pending_verdicts,
@@ -95,5 +106,7 @@ def work_item(
     )
     if pictures is not None:
         item.source_pixels, item.edited_pixels = pictures
-        item.source_size, item.edited_size = (picture.size for picture in pictures)
+        item.edited_size = item.edited_pixels.size
+        if item.source_pixels is not None:
+            item.source_size = item.source_pixels.size
     return item

@@ -7,10 +7,12 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from src.errors import OutputError
+
+FREE_SPACE = "free space, then give the same command again (a run goes on with --resume)"
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -32,10 +34,29 @@ def readable(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="editloop") as folder:
-        for part in (path, path.with_name(f"{path.name}-wal")):
-            if part.exists():
-                shutil.copyfile(part, Path(folder) / part.name)
+        try:
+            for part in (path, path.with_name(f"{path.name}-wal")):
+                if part.exists():
+                    shutil.copyfile(part, Path(folder) / part.name)
+        except OSError as error:
+            raise OutputError(
+                f"{path}, which cannot be written to, cannot be copied to {folder}: {error.strerror or error}; "
+                "free space there, or name another place for it by TMPDIR"
+            ) from error
         yield Path(folder) / path.name
+
+
+def existing(path: Path) -> AbstractContextManager[Path]:
+    """A record that is there, to be read: see `readable`.
+
+    Raises:
+        OutputError: there is none.
+    """
+    if path.parent.is_file():
+        raise OutputError(f"{path.parent} is a file; name the output directory of a run, which holds a {path.name}")
+    if not path.is_file():
+        raise OutputError(f"{path.parent} holds no {path.name}: it is not the output directory of a run")
+    return readable(path)
 
 
 @contextmanager
@@ -44,5 +65,5 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: of a damaged schema
-        advice = "free space, then --resume" if "full" in str(error) else "is it a record of EditLoop, and writable?"
+        advice = FREE_SPACE if "full" in str(error) else "is it a record of EditLoop, and writable?"
         raise OutputError(f"{path}: {error}; {advice}") from error

@@ -15,7 +15,7 @@ FROM attempts a WHERE run_key = ? ORDER BY attempt
 
 RESULTS = """
 SELECT s.*, e.reason AS edit_reason, e.edit_key AS known_edit, e.seconds AS edit_seconds,
-    e.source_size, e.size AS edit_size,
+    e.source_size, e.size AS edit_size, e.change,
     v.status, v.score, v.dimensions, v.reason, v.replies, v.usage, v.seconds, v.model, v.repeats, v.prompts
 FROM samples s LEFT JOIN edits e ON e.edit_key = s.edit_key LEFT JOIN verdicts v ON v.verdict_key = s.verdict_key
 WHERE s.run_key = ?

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from src.data.image import content_hash
 from src.data.sample import BadSample, EditSample
 from src.data.verdict import Status, Verdict
 from src.errors import OutputError
-from src.record.file import connect, readable, sqlite_errors
+from src.record.file import connect, existing, sqlite_errors
 from src.record.pictures import EditPictures
 from src.record.queries import ATTEMPTS, FOUND, RESULTS, claimed
 from src.record.results import RunInfo, SampleResult
@@ -40,8 +40,8 @@ EDITS_FOLDER = "edits"
 DONE = (Status.SCORED, Status.NOT_APPLICABLE, Status.REFUSED)
 """Verdicts that a resumed run keeps; failed ones are tried again."""
 
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""Width and height of a source, and of its edit."""
+Sizes = tuple[tuple[int, int] | None, tuple[int, int]]
+"""Width and height of a source, if there is one, and of its edit."""
 
 _ROWS_AT_ONCE = 64
 _KEEP_USAGE = "INSERT INTO replaced_verdicts SELECT attempt, usage FROM verdicts WHERE verdict_key"
@@ -91,7 +91,7 @@ class Record:
         self._resources = ExitStack()
         try:
             with sqlite_errors(path):
-                opened = self._resources.enter_context(_existing(path)) if for_reading else path
+                opened = self._resources.enter_context(existing(path)) if for_reading else path
                 self._database = self._resources.enter_context(closing(connect(opened)))
                 create_or_migrate(self._database, self.pictures, path)
                 if not for_reading:
@@ -103,7 +103,8 @@ class Record:
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
-        self._resources.close()
+        with self._lock:  # SQLite crashes where it is closed within a statement of another thread
+            self._resources.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         kept = tuple(withheld(value) if isinstance(value, str) else value for value in values)
@@ -121,10 +122,8 @@ class Record:
         now = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
         texts = [_to_json(part) for part in (info.config, info.editor, info.scorer, info.environment)]
         self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,'{}')", (info.run_key, *texts, now))
-        cursor = self._write(
-            "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')", (info.run_key, now)
-        )
-        self._attempt = cursor.lastrowid or 0
+        begun = "INSERT INTO attempts (run_key, started, outcome) VALUES (?,?,'running')"
+        self._attempt = self._write(begun, (info.run_key, now)).lastrowid or 0
 
     def note_left_out(self, run_key: str, categories: Mapping[str, int]) -> None:
         """Notes how many items of each category the run's selection passed over."""
@@ -172,19 +171,20 @@ class Record:
     def add_sample(self, run_key: str, sample: EditSample, keys: SampleKeys) -> None:
         """Notes that the run includes this sample, and under which keys its work is found."""
         self._write(
-            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?,?)",
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,?,?,?,?)",
             (
                 *(run_key, sample.sample_id, sample.index, sample.category, sample.difficulty),
                 *(_to_json(sample.tags), sample.instruction, sample.description),
                 *(keys.seed, keys.source_sha256, keys.edit_key, keys.verdict_key, self._attempt),
-                _to_json(expected_edit(sample)),
+                *(_to_json(expected_edit(sample)), sample.cluster),
+                _to_json(dict(sample.attributes)) if sample.attributes else None,
             ),
         )
 
     def add_bad_sample(self, run_key: str, bad: BadSample) -> None:
         """Notes an item that cannot be run, with its reason."""
         self._write(
-            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,NULL,NULL,NULL,NULL,?,?,NULL)",
+            "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?,?,NULL,NULL,NULL,NULL,?,?,NULL,NULL,NULL)",
             (
                 *(run_key, bad.sample_id, bad.index, bad.category, bad.difficulty),
                 *(_to_json(bad.tags), bad.instruction, bad.description, bad.reason, self._attempt),
@@ -218,7 +218,7 @@ class Record:
 
     def _result(self, row: sqlite3.Row) -> SampleResult:
         try:
-            return sample_result(row, self.output_dir, self.pictures)
+            return sample_result(row, self.pictures)
         except IndexError as error:  # a column has lost its name
             raise OutputError(f"{self._path} is damaged ({error}); run without --resume") from error
 
@@ -280,9 +280,9 @@ class Record:
             raise OutputError(
                 f"the edit cannot be written to {path}: {error.strerror or error}; free space, then --resume"
             ) from error
-        texts = [_to_json(size) for size in sizes or (None, None)]
+        texts = [None if size is None else _to_json(size) for size in sizes or (None, None)]
         values = (edit_key, self._attempt, len(png), seconds, content_hash(png), *texts)
-        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?)", values)
+        self._write("INSERT OR REPLACE INTO edits VALUES (?,?,NULL,?,?,?,?,?,NULL)", values)
 
     def add_failed_edit(self, edit_key: str, reason: str, seconds: float) -> None:
         """Notes that the editor failed on a sample; a resumed run tries again."""
@@ -291,6 +291,10 @@ class Record:
             " SET attempt = excluded.attempt, reason = excluded.reason, seconds = excluded.seconds",
             (edit_key, self._attempt, masked(reason), seconds),
         )
+
+    def note_change(self, edit_key: str, change: float) -> None:
+        """Notes how far a finished edit differs from its source (`picture_change`)."""
+        self._write("UPDATE edits SET change = ? WHERE edit_key = ? AND reason IS NULL", (change, edit_key))
 
     def drop_picture(self, edit_key: str) -> None:
         """Deletes the picture of a judged edit (for runs that keep no pictures)."""
@@ -337,9 +341,3 @@ class Record:
                 *(verdict.seconds, verdict.model, repeats_text(verdict), packed_prompts(verdict.prompts)),
             ),
         )
-
-
-def _existing(path: Path) -> AbstractContextManager[Path]:
-    if not path.is_file():
-        raise OutputError(f"{path.parent} holds no {RECORD_NAME}: it is not the output directory of a run")
-    return readable(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.data.picture_change import NEAR_COPY
 from src.data.verdict import SentPrompt, Status, Verdict
 
 
@@ -46,6 +47,26 @@ class SampleResult:
     nothing was judged, or where the record does not say (before version 4, or a combination of unequal repeats)."""
     prompts: tuple[SentPrompt, ...] = ()
     """What the judge was asked; none where the record does not have it (before version 4)."""
+    cluster: str | None = None
+    """See `EditSample.cluster`; None as well in records from before version 6."""
+    attributes: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """See `EditSample.attributes`; none as well in records from before version 6."""
+
+    change: float | None = None
+    """How far the edit differs from the source, in grey levels (`picture_change`); None where it was not measured."""
+
+    @property
+    def near_copy(self) -> bool | None:
+        """Whether the edit hardly differs from its source; None where that was not measured."""
+        return None if self.change is None else self.change <= NEAR_COPY
+
+    @property
+    def dependence(self) -> str | None:
+        """Equal for samples that are not independent of each other: of one cluster, or else of one source picture.
+
+        None where that is not known: such a sample counts as independent of all.
+        """
+        return self.source_sha256 if self.cluster is None else f"cluster {self.cluster}"
 
 
 BUDGET_SPENT = "budget spent"

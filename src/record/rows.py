@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pydantic
@@ -26,16 +25,15 @@ _RESULT = pydantic.TypeAdapter(SampleResult)
 _RUN = pydantic.TypeAdapter(RunInfo)
 
 
-def sample_result(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleResult:
+def sample_result(row: sqlite3.Row, pictures: EditPictures) -> SampleResult:
     """One sample with its edit and verdict; `judge_failed` with the reason where the row is damaged.
 
     Args:
         row: Of a sample joined with its edit and verdict.
-        output_dir: Of the run.
-        pictures: Its pictures.
+        pictures: Those of the run, in a folder of its output directory.
     """
     try:
-        return _read(row, output_dir, pictures)
+        return _read(row, pictures)
     except (ValueError, TypeError, LookupError) as error:
         return SampleResult(
             sample_id=str(row["sample_id"]),
@@ -69,7 +67,7 @@ def _first_fault(error: Exception) -> str:
     return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
-def _read(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleResult:
+def _read(row: sqlite3.Row, pictures: EditPictures) -> SampleResult:
     judged: Verdict | None = None
     if row["bad_reason"] is not None:
         verdict: Verdict | None = failed(Status.BAD_SAMPLE, row["bad_reason"])
@@ -78,7 +76,7 @@ def _read(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleR
     else:
         verdict = judged = stored_verdict(row) if row["status"] is not None else None
     edited = row["known_edit"] is not None and row["edit_reason"] is None
-    picture = pictures.find(row["edit_key"]) if edited else None
+    picture = pictures.name(row["edit_key"]) if edited else None
     return _RESULT.validate_python(
         {
             "sample_id": row["sample_id"],
@@ -97,14 +95,17 @@ def _read(row: sqlite3.Row, output_dir: Path, pictures: EditPictures) -> SampleR
             "usage": judged.usage if judged else {},
             "edit_key": row["edit_key"],
             "source_sha256": row["source_sha256"],
-            "image_path": str(picture.relative_to(output_dir)) if picture else None,
+            "image_path": f"{pictures.folder.name}/{picture}" if picture else None,
             "source_size": _size(row["source_size"]) if edited else None,
             "edit_size": _size(row["edit_size"]) if edited else None,
+            "change": row["change"] if edited else None,
             "edit_seconds": row["edit_seconds"] if edited else None,
             "judge_seconds": judged and judged.seconds,
             "judge_model": judged.model if judged else "",
             "repeats": judged and judged.repeats,
             "expected": _json(row["expected"]) if row["expected"] else None,
+            "cluster": row["cluster"],
+            "attributes": _json(row["attributes"]) if row["attributes"] else {},
             "prompts": judged.prompts if judged else (),
         }
     )

@@ -9,7 +9,7 @@ from src.data.image import content_hash
 from src.errors import OutputError
 from src.record.pictures import EditPictures
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 7
 
 _SCHEMA = """
 CREATE TABLE runs (run_key TEXT PRIMARY KEY, config TEXT, editor TEXT, scorer TEXT, environment TEXT, touched TEXT,
@@ -18,9 +18,10 @@ CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, run_key TEXT, started TEXT, 
     edits_reused INTEGER DEFAULT 0, verdicts_reused INTEGER DEFAULT 0);
 CREATE TABLE samples (run_key TEXT, sample_id TEXT, position INTEGER, category TEXT, difficulty TEXT, tags TEXT,
     instruction TEXT, description TEXT, seed INTEGER, source_sha256 TEXT, edit_key TEXT, verdict_key TEXT,
-    bad_reason TEXT, attempt INTEGER, expected TEXT, PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
+    bad_reason TEXT, attempt INTEGER, expected TEXT, cluster TEXT, attributes TEXT,
+    PRIMARY KEY (run_key, sample_id)) WITHOUT ROWID;
 CREATE TABLE edits (edit_key TEXT PRIMARY KEY, attempt INTEGER, reason TEXT, bytes INTEGER, seconds REAL, sha256 TEXT,
-    source_size TEXT, size TEXT) WITHOUT ROWID;
+    source_size TEXT, size TEXT, change REAL) WITHOUT ROWID;
 CREATE TABLE verdicts (verdict_key TEXT PRIMARY KEY, attempt INTEGER, status TEXT, score REAL, dimensions TEXT,
     reason TEXT, replies TEXT, usage TEXT, seconds REAL, model TEXT, repeats TEXT, prompts BLOB) WITHOUT ROWID;
 """
@@ -49,6 +50,16 @@ ALTER TABLE verdicts ADD COLUMN prompts BLOB;
 """
 """See `verdict_text.py`; in verdicts of before, both are NULL. Version 5 adds indexes alone, and sub-folders of edits
 (`pictures.py`), in which versions before would not look."""
+_FROM_4 = ""
+
+_FROM_5 = """
+ALTER TABLE samples ADD COLUMN cluster TEXT;
+ALTER TABLE samples ADD COLUMN attributes TEXT;
+"""
+"""What public benchmarks say of a sample; NULL where one says nothing."""
+
+_FROM_6 = "ALTER TABLE edits ADD COLUMN change REAL;"
+"""How far an edit differs from its source; NULL where that was not measured."""
 
 
 def create_or_migrate(database: sqlite3.Connection, edits: EditPictures, path: Path) -> None:
@@ -79,7 +90,9 @@ def _migrate(database: sqlite3.Connection, version: int, edits: EditPictures, pa
         )
     if version == SCHEMA_VERSION:
         return
-    script = ("".join((_FROM_1, _FROM_2, _FROM_3)[version - 1 :]) if version else _SCHEMA) + _INDEXES
+    script = (
+        "".join((_FROM_1, _FROM_2, _FROM_3, _FROM_4, _FROM_5, _FROM_6)[version - 1 :]) if version else _SCHEMA
+    ) + _INDEXES
     for statement in script.split(";"):
         database.execute(statement)
     if version == 1:

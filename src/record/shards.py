@@ -55,6 +55,10 @@ def join_run(source_dir: Path, source_key: str, target: Record, run_key: str) ->
 
     Returns:
         The number of finished edits whose picture is not there.
+
+    Raises:
+        OutputError: a record cannot be read or written.
+        OSError: a picture cannot be written.
     """
     with readable(source_dir / RECORD_NAME) as path, _opened(target.output_dir / RECORD_NAME) as database:
         database.execute("ATTACH DATABASE ? AS part", (str(path),))
@@ -102,7 +106,11 @@ def _place(source: Path, target: Path) -> None:
     try:
         os.link(source, part)
     except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, part)
+        try:
+            shutil.copyfile(source, part)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
     os.replace(part, target)
 
 

@@ -45,7 +45,7 @@ def check_comparable(
     if refused:
         kinds = list(dict.fromkeys(mismatch.kind for mismatch in refused))
         lines = [f"{mismatch.kind}: {mismatch.text}" for mismatch in refused]
-        advice = dict.fromkeys(_remedy(kind, runs[0].name) for kind in kinds)
+        advice = dict.fromkeys(_remedy(kind, runs) for kind in kinds)
         options = " ".join(f"--allow {kind}" for kind in kinds)
         offer = [f"Or compare them all the same, with a mark on every table: {options}"] if by_option else []
         raise ComparisonError("\n  ".join(["the runs cannot be compared.", *lines, *advice, *offer]))
@@ -64,7 +64,11 @@ def _refuse_without_scores(run: StoredRun) -> None:
     )
 
 
-def _remedy(kind: Difference, first: str) -> str:
+def _remedy(kind: Difference, runs: Sequence[StoredRun]) -> str:
+    first = runs[0].name
+    if kind is Difference.SAMPLES and len({run.shard for run in runs}) > 1:
+        shards = ", ".join(f"{run.name} is shard {run.shard} of a run" for run in runs if run.shard is not None)
+        return f"{shards}: compare whole runs, which `python main.py merge RUN… --output DIR` makes of all their shards"
     if kind in (Difference.SAMPLES, Difference.REFERENCES):
         return (
             f"To make the {kind} equal: run the others with the benchmark section of {first} (data_path, categories, "

@@ -146,7 +146,7 @@ def _difference(both: Sequence[Sides], tie_width: float, *, bootstrap: bool = Tr
     return paired_difference(
         [score_of(pair.first) for pair in both],
         [score_of(pair.second) for pair in both],
-        [pair.known.source_sha256 or f"of sample {pair.known.sample_id}" for pair in both],
+        [pair.known.dependence or f"of sample {pair.known.sample_id}" for pair in both],
         tie_width,
         bootstrap=bootstrap,
     )
@@ -270,7 +270,7 @@ def summary_of(run: StoredRun, rows: Sequence[SampleResult], samples: int) -> Su
         rows: All its results, or those of a category.
         samples: How many samples of that kind there are in the comparison.
     """
-    summary = summarise([score_of(row) for row in rows], [row.source_sha256 for row in rows])
+    summary = summarise([score_of(row) for row in rows], [row.dependence for row in rows])
     if not run.interrupted or summary.total >= samples:
         return summary
     return replace(summary, total=samples, coverage=summary.num_samples / samples)

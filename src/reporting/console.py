@@ -20,6 +20,7 @@ from src.reporting.wording import (
     incomplete_notice,
     judge_usage,
     left_out,
+    near_copies,
     number,
     of_shard,
     one_line,
@@ -40,10 +41,14 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     editor, judge = class_name(report["editor"]), class_name(report["scorer"])
     _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold"), of_shard(report)))
     console.print(_table(report, wide=console.width >= WIDE))
+    if "protocol" in report:
+        _print_protocol(report["protocol"], console)
     for failure in report["failures"][:FAILURES_SHOWN]:
         _line(console, Text(_failure(failure), style="red"))
     if (more := len(report["failures"]) - FAILURES_SHOWN) > 0:
         _line(console, Text(f"… and {more} more reasons, all in the report", style="red"))
+    if told := near_copies(report):
+        _line(console, Text(told, style="yellow"))
     if report["left_out_by_selection"]:
         _line(console, Text(f"left out by selection: {left_out(report['left_out_by_selection'])}", style="yellow"))
     if notice := incomplete_notice(report):
@@ -52,6 +57,19 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     _line(console, Text(_effort("verdicts", "judge", report["timings"]), style="dim"))
     if used := judge_usage(report["usage"]):
         _line(console, Text(f"judge: {used}", style="dim"))
+
+
+def _print_protocol(told: dict[str, Any], console: Console) -> None:
+    """The overall figures of each table on the protocol's own scale, and how far published tables may stand beside."""
+    for table in told["tables"]:
+        for row in table["rows"]:
+            if row["name"].startswith("overall"):
+                figures = [f"{name} {number(value, 2)}" for name, value in row["values"].items() if value is not None]
+                counted = f"{row['scored']} / {row['total']}"
+                noted = f" ({row['note']})" if row["note"] else ""
+                text = f"{told['name']}, {table['title']}, {row['name']}{noted}: {', '.join(figures)}; {counted} scored"
+                _line(console, Text(text, style="bold"))
+    console.print(Text(told["comparable"], style="yellow"))
 
 
 def _line(console: Console, text: Text) -> None:

@@ -129,7 +129,7 @@ def build_drift(
 def _shift(anchors: Sequence[Anchor]) -> Shift:
     stored = [then.score for then, _ in anchors]
     today = [now.score if now.status is Status.SCORED else None for _, now in anchors]
-    sources = [then.source_sha256 or then.sample_id for then, _ in anchors]
+    sources = [then.dependence or then.sample_id for then, _ in anchors]
     found = paired_difference(stored, today, sources, bootstrap=False)
     return Shift(
         then=found.mean_first,

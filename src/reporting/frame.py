@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DIMENSION = "dimension."
 """Prefix of the columns that hold the dimensions of a score."""
+ATTRIBUTE = "attribute."
+"""Prefix of the columns that hold the fields of a public benchmark's own row."""
 USAGE = "usage."
 """Prefix of the columns that hold what a judgement used."""
 
@@ -32,10 +34,11 @@ def load_run(run_dir: str | Path) -> pandas.DataFrame:
     rows, as all else does.
 
     Columns are the fields of `SampleResult` but the prompts, with these differences: each dimension has a column
-    `dimension.<name>` and each amount of usage a column `usage.<name>`; `picture` is the absolute path of the edited
-    picture; sizes are the columns `source_width`, `source_height`, `edit_width` and `edit_height`. What a row does not
-    have is missing: `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before the
-    verdict.
+    `dimension.<name>`, each amount of usage a column `usage.<name>` and each attribute a column `attribute.<name>`;
+    `picture` is the absolute path of the edited picture; sizes are the columns `source_width`, `source_height`,
+    `edit_width` and `edit_height`; `near_copy` says whether the edit hardly differs from its source. What a row does
+    not have is missing: `score` is NaN unless `status` is `scored`, and `status` is missing where the run ended before
+    the verdict.
 
     `frame.attrs` has `run_dir`, `run_key`, `editor`, `scorer`, `config` (without secrets) and `environment`.
 
@@ -84,20 +87,23 @@ _FIRST = (
     "score",
 )
 _LAST = (
-    *("reason", "replies", "judge_model", "edit_key", "source_sha256", "picture"),
-    *("source_width", "source_height", "edit_width", "edit_height", "edit_seconds", "judge_seconds"),
+    *("reason", "replies", "judge_model", "edit_key", "source_sha256", "cluster", "picture"),
+    *("source_width", "source_height", "edit_width", "edit_height", "change", "near_copy"),
+    *("edit_seconds", "judge_seconds"),
 )
 _NUMBERS = (
     *("score", "sample_score", "source_width", "source_height", "edit_width", "edit_height"),
-    *("edit_seconds", "judge_seconds"),
+    *("change", "edit_seconds", "judge_seconds"),
 )
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    """All columns, those of dimensions and usage between the others in the order in which they first appear."""
+    """All columns; those of dimensions, attributes and usage in the order in which they first appear."""
     names = dict.fromkeys(name for row in rows for name in row)
-    dimensions, usage = ([name for name in names if name.startswith(prefix)] for prefix in (DIMENSION, USAGE))
-    return [*_FIRST, *dimensions, *_LAST, *usage]
+    dimensions, attributes, usage = (
+        [name for name in names if name.startswith(prefix)] for prefix in (DIMENSION, ATTRIBUTE, USAGE)
+    )
+    return [*_FIRST, *dimensions, *_LAST, *attributes, *usage]
 
 
 def _rows(result: SampleResult, run_dir: Path) -> Iterator[dict[str, Any]]:
@@ -107,6 +113,7 @@ def _rows(result: SampleResult, run_dir: Path) -> Iterator[dict[str, Any]]:
         "sample_status": result.status and result.status.value,
         "sample_score": result.score,
         "picture": str(run_dir / result.image_path) if result.image_path else None,
+        **{f"{ATTRIBUTE}{name}": said for name, said in result.attributes.items()},
         **_size("source", result.source_size),
         **_size("edit", result.edit_size),
     }
@@ -138,7 +145,7 @@ def write_csv(frame: pandas.DataFrame, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    lists = {name: frame[name].map(_as_json) for name in _LISTS}
+    lists = {name: frame[name].map(_as_json) for name in frame.columns if name in _LISTS or name.startswith(ATTRIBUTE)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.assign(**lists).to_csv(path, index=False, encoding="utf-8")
@@ -150,6 +157,9 @@ def write_csv(frame: pandas.DataFrame, path: Path) -> None:
 _LISTS = ("tags", "replies")
 
 
-def _as_json(texts: tuple[str, ...]) -> str:
+def _as_json(texts: tuple[str, ...] | Any) -> Any:
+    """A list of texts as JSON; anything else, such as the text of an attribute, as it is."""
+    if not isinstance(texts, tuple):
+        return texts
     # A lone surrogate cannot be UTF-8; its escape is valid JSON for the same text.
     return json.dumps(list(texts), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()

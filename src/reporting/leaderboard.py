@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from src.counted import counted, some
 from src.errors import ComparisonError, OutputError
 from src.record.results import SampleResult
 from src.reporting.comparability import judgement_identity, same_expectation, same_sample, samples_identity
@@ -18,6 +19,7 @@ from src.reporting.comparison import overall_difference, scores_by_category, sta
 from src.reporting.multiplicity import SIGNIFICANT, group_letters, holm
 from src.reporting.report import NO_NAME
 from src.reporting.stored_runs import StoredRun, all_runs, describe_editor, find_records, short_names
+from src.shard import Shard
 
 SCHEMA_VERSION = 1
 
@@ -65,7 +67,9 @@ def build_leaderboard(folder: Path) -> dict[str, Any]:
 
 
 def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
-    """The runs that have a score; notes the others and why they are not shown."""
+    """The whole runs that have a score; notes the others and why they are not shown."""
+    whole: set[str] = set()
+    shards: dict[str, list[StoredRun]] = {}
     for place in find_records(folder):
         try:
             found = [replace(run, results=tuple(map(_slim, run.results)), read_whole=None) for run in all_runs(place)]
@@ -75,10 +79,25 @@ def _runs(folder: Path, skipped: list[dict[str, str]]) -> Iterator[StoredRun]:
         for run in found:
             if run.is_audit:
                 continue
+            if run.shard is not None:
+                shards.setdefault(Shard.of_run_key(run.info.run_key)[0], []).append(replace(run, results=()))
+                continue
+            whole.add(run.info.run_key)
             if any(score is not None for score in run.scores):
                 yield run
             else:
                 skipped.append({"folder": str(place), "reason": f"run {run.info.run_key:.8} has no scored sample"})
+    skipped.extend(_unmerged(parts) for key, parts in shards.items() if key not in whole)
+
+
+def _unmerged(parts: Sequence[StoredRun]) -> dict[str, str]:
+    """Says of shards whose whole run is not there why they are not shown."""
+    ordered = sorted(parts, key=lambda run: run.shard.number if run.shard else 0)
+    reason = (
+        f"{counted(len(parts), 'shard')} of a run ({some(str(run.shard) for run in ordered)}): only whole runs are "
+        "ranked; join the shards by `python main.py merge RUN… --output DIR`"
+    )
+    return {"folder": str(ordered[0].folder), "reason": reason}
 
 
 def _slim(row: SampleResult) -> SampleResult:

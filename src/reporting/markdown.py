@@ -19,6 +19,7 @@ from src.reporting.wording import (
     incomplete_notice,
     judge_usage,
     left_out,
+    near_copies,
     number,
     of_shard,
     one_line,
@@ -34,6 +35,7 @@ def render_markdown(report: dict[str, Any]) -> str:
     sections = [
         ["# Evaluation report", "", f"Generated {report['timestamp']}, run `{report['run_key']}`."],
         section("Summary", _summary(report)),
+        section("Protocol", _protocol(report["protocol"]) if "protocol" in report else []),
         section("Categories", _statistics_table("category", report["category_statistics"])),
         section("Categories by difficulty", _difficulty_table(report)),
         section("Difficulties", _statistics_table("difficulty", report["difficulty_statistics"])),
@@ -41,6 +43,7 @@ def render_markdown(report: dict[str, Any]) -> str:
         section("Failures", _failures(report["failures"])),
         section("Bad samples", _bad_samples(report["samples"]) if Status.BAD_SAMPLE in report["statuses"] else []),
         section("Sizes of sources and edits", _sizes(report["sizes"])),
+        section("Near-copies", list(filter(None, [escape(near_copies(report) or "")]))),
         section("Editor and judge", _fenced({"editor": report["editor"], "scorer": report["scorer"]})),
         section("Time", _times(report["timings"])),
         section("What the judge used", _usage(report["usage"])),
@@ -89,10 +92,11 @@ def _summary(report: dict[str, Any]) -> list[str]:
         "(Wilson's score interval with the effective sample size of Korn and Graubard)."
     )
     if overall["clusters"]:
-        images = counted(overall["clusters"], "source image")
+        shared = "source image" if all(entry["source"] for entry in report["sizes"]) else "source image or prompt"
+        images = counted(overall["clusters"], shared, shared.replace("image", "images").replace("prompt", "prompts"))
         scores = counted(overall["num_samples"], "score")
         lines.append(
-            f"Samples that share a source image count as one cluster ({images} for {scores}; "
+            f"Samples that share a {shared} count as one cluster ({images} for {scores}; "
             "cluster-robust standard error, arXiv 2411.00640)."
         )
     return lines
@@ -119,6 +123,34 @@ def _statistics_table(kind: str, groups: dict[str, dict[str, Any]]) -> list[str]
         for name, values in groups.items()
     ]
     return markdown_table([kind, "mean", *metrics, "scored / all", "coverage"], rows)
+
+
+def _protocol(told: dict[str, Any]) -> list[str]:
+    """What the protocol is, what is as published and what is not, and its tables."""
+    low, high = told["scale"]
+    lines = [
+        f"{escape(told['name'])}, {escape(told['benchmark'])} ({escape(told['source'])}); a sample's own scale is "
+        f"{low:g} to {high:g}. **{escape(told['comparable'])}**",
+        "",
+        *(f"- {name}: {escape(text)}" for name, text in told["stated"].items()),
+    ]
+    kept = "reproduced, as `as_published` is on" if told["as_published"] else "corrected, as `as_published` is off"
+    if told["defects"]:
+        lines += [f"- defects of the official script, {kept}:", *(f"    - {escape(text)}" for text in told["defects"])]
+    if told["not_reproduced"]:
+        lines += ["- never reproduced:", *(f"    - {escape(text)}" for text in told["not_reproduced"])]
+    for table in told["tables"]:
+        names = [metric["name"] for metric in table["metrics"]]
+        columns = ["", *map(escape, names), f"{escape(table['main'])}, of 10", "scored / all", ""]
+        rows = [_protocol_row(row, names, table["main"]) for row in table["rows"]]
+        lines += ["", f"### {escape(table['title'])}", "", *markdown_table(columns, rows)]
+    return lines
+
+
+def _protocol_row(row: dict[str, Any], names: Sequence[str], main: str) -> list[str]:
+    means = [_mean({"mean": row["values"].get(name), "ci95": row["ci95"][name]}, 2) for name in names]
+    of_ten = number(row["of_ten"][main], 2)
+    return [escape(row["name"]), *means, of_ten, f"{row['scored']} / {row['total']}", escape(row["note"])]
 
 
 def _difficulty_table(report: dict[str, Any]) -> list[str]:
@@ -159,13 +191,16 @@ def _bad_samples(samples: Iterable[dict[str, Any]]) -> list[str]:
 
 def _sizes(sizes: Sequence[dict[str, Any]]) -> list[str]:
     rows = [
-        [*("{} × {}".format(*entry[name]) for name in ("source", "edit")), str(entry["count"])]
-        for entry in sizes[:_SHOWN_SIZES]
+        [*(_size(entry[name]) for name in ("source", "edit")), str(entry["count"])] for entry in sizes[:_SHOWN_SIZES]
     ]
     table = markdown_table(["source", "edit", "samples"], rows)
     others = sum(entry["count"] for entry in sizes[_SHOWN_SIZES:])
     more = counted(others, "more sample has another size", "more samples have other sizes")
     return [*table, "", f"{more}."] if others else table
+
+
+def _size(size: Sequence[int] | None) -> str:
+    return "{} × {}".format(*size) if size else "none: text alone"
 
 
 def _times(timings: dict[str, Any]) -> list[str]:

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from src.data.categories import category_key
-from src.data.verdict import Status, Verdict
+from src.data.picture_change import NEAR_COPY
+from src.data.verdict import SentPrompt, Status, Verdict
 from src.record.results import RunInfo, SampleResult
+from src.reporting.protocols.section import ProtocolSection
 from src.reporting.statistics import percentile, summarise
 
 SCHEMA_VERSION = 1
@@ -28,7 +30,9 @@ LARGEST_AMOUNT = 1e18
 
 _VARYING = ("timestamp", "timings", "attempts", "environment", "metadata", "config")
 
-_NOT_PLAIN = ("repeats", "prompts", "expected")
+_NOT_PLAIN = ("repeats", "prompts", "expected", "cluster", "attributes", "change")
+_AS_IT_IS = (str, int, bool, type(None))
+"""What stands in a report as it is; asked for by the million."""
 _OF_A_REPEAT = ("status", "score", "dimensions", "reason", "replies", "usage", "seconds", "model")
 
 Statistics = dict[str, Any]
@@ -45,12 +49,13 @@ class _Facts:
     status: Status | None
     score: float | None
     reason: str | None
-    source_sha256: str | None
+    dependence: str | None
     source_size: tuple[int, int] | None
     edit_size: tuple[int, int] | None
     edit_seconds: float | None
     judge_seconds: float | None
     judge_model: str
+    change: float | None
 
 
 Rows = Sequence[_Facts]
@@ -74,8 +79,8 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         metrics: Which figures each group gets beside its mean, interval and coverage: `std`, `median`, `min`, `max`,
             `count` (which repeats `num_samples`).
     """
-    usage = _Usage()
-    rows = _facts(results, usage)
+    usage, protocol = _Usage(), ProtocolSection(info.scorer)
+    rows = _facts(results, usage, protocol)
     benchmark = info.config["benchmark"]
     categories = _grouped(rows, lambda row: row.category or NO_NAME, first=_as_in_rows(benchmark, rows))
     difficulties = {name: _by_difficulty(group) for name, group in categories.items()}
@@ -95,6 +100,7 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         "unfinished": sum(row.status is None for row in rows),
         "failures": _failures(rows),
         "sizes": _sizes(rows),
+        **_near_copies(rows),
         "left_out_by_selection": dict(sorted(info.left_out.items(), key=lambda entry: -entry[1])),
         "samples": [],
         "editor": info.editor,
@@ -104,6 +110,7 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
         "attempts": [asdict(attempt) for attempt in info.attempts],
         "timings": _timings(info, rows),
         "usage": usage.sums(),
+        **protocol.data(),
         "metadata": {
             "benchmark_config": benchmark,
             "diffusion_model": info.config["diffusion_model"],
@@ -117,28 +124,31 @@ def build_summary(info: RunInfo, results: Iterable[SampleResult], metrics: Seque
     return plain
 
 
-def _facts(results: Iterable[SampleResult], usage: _Usage) -> list[_Facts]:
+def _facts(results: Iterable[SampleResult], usage: _Usage, protocol: ProtocolSection) -> list[_Facts]:
     """The facts of each sample; what many have alike is in memory once."""
     known: dict[Any, Any] = {}
     names = [field.name for field in fields(_Facts)]
     rows = []
     for result in results:
         usage.add(result.usage)
+        protocol.add(result)
         values = (getattr(result, name) for name in names)
         rows.append(_Facts(*(known.setdefault((type(value), value), value) for value in values)))
     return rows
 
 
 def sample_row(row: SampleResult) -> dict[str, Any]:
-    """One sample as it stands in a report; `repeats` and `prompts` only where there are any."""
+    """One sample as it stands in a report; what stands in `_NOT_PLAIN` only where there is any of it, or never."""
     plain = {name: getattr(row, name) for name in SampleResult.__dataclass_fields__ if name not in _NOT_PLAIN}
-    return plain | repeats_and_prompts(row)
+    at_times = {"cluster": row.cluster or None, "attributes": row.attributes or None, "change": row.change}
+    return plain | {name: said for name, said in at_times.items() if said is not None} | repeats_and_prompts(row)
 
 
 def repeats_and_prompts(judged: SampleResult | Verdict) -> dict[str, Any]:
     """The repeats and the prompts of a judgement as they stand in a report, where there are any."""
     repeats = [{name: getattr(one, name) for name in _OF_A_REPEAT} for one in judged.repeats or ()]
-    nested = {"repeats": repeats, "prompts": [asdict(prompt) for prompt in judged.prompts]}
+    prompts = [{name: getattr(one, name) for name in SentPrompt.__dataclass_fields__} for one in judged.prompts]
+    nested = {"repeats": repeats, "prompts": prompts}
     return {name: values for name, values in nested.items() if values}
 
 
@@ -155,6 +165,8 @@ def _without_times(row: dict[str, Any]) -> dict[str, Any]:
 
 def json_data(value: Any) -> Any:
     """Returns a copy with text keys, lists for tuples, and null for what a plug-in gave as NaN or infinity."""
+    if type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, dict):
         return {str(key): json_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -200,7 +212,7 @@ def _each(groups: dict[str, list[_Facts]], metrics: Sequence[str]) -> dict[str, 
 
 def _statistics(rows: Rows, metrics: Sequence[str]) -> Statistics:
     scores = [row.score if row.status is Status.SCORED else None for row in rows]
-    figures = asdict(summarise(scores, [row.source_sha256 for row in rows]))
+    figures = asdict(summarise(scores, [row.dependence for row in rows]))
     figures["count"] = figures["num_samples"]
     counts = Counter(row.status for row in rows)
     statuses = {status.value: counts[status] for status in Status if counts[status]}
@@ -233,9 +245,21 @@ def _failures(rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
+def _near_copies(rows: Rows) -> dict[str, Any]:
+    """Edits that hardly differ from their source although a change was asked for; nothing where none was measured."""
+    measured = [row for row in rows if row.change is not None]
+    if not measured:
+        return {}
+    copies = [row.sample_id for row in measured if row.change is not None and row.change <= NEAR_COPY]
+    told = {"threshold": NEAR_COPY, "measured": len(measured), "count": len(copies), "sample_ids": copies}
+    return {"near_copies": told}
+
+
 def _sizes(rows: Rows) -> list[dict[str, Any]]:
-    """Which sizes of sources became which sizes of edits, the most frequent first."""
-    counts = Counter((row.source_size, row.edit_size) for row in rows if row.source_size and row.edit_size)
+    """Which sizes of sources became which sizes of edits, the most frequent first; pictures of text alone have no
+    source.
+    """
+    counts = Counter((row.source_size, row.edit_size) for row in rows if row.edit_size)
     return [{"source": source, "edit": edit, "count": count} for (source, edit), count in counts.most_common()]
 
 

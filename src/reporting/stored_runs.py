@@ -16,6 +16,7 @@ from src.errors import ComparisonError, OutputError
 from src.record.record import RECORD_NAME, Record
 from src.record.results import RunInfo, SampleResult
 from src.reporting.wording import class_name, incomplete, one_line
+from src.shard import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ class StoredRun:
         """Whether the run ended before all its samples were read and judged."""
         outcome = self.info.attempts[-1].outcome if self.info.attempts else None
         return incomplete(outcome, sum(row.status is None for row in self.results)) is not None
+
+    @property
+    def shard(self) -> Shard | None:
+        """Which part of a run it is; None where it is a whole one."""
+        return Shard.of_run_key(self.info.run_key)[1]
 
     @property
     def is_audit(self) -> bool:

@@ -14,7 +14,10 @@ CATEGORIES_NAMED = 8
 
 def one_line(text: object) -> str:
     """Text from data without line breaks and without characters that steer a terminal or the reading direction."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else " " for char in line)
+    return " ".join(line.split())
 
 
 def category_label(name: str) -> str:
@@ -27,6 +30,20 @@ def left_out(categories: Mapping[str, int]) -> str:
     named = [f"{one_line(name)} {count}" for name, count in list(categories.items())[:CATEGORIES_NAMED]]
     more = ["…"] if len(categories) > CATEGORIES_NAMED else []
     return f"{sum(categories.values())} ({', '.join(named + more)})"
+
+
+def near_copies(report: Mapping[str, Any]) -> str | None:
+    """Says how many edits of a report hardly differ from their source, and which; None where none does."""
+    told = report.get("near_copies")
+    if not told or not told["count"]:
+        return None
+    named = [one_line(name) for name in told["sample_ids"][:CATEGORIES_NAMED]]
+    more = ", …" if told["count"] > len(named) else ""
+    verb = "hardly differs" if told["count"] == 1 else "hardly differ"
+    return (
+        f"near-copies: {told['count']} of {counted(told['measured'], 'edit')} {verb} from the source, by at most "
+        f"{told['threshold']:g} grey levels of 255 in any part ({', '.join(named)}{more})"
+    )
 
 
 def number(value: float | None, digits: int = 3) -> str:

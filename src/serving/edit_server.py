@@ -72,6 +72,8 @@ def create_app(service: EditService, identity: dict[str, Any], admission: Admiss
             ready=service.unusable is None,
             editor=identity,
             digest=identity_digest,
+            takes_source=service.takes_source,
+            takes_text_alone=service.takes_text_alone,
             batch_size=service.batch_size,
             waiting=service.waiting,
             editing=service.editing,
@@ -84,15 +86,25 @@ def create_app(service: EditService, identity: dict[str, Any], admission: Admiss
         asked = await read_json(request, EditBody, admission.seconds, MAX_BODY)
         if asked.digest not in (None, identity_digest):
             raise Refused(409, "other_editor", f"another editor is served here: {identity}")
+        _check_kind(service, asked)
         edited = await _edit_while_connected(service, request, asked)
         return Response(edited.png, headers={"Server-Timing": _timing(edited.timing)}, media_type="image/png")
 
     return app
 
 
+def _check_kind(service: EditService, asked: EditBody) -> None:
+    """Refuses a request for what the served model does not do."""
+    if asked.image is None and not service.takes_text_alone:
+        raise Refused(400, "bad_request", "the request has no image, and the model served here edits images")
+    if asked.image is not None and not service.takes_source:
+        raise Refused(400, "bad_request", "the request has an image, and the model served here takes text alone")
+
+
 async def _edit_while_connected(service: EditService, request: Request, asked: EditBody) -> Edited:
     """The edit; a request whose client hangs up leaves the queue."""
-    editing = asyncio.create_task(service.edit(LazyImage(base64_text=asked.image), asked.instruction, asked.seed))
+    source = None if asked.image is None else LazyImage(base64_text=asked.image)
+    editing = asyncio.create_task(service.edit(source, asked.instruction, asked.seed))
     hanging_up = asyncio.create_task(_hang_up(request))
     try:
         await asyncio.wait({editing, hanging_up}, return_when=asyncio.FIRST_COMPLETED)

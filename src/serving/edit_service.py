@@ -86,6 +86,16 @@ class EditService:
         return self._editors[0].batch_size
 
     @property
+    def takes_source(self) -> bool:
+        """Whether requests may have an image."""
+        return type(self._editors[0]).takes_source(self._editors[0].config)
+
+    @property
+    def takes_text_alone(self) -> bool:
+        """Whether requests may have none."""
+        return type(self._editors[0]).takes_text_alone(self._editors[0].config)
+
+    @property
     def waiting(self) -> int:
         """The number of requests whose turn has not come."""
         return len(self._queue)
@@ -104,8 +114,10 @@ class EditService:
         batches = self.waiting / 2 / self.batch_size / self._places
         return max(1.0, batches) * self._batch_seconds
 
-    async def edit(self, image: LazyImage, instruction: str, seed: int) -> Edited | EditFailure:
-        """Edits one image; nothing is held or edited for a caller that is cancelled while its request waits.
+    async def edit(self, image: LazyImage | None, instruction: str, seed: int) -> Edited | EditFailure:
+        """Edits one image, or makes one of text alone.
+
+        Nothing is held or edited for a caller that is cancelled while its request waits.
 
         Raises:
             ImageError: it is no picture.
@@ -131,6 +143,8 @@ class EditService:
 
     async def _look_at(self, edit: PendingEdit) -> None:
         """Decodes the picture where there is room for its pixels; else only its header is read before its turn."""
+        if edit.source is None:
+            return
         data = await asyncio.to_thread(edit.source.read_bytes)
         edit.source_size = image_size(data)
         if self._pixels.keep(edit, decoded_bytes(edit.source_size)):

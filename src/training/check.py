@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from src.models.weights import resolve_revision
 from src.registry import resolve
 from src.rewards.core.scorer import CompletionScorer, Scorer
 from src.training.config import HardwareSettings, TrainingConfig
+from src.training.curriculum import bin_scores, stage_lines, stages_of
 from src.training.dataset import ImageStore, read_split
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.settings import generations, grpo_config, optimizer_steps, prompts_per_generation
@@ -28,6 +29,7 @@ from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
 from src.training.policy_check import check_completions, check_policy
 from src.training.tasks.base import Task
+from src.training.tasks.example import Example
 from src.training.tasks.rewrite import CritiqueTask
 from src.training.validate import (
     Validated,
@@ -58,8 +60,11 @@ class _Data:
     """Examples without a first attempt."""
     calls: int | None
     """Questions that one edit costs at most, by the first examples; None where that cannot be told."""
-    side: int
-    """Side in pixels of the square with the area of the largest picture among the first examples."""
+    stages: list[str]
+    """A line for each stage of the curriculum; none without one."""
+    side: int | None
+    """Side in pixels of the square with the area of the largest picture among the first examples; None where their
+    prompts show none."""
 
 
 def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
@@ -87,7 +92,7 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
         yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
-    images = 2 if isinstance(task, CritiqueTask) else 1
+    images = 2 if isinstance(task, CritiqueTask) else int(data is None or data.side is not None)
     try:
         sizes = lengths(config.policy, arguments, images, data.side if data else None, processes)
     except UnknownShape as error:
@@ -174,8 +179,16 @@ def _read(config: TrainingConfig, task: Task, checked: Validated | None) -> _Dat
             held_out=len(split.held_out),
             unattempted=sum(getattr(one.subject, "preliminary", None) is None for one in split.train),
             calls=max(pipeline.scoring.scorer.judge_calls(one.subject) for one in first) if pipeline else None,
-            side=math.ceil(math.sqrt(max(picture.width * picture.height for picture in pictures))),
+            stages=_stages(config, split.train),
+            side=math.ceil(math.sqrt(max(one.width * one.height for one in pictures))) if pictures else None,
         )
+
+
+def _stages(config: TrainingConfig, examples: Sequence[Example]) -> list[str]:
+    curriculum = config.data.curriculum
+    if curriculum is None:
+        return []
+    return list(stage_lines(examples, stages_of(examples, bin_scores(curriculum), curriculum.stages)))
 
 
 def _work(
@@ -183,6 +196,8 @@ def _work(
 ) -> Iterator[str]:
     """Steps, completions, edits and judge calls; what is edited twice, or cannot be read, is counted as well."""
     yield f"data      {f'{data.examples:,} examples, {data.held_out:,} held out' if data else 'not read'}"
+    for line in data.stages if data else ():
+        yield f"          {line}"
     if data is None and arguments.max_steps <= 0:
         yield "steps     known when the data are there"
         return

@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
+from src.benchmark_config import SelectionConfig
 from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
     ClassConfig,
-    EngineConfig,
     LoggingConfig,
     ModelConfig,
     PromptConfig,
     RuntimeConfig,
-    SelectionConfig,
 )
 from src.config_file import checked, fill_in, load
+from src.engine_config import EngineConfig
 from src.errors import ConfigError
 from src.section import Section
 
@@ -84,13 +84,25 @@ class DataFile(Section):
     """How often each sample enters an epoch: 2 is twice, 0.5 is a random half of them, 1.5 is all and a half again."""
 
 
+class CurriculumSettings(Section):
+    """Easy training samples first: bins of difficulty and category, opened in stages."""
+
+    scores: str
+    """What says how easy each bin is, the higher the easier: a JSON file such as MMMG's difficulty summary, or the
+    output directory of a benchmark run, whose mean scores are taken."""
+    stages: int = pydantic.Field(5, ge=2)
+    """Number of stages, which share the generations of the run evenly; each keeps the bins of those before."""
+
+
 class DataSettings(SelectionConfig):
-    """The data that the policy is trained and tested on. `limit` counts in each training file."""
+    """The data that the policy is trained and tested on. `limit` counts in each file, and `format` is that of all."""
 
     train: str | list[DataFile]
     """One file, or several with coefficients."""
     held_out: str | float | None = None
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
+    curriculum: CurriculumSettings | None = None
+    """The order in which training samples are met; shuffled epochs of all when absent."""
 
     @pydantic.field_validator("held_out")
     @classmethod

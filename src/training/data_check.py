@@ -27,7 +27,7 @@ def check_samples(scorer: Scorer, samples: Sequence[EditSample], where: str) -> 
     Raises:
         DataError: no sample can be scored.
     """
-    found = [scorer.inapplicable(sample) for sample in samples]
+    found = [scorer.why_inapplicable(sample) for sample in samples]
     _warn_of_left_out(scorer, [sample for sample, reason in zip(samples, found, strict=True) if not reason], where)
     reasons = Counter(filter(None, found))
     if not reasons:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -19,7 +19,12 @@ DECODED = 64
 """Number of decoded images that are kept: the completions of one prompt draw the same row one after the other."""
 
 
-def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: PlainText) -> Dataset:
+def prompt_rows(
+    examples: Sequence[Example],
+    image_max_side: int | None,
+    plain: PlainText,
+    view: Callable[[Image.Image], Image.Image] = lambda image: image,
+) -> Dataset:
     """Returns one row for each example: `prompt` (conversation), `example_id`, and `images` (decoded, in order).
 
     TRL passes all but the prompt on to the reward function, and shows the images before the user's text. Prompts are
@@ -29,6 +34,7 @@ def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: 
         examples: The examples, in the order of the rows.
         image_max_side: The longest side of an image in pixels; larger ones are scaled down. None scales none.
         plain: Keeps what looks like a special token of the policy a text.
+        view: Makes of a scaled image the one that the policy sees.
     """
     from datasets import Dataset
 
@@ -36,7 +42,7 @@ def prompt_rows(examples: Sequence[Example], image_max_side: int | None, plain: 
 
     @functools.lru_cache(DECODED)
     def picture(name: str, place: int) -> Image.Image:
-        return _scaled(by_id[name].images[place].decode(), image_max_side)
+        return view(_scaled(by_id[name].images[place].decode(), image_max_side))
 
     def with_images(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         names = rows["example_id"]

@@ -21,6 +21,7 @@ from src.pipeline.placement import Placement
 from src.registry import load_class, resolve
 from src.run_log import check_log
 from src.training.config import PolicySettings, TrainingConfig
+from src.training.curriculum import bin_scores, stages_of
 from src.training.dataset import Split
 from src.training.grpo.policy import lora_config
 from src.training.grpo.processes import Processes
@@ -132,14 +133,15 @@ def check_devices(config: TrainingConfig) -> None:
         ModelError: one is not on this machine, or not in the Ray cluster.
     """
     placement = Placement(config.training.runtime)
+    judges = _judges(config, config.reward_model) if config.training.engine == "ray" and config.reward_model else 0
     for where, model, base in models_of(config):
         try:
             if not is_placed(config, model, base):
                 load_class(model.class_path, base).check_devices(model.params)
             elif base is BaseDiffusionModel:
-                placement.check_editors(where)
+                placement.check_editors(where, judges)
             else:
-                placement.check_judges(where)
+                placement.check_judges(where, judges or 1)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
 
@@ -148,8 +150,12 @@ def is_placed(config: TrainingConfig, model: ModelConfig, base: type[BaseModel])
     """Whether an editor or a judge of the training is in processes of a Ray cluster, and not in its own."""
     if config.training.engine != "ray":
         return False
-    judges = Placement(config.training.runtime).judge_count
-    return base is BaseDiffusionModel or judges(ModelHandle(model, BaseRewardModel, "a judge")) > 0  # type: ignore[type-abstract]
+    return base is BaseDiffusionModel or _judges(config, model) > 0
+
+
+def _judges(config: TrainingConfig, model: ModelConfig) -> int:
+    judge = ModelHandle(model, BaseRewardModel, "a judge")  # type: ignore[type-abstract]
+    return Placement(config.training.runtime).judge_count(judge)
 
 
 def in_own_processes(config: TrainingConfig) -> TrainingConfig:
@@ -193,12 +199,15 @@ def check_data(config: TrainingConfig, checked: Validated, split: Split) -> Spli
         The data without the training examples that can never be rewarded.
 
     Raises:
-        EditLoopError: a scorer, of training or of evaluation, that can score nothing; too few examples.
+        EditLoopError: a scorer, of training or of evaluation, that can score nothing; too few examples; a curriculum
+            that does not fit them.
     """
     train = checked.rewards.rewardable(split.train)
     if config.is_evaluated and split.held_out:
         checked.task.check_held_out(config, split.held_out)
     prompts_drawn(checked.arguments, len(train))
+    if config.data.curriculum is not None:
+        stages_of(train, bin_scores(config.data.curriculum), config.data.curriculum.stages)
     return Split(train, split.held_out)
 
 

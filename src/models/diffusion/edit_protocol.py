@@ -32,8 +32,8 @@ class EditBody(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    image: str
-    """The source: base64 of a PNG or any other format that EditLoop reads."""
+    image: str | None = None
+    """The source: base64 of a PNG or any other format that EditLoop reads. None asks for a picture of text alone."""
     instruction: str = pydantic.Field(min_length=1, max_length=MAX_INSTRUCTION)
     seed: int = pydantic.Field(0, ge=0, lt=2**63)
     digest: str | None = None
@@ -49,6 +49,10 @@ class Health(pydantic.BaseModel):
     """What decides the editor's results (`BaseModel.identity`)."""
     digest: str
     """The hash of `editor`."""
+    takes_source: bool = True
+    """Whether the model edits pictures; servers of before have editors."""
+    takes_text_alone: bool = False
+    """Whether the model makes pictures of text alone."""
     batch_size: int
     waiting: int
     """Requests in the queue."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import abstractmethod
 from collections import defaultdict
@@ -22,8 +23,14 @@ from src.models.diffusion.quantization import Quantization, pipeline_quantizatio
 from src.models.plain_text import PlainText
 from src.models.weights import is_local, pinned
 
+logger = logging.getLogger(__name__)
+
 _loading = threading.Lock()
 """diffusers replaces torch functions for a moment while it loads: two replicas must not load at the same time."""
+
+
+class OutOfMemory(ModelError):
+    """The accelerator's memory did not suffice for a call."""
 
 
 class PipelineParams(CheckpointParams):
@@ -86,7 +93,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         self.offload = "none" if self.device == "cpu" else self.params.offload
         with _loading:
             self.pipe = self._load()
-            self._plain = PlainText(self.pipe.components.values())
+            self.plain = PlainText(self.pipe.components.values())
             self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
             self._prepare()
             self._place()
@@ -106,7 +113,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         """The diffusers class that loads the weights."""
 
     @abstractmethod
-    def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
+    def _call_arguments(self, images: list[Image.Image], prompts: list[Any]) -> dict[str, Any]:
         """Arguments of the pipeline for sources of one size, but for generators, number of steps and output type."""
 
     def _check(self, pipeline_class: Any) -> None:
@@ -138,31 +145,60 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
     ) -> list[Image.Image]:
         """Edits several images: those of equal size together, at most `batch_size` at once.
 
+        When memory runs out, batches are half as large from then on.
+
         Raises:
             ModelError: as `edit_image`, for the batch as a whole.
             ValueError: lists of different length.
         """
-        if len({len(images), len(instructions), len(images if seeds is None else seeds)}) != 1:
-            raise ValueError(f"{len(images)} images, {len(instructions)} instructions, seeds {seeds}")
-        offsets = [0] * len(images) if seeds is None else seeds
+        prompts = [self.plain(instruction) for instruction in instructions]
+        return self._edit_all(images, prompts, seeds, kwargs)
+
+    def _edit_all(
+        self, images: list[Image.Image], prompts: list[Any], seeds: list[int] | None, overrides: dict[str, Any]
+    ) -> list[Image.Image]:
+        """The edits by prompts as `_call_arguments` takes them; raises as `batch_edit`."""
+        if len({len(images), len(prompts), len(images if seeds is None else seeds)}) != 1:
+            raise ValueError(f"{len(images)} images, {len(prompts)} instructions, seeds {seeds}")
+        seeds = [0] * len(images) if seeds is None else seeds
         edited: dict[int, Image.Image] = {}
         for group in _groups_of_equal_size(images, self.batch_size):
-            results = self._run(
-                [images[index] for index in group],
-                [instructions[index] for index in group],
-                [self.params.seed + offsets[index] for index in group],
-                kwargs,
-            )
-            edited.update(zip(group, results, strict=True))
+            edited.update(zip(group, self._edit_group(group, images, prompts, seeds, overrides), strict=True))
         return [edited[index] for index in range(len(images))]
 
+    def _edit_group(
+        self,
+        group: list[int],
+        images: list[Image.Image],
+        prompts: list[Any],
+        seeds: list[int],
+        overrides: dict[str, Any],
+    ) -> list[Image.Image]:
+        """The edits at these places, in calls as large as the memory has room for."""
+        edited: list[Image.Image] = []
+        while len(edited) < len(group):
+            part = group[len(edited) : len(edited) + self.batch_size]
+            try:
+                edited += self._run(
+                    [images[index] for index in part],
+                    [prompts[index] for index in part],
+                    [self.params.seed + seeds[index] for index in part],
+                    overrides,
+                )
+            except OutOfMemory as error:
+                if len(part) == 1:
+                    raise
+                self.batch_size = len(part) // 2
+                logger.warning("%s; from now on at most %d edits share a call", error, self.batch_size)
+        return edited
+
     def _run(
-        self, images: list[Image.Image], instructions: list[str], seeds: list[int], overrides: dict[str, Any]
+        self, images: list[Image.Image], prompts: list[Any], seeds: list[int], overrides: dict[str, Any]
     ) -> list[Image.Image]:
         import torch
 
         arguments = {
-            **self._call_arguments(images, [self._plain(instruction) for instruction in instructions]),
+            **self._call_arguments(images, prompts),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             "num_inference_steps": self.steps,
             **overrides,
@@ -181,7 +217,7 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         except RuntimeError as error:  # torch's own class for it exists on CUDA only
             if "out of memory" not in str(error).lower():
                 raise
-            raise ModelError(f"out of memory on {self.device}; change {self.MEMORY_SETTINGS} ({error})") from error
+            raise OutOfMemory(f"out of memory on {self.device}; change {self.MEMORY_SETTINGS} ({error})") from error
 
     def load_to_gpu(self) -> None:
         """Moves all weights to the device; nothing to do with `offload`."""

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from src.errors import ConfigError, did_you_mean
+from src.errors import ConfigError, ModelError, did_you_mean
+from src.models.weights import pinned
 
 _TRIED_STEPS = 4
 
@@ -36,6 +37,32 @@ def changed_scheduler(scheduler: Any, overrides: Mapping[str, Any]) -> dict[str,
     if not all(map(math.isfinite, levels)):
         raise ConfigError(_told(kind, overrides, "the noise levels are not finite"))
     return settings
+
+
+def overridden(scheduler: Any, overrides: Mapping[str, Any]) -> Any:
+    """A scheduler like the given one, with overrides that `changed_scheduler` has proven."""
+    return type(scheduler).from_config({**scheduler.config, **overrides})
+
+
+def stored_scheduler_with(params: Any, index: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the checkpoint's scheduler, which has no weights, with the overrides.
+
+    Args:
+        params: Those of a model: `model_name`, `revision`, `scheduler_config`.
+        index: The checkpoint's `model_index.json`.
+
+    Raises:
+        ConfigError: for an override that it does not know, or cannot work with.
+        ModelError: it cannot be made.
+    """
+    import diffusers
+
+    where = {"subfolder": "scheduler", **pinned(params.model_name, params.revision)}
+    try:
+        scheduler = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where)
+    except (OSError, KeyError, AttributeError) as error:
+        raise ModelError(f"the scheduler of {params.model_name} cannot be loaded ({error})") from error
+    return changed_scheduler(scheduler, params.scheduler_config)
 
 
 def _is_like(value: Any, stored: Any) -> bool:

@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from src.data.verdict import Status
 from src.errors import ModelUnusable
 from src.models.vlm.grammar.parsing import UnparsableReply, parse_score
 from src.models.vlm.question import Question, Reply
 from src.models.vlm.vision_language_model import VisionLanguageModel
-from src.reasons import reason_of, without_addresses
+from src.reasons import is_failure, reason_of, without_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +119,10 @@ def _replies(model: VisionLanguageModel, questions: list[Question], attempt: int
             raise ValueError(f"{type(model).__name__}.ask gave {len(replies)} replies to {len(questions)} questions")
     except ModelUnusable:
         raise
-    except Exception as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
-        logger.warning("%d questions to %s failed: %r", len(questions), type(model).__name__, error)
+    except BaseException as error:  # a plug-in may fail in any way; one bad question must not cost its neighbours
+        if not is_failure(error):
+            raise
+        logger.warning("%d questions to %s failed: %s", len(questions), type(model).__name__, reason_of(error))
         if len(questions) == 1:
             return [Reply(error=reason_of(error))]
         return [reply for question in questions for reply in _replies(model, [question], attempt)]
@@ -163,7 +166,7 @@ def _answer(reading: _ParsedReply, given: list[Reply]) -> Answer:
 
 def _mean(answers: list[Answer]) -> Answer:
     read = [answer.values for answer in answers if answer.values is not None]
-    means = {name: sum(values[name] for values in read) / len(read) for name in read[0]} if read else None
+    means = {name: _mean_value(name, read) for name in dict.fromkeys(chain.from_iterable(read))} if read else None
     return Answer(
         status=Status.SCORED if read else answers[-1].status,
         values=means,
@@ -174,6 +177,12 @@ def _mean(answers: list[Answer]) -> Answer:
         seconds=sum(answer.seconds for answer in answers),
         repeats=tuple(answers),
     )
+
+
+def _mean_value(name: str, read: Sequence[Mapping[str, float]]) -> float:
+    """The mean of a value over the replies that give it: some forms leave a value out that does not apply."""
+    given = [values[name] for values in read if name in values]
+    return sum(given) / len(given)
 
 
 def total_usage(usages: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -17,10 +17,17 @@ from src.models.http.openai_service import OpenAIService
 from src.models.http.pace import Pace
 from src.models.http.pauses import Pauses
 from src.models.http.retries import Retries
-from src.models.vlm.chat_completion import ChatCompletion, Choice, Dialect, messages_of, read_completion
+from src.models.vlm.chat_completion import (
+    ChatCompletion,
+    Choice,
+    Dialect,
+    messages_of,
+    read_completion,
+    sampling_settings,
+)
 from src.models.vlm.chat_params import ChatParams
 from src.models.vlm.expected_score import expected_score
-from src.models.vlm.question import Question, Reply
+from src.models.vlm.question import Question, Reply, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +36,8 @@ _LONGEST_REASON = 500
 _LOGPROB_BYTES = 4096
 """Room for one token with its alternatives: each has about 80 bytes, and JSON may write every character as six."""
 _SEEDS_OF_A_REPEAT = 1000
-"""Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour."""
+"""Attempts take the seeds in between, so that no re-asked repeat draws like its neighbour. Of a protocol's own seeds,
+repeats take those in between."""
 
 
 class ChatClient:
@@ -84,11 +92,12 @@ class ChatClient:
             WaitBrokenOff: the question was in a pause between two tries when those were broken off.
         """
         body: dict[str, Any] = {"model": self._params.model, "messages": messages_of(question, data_urls)}
-        if self._params.temperature is not None:
-            body["temperature"] = self._params.temperature
-        if repeats == 1 or not self._dialect.several:
+        sampling = question.delivery.sampling if question.delivery else None
+        body |= sampling_settings(sampling or Sampling(self._params.temperature, None))
+        has_seeds = sampling is not None and sampling.seed is not None
+        if repeats == 1 or has_seeds or not self._dialect.several:
             return await self._one_by_one(question, body, attempt, range(repeats))
-        together, usage = await self._ask(question, body | {"n": repeats} | self._seed(attempt, 0))
+        together, usage = await self._ask(question, body | {"n": repeats} | self._seed(question, attempt, 0))
         missing = [place for place in range(repeats) if place not in together]
         singles = await self._one_by_one(question, body, attempt, missing)
         if not together and any(reply.error is None for reply in singles):
@@ -102,10 +111,15 @@ class ChatClient:
         self, question: Question, body: dict[str, Any], attempt: int, places: Iterable[int]
     ) -> list[Reply]:
         """A request for each of these places among the repeats, all at once."""
-        asked = await asyncio.gather(*(self._ask(question, body | self._seed(attempt, place)) for place in places))
+        seeds = [self._seed(question, attempt, place) for place in places]
+        asked = await asyncio.gather(*(self._ask(question, body | seed) for seed in seeds))
         return [replace(replies[0], usage=usage) for replies, usage in asked]
 
-    def _seed(self, attempt: int, place: int) -> dict[str, Any]:
+    def _seed(self, question: Question, attempt: int, place: int) -> dict[str, Any]:
+        """The seed of one repeat: of a protocol's own seeds, the next one for each repeat."""
+        sampling = question.delivery.sampling if question.delivery else None
+        if sampling is not None and sampling.seed is not None:
+            return {"seed": sampling.seed + place + _SEEDS_OF_A_REPEAT * attempt}
         seed = self._params.seed
         return {} if seed is None else {"seed": seed + attempt + _SEEDS_OF_A_REPEAT * place}
 

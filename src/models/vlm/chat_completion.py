@@ -9,7 +9,7 @@ import pydantic
 
 from src.errors import ModelUnusable
 from src.models.http.api_errors import APIFailure, FailureKind
-from src.models.vlm.question import Question
+from src.models.vlm.question import Question, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -113,15 +113,24 @@ def read_completion(data: str) -> ChatCompletion:
 
 
 def messages_of(question: Question, data_urls: list[str]) -> list[dict[str, Any]]:
-    """System prompt, each image after its label, then the text; empty parts are left out."""
-    content: list[dict[str, Any]] = []
+    """System prompt, each image after its label, then the text, or the text first; empty parts are left out."""
+    delivery = question.delivery
+    detail = {"detail": delivery.detail} if delivery and delivery.detail else {}
+    images: list[dict[str, Any]] = []
     for labelled, url in zip(question.images, data_urls, strict=True):
         if labelled.label:
-            content.append({"type": "text", "text": labelled.label})
-        content.append({"type": "image_url", "image_url": {"url": url}})
-    content.append({"type": "text", "text": question.text})
+            images.append({"type": "text", "text": labelled.label})
+        images.append({"type": "image_url", "image_url": {"url": url, **detail}})
+    text = [{"type": "text", "text": question.text}] if question.text or delivery is None else []
+    content = [*text, *images] if delivery and delivery.text_first else [*images, *text]
     system = [{"role": "system", "content": question.system_prompt}] if question.system_prompt else []
     return [*system, {"role": "user", "content": content}]
+
+
+def sampling_settings(sampling: Sampling) -> dict[str, Any]:
+    """The fields of a request that say how a reply is drawn, as far as they are set; limit and seed are not here."""
+    named = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class Dialect:
@@ -142,7 +151,9 @@ class Dialect:
 
     def options(self, question: Question) -> dict[str, Any]:
         """Returns the parts to send with this question."""
-        options: dict[str, Any] = {self._max_tokens_name: self._max_tokens}
+        sampling = question.delivery.sampling if question.delivery else None
+        max_tokens = sampling.max_tokens if sampling else self._max_tokens
+        options: dict[str, Any] = {} if max_tokens is None else {self._max_tokens_name: max_tokens}
         if self._structured and question.schema is not None:
             schema = {"name": "answer", "schema": dict(question.schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}

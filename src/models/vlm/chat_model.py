@@ -14,8 +14,8 @@ from src.models.base import BaseModel
 from src.models.http.loop_thread import LoopThread
 from src.models.vlm.chat_client import ChatClient
 from src.models.vlm.chat_params import ChatParams
-from src.models.vlm.image_encoder import ImageEncoder, ImagePolicy
-from src.models.vlm.question import Question, Reply
+from src.models.vlm.image_encoder import LOSSLESS, ImageEncoder, ImagePolicy
+from src.models.vlm.question import Delivery, Question, Reply
 from src.models.vlm.vision_language_model import VisionLanguageModel
 
 
@@ -88,7 +88,8 @@ class ChatModel(VisionLanguageModel, BaseModel):
         try:
             for places in groups.values():
                 question = questions[places[0]]
-                urls = [self._images.data_url(labelled.image) for labelled in question.images]
+                policy = _policy(question.delivery)
+                urls = [self._images.data_url(labelled.image, policy) for labelled in question.images]
                 asked.append(self._loop.submit(self._client.answer(question, urls, attempt, len(places))))
             for answered in wait(asked, return_when=FIRST_EXCEPTION).done:
                 answered.result()
@@ -112,4 +113,12 @@ class ChatModel(VisionLanguageModel, BaseModel):
 
 def _words_and_images(question: Question) -> Hashable:
     shown = tuple((labelled.label, id(labelled.image)) for labelled in question.images)
-    return question.system_prompt, shown, question.text, json.dumps(question.schema, default=dict), question.score_range
+    words = (question.system_prompt, question.text, json.dumps(question.schema, default=dict))
+    return words, shown, question.score_range, question.delivery
+
+
+def _policy(delivery: Delivery | None) -> ImagePolicy | None:
+    """How the images of a question are encoded; None where that is the model's own setting."""
+    if delivery is None:
+        return None
+    return ImagePolicy(max_side=None, format=delivery.image_format, quality=delivery.image_quality or LOSSLESS)

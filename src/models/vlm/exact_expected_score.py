@@ -103,6 +103,43 @@ def expected_score(
     return mean_score([(value, weight) for value, weight in weights if low <= value <= high])
 
 
+@dataclass(frozen=True)
+class DigitExpectation:
+    """What a model would say as its first token, as far as that is a digit of a scale."""
+
+    mean: float
+    """The probability-weighted mean of the digits, on the scale."""
+    mass: float
+    """The probability of all digits of the scale together, 0–1: below 1 by whatever else the model might have said."""
+    likeliest: int
+    """The most probable digit."""
+
+
+def expected_digit(first: torch.Tensor, numbers: NumberTokens, low: int, high: int) -> DigitExpectation | None:
+    """The mean digit Σ k·p(k) / Σ p(k) under the probabilities of the first token of a reply, at temperature 1.
+
+    After the reward of Edit-R1 (PKU-YuanGroup/Edit-R1), which takes six fixed token ids and does not divide by their
+    mass. Here the ids are those of the tokenizer, with and without a space before the digit.
+
+    Args:
+        first: The probabilities of a vocabulary.
+        numbers: The number tokens of its tokenizer.
+        low: Lowest digit of the scale, at least 0.
+        high: Highest digit, at most 9.
+
+    Returns:
+        None where the vocabulary has no token for one of the digits, or none of them has any probability.
+    """
+    if any(str(digit) not in numbers.digits for digit in range(low, high + 1)):
+        return None
+    masses = [(float(digit), _sum(first, numbers.digits[str(digit)])) for digit in range(low, high + 1)]
+    mean = mean_score(masses)
+    if mean is None:
+        return None
+    likeliest = max(masses, key=lambda pair: pair[1])[0]
+    return DigitExpectation(mean, min(1.0, sum(mass for _, mass in masses)), int(likeliest))
+
+
 def next_tokens_after(prompt: Any, model: Any) -> NextTokens:
     """Asks a model of transformers what follows a prompt and the first tokens of a reply to it.
 

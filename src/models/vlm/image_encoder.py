@@ -17,6 +17,8 @@ from src.data.image import STRIP_ROWS, encode_png
 
 KEPT = 64
 """Encoded images that are remembered; the longest unused one is forgotten first."""
+LOSSLESS = 100
+"""The quality of a policy without a lossy format."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,18 @@ class ImageEncoder:
     def __init__(self, policy: ImagePolicy) -> None:
         self._policy = policy
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Future[str]] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, ImagePolicy], Future[str]] = OrderedDict()
 
-    def data_url(self, image: Image.Image) -> str:
-        """The image as a `data:` URL; images of equal pixels are encoded once, also when two threads ask at once."""
+    def data_url(self, image: Image.Image, policy: ImagePolicy | None = None) -> str:
+        """The image as a `data:` URL; images of equal pixels are encoded once, also when two threads ask at once.
+
+        Args:
+            image: In any mode; it is encoded as RGB.
+            policy: How it is encoded, where that is not the encoder's own policy.
+        """
+        policy = policy or self._policy
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-        key = _digest(rgb)
+        key = (_digest(rgb), policy)
         with self._lock:
             known = self._kept.get(key)
             future = known or Future()
@@ -51,7 +59,7 @@ class ImageEncoder:
                 self._kept.popitem(last=False)
         if known is None:
             try:
-                future.set_result(encode(rgb, self._policy))
+                future.set_result(encode(rgb, policy))
             except BaseException as error:  # whoever waits for this image must hear of it too
                 self._kept.pop(key, None)
                 future.set_exception(error)

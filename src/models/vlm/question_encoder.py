@@ -36,10 +36,12 @@ class QuestionEncoder:
         )
 
     def _messages(self, question: Question) -> list[dict[str, Any]]:
-        content: list[dict[str, Any]] = []
+        images: list[dict[str, Any]] = []
         for picture in question.images:
-            content += [self._text(picture.label), {"type": "image", "image": self._seen(picture.image)}]
-        user = {"role": "user", "content": [*content, self._text(question.text)]}
+            images += [self._text(picture.label), {"type": "image", "image": self._seen(picture.image)}]
+        text_first = question.delivery is not None and question.delivery.text_first
+        text = self._text(question.text)
+        user = {"role": "user", "content": [text, *images] if text_first else [*images, text]}
         if not question.system_prompt:
             return [user]
         return [{"role": "system", "content": [self._text(question.system_prompt)]}, user]

@@ -198,6 +198,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         return Reply(
             text=self.processor.tokenizer.decode(tokens, skip_special_tokens=True),
             finish_reason="length" if end is None else "stop",
+            tokens=tuple(tokens),
             expected_score=self._expected_score(question, tokens),
             usage={"calls": 1.0, "prompt_tokens": float(prompt_tokens), "completion_tokens": float(completion_tokens)},
             model=self.params.model_name,

@@ -143,7 +143,7 @@ def _points(labels: Iterable[Label], scored: Sequence[dict[str, SampleResult]]) 
             continue
         judge = scores[-1] - scores[0] if len(scores) > 1 else scores[0]
         first = scored[0][name]
-        points.append(_Point(first.category or NO_NAME, first.source_sha256, judge, statistics.fmean(said[name])))
+        points.append(_Point(first.category or NO_NAME, first.dependence, judge, statistics.fmean(said[name])))
     return points
 
 
@@ -167,7 +167,7 @@ def _score_figures(points: Sequence[_Point], others: Sequence[SampleResult]) -> 
     judge, human = _arrays(points)
     clusters = _clusters(points)
     labelled = [(point.human, point.judge, point.source) for point in points]
-    unlabelled = [(row.score, row.source_sha256) for row in others if row.score is not None]
+    unlabelled = [(row.score, row.dependence) for row in others if row.score is not None]
     classical = mean_interval(human.tolist(), clusters.tolist(), SCORES)
     return {
         "accuracy": asdict(accuracy_of_scores(judge, human, clusters)),
@@ -204,6 +204,6 @@ def _agreement(labels: Sequence[Label], scored: dict[str, SampleResult], of_pair
     units: dict[str, list[float]] = defaultdict(list)
     for label in labels:
         units[label.sample_id].append(_CODES[label.winner] if label.winner else label.score or 0.0)
-    sources = {name: scored[name].source_sha256 if name in scored else name for name in units}
+    sources = {name: scored[name].dependence if name in scored else name for name in units}
     levels: tuple[Level, ...] = ("nominal",) if of_pairs else ("ordinal", "interval")
     return {level: asdict(krippendorff_alpha(units, sources, level)) for level in levels}

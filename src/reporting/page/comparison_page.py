@@ -23,7 +23,8 @@ from src.reporting.comparison_wording import (
     signed,
     student_interval,
 )
-from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Table, Tile, Word, are_many, gallery
+from src.reporting.page.gallery import are_many, gallery
+from src.reporting.page.model import Card, Cell, Chart, ChartRow, Mark, Page, Table, Tile, Word
 from src.reporting.page.pictures import PagePictures
 from src.reporting.page.run_page import (
     as_yaml,

@@ -11,10 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-IN_ONE_FILE = 10_000
-"""The most cards of a page that is one file."""
 
 
 class Word(str):
@@ -201,24 +197,6 @@ class Page:
     """Long texts by title (a `Word` or text), folded away, such as the judge's identity."""
     cards: Sequence[Card] = ()
     many: ManyCards | None = None
-    """The cards in place of `cards`, where they are more than `IN_ONE_FILE`; see `gallery`."""
+    """The cards in place of `cards`, where they are more than one file should hold; see `gallery.py`."""
     language: str = "en"
     """The language in which the page opens, until its reader chooses: `en` or `zh`."""
-
-
-def are_many(ids: Sequence[str]) -> bool:
-    """Whether cards of these ids are more than one file should hold."""
-    return len(ids) > IN_ONE_FILE
-
-
-def gallery(ids: Sequence[str], cards: Iterable[Card]) -> dict[str, Any]:
-    """The cards of a page as fields of `Page`.
-
-    Args:
-        ids: The ids of all cards, in the order in which they are shown.
-        cards: The cards in any order.
-    """
-    if are_many(ids):
-        return {"many": ManyCards(ids, cards)}
-    places = {card_id: place for place, card_id in enumerate(ids)}
-    return {"cards": sorted(cards, key=lambda card: places[card.id])}

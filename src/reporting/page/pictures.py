@@ -17,7 +17,8 @@ from src.data.image import ImageError, LazyImage, OpenedImage, content_hash
 from src.reporting.page.model import Picture
 
 PICTURES_FOLDER = "pictures"
-"""Folder beside the page for full pictures that lie in no file of their own, named by their content."""
+"""Folder beside the page for full pictures that lie in no file of their own, named by their content and spread over
+sub-folders by the first two digits of that name."""
 LARGEST_SIDE = 256
 """Pixels of a thumbnail's longer side."""
 EXACT_SIDE = 128
@@ -106,7 +107,8 @@ class PagePictures:
 
     def _stored(self, data: bytes) -> Path:
         kind = (Image.open(io.BytesIO(data)).format or "PNG").lower()
-        path = self._folder / PICTURES_FOLDER / f"{content_hash(data)[:32]}.{kind}"
+        name = content_hash(data)[:32]
+        path = self._folder / PICTURES_FOLDER / name[:2] / f"{name}.{kind}"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")

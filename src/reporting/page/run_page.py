@@ -16,15 +16,16 @@ import yaml
 
 from src.data.categories import ENGLISH, category_label
 from src.data.image import ImageError, content_hash
+from src.data.picture_change import NEAR_COPY
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
+from src.reporting.page.failures import failure_tables
+from src.reporting.page.gallery import are_many, gallery
 from src.reporting.page.judgement import judgement
 from src.reporting.page.model import (
     Card,
-    Cell,
     Chart,
     ChartRow,
-    Link,
     Mark,
     Outcome,
     Page,
@@ -32,10 +33,9 @@ from src.reporting.page.model import (
     Table,
     Tile,
     Word,
-    are_many,
-    gallery,
 )
 from src.reporting.page.pictures import PagePictures
+from src.reporting.page.protocol import protocol_tables
 from src.reporting.page.sources import BenchmarkSamples
 from src.reporting.report import NO_NAME, sample_row
 from src.reporting.sample_rows import Row, SampleRows, rows_of
@@ -46,6 +46,7 @@ from src.reporting.wording import (
     duration,
     incomplete_notice,
     judge_usage,
+    near_copies,
     number,
     of_shard,
     one_line,
@@ -80,6 +81,8 @@ def run_page(report: Mapping[str, Any], run_dir: Path, folder: Path, against: Ag
     notices: list[str] = []
     if notice := incomplete_notice(report):
         notices += [Word("unfinished_notice"), notice]
+    if told := near_copies(report):
+        notices.append(told)
     if len(rows) and not report["overall_statistics"]["num_samples"]:
         notices.append(Word("nothing_scored"))
     return Page(
@@ -106,6 +109,8 @@ def outcome(row: Row, picture: Picture | None, name: str = "", scorer: Row | Non
     """
     asked = ", ".join(f"{prompt} (sha256 {digest[:12]})" for prompt, digest in _prompts(row, scorer or {}).items())
     facts = {"seed": row["seed"], "judge model": row["judge_model"], "edit key": row["edit_key"], "prompt": asked}
+    if (change := row.get("change")) is not None:
+        facts["change of 255"] = f"{change:.1f}{' (near-copy)' if change <= NEAR_COPY else ''}"
     used = {name: f"{amount:g}" for name, amount in row["usage"].items() if isinstance(amount, int | float)}
     return Outcome(
         name=name,
@@ -163,10 +168,11 @@ def sample_card(
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    source, reference = Picture(Word("source"), missing=samples.problem), None
+    source: Picture | None = Picture(Word("source"), missing=samples.problem)
+    reference = None
     if sample is not None:
         source = _source(row, sample, pictures)
-        if source.missing:
+        if source is not None and source.missing:
             sample = None
         elif sample.reference is not None:
             reference = pictures.of(Word("reference"), sample.reference)
@@ -176,17 +182,25 @@ def sample_card(
         category=category,
         category_label=category_label(category),
         difficulty=row["difficulty"] or "",
-        tags=list(dict.fromkeys(row["tags"])),
+        tags=list(dict.fromkeys([*row["tags"], *_marks(row)])),
         instruction=_instructions(row, sample, samples.language),
         description=row["description"],
-        inputs=[source],
+        inputs=[source] if source else [],
         reference=reference,
         **more,
     )
 
 
-def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture:
-    """The source, if the benchmark file still has the very picture that the run has edited."""
+def _marks(row: Row) -> list[str]:
+    """What the filter of tags finds an edit by, beside the tags of the benchmark."""
+    change = row.get("change")
+    return ["near-copy"] if change is not None and change <= NEAR_COPY else []
+
+
+def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture | None:
+    """The source, if the benchmark file still has the very picture that the run has edited; None for text alone."""
+    if sample.source is None:
+        return None
     try:
         data = sample.source.read_bytes()
         if row["source_sha256"] not in (None, content_hash(data)):
@@ -312,17 +326,7 @@ def _charts(report: Row) -> list[Chart]:
 
 
 def _tables(report: Row) -> list[Table]:
-    rows: list[list[Cell]] = [
-        [Word(failure["status"]), one_line(failure["reason"]), _links(failure), str(failure["count"])]
-        for failure in report["failures"]
-    ]
-    columns = [Word(name) for name in ("status", "reason", "which", "count")]
-    return [Table(Word("failures"), columns, rows, numeric=1)] if rows else []
-
-
-def _links(failure: Row) -> list[Link]:
-    links = [Link(one_line(name), card=name) for name in failure["sample_ids"]]
-    return links + ([Link("…", card=failure["sample_ids"][0])] if failure["count"] > len(links) else [])
+    return [*protocol_tables(report), *failure_tables(report)]
 
 
 def _details(report: Row) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.config import BenchmarkConfig
+from src.benchmark_config import BenchmarkConfig
 from src.config_file import checked
 from src.data.loader import load_samples
 from src.data.sample import EditSample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +12,19 @@ from src.models.vlm.asking import ScoreRequest, score_request
 from src.models.vlm.grammar.parsing import GRAMMAR
 from src.models.vlm.grammar.parsing_several import parse_scores, parse_yes_no
 from src.models.vlm.prompts import PromptTemplate
-from src.models.vlm.question import LabelledImage, Picture, Question
+from src.models.vlm.question import Delivery, LabelledImage, Picture, Question
 from src.published_names import old_attribute
-from src.rewards.core.scorer import reference_key
+from src.rewards.core.scorer import further_keys, reference_key
+
+
+@dataclass(frozen=True)
+class ReplyFormat:
+    """A form of replies that a published protocol asks for, and how its values are read."""
+
+    name: str
+    """Tells it from every other, with a version: it enters the verdict's key."""
+    read: Callable[[str], Mapping[str, float]]
+    """Reads a value for each dimension from a complete reply; raises `UnparsableReply`."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +45,24 @@ class JudgePrompt:
     """The lowest and the highest score that the text allows."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the reply, for judges that can enforce one."""
+    reply: ReplyFormat | None = None
+    """How the reply is read, where that is not by `form`."""
+    delivery: Delivery | None = None
+    """How the question is sent, where a published protocol says so."""
 
     def key(self) -> list[Any]:
         """All that decides the reply and what is read from it, apart from the pictures; JSON-able."""
         asked = [self.system, self.text, self.template, self.shows, self.schema]
-        return [*asked, self.dimensions, self.form, self.score_range, GRAMMAR]
+        read = [self.dimensions, self.form, self.score_range, GRAMMAR]
+        return [*asked, *read, *filter(None, (self.reply and self.reply.name, self.delivery and self.delivery.key()))]
 
     enquiry = old_attribute("enquiry")
 
     def request(self, images: tuple[LabelledImage, ...]) -> ScoreRequest:
         """The question about these images, with the way to read its reply."""
-        question = Question(self.system, images, self.text, self.schema, self.score_range)
+        question = Question(self.system, images, self.text, self.schema, self.score_range, self.delivery)
+        if self.reply is not None:
+            return ScoreRequest(question, self.dimensions, self.reply.read)
         if self.form == "yes_no":
             (name,) = self.dimensions
             return ScoreRequest(question, self.dimensions, lambda reply: {name: float(parse_yes_no(reply))})
@@ -82,6 +99,12 @@ class JudgedQuestion:
         return any("reference" in one.shows for one in self.prompts)
 
     def key(self) -> Any:
-        """The prompts, and what tells the reference image from others where one is shown; JSON-able."""
+        """The prompts, and what tells images besides source and edit from others where they are shown; JSON-able."""
         key: list[Any] = [one.key() for one in self.prompts]
-        return [*key, reference_key(self.sample)] if self.shows_reference else key
+        reference = [reference_key(self.sample)] if self.shows_reference else []
+        return [*key, *reference, *self.further_sources_key()]
+
+    def further_sources_key(self) -> list[list[str]]:
+        """What tells the further source pictures from others, where there are any and a prompt shows the source."""
+        shown = self.sample.further_sources and any("source" in one.shows for one in self.prompts)
+        return [further_keys(self.sample)] if shown else []

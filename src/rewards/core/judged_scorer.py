@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
@@ -20,8 +20,8 @@ from src.models.base import ModelParams
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.asking import Answer, ScoreRequest, ask_repeatedly, total_usage
 from src.models.vlm.grammar.parsing_several import scores_schema
-from src.models.vlm.prompts import PromptTemplate, load_prompt
-from src.models.vlm.question import LABELS, LabelledImage, Picture
+from src.models.vlm.prompts import Language, PromptTemplate, load_prompt
+from src.models.vlm.question import GENERATED, LABELS, LabelledImage, Picture, source_labels
 from src.published_names import published_name, take_old_methods
 from src.reasons import reason_of
 from src.rewards.core.judge_prompt import JudgedQuestion, JudgePrompt, judge_prompt, sent
@@ -61,7 +61,7 @@ class JudgedScorer(Scorer):
         self._handle = self._require_judge()
         self._converses = issubclass(self._handle.model_class, VisionLanguageJudge)
         self.check_judge()
-        self._handle.check_repeats(self.params.repeats)
+        self.check_repeats()
         self._latest: tuple[EditSample, JudgedQuestion] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -81,6 +81,14 @@ class JudgedScorer(Scorer):
                 "name a reward_model that implements VisionLanguageJudge.ask, or use CategoryScorer"
             )
 
+    def check_repeats(self) -> None:
+        """Refuses to repeat questions to a judge that would only say the same again.
+
+        Raises:
+            ConfigError: naming what to change.
+        """
+        self._handle.check_repeats(self.params.repeats)
+
     @abstractmethod
     def judge_prompts(self, sample: EditSample) -> list[JudgePrompt]:
         """What to ask about a sample's edit; no two share a dimension. An empty list means: not applicable."""
@@ -98,6 +106,10 @@ class JudgedScorer(Scorer):
     def max_concurrency(self) -> int:  # type: ignore[override]
         """How many calls the judge, once it is loaded, bears at the same time."""
         return self._handle.model.max_concurrency
+
+    def needs_source(self, sample: EditSample) -> bool:
+        """Whether any prompt about the sample shows the source picture."""
+        return any("source" in one.shows for one in self.question(sample).prompts)
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says so where there is nothing to ask, or no reference image to show."""
@@ -214,9 +226,8 @@ class JudgedScorer(Scorer):
         return question
 
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:
-        labels = LABELS[self.setting.language]
         shown = [picture for picture in asked.shows if picture != "source" or judge.compare_with_original]
-        return tuple(LabelledImage(labels[picture], _pixels(picture, edit)) for picture in shown)
+        return tuple(one for picture in shown for one in _labelled(picture, edit, self.setting.language))
 
     def _verdict(self, edit: EditedSample, answers: Sequence[Answer]) -> Verdict:
         """Concludes from the answers to all questions, and likewise from each repeat of them."""
@@ -257,9 +268,18 @@ def unusable_reference(error: ImageError) -> Verdict:
     return failed(Status.NOT_APPLICABLE, f"the reference image cannot be used: {error}")
 
 
-def _pixels(picture: Picture, edit: EditedSample) -> Image.Image:
-    if picture != "reference":
-        return edit.source if picture == "source" else edit.edited
+def _labelled(picture: Picture, edit: EditedSample, language: Language) -> list[LabelledImage]:
+    """The images that a prompt shows as `picture`, each with its label: as `source`, all sources of the sample."""
+    if picture != "source":
+        made = picture == "edited" and edit.sample.source is None
+        return [LabelledImage(GENERATED[language] if made else LABELS[language][picture], _pixels(picture, edit))]
+    sources = [edit.given_source, *(further.decode() for further in edit.sample.further_sources)]
+    return list(map(LabelledImage, source_labels(language, len(sources)), sources))
+
+
+def _pixels(picture: Literal["edited", "reference"], edit: EditedSample) -> Image.Image:
+    if picture == "edited":
+        return edit.edited
     if edit.sample.reference is None:
         raise ImageError("the sample has none")
     return edit.sample.reference.decode()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.errors import ModelUnusable
 from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest, NotApplicable
-from src.reasons import reason_of, without_addresses
+from src.reasons import is_failure, reason_of, without_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,10 @@ def judge_all(judge: BaseRewardModel, requests: Sequence[JudgeRequest]) -> list[
         judgements = judge.judge_batch(list(requests))
     except ModelUnusable:
         raise
-    except Exception as error:  # one bad edit must not cost its neighbours their verdicts
-        logger.warning("a batch of %d judgements failed (%r); judging one by one", len(requests), error)
+    except BaseException as error:  # one bad edit must not cost its neighbours their verdicts
+        if not is_failure(error):
+            raise
+        logger.warning("a batch of %d judgements failed (%s); judging one by one", len(requests), reason_of(error))
         return [_judge_one(judge, request) for request in requests]
     seconds = (time.perf_counter() - started) / len(requests)
     return [_verdict(judgement, seconds) for judgement in judgements]
@@ -44,8 +46,10 @@ def _judge_one(judge: BaseRewardModel, request: JudgeRequest) -> Verdict:
         raise
     except NotApplicable as error:
         return failed(Status.NOT_APPLICABLE, without_addresses(str(error)))
-    except Exception as error:  # a judge may fail in any way; the sample is counted, the run goes on
-        logger.warning("a judgement failed: %r", error)
+    except BaseException as error:  # a judge may fail in any way; the sample is counted, the run goes on
+        if not is_failure(error):
+            raise
+        logger.warning("a judgement failed: %s", reason_of(error))
         seconds = time.perf_counter() - started
         return replace(failed(Status.JUDGE_FAILED, reason_of(error)), seconds=seconds)
     return _verdict(judgement, time.perf_counter() - started)

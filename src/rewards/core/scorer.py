@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from src.config import PromptConfig
+from src.data.expected import further_keys as further_keys
 from src.data.expected import reference_key as reference_key
-from src.data.sample import EditSample
+from src.data.image import ImageError
+from src.data.sample import NO_SOURCE, EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.base import ModelParams
@@ -25,13 +27,25 @@ class EditedSample:
     """A sample with the pixels of its source and of its edit: what a scorer looks at."""
 
     sample: EditSample
-    source: Image.Image
+    source: Image.Image | None
+    """None where the picture was made of text alone; only scorers without `needs_source` see that."""
     edited: Image.Image
     completion: str | None = None
     """The text by which a policy demanded this edit; None where the editor got the sample's own instruction."""
     question: Any = None
     """What `Scorer.question` has returned for this sample: what stands in the verdict's key is what is sent. With None
     the scorer makes the question itself."""
+
+    @property
+    def given_source(self) -> Image.Image:
+        """The pixels of the source, for a scorer that needs one.
+
+        Raises:
+            ImageError: there is none.
+        """
+        if self.source is None:
+            raise ImageError(NO_SOURCE)
+        return self.source
 
 
 def question_key(question: Any) -> Any:
@@ -71,6 +85,9 @@ class Scorer(ABC):
     reads_completion: bool = False
     """Whether the score depends on `EditedSample.completion`; if so, an edit is judged once for each text that led to
     it."""
+    compares_edits: ClassVar[bool] = False
+    """Whether it says how much better an edit is than the picture in `EditSample.reference`, with 5 for neither:
+    `judge-bench` gives it the other edit of a pair there, and to any other scorer no reference."""
     batch_size: int = 1
     """How many edits `score` wants at once."""
     max_concurrency: int = 1
@@ -93,6 +110,16 @@ class Scorer(ABC):
         This is known before anything is edited or loaded: such samples are `not_applicable` and cost no edit.
         """
         return None
+
+    def needs_source(self, sample: EditSample) -> bool:
+        """Whether the scorer looks at the source picture; by default it does, as plug-ins of before may."""
+        return True
+
+    def why_inapplicable(self, sample: EditSample) -> str | None:
+        """Says why no edit of this sample can be judged, the lack of a source included: what everybody else asks."""
+        if sample.source is None and self.needs_source(sample):
+            return NEEDS_SOURCE
+        return self.inapplicable(sample)
 
     def left_out(self, sample: EditSample) -> dict[str, str]:
         """Names what stays out of the score of this sample's edits, with the reasons; by default nothing.
@@ -180,3 +207,4 @@ class CompletionScorer(ABC):
 
 
 NO_REFERENCE = "the sample has no reference image"
+NEEDS_SOURCE = "the sample has no source picture, with which the scorer compares"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from src.data.verdict import Status, Verdict, failed
 from src.errors import EditLoopError
-from src.reasons import reason_of
+from src.reasons import is_failure, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ def scored(score: Callable[[], list[Verdict]], names: Sequence[str]) -> list[Ver
             raise ValueError(f"the scorer gave {len(verdicts)} verdicts about {len(names)} samples")
     except EditLoopError:
         raise
-    except Exception as error:  # a scorer may fail in any way; its samples are counted, the work goes on
+    except BaseException as error:  # a scorer may fail in any way; its samples are counted, the work goes on
+        if not is_failure(error):
+            raise
         logger.exception("the scorer failed on %s", ", ".join(names))
         return [failed(Status.JUDGE_FAILED, reason_of(error))] * len(names)
     return verdicts

@@ -42,7 +42,9 @@ class CategoryQuestion(JudgedQuestion):
             return [asked.system, asked.text, reference_key(self.sample)]
         keys = {"system": asked.system, "text": asked.text, "template": asked.template}
         keys |= {"language": self.language, "grammar": GRAMMAR}
-        return keys | ({"reference": reference_key(self.sample)} if self.shows_reference else {})
+        reference = {"reference": reference_key(self.sample)} if self.shows_reference else {}
+        further = self.further_sources_key()
+        return keys | reference | ({"further sources": further} if further else {})
 
 
 class CategoryScorer(JudgedScorer):
@@ -71,12 +73,19 @@ class CategoryScorer(JudgedScorer):
             if problem := self._missing_prompt(category):
                 raise ConfigError(problem)
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """The shipped rubrics do, and judges that only score; a prompt of the config asks about what it says."""
+        own_prompt = self._converses and self._inline(sample.category) is not None
+        return not own_prompt and self._missing_prompt(sample.category) is None
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Why the sample cannot be judged: the judge needs a prompt or a reference image that is not there."""
         if problem := self._missing_prompt(sample.category):
             return problem
         if self._handle.model_class.needs_reference and sample.reference is None:
             return f"{NO_REFERENCE}, by which {self._handle.name} judges"
+        if sample.further_sources and not self._converses:
+            return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self._handle.name} sees one"
         return None
 
     def prompt_versions(self) -> dict[str, str]:
@@ -89,7 +98,7 @@ class CategoryScorer(JudgedScorer):
         Raises:
             ConfigError: when the judge needs a prompt for the sample's category and there is none.
         """
-        shows: tuple[Picture, ...] = ("source", "edited")
+        shows: tuple[Picture, ...] = ("source", "edited") if sample.source else ("edited",)
         if has_reference := self._shows_reference(sample):
             shows = (*shows, "reference")
         if prompt := self._inline(sample.category):
@@ -133,7 +142,7 @@ class CategoryScorer(JudgedScorer):
         sent = edit.sample.reference if self._handle.model_class.takes_reference() else None
         return JudgeRequest(
             edited_image=edit.edited,
-            original_image=edit.source,
+            original_image=edit.given_source,
             original_description=edit.sample.description,
             edit_instruction=edit.sample.instruction,
             system_prompt=asked.system,

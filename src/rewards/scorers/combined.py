@@ -10,6 +10,7 @@ from typing import Any
 
 import pydantic
 
+from src.config import with_class_of_protocol
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE, Status, Verdict, failed
 from src.errors import ConfigError
@@ -29,6 +30,14 @@ class WeightedScorer(ModelParams):
     """The weight of the part, relative to the weights of the others."""
     name: str | None = None
     """The name of the part in reports; without one it is the name of its class."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_protocol(cls, data: Any) -> Any:
+        """A part that is a published protocol is called by its name."""
+        if isinstance(data, dict) and "protocol" in data:
+            data = {"name": data["protocol"], **data}
+        return with_class_of_protocol(data)
 
 
 @dataclass(frozen=True)
@@ -107,16 +116,20 @@ class CombinedScorer(Scorer, CompletionScorer):
         for scorer in self._scorers.values():
             scorer.check_categories(categories)
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """Each part says so for itself, and is left out if so."""
+        return False
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says why, where no part is applicable to the sample."""
-        reasons = {name: scorer.inapplicable(sample) for name, scorer in self._scorers.items()}
+        reasons = {name: scorer.why_inapplicable(sample) for name, scorer in self._scorers.items()}
         return _no_part(reasons) if all(reasons.values()) else None
 
     def left_out(self, sample: EditSample) -> dict[str, str]:
         """The parts that are not applicable, and what the others leave out of theirs."""
         found: dict[str, str] = {}
         for name, scorer in self._scorers.items():
-            if reason := scorer.inapplicable(sample):
+            if reason := scorer.why_inapplicable(sample):
                 found[name] = reason
             else:
                 found |= {f"{name}.{inner}": why for inner, why in scorer.left_out(sample).items()}
@@ -144,7 +157,7 @@ class CombinedScorer(Scorer, CompletionScorer):
 
     def judge_calls(self, sample: EditSample) -> int:
         """The sum of the questions of all parts that are applicable to the sample."""
-        parts = [scorer for scorer in self._scorers.values() if scorer.inapplicable(sample) is None]
+        parts = [scorer for scorer in self._scorers.values() if scorer.why_inapplicable(sample) is None]
         return sum(scorer.judge_calls(sample) for scorer in parts)
 
     def identity(self) -> dict[str, Any]:
@@ -172,7 +185,7 @@ class CombinedScorer(Scorer, CompletionScorer):
         """Returns what each part asks about the sample."""
         parts: dict[str, PartQuestion] = {}
         for name, scorer in self._scorers.items():
-            reason = scorer.inapplicable(sample)
+            reason = scorer.why_inapplicable(sample)
             parts[name] = PartQuestion(reason, None if reason else scorer.question(sample))
         return CombinedQuestion(parts)
 

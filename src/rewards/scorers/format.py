@@ -61,6 +61,10 @@ class FormatScorer(Scorer, CompletionScorer):
                 raise ValueError("length_penalties must not be negative: they are deducted")
             return self
 
+    def needs_source(self, sample: EditSample) -> bool:
+        """No picture is looked at."""
+        return False
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says so of every sample in a run in which no policy's text is scored."""
         return None if self.setting.has_completions else NO_COMPLETION

@@ -60,7 +60,7 @@ class PreferenceScorer(Scorer):
             [
                 JudgeRequest(
                     edited_image=edit.edited,
-                    original_image=edit.source,
+                    original_image=edit.given_source,
                     original_description=edit.sample.description,
                     edit_instruction=edit.sample.instruction,
                     rationale=edit.sample.rationale,

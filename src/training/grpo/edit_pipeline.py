@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from src.cluster.seat import SharedPool
-from src.data.image import LazyImage, content_hash, image_size
+from src.data.image import LazyImage, image_size
 from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.diffusion.batching import EditFailure
+from src.models.diffusion.conditioning import Conditioning
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.editors import Editors
 from src.pipeline.pixels import PixelBudget
@@ -42,12 +43,16 @@ class RewardRequest:
 
     sample: EditSample
     """The sample with the user's own instruction, as the judge sees it."""
-    source: LazyImage
-    """The picture that is edited: the sample's source, or a first attempt."""
+    source: LazyImage | None
+    """The picture that is edited: the sample's source, or a first attempt. None for a picture of text alone."""
     instruction: str
     """The instruction that the editor gets."""
     completion: str | None = None
     """The policy's whole text; None for the user's own words."""
+    conditioning: Conditioning | None = None
+    """What the editor's transformer is given in the place of the encoded instruction, if anything."""
+    noise: int = 0
+    """Which of the sample's seeds the edit has; the first, 0, is the benchmark's."""
 
 
 @dataclass
@@ -80,8 +85,8 @@ class EditPipeline:
         runtime, language = config.training.runtime, config.data.language
         shared = SharedPool(processes.launch, processes.rank, processes.count) if processes.count > 1 else None
         self.editor = EditorPlan(config.diffusion_model, runtime, shared)
-        judged = (config.scorer, config.reward_model, config.prompts, language, runtime)
-        self.scoring = ScorerPlan(*judged, has_completions=True, shared=shared)
+        judged = (config.scorer, config.reward_model, config.prompts, language, self.editor.placement)
+        self.scoring = ScorerPlan(*judged, has_completions=True)
         self.scoring.scorer.check_categories(config.data.categories or [])
         self.editor.check_weights()
         self.scoring.check_weights()
@@ -103,6 +108,8 @@ class EditPipeline:
         self.editors.clear()
         if self.scoring.judge is not None:
             self.scoring.judge.unload()
+        if self.editor.placement is not None:
+            self.editor.placement.release()
 
     @property
     def record(self) -> TrainingRecord:
@@ -130,8 +137,11 @@ class EditPipeline:
         Raises:
             ImageError: the source cannot be read.
         """
-        data = request.source.read_bytes()
-        seed, edit_key = self.editor.keys(request.sample.sample_id, content_hash(data), request.instruction)
+        data = None if request.source is None else request.source.read_bytes()
+        source_key = request.sample.source_key(data)
+        drawn_for = request.sample.sample_id + (f" noise {request.noise}" if request.noise else "")
+        painted_from = request.conditioning.sha256 if request.conditioning is not None else None
+        seed, edit_key = self.editor.keys(drawn_for, source_key, request.instruction, conditioning=painted_from)
         pending = self.scoring.pending_verdict(request.sample, edit_key, request.completion)
         return work_item(
             request.sample,
@@ -140,7 +150,8 @@ class EditPipeline:
             source=request.source,
             instruction=request.instruction,
             seed=seed,
-            source_size=image_size(data),
+            conditioning=request.conditioning,
+            source_size=(0, 0) if data is None else image_size(data),
         )
 
     def warn_of_lost(self, edit_keys: Sequence[str]) -> None:

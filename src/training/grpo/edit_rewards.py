@@ -65,6 +65,10 @@ class EditRewards(RewardFunction):
         requests = [
             RewardRequest(one.example.subject, one.example.images[-1], one.text, one.completion) for one in parsed
         ]
+        return self.judged(requests)
+
+    def judged(self, requests: Sequence[RewardRequest]) -> list[CompletionOutcome]:
+        """Edits and judges, and counts what that took."""
         outcomes, counts = self.pipeline.edit_and_judge(requests)
         self.count(
             {

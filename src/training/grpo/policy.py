@@ -25,7 +25,9 @@ VISION_TOWERS = ("visual", "vision_tower", "vision_model")
 _VISION_WORDS = re.compile("image|video|vision", re.IGNORECASE)
 
 
-def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple[PreTrainedModel, ProcessorMixin]:
+def load_policy(
+    config: TrainingConfig, checkpoint: Path | None = None, processor: ProcessorMixin | None = None
+) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Loads the model, its vision tower frozen where that is asked for, and its processor.
 
     A resumed run without an adapter needs the weights of its checkpoint from here: the trainer itself (transformers
@@ -35,6 +37,7 @@ def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple
     Args:
         config: The config of the run; its section `policy` names the model.
         checkpoint: Folder with a whole model to take the weights from.
+        processor: What the policy reads by; None for the processor that is stored with it.
 
     Raises:
         ModelError: the weights are missing or not those of a vision-language model, or there is no vision tower to
@@ -49,7 +52,7 @@ def load_policy(config: TrainingConfig, checkpoint: Path | None = None) -> tuple
     dtype = getattr(torch, policy_precision(config).weights)
     attention = {"attn_implementation": settings.attn_implementation} if settings.attn_implementation else {}
     try:
-        processor = transformers.AutoProcessor.from_pretrained(
+        processor = processor or transformers.AutoProcessor.from_pretrained(
             settings.model, padding_side="left", truncation_side="left", **arguments
         )
         if checkpoint is not None:

@@ -8,7 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
@@ -23,6 +25,9 @@ from src.training.grpo.step_summary import commonest_failure, outage_reason, ste
 from src.training.storage.record import PLACES, CompletionRow, TrainingRecord
 from src.training.tasks.example import CompletionReader, Example
 from src.training.tracking.show import StepPageWriter
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +101,20 @@ class RewardFunction(ABC):
         """Takes note of the examples whose completions are going to be rewarded."""
         self._examples = {example.example_id: example for example in examples}
 
+    def policy_processor(self) -> Any:
+        """Returns the processor by which the policy reads; None for the one that is stored with it."""
+        return None
+
+    def as_policy_sees(self, image: Image.Image) -> Image.Image:
+        """Returns a picture of an example as the policy is shown it."""
+        return image
+
+    def take_trainer(self, trainer: GRPOTrainer) -> None:
+        """Takes note of the trainer, whose policy a subclass may have to ask."""
+
+    def before_rewards(self, rollouts: Sequence[Rollout]) -> None:
+        """Does what needs the policy's present weights, once a generation and in all processes at the same time."""
+
     def close(self) -> None:
         """Closes the record; a subclass frees its models."""
         if self._record is not None:
@@ -114,6 +133,7 @@ class RewardFunction(ABC):
         trainer_state: Any,
         log_metric: Callable[[str, float], None],
         log_extra: Callable[[str, list[Any]], None],
+        completion_ids: Sequence[Sequence[int]] | None = None,
         **columns: Any,
     ) -> list[float | None]:
         """Returns one reward, 0–10 or None, for each completion, as TRL wants it (`GRPOTrainer`, version 1.16).
@@ -124,6 +144,7 @@ class RewardFunction(ABC):
             trainer_state: For the number of the step.
             log_metric: Logs a number beside the metrics of the step.
             log_extra: Adds a column to TRL's table of completions.
+            completion_ids: The token ids of each completion, as they were sampled.
             columns: All else that TRL offers; not needed.
 
         Raises:
@@ -131,11 +152,13 @@ class RewardFunction(ABC):
         """
         self.setting.clock.rollout_ended()
         started = time.perf_counter()
+        sampled = completion_ids if completion_ids is not None else [()] * len(completions)
         rollouts = [
-            Rollout.read(self._examples[name], completion[-1]["content"], self._task)
-            for name, completion in zip(example_id, completions, strict=True)
+            Rollout.read(self._examples[name], completion[-1]["content"], self._task, ids)
+            for name, completion, ids in zip(example_id, completions, sampled, strict=True)
         ]
         self._metrics = {"seconds/parse": time.perf_counter() - started}
+        self.before_rewards(rollouts)
         problem = self._reward([one for one in rollouts if one.parsed is not None])
         step, verdicts = trainer_state.global_step + 1, verdicts_of(rollouts)
         self._unscored_steps.after(self.setting.processes.gathered([step_summary(verdicts, problem)]))

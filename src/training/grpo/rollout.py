@@ -20,6 +20,8 @@ class ParsedCompletion:
     completion: str
     text: str
     """The instruction or answer that was read."""
+    completion_ids: tuple[int, ...] = ()
+    """The token ids that were sampled, with the one that ended them."""
     said = old_attribute("said")
 
 
@@ -45,10 +47,13 @@ class Rollout:
     """None where nothing could be read, and before the completion is rewarded."""
 
     @classmethod
-    def read(cls, example: Example, completion: str, reader: CompletionReader) -> Rollout:
+    def read(
+        cls, example: Example, completion: str, reader: CompletionReader, completion_ids: Sequence[int] = ()
+    ) -> Rollout:
         """Reads a completion; one that cannot be read has a problem instead."""
         try:
-            return cls(example, completion, ParsedCompletion(example, completion, reader.read(completion)))
+            text = reader.read(completion)
+            return cls(example, completion, ParsedCompletion(example, completion, text, tuple(completion_ids)))
         except UnparsableCompletion as error:
             return cls(example, completion, problem=str(error))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 from src.models.plain_text import PlainText
 from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
+from src.training.curriculum import bin_scores, curriculum_order, stage_lines, stages_of
 from src.training.grpo.checkpoints import StepRandomState, unfounded_warnings_hidden, whole_model
 from src.training.grpo.divergence import finite_weights, trainer_class
 from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
 from src.training.grpo.reward_function import RewardFunction
-from src.training.grpo.settings import prompts_drawn
+from src.training.grpo.settings import prompts_drawn, prompts_per_generation
 from src.training.grpo.vllm_prompts import collapse_image_tokens
 from src.training.out_of_memory import out_of_memory_named
 from src.training.prompts import prompt_rows, run_order
@@ -23,6 +25,8 @@ from src.training.tasks.example import Example
 if TYPE_CHECKING:
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
+
+logger = logging.getLogger(__name__)
 
 MEMORY_SETTINGS = (
     "training.grpo.per_device_train_batch_size (smaller, with more gradient_accumulation_steps), "
@@ -55,23 +59,25 @@ def build_trainer(
     """
     from transformers import PrinterCallback
 
-    model, processor = load_policy(config, whole_model(checkpoint))
+    model, processor = load_policy(config, whole_model(checkpoint), rewards.policy_processor())
     arguments.generation_kwargs = suppressed_vision_tokens(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
-    order = run_order(len(examples), prompts_drawn(arguments, len(examples)), config.training.seed)
+    order = _order(config, arguments, examples)
     arguments.num_train_epochs = 1
+    rows = prompt_rows(examples, config.policy.image_max_side, PlainText([processor]), rewards.as_policy_sees)
     rewards.add_examples(examples)
     trainer = trainer_class()(
         model=model,
         reward_funcs=[rewards],
         args=arguments,
-        train_dataset=prompt_rows(examples, config.policy.image_max_side, PlainText([processor])).select(order),
+        train_dataset=rows.select(order),
         processing_class=processor,
         peft_config=lora_config(config.policy.lora) if config.policy.lora else None,
         callbacks=[finite_weights(), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
+    rewards.take_trainer(trainer)
     if arguments.use_vllm and arguments.vllm_mode == "colocate":
         collapse_image_tokens(trainer)
     if config.policy.lora is not None:
@@ -80,6 +86,17 @@ def build_trainer(
         if checkpoint is not None:
             load_adapter_weights(trainer.model, checkpoint)
     return trainer
+
+
+def _order(config: TrainingConfig, arguments: GRPOConfig, examples: Sequence[Example]) -> list[int]:
+    """Returns the index of the example of each prompt of the run; all processes and all resumed runs have the same."""
+    drawn, seed = prompts_drawn(arguments, len(examples)), config.training.seed
+    if config.data.curriculum is None:
+        return run_order(len(examples), drawn, seed)
+    stages = stages_of(examples, bin_scores(config.data.curriculum), config.data.curriculum.stages)
+    for line in stage_lines(examples, stages):
+        logger.info("curriculum, %s", line)
+    return curriculum_order(stages, drawn, prompts_per_generation(arguments), seed)
 
 
 def run_trainer(trainer: GRPOTrainer, random_state: StepRandomState, checkpoint: Path | None) -> None:

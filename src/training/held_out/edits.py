@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from src.config import BenchmarkConfig, ClassConfig, Config, EvaluationConfig, ModelConfig
+from src.benchmark_config import BenchmarkConfig
+from src.config import ClassConfig, Config, EvaluationConfig, ModelConfig
 from src.data.image import LazyImage
 from src.data.loader import Language
 from src.data.sample import EditSample
@@ -27,6 +28,17 @@ logger = logging.getLogger(__name__)
 REWRITE_EDITOR = "src.models.diffusion.implementations.rewrite_editor.RewriteEditor"
 
 
+class PolicyAtWork(Protocol):
+    """How a trained policy becomes an entry of the benchmark."""
+
+    @property
+    def instructions(self) -> str:
+        """The system message of the policy, in which a scorer of the form must find the tags that it demands."""
+
+    def editors(self, config: TrainingConfig, max_new_tokens: int) -> dict[str, ModelConfig]:
+        """Returns the sections of the editors with the policy `before` and `after` training."""
+
+
 @dataclass(frozen=True)
 class RewritePrompt:
     """How a policy is asked for a rewrite, in training and after it."""
@@ -37,6 +49,15 @@ class RewritePrompt:
     """The system message, in which a scorer of the form must find the tags that it demands."""
     rules: str
     """The scorer's rules of form below it; empty for none."""
+
+    def editors(self, config: TrainingConfig, max_new_tokens: int) -> dict[str, ModelConfig]:
+        """Returns the sections of `RewriteEditor` with the policy before and after training."""
+        before = rewriting_editor(config, self, max_new_tokens)
+        is_adapter = config.policy.lora is not None
+        return {
+            "before": before,
+            "after": with_trained_policy(before, config.training.policy_folder, is_adapter=is_adapter),
+        }
 
 
 def write_held_out_samples(samples: Sequence[EditSample], path: Path, language: Language) -> None:
@@ -60,10 +81,9 @@ def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any
     fields: dict[str, Any] = {
         "id": sample.sample_id,
         "subset": sample.category,
-        "edit_instruction": chinese,
-        "edit_instruction_en": english,
+        **_texts("prompt" if sample.source is None else "edit_instruction", chinese, english),
         "original_description": sample.description,
-        "src_img": _inside(sample.source, folder),
+        "src_img": _inside(sample.source, folder) if sample.source else None,
         "difficulty": sample.difficulty,
         "tags": list(sample.tags),
         "rationale_short": sample.rationale,
@@ -71,12 +91,18 @@ def _item(sample: EditSample, folder: Path, language: Language) -> dict[str, Any
         "preliminary_img": _inside(sample.preliminary, folder) if sample.preliminary else None,
         "family": sample.family,
         "seed": sample.seed,
+        "cluster": sample.cluster,
+        "attributes": dict(sample.attributes) or None,
     }
     if sample.graph is not None:
         graph = asdict(sample.graph)
         graph["dependencies"] = [list(one.values()) for one in graph["dependencies"]]
         fields["knowledge_graph"] = graph
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _texts(name: str, chinese: str, english: str | None) -> dict[str, str | None]:
+    return {name: chinese, f"{name}_en": english}
 
 
 def _inside(image: LazyImage, folder: Path) -> str:
@@ -118,7 +144,7 @@ def with_trained_policy(editor: ModelConfig, policy: Path, *, is_adapter: bool) 
 
 
 def compare_edits(
-    config: TrainingConfig, prompt: RewritePrompt, examples: Sequence[Example[EditSample]], max_new_tokens: int
+    config: TrainingConfig, policy: PolicyAtWork, examples: Sequence[Example[EditSample]], max_new_tokens: int
 ) -> list[Gain]:
     """Runs the benchmark with both policies, by the training's scorer and by the evaluation's own, if there is one.
 
@@ -126,14 +152,14 @@ def compare_edits(
 
     Args:
         config: The config of a finished training.
-        prompt: How the policy was asked in training.
+        policy: How the policy is asked, as in training.
         examples: The held-out samples.
         max_new_tokens: The most tokens of a rewrite.
     """
     if not isinstance(config.data.held_out, str):
         write_held_out_samples([example.subject for example in examples], _data_path(config), config.data.language)
     gains = []
-    for scorer, runs in _runs(config, prompt, max_new_tokens):
+    for scorer, runs in _runs(config, policy, max_new_tokens):
         rows = {}
         for name, run in runs.items():
             logger.info("evaluating %s training by %s", name, scorer.class_path)
@@ -143,7 +169,7 @@ def compare_edits(
     return gains
 
 
-def check_evaluation(config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int) -> None:
+def check_evaluation(config: TrainingConfig, policy: PolicyAtWork, max_new_tokens: int) -> None:
     """Plans the runs of `compare_edits` as they will be, of which only the trained policy and the data are missing.
 
     Raises:
@@ -151,9 +177,9 @@ def check_evaluation(config: TrainingConfig, prompt: RewritePrompt, max_new_toke
         ModelError: for missing weights or keys.
     """
     missing: ModelError | None = None
-    for _, runs in _runs(config, prompt, max_new_tokens):
+    for _, runs in _runs(config, policy, max_new_tokens):
         try:
-            RunPlan(runs["before"]).scoring.scorer.prompt_agrees(prompt.instructions)
+            RunPlan(runs["before"]).scoring.scorer.prompt_agrees(policy.instructions)
         except EditLoopError as error:
             found = type(error)(f"section evaluation, for the comparison after training: {error}")
             if not isinstance(found, ModelError):
@@ -163,24 +189,23 @@ def check_evaluation(config: TrainingConfig, prompt: RewritePrompt, max_new_toke
         raise missing
 
 
-def check_held_out(config: TrainingConfig, prompt: RewritePrompt, examples: Sequence[Example[EditSample]]) -> None:
+def check_held_out(config: TrainingConfig, policy: PolicyAtWork, examples: Sequence[Example[EditSample]]) -> None:
     """Finds held-out samples that a scorer of `compare_edits` has nothing to say about.
 
     Raises:
         DataError: that is true of all of them.
     """
     samples = [example.subject for example in examples[: config.evaluation.limit]]
-    for place, (_, runs) in enumerate(_runs(config, prompt, max_new_tokens=1)):
+    for place, (_, runs) in enumerate(_runs(config, policy, max_new_tokens=1)):
         where = "evaluation.scorer" if place else "scorer"
         check_samples(RunPlan(runs["before"]).scoring.scorer, samples, f"{where}, on the held-out samples")
 
 
 def _runs(
-    config: TrainingConfig, prompt: RewritePrompt, max_new_tokens: int
+    config: TrainingConfig, policy: PolicyAtWork, max_new_tokens: int
 ) -> Iterator[tuple[ClassConfig, dict[str, Config]]]:
     """Yields each scorer with the configs of the benchmark's run before training and of the one after."""
-    before = rewriting_editor(config, prompt, max_new_tokens)
-    after = with_trained_policy(before, config.training.policy_folder, is_adapter=config.policy.lora is not None)
+    editors = policy.editors(config, max_new_tokens)
     for scorer, judge in _scorers(config):
         yield (
             scorer,
@@ -196,7 +221,7 @@ def _runs(
                     ),
                     runtime=config.training.runtime,
                 )
-                for name, editor in {"before": before, "after": after}.items()
+                for name, editor in editors.items()
             },
         )
 
@@ -209,7 +234,9 @@ def _data_path(config: TrainingConfig) -> Path:
 
 def _benchmark(config: TrainingConfig) -> BenchmarkConfig:
     data = config.data
+    layout = {"format": data.format, "image_dir": data.image_dir} if isinstance(data.held_out, str) else {}
     return BenchmarkConfig(
+        **layout,
         data_path=str(_data_path(config)),
         categories=data.categories,
         difficulties=data.difficulties,

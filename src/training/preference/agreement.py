@@ -71,7 +71,7 @@ def _edits(pair: PreferenceExample) -> Iterator[tuple[EditSample, LazyImage]]:
 def _scores(plan: ScorerPlan, edits: Sequence[tuple[EditSample, LazyImage]]) -> Iterator[float | None]:
     applicable = [plan.scorer.inapplicable(sample) is None for sample, _ in edits]
     batch = [
-        EditedSample(sample, sample.source.decode(), edit.decode(), question=plan.scorer.question(sample))
+        EditedSample(sample, sample.given_source.decode(), edit.decode(), question=plan.scorer.question(sample))
         for (sample, edit), applies in zip(edits, applicable, strict=True)
         if applies
     ]

@@ -8,7 +8,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from src.data.image import LazyImage, content_hash, naming
+from src.data.image import ImageError, LazyImage, content_hash, naming
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -65,21 +65,16 @@ class RewriteTask(Task[EditSample]):
         return streamed_examples(samples, partial(self._example, keep), attrgetter("sample_id"))
 
     def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
-        kept = replace(
-            sample,
-            source=_kept("source", sample.source, keep),
-            reference=_kept("reference", sample.reference, keep) if sample.reference else None,
-            preliminary=_kept("preliminary", sample.preliminary, keep) if sample.preliminary else None,
-        )
+        kept = kept_sample(sample, keep)
         system, user = self._prompt.render(edit_instruction=sample.instruction)
         return Example(
             example_id=sample.sample_id,
-            source_sha256=content_hash(kept.source.read_bytes()),
+            source_sha256=content_hash(kept.given_source.read_bytes()),
             category=sample.category,
             request=sample.instruction,
             system=with_rules(system, self.rules),
             user=user,
-            images=(kept.source,),
+            images=(kept.given_source,),
             subject=kept,
         )
 
@@ -110,6 +105,22 @@ class RewriteTask(Task[EditSample]):
         from src.training.held_out.edits import compare_edits
 
         return compare_edits(config, self.policy_prompt, examples, max_new_tokens)
+
+
+def kept_sample(sample: EditSample, keep: Keep) -> EditSample:
+    """Returns the sample with its pictures in the training's own folder.
+
+    Raises:
+        ImageError: it has no source, or several, or a picture that cannot be decoded.
+    """
+    if sample.further_sources:
+        raise ImageError("it has several source pictures, and a training edits one")
+    return replace(
+        sample,
+        source=_kept("source", sample.given_source, keep),
+        reference=_kept("reference", sample.reference, keep) if sample.reference else None,
+        preliminary=_kept("preliminary", sample.preliminary, keep) if sample.preliminary else None,
+    )
 
 
 def _kept(name: str, image: LazyImage, keep: Keep) -> LazyImage:

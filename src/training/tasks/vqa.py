@@ -86,6 +86,11 @@ class VQATask(Task[VQAQuestion]):
 
         if "scorer" not in setting.config.model_fields_set:
             raise ConfigError(f"{type(self).__name__} needs a scorer of texts: set scorer.class_path: {self.SCORER}")
+        if setting.config.data.format != "native":
+            raise ConfigError(
+                f"data.format: {setting.config.data.format} is a layout of pictures to edit or to make, and "
+                f"{type(self).__name__} reads questions; leave it out"
+            )
         return AnswerRewards(self, setting)
 
     def check_evaluation(self, config: TrainingConfig, max_new_tokens: int) -> None:

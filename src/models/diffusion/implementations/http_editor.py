@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Annotated, Any
@@ -15,9 +16,9 @@ from PIL import Image
 from src.data.image import ImageError, decode_image, encode_png
 from src.errors import ModelError
 from src.models.base import ModelParams
-from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.edit_errors import edit_failure
-from src.models.diffusion.edit_protocol import EDIT_PATH, EditBody
+from src.models.diffusion.edit_protocol import EDIT_PATH, EditBody, Health
+from src.models.diffusion.generation_model import GenerationModel
 from src.models.diffusion.served_editor import ask_health
 from src.models.http.answer_limits import PICTURE_BYTES, AnswerTooLong
 from src.models.http.api_errors import UNUSABLE, WORTH_RETRYING, APIFailure, FailureKind
@@ -27,7 +28,7 @@ from src.reasons import reason_of
 _CONNECT_SECONDS = 10.0
 
 
-class HttpEditor(BaseDiffusionModel):
+class HttpEditor(GenerationModel):
     """Sends each edit to the least loaded of its endpoints, and to another one when that fails.
 
     Its identity is the served editor's: edits are shared with a run that has the same editor in its own process.
@@ -84,8 +85,14 @@ class HttpEditor(BaseDiffusionModel):
                 and names the endpoints.
             ModelUnusable: no endpoint can serve any edit.
         """
-        source = base64.b64encode(encode_png(original_image)).decode("ascii")
-        request = EditBody(image=source, instruction=edit_instruction, seed=seed, digest=self._digest)
+        return self._made(base64.b64encode(encode_png(original_image)).decode("ascii"), edit_instruction, seed)
+
+    def generate_image(self, prompt: str, seed: int = 0, **kwargs: Any) -> Image.Image:
+        """Has a picture made of text alone; as `edit_image` in all else."""
+        return self._made(None, prompt, seed)
+
+    def _made(self, source: str | None, text: str, seed: int) -> Image.Image:
+        request = EditBody(image=source, instruction=text, seed=seed, digest=self._digest)
         body = request.model_dump_json().encode()
         began, failures = time.monotonic(), 0
         while True:
@@ -128,6 +135,20 @@ class HttpEditor(BaseDiffusionModel):
         with ThreadPoolExecutor(min(len(images), self.max_concurrency), thread_name_prefix="http-edit") as threads:
             return list(threads.map(self.edit_image, images, instructions, repeat(0) if seeds is None else seeds))
 
+    def batch_generate(self, prompts: list[str], seeds: list[int] | None = None, **kwargs: Any) -> list[Image.Image]:
+        """Has several pictures made at once, at most `max_concurrency`; results are in order.
+
+        Raises:
+            ModelError, ModelUnusable: as `edit_image`, when any of them fails.
+            ValueError: lists of different length.
+        """
+        if seeds is not None and len(prompts) != len(seeds):
+            raise ValueError(f"{len(prompts)} prompts, seeds {seeds}")
+        if not prompts:
+            return []
+        with ThreadPoolExecutor(min(len(prompts), self.max_concurrency), thread_name_prefix="http-edit") as threads:
+            return list(threads.map(self.generate_image, prompts, repeat(0) if seeds is None else seeds))
+
     def _ask(self, url: str, body: bytes) -> Image.Image:
         import httpx2
 
@@ -147,6 +168,16 @@ class HttpEditor(BaseDiffusionModel):
         return picture
 
     @classmethod
+    def takes_source(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the served model edits pictures."""
+        return _health(params).takes_source
+
+    @classmethod
+    def takes_text_alone(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the served model makes pictures of text alone."""
+        return _health(params).takes_text_alone
+
+    @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
         """The identity of the served editor, asked from every endpoint.
 
@@ -155,8 +186,7 @@ class HttpEditor(BaseDiffusionModel):
             ConfigError: endpoints serve different editors.
         """
         cls.check_ready(params)
-        checked = cls.Params(**params)
-        return ask_health(checked.endpoints, _headers(checked)).editor
+        return _health(params).editor
 
     @classmethod
     def check_ready(cls, params: dict[str, Any]) -> None:
@@ -164,6 +194,11 @@ class HttpEditor(BaseDiffusionModel):
         name = cls.Params(**params).token_env
         if name is not None and not os.environ.get(name):
             raise ModelError(f"HttpEditor: set the environment variable {name} (token_env) to the servers' --token")
+
+
+def _health(params: Mapping[str, Any]) -> Health:
+    checked = HttpEditor.Params(**params)
+    return ask_health(checked.endpoints, _headers(checked))
 
 
 def _headers(params: HttpEditor.Params) -> dict[str, str]:

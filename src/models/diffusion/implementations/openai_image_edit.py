@@ -92,18 +92,25 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         address = str(self._client.base_url)
         self._service = OpenAIService(address, key, self.params.api_key_env, self.params.model, "diffusion_model")
 
-    def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
-        """Edits one RGB image; called from several threads at once.
+    def edit_image(
+        self,
+        original_image: Image.Image,
+        edit_instruction: str,
+        further_images: list[Image.Image] | None = None,
+        **kwargs: Any,
+    ) -> Image.Image:
+        """Edits one RGB image, or makes one of several; called from several threads at once.
 
         Raises:
             ModelError: this edit failed: refused by moderation, no connection, an answer without a picture.
             ModelUnusable: no edit can succeed: wrong key, unknown model, exhausted quota.
             WaitBrokenOff: the edit was in a pause between two tries when those were broken off.
         """
-        source, retries = encode_png(original_image), Retries(self.params.max_retries, self.params.max_wait)
+        sources = [encode_png(picture) for picture in (original_image, *(further_images or []))]
+        retries = Retries(self.params.max_retries, self.params.max_wait)
         while True:
             try:
-                return self._picture(self._send(source, edit_instruction))
+                return self._picture(self._send(sources, edit_instruction))
             except APIFailure as failure:
                 asked_for = failure.retry_after is not None
                 try:
@@ -120,15 +127,16 @@ class OpenAIImageEditModel(BaseDiffusionModel):
         """Breaks off the pauses between tries: `edit_image` raises `WaitBrokenOff` where it is in one."""
         self._pauses.break_off()
 
-    def _send(self, source: bytes, instruction: str) -> Any:
+    def _send(self, sources: list[bytes], instruction: str) -> Any:
         """One try; raises `APIFailure`, or `ModelError` for an answer that no client can read."""
         import openai
 
+        files = [("source.png", source, "image/png") for source in sources]
         chosen = {name: getattr(self.params, name) for name in ("size", "quality", "response_format")}
         try:
             return self._client.images.edit(
                 model=self.params.model,
-                image=("source.png", source, "image/png"),
+                image=files if len(files) > 1 else files[0],
                 prompt=instruction,
                 **{name: value for name, value in chosen.items() if value is not None},
             )

@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
 
-from src.errors import ModelError
+from src.errors import ConfigError, ModelError
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
+from src.models.diffusion.conditioning import Conditioning, require_conditionable, shown_to_encoder, stacked
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
-from src.models.diffusion.scheduler_settings import changed_scheduler
-from src.models.vlm.adapter import require_no_strays
-from src.models.weights import is_local, pinned, resolve_revision
+from src.models.diffusion.scheduler_settings import overridden, stored_scheduler_with
+from src.models.diffusion.thinking import ThinkingEncoder, ThinkSettings
+from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
 
 logger = logging.getLogger(__name__)
-
-_ADAPTER = "editor"
 
 Side = Annotated[int, pydantic.Field(ge=16, le=8192)]
 """Side in pixels of the square whose area is meant; pictures keep their aspect ratio."""
@@ -66,10 +65,17 @@ class QwenImageEditModel(PipelineEditor):
         lora_scale: float = 1.0
         scheduler_config: dict[str, Any] = pydantic.Field(default_factory=dict)
         """Settings of the scheduler to override, such as the fixed shift of distilled LoRAs."""
+        think: bool | ThinkSettings = False
+        """Let the text encoder write a completion first and paint from it: `true`, or settings of its own."""
         compile: bool = False
         """Compile the transformer's blocks: faster steps after a slow first call per size."""
         enable_batch_sync: bool | None = None
         """A key of older configs, which has no effect."""
+
+        @property
+        def thinking(self) -> ThinkSettings | None:
+            """How the text encoder thinks; None where it does not."""
+            return ThinkSettings() if self.think is True else self.think or None
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = PipelineEditor.NOT_IN_IDENTITY | {"enable_batch_sync"}
     MEMORY_SETTINGS: ClassVar[str] = (
@@ -86,9 +92,29 @@ class QwenImageEditModel(PipelineEditor):
         """
         checked = cls.Params(**params)
         index = stored_index(checked.model_name, checked.revision)
-        scheduler = _scheduler_config(checked, index) if checked.scheduler_config else {}
+        if checked.thinking is not None:
+            require_conditionable(index["_class_name"], checked.model_name)
+        scheduler = stored_scheduler_with(checked, index) if checked.scheduler_config else {}
         for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index, scheduler):
             logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
+
+    @classmethod
+    def check_ready(cls, params: dict[str, Any]) -> None:
+        """Raises `ConfigError` for a text encoder that thinks and is kept in main memory, and what the base raises."""
+        super().check_ready(params)
+        checked = cls.Params(**params)
+        if checked.thinking is not None and checked.offload != "none":
+            raise ConfigError(
+                "diffusion_model.params.think: a text encoder that writes cannot be offloaded; set offload: none"
+            )
+
+    @classmethod
+    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """The identity of any pipeline, with how the text encoder thinks where it does."""
+        identity = super().identity(params)
+        thinking = cls.Params(**params).thinking
+        own = {name: value for name, value in identity["params"].items() if name != "think"}
+        return identity | {"params": own | ({"think": thinking.identity()} if thinking is not None else {})}
 
     @classmethod
     def _own_defaults(cls, params: Any) -> dict[str, Any]:
@@ -103,13 +129,19 @@ class QwenImageEditModel(PipelineEditor):
     def _shares_calls(cls, params: Any) -> bool:
         return _kind(params.model_name, stored_index(params.model_name, params.revision)).shares_calls
 
+    @classmethod
+    def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
+        """Whether one edit can have several sources: not with the first pipeline, nor with an encoder that thinks."""
+        checked = cls.Params(**params)
+        return checked.thinking is None and not cls._shares_calls(checked)
+
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
         return _kind(self.params.model_name, index).pipeline
 
     def _check(self, pipeline_class: Any) -> None:
         if self.params.scheduler_config:
-            _scheduler_config(self.params, stored_index(self.params.model_name, self.params.revision))
+            stored_scheduler_with(self.params, stored_index(self.params.model_name, self.params.revision))
 
     @property
     def _kind(self) -> QwenKind:
@@ -124,12 +156,100 @@ class QwenImageEditModel(PipelineEditor):
             self.batch_size = 1
         self._size_vision_input()
         if self.params.scheduler_config:
-            scheduler = self.pipe.scheduler
-            self.pipe.scheduler = type(scheduler).from_config({**scheduler.config, **self.params.scheduler_config})
+            self.pipe.scheduler = overridden(self.pipe.scheduler, self.params.scheduler_config)
         if self.params.lora is not None:
-            self._load_lora(self.params.lora)
+            load_transformer_lora(self.pipe, self.params)
         if self.params.compile:
             self.pipe.transformer.compile_repeated_blocks()
+        self._thinker = self._load_thinker()
+
+    def _load_thinker(self) -> ThinkingEncoder | None:
+        """Loads the encoder that thinks, and frees the checkpoint's own where nothing is left to it."""
+        thinking = self.params.thinking
+        if thinking is None:
+            return None
+        require_conditionable(type(self.pipe).__name__, self.params.model_name)
+        thinker = ThinkingEncoder(thinking, self.pipe, self.device, self.params.dtype)
+        if thinking.negative_prompt_from == "present" or self._kind.guidance_of(self.params) <= 1:
+            self.pipe.text_encoder = thinker.model
+        return thinker
+
+    def edit_image(
+        self,
+        original_image: Image.Image,
+        edit_instruction: str,
+        seed: int | None = None,
+        *,
+        conditioning: Conditioning | None = None,
+        further_images: list[Image.Image] | None = None,
+        **kwargs: Any,
+    ) -> Image.Image:
+        """Edits one RGB image, from a conditioning where one is given, or makes one picture of several.
+
+        Of several, the first one decides the size; see `PipelineEditor.edit_image`.
+        """
+        given: dict[str, Any] = {} if conditioning is None else {"conditionings": [conditioning]}
+        if further_images:
+            given["image"] = [original_image, *further_images]
+        seeds = None if seed is None else [seed]
+        return self.batch_edit([original_image], [edit_instruction], seeds, **given, **kwargs)[0]
+
+    def batch_edit(
+        self,
+        images: list[Image.Image],
+        instructions: list[str],
+        seeds: list[int] | None = None,
+        *,
+        conditionings: list[Conditioning] | None = None,
+        **kwargs: Any,
+    ) -> list[Image.Image]:
+        """Edits several images; see `PipelineEditor.batch_edit`.
+
+        Args:
+            images: The sources.
+            instructions: What to do with each; nothing where it has a conditioning.
+            seeds: One for each.
+            conditionings: What the transformer is given in the place of each encoded instruction.
+            kwargs: They override the arguments of the pipeline.
+        """
+        if conditionings is None and self._thinker is not None:
+            conditionings = self._thought(self._thinker, images, instructions)
+        if conditionings is None:
+            return super().batch_edit(images, instructions, seeds, **kwargs)
+        return self._edit_all(images, conditionings, seeds, kwargs)
+
+    def _thought(
+        self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str]
+    ) -> list[Conditioning]:
+        shown = [self.shown_to_encoder(image) for image in images]
+        with self._explained_memory_errors():
+            found = thinker.conditionings(shown, [self.plain(instruction) for instruction in instructions])
+            if self.guidance <= 1 or thinker.settings.negative_prompt_from == "initial":
+                return found
+            negative = [thinker.negative(pictures, self.params.negative_prompt) for pictures in shown]
+        return [replace(one, negative=other) for one, other in zip(found, negative, strict=True)]
+
+    def load_to_gpu(self) -> None:
+        """Moves the pipeline to its device, and an encoder that thinks in the place of its own."""
+        super().load_to_gpu()
+        if self._thinker is not None:
+            self._thinker.load_to_gpu()
+
+    def unload_from_gpu(self) -> None:
+        """Moves the pipeline to main memory, and an encoder that thinks in the place of its own."""
+        super().unload_from_gpu()
+        if self._thinker is not None:
+            self._thinker.unload_from_gpu()
+
+    @property
+    def guidance(self) -> float:
+        """The scale of guidance; 1 or less is none."""
+        return self._kind.guidance_of(self.params)
+
+    def shown_to_encoder(self, image: Image.Image) -> list[Image.Image]:
+        """The pictures that the pipeline shows to its text encoder for an edit of this image."""
+        with self._calling([image], [0]):
+            return shown_to_encoder(self.pipe, self._call_arguments([image], [""]))
 
     def _size_vision_input(self) -> None:
         """Lets the processor of the vision-language encoder scale the picture it gets to the size that is wanted."""
@@ -142,45 +262,36 @@ class QwenImageEditModel(PipelineEditor):
             area = self.params.vl_resolution**2
             processor.size = {"shortest_edge": area, "longest_edge": area}
 
-    def _load_lora(self, lora: str) -> None:
-        from peft import get_peft_model_state_dict
-
-        file = {"weight_name": self.params.lora_weight_name, "use_safetensors": True, **pinned(lora)}
-        try:
-            given = self.pipe.lora_state_dict(_without_magnitudes(lora, file))
-            self.pipe.load_lora_weights(lora, adapter_name=_ADAPTER, **file)
-        except (OSError, ValueError, RuntimeError) as error:  # the last: shapes that do not fit
-            raise ModelError(
-                f"the LoRA {lora} could not be loaded; check lora and lora_weight_name ({error})"
-            ) from error
-        if _ADAPTER not in self.pipe.get_list_adapters().get("transformer", []):
-            raise ModelError(f"the LoRA {lora} has no weights for the transformer of {self.params.model_name}")
-        loaded = get_peft_model_state_dict(self.pipe.transformer, adapter_name=_ADAPTER)
-        require_no_strays(lora, {name.removeprefix("transformer.") for name in given} ^ set(loaded))
-        self.pipe.set_adapters(_ADAPTER, self.params.lora_scale)
-
     def _calling(self, images: list[Image.Image], seeds: list[int]) -> AbstractContextManager[Any]:
         if self._kind.takes_condition_size:
             return nullcontext()
         return condition_sizes(self.pipe, self.params.condition_resolution, self.params.vl_resolution)
 
-    def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
+    def _call_arguments(self, images: list[Image.Image], prompts: list[Any]) -> dict[str, Any]:
         width, height = self._output_size(images[0].size)
-        guidance = self._kind.guidance_of(self.params)
         arguments: dict[str, Any] = {
             "image": images,
-            "prompt": instructions,
+            **self._prompt_arguments("prompt", prompts),
             "width": width,
             "height": height,
-            "true_cfg_scale": guidance,
+            "true_cfg_scale": self.guidance,
         }
-        if guidance > 1:
-            arguments["negative_prompt"] = [self.params.negative_prompt] * len(images)
+        if self.guidance > 1:
+            own = [self.params.negative_prompt] * len(images)
+            given = [getattr(prompt, "negative", None) for prompt in prompts]
+            arguments |= self._prompt_arguments("negative_prompt", own if None in given else given)
         if self._kind.takes_condition_size:
             # The pipeline's name for it: width and height alone decide the size of the result.
             arguments["output_resolution"] = self.params.condition_resolution
             arguments["use_kv_cache"] = self.params.use_kv_cache
         return arguments
+
+    def _prompt_arguments(self, name: str, prompts: list[Any]) -> dict[str, Any]:
+        """The arguments for prompts that are texts, or conditionings."""
+        if not isinstance(prompts[0], Conditioning):
+            return {name: prompts}
+        embeds, mask = (tensor.to(self.device) for tensor in stacked(prompts))
+        return {f"{name}_embeds": embeds, f"{name}_embeds_mask": mask}
 
     def _output_size(self, source: tuple[int, int]) -> tuple[int, int]:
         finest = 2 * int(self.pipe.vae_scale_factor)
@@ -193,34 +304,7 @@ class QwenImageEditModel(PipelineEditor):
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:
         """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
-        revision = super().weights_revision(params)
-        checked = cls.Params(**params)
-        if checked.lora is None:
-            return revision
-        lora = checked.lora
-        if checked.lora_weight_name and is_local(lora):
-            lora = str(Path(lora) / checked.lora_weight_name)
-        return f"{revision}+{resolve_revision(lora)}"
-
-
-def _without_magnitudes(lora: str, file: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights in the file of a LoRA, before diffusers leaves out or renames any.
-
-    Raises:
-        ModelError: a DoRA, which diffusers loads without its magnitudes: what is left was never trained to edit.
-    """
-    from diffusers.loaders import lora_base
-
-    unset = ("weight_name", "local_files_only", "cache_dir", "force_download", "proxies", "token", "revision")
-    asked = dict.fromkeys((*unset, "subfolder", "user_agent"), None) | dict(file)
-    weights: dict[str, Any] = lora_base._fetch_state_dict(lora, **asked, allow_pickle=False)[0]
-    if magnitudes := sorted(name for name in weights if "dora_scale" in name):
-        raise ModelError(
-            f"the LoRA {lora} is a DoRA: diffusers would leave out {len(magnitudes)} of its {len(weights)} weights "
-            f"({magnitudes[0]} …) and edit with the rest; name a LoRA without dora_scale, or merge the adapter into "
-            "the checkpoint"
-        )
-    return weights
+        return with_lora(super().weights_revision(params), cls.Params(**params))
 
 
 def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
@@ -232,20 +316,3 @@ def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:
             "use src.models.diffusion.implementations.diffusers_edit.DiffusersEditModel"
         )
     return KINDS[name]
-
-
-def _scheduler_config(params: QwenImageEditModel.Params, index: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the checkpoint's scheduler, which has no weights, with the overrides.
-
-    Raises:
-        ConfigError: for an override that it does not know, or cannot work with.
-        ModelError: it cannot be made.
-    """
-    import diffusers
-
-    where = {"subfolder": "scheduler", **pinned(params.model_name, params.revision)}
-    try:
-        scheduler = getattr(diffusers, index["scheduler"][1]).from_pretrained(params.model_name, **where)
-    except (OSError, KeyError, AttributeError) as error:
-        raise ModelError(f"the scheduler of {params.model_name} cannot be loaded ({error})") from error
-    return changed_scheduler(scheduler, params.scheduler_config)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-import pydantic
-from PIL import Image
+from typing import Any
 
 from src.errors import ModelError
 from src.models.base import ModelParams
-from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device
-from src.models.reward.base_reward import BaseRewardModel, Judgement, JudgeRequest
+from src.models.reward.base_reward import Judgement, JudgeRequest
+from src.models.reward.forward_judge import ForwardJudge
 from src.models.reward.trained_preference import (
     PreferenceDescription,
     load_trained,
     preference_question,
     prepare_trained,
 )
-from src.models.vlm.attention import require_attention
 from src.models.vlm.question_encoder import QuestionEncoder
 from src.models.vlm.stored_architecture import require_vision_language
 from src.models.vlm.transformers_loading import load_checkpoint
@@ -37,7 +33,7 @@ class _BaseWeights(ModelParams):
     use_flash_attention: bool
 
 
-class PreferenceRewardModel(CheckpointModel, BaseRewardModel):
+class PreferenceRewardModel(ForwardJudge):
     """A vision-language model with a scalar head, which puts edits into an order; it writes no words.
 
     It is shown source and edit and told the instruction, and the rationale where it was trained with rationales and the
@@ -48,26 +44,11 @@ class PreferenceRewardModel(CheckpointModel, BaseRewardModel):
         ModelError: on construction, when the folder or its base weights are missing, or do not fit each other.
     """
 
-    needs_prompts: ClassVar[bool] = False
-
-    class Params(CheckpointParams):
+    class Params(ForwardJudge.Params):
         """Which judge, and where and how it computes."""
 
         model_name: str
         """The folder that `train-judge` wrote."""
-        device: str = "auto"
-        use_flash_attention: bool = False
-        """Use the package flash-attn instead of torch's own attention."""
-        batch_size: int = pydantic.Field(8, ge=1)
-        """Number of edits that are judged at once."""
-
-    NOT_IN_IDENTITY: ClassVar[frozenset[str]] = CheckpointModel.NOT_IN_IDENTITY | {"use_flash_attention"}
-
-    @classmethod
-    def check_ready(cls, params: dict[str, Any]) -> None:
-        """Raises `ConfigError` when the package of `use_flash_attention` is missing."""
-        if cls.Params(**params).use_flash_attention:
-            require_attention("flash_attention_2", "reward_model.params.use_flash_attention")
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str:
@@ -81,11 +62,6 @@ class PreferenceRewardModel(CheckpointModel, BaseRewardModel):
         _, description = _described(cls.Params(**params).model_name)
         if not description.trust_remote_code:
             require_vision_language(description.base, description.hub_revision)
-
-    @classmethod
-    def stated_usage(cls, params: dict[str, Any]) -> frozenset[str]:
-        """Every answer states its calls."""
-        return frozenset({"calls"})
 
     def _initialize(self) -> None:
         from src.models.vlm.scalar_head import ScalarHeadModel
@@ -126,10 +102,6 @@ class PreferenceRewardModel(CheckpointModel, BaseRewardModel):
         rationale = request.rationale if self._description.rationale else None
         return preference_question(request.original_image, request.edited_image, request.edit_instruction, rationale)
 
-    def judge(self, request: JudgeRequest) -> Judgement:
-        """Judges one edit."""
-        return self.judge_batch([request])[0]
-
     def judge_batch(self, requests: list[JudgeRequest]) -> list[Judgement]:
         """Judges several edits in one pass.
 
@@ -144,42 +116,6 @@ class PreferenceRewardModel(CheckpointModel, BaseRewardModel):
             )
             for reward, tokens in self.rewards(requests)
         ]
-
-    def score(
-        self,
-        edited_image: Image.Image,
-        original_description: str,
-        edit_instruction: str,
-        system_prompt: str,
-        user_prompt: str,
-        original_image: Image.Image | None = None,
-        **kwargs: Any,
-    ) -> float:
-        """Scores one edit, 0–10, by its source and the instruction alone.
-
-        Raises:
-            ValueError: there is no source image, or the reward is no number.
-        """
-        if original_image is None:
-            raise ValueError("a preference judge compares with the source image, and there is none")
-        return self.judge(JudgeRequest(edited_image, original_image, original_description, edit_instruction)).score
-
-    @classmethod
-    def takes_reference(cls) -> bool:
-        """False: it was trained on source and edit alone."""
-        return False
-
-    def load_to_gpu(self) -> None:
-        """Moves the weights to the device."""
-        self.model.to(self.device)
-
-    def unload_from_gpu(self) -> None:
-        """Moves the weights to main memory."""
-        if self.device != "cpu":
-            import torch
-
-            self.model.to("cpu")
-            torch.get_device_module(self.device).empty_cache()
 
 
 def _described(model_name: str) -> tuple[Path, PreferenceDescription]:

@@ -36,6 +36,7 @@ function bars(each) {
   const [low, high] = each.scale;
   const left = CHART.label;
   const right = CHART.width - CHART.note;
+  const width = right + Math.max(CHART.note, 24 + Math.max(0, ...each.rows.flatMap((one) => one.marks.map(widthOfText))));
   const x = (value) => left + ((value - low) / (high - low)) * (right - left);
   const height = CHART.top + each.rows.length * row + CHART.bottom;
   const axis = [];
@@ -48,7 +49,7 @@ function bars(each) {
     const middle = CHART.top + place * row + row / 2;
     const label = svg("text", { class: "row-label", x: left - 10, y: middle, "text-anchor": "end", "dominant-baseline": "central" }, clipped(said(one.label), left - 14));
     const marks = one.marks.map((mark, which) => mark && marked(mark, which, x, middle + (which - (series - 1) / 2) * 14, right));
-    const group = svg("g", { class: one.filters ? "row link" : "row" }, svg("title", {}, said(one.label)), svg("rect", { class: "hit", x: 0, y: middle - row / 2, width: CHART.width, height: row }), label, marks);
+    const group = svg("g", { class: one.filters ? "row link" : "row" }, svg("title", {}, said(one.label)), svg("rect", { class: "hit", x: 0, y: middle - row / 2, width, height: row }), label, marks);
     if (one.filters) {
       group.setAttribute("tabindex", "0");
       group.setAttribute("role", "button");
@@ -57,7 +58,7 @@ function bars(each) {
     }
     return group;
   });
-  return svg("svg", { viewBox: `0 0 ${CHART.width} ${height}`, role: "img", "aria-label": said(each.title) }, axis, rows);
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said(each.title) }, axis, rows);
 }
 
 function marked(mark, which, x, y, right) {
@@ -71,9 +72,19 @@ function marked(mark, which, x, y, right) {
     for (const end of [low, high]) parts.push(svg("line", { class: "whisker", x1: end, x2: end, y1: y - 4, y2: y + 4 }));
   }
   parts.push(svg("circle", { cx: x(mark.mean), cy: y, r: 5 }));
-  const interval = mark.interval ? ` [${mark.interval.map((end) => number(end)).join(", ")}]` : "";
+  const interval = intervalOf(mark);
   const text = svg("text", { class: "value", x: right + 14, y, "dominant-baseline": "central" }, svg("tspan", { class: "mean" }, number(mark.mean)), svg("tspan", { class: "interval" }, interval), svg("tspan", { class: "interval" }, mark.note ? `  ${mark.note}` : ""));
   return svg("g", { class: `mark s${which % 8}` }, svg("title", {}, `${number(mark.mean)}${interval} ${mark.note || ""}`), parts, text);
+}
+
+const intervalOf = (mark) => (mark.interval ? ` [${mark.interval.map((end) => number(end)).join(", ")}]` : "");
+
+/* The width of what stands beside a mark, as if all of it were bold, as the mean is. */
+function widthOfText(mark) {
+  if (!mark) return 0;
+  const pen = el("canvas", {}).getContext("2d");
+  pen.font = `650 13px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(`${number(mark.mean)}${intervalOf(mark)}  ${mark.note || ""}`).width;
 }
 
 /* As many characters as fit into so many units of a chart, in the font of its labels. */

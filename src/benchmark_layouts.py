@@ -1,0 +1,8 @@
+"""The names of the layouts in which benchmarks are stored; `src/data/benchmarks` reads them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+BenchmarkLayout = Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit", "complex-edit", "mmmg"]
+"""`native` is EditLoop's own; each of the others is the official layout of a public benchmark."""

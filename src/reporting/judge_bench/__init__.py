@@ -1,0 +1,1 @@
+"""How far a judge agrees with people: from the frozen verdicts on preference pairs to figures and tables."""

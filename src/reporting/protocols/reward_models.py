@@ -1,0 +1,25 @@
+"""Tables of the protocols of reward models, which publish no aggregation: means by category and over all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from src.reporting.protocols.tables import Metric, ProtocolRow, ProtocolTable, dimension, grouped, macro_row, mean_row
+from src.reporting.statistics import SCORES
+
+_VIE = (
+    dimension("SC", SCORES, "semantic_consistency"),
+    dimension("PQ", SCORES, "perceptual_quality"),
+    dimension("O", SCORES, "protocol_score"),
+)
+
+
+def vie_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
+    """SC, PQ and O, of EditScore and UnifiedReward-Edit."""
+    return [_by_category(rows, _VIE)]
+
+
+def _by_category(rows: Sequence[ProtocolRow], metrics: tuple[Metric, ...]) -> ProtocolTable:
+    categories = [mean_row(name, group, metrics) for name, group in grouped(rows, ()).items()]
+    whole = [macro_row(categories, metrics, len(categories), "categories"), mean_row("overall, micro", rows, metrics)]
+    return ProtocolTable("categories", metrics, (*categories, *whole))

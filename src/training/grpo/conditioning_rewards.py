@@ -1,0 +1,261 @@
+"""`ConditioningRewards`: each completion is encoded by the policy's present weights, painted by the frozen transformer
+of the editor, and judged by the scorer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from src.data.verdict import Status, Verdict, failed
+from src.errors import ConfigError, ModelError
+from src.models.diffusion.conditioning import (
+    CompletionError,
+    Conditioner,
+    Conditioning,
+    ConditioningError,
+    ConditioningRequest,
+    content_of,
+    pipeline_template,
+    require_conditionable,
+    system_text,
+)
+from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
+from src.models.diffusion.pipeline_index import stored_index
+from src.models.diffusion.thinking import policy_processor, require_same_reader
+from src.models.weights import pinned
+from src.record.rows import failed_edit
+from src.registry import resolve
+from src.training.config import TrainingConfig
+from src.training.grpo.edit_pipeline import RewardRequest
+from src.training.grpo.edit_rewards import EditRewards
+from src.training.grpo.reward_function import RewardSetting
+from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout
+from src.training.tasks.base import Task
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer
+
+
+@dataclass(frozen=True)
+class EncodedCompletion(ParsedCompletion):
+    """A completion with what the transformer is given for it, or why there is nothing."""
+
+    conditioning: Conditioning | str = ""
+
+
+class ConditioningRewards(EditRewards):
+    """Rewards completions by the score of the edits that are painted from them.
+
+    The pass that encodes them is made once a generation, in all processes at the same time and as often in each: a
+    policy that is sharded is gathered for it.
+
+    `checked_system` has found the config sound before one is made.
+
+    Raises:
+        ConfigError: on construction, for anything in the config that could not run.
+        ModelError: on construction, when weights are missing.
+    """
+
+    def __init__(self, task: Task, setting: RewardSetting) -> None:
+        super().__init__(task, setting)
+        self._params = task.params
+        self._trainer: GRPOTrainer | None = None
+        self._conditioner: Conditioner | None = None
+
+    def load(self) -> None:
+        """Loads the editor and the judge; the editor's text encoder is freed where nothing is left to it."""
+        super().load()
+        self._conditioner = Conditioner(self._editor.pipe, self._params.max_tokens)
+        if self._params.negative_prompt_from == "present" or self._editor.guidance <= 1:
+            for editors in self.pipeline.editors:
+                editors.model.pipe.text_encoder = None  # type: ignore[attr-defined]
+
+    @property
+    def _editor(self) -> QwenImageEditModel:
+        """One of the equal editors of this process."""
+        found: QwenImageEditModel = self.pipeline.editors[0].model  # type: ignore[attr-defined]
+        return found
+
+    def policy_processor(self) -> Any:
+        """Returns the processor of the editor's pipeline, under whose own prompt the policy writes."""
+        return policy_processor(self._editor.pipe)
+
+    def as_policy_sees(self, image: Image.Image) -> Image.Image:
+        """Returns a picture as the pipeline shows it to its text encoder."""
+        [shown] = self._editor.shown_to_encoder(image)
+        return shown
+
+    def take_trainer(self, trainer: GRPOTrainer) -> None:
+        """Takes note of the trainer, whose policy encodes the completions."""
+        self._trainer = trainer
+
+    def before_rewards(self, rollouts: Sequence[Rollout]) -> None:
+        """Encodes all completions by the policy's present weights."""
+        assert self._trainer is not None, "take_trainer() must be called before the first reward"
+        started = time.perf_counter()
+        ends = {*self._trainer.eos_token_ids}
+        examples = {one.example.example_id: one.example for one in rollouts}
+        shown = {name: tuple(self._editor.shown_to_encoder(one.images[0].decode())) for name, one in examples.items()}
+        with present_policy(self._trainer) as encoder:
+            for rollout in rollouts:
+                self._encode(rollout, shown[rollout.example.example_id], encoder, ends)
+        found = [one.parsed.conditioning for one in rollouts if isinstance(one.parsed, EncodedCompletion)]
+        encoded = [one for one in found if isinstance(one, Conditioning)]
+        self.count({"seconds/condition": time.perf_counter() - started})
+        if encoded:
+            self.count(
+                {
+                    "conditioning/tokens": sum(len(one.embeds) for one in encoded) / len(encoded),
+                    "conditioning/dropped_tokens": float(sum(one.dropped for one in encoded)),
+                }
+            )
+
+    def _encode(self, rollout: Rollout, pictures: tuple[Image.Image, ...], encoder: Any, ends: set[int]) -> None:
+        """Gives a rollout its conditioning, by as many passes as any other: processes share a sharded policy."""
+        words = self._editor.plain(rollout.example.request)
+        sampled = rollout.parsed.completion_ids if rollout.parsed is not None else ()
+        request = ConditioningRequest(words, pictures, content_of(sampled, ends))
+        stock = ConditioningRequest(self._editor.params.negative_prompt, pictures)
+        conditioning: Conditioning | str
+        try:
+            conditioning = self._encoded(request, encoder)
+        except CompletionError as error:
+            self._encoded(replace(request, completion=()), encoder)
+            rollout.parsed, rollout.problem = None, str(error)
+            conditioning = ""
+        except ConditioningError as error:
+            self._encoded(ConditioningRequest("", pictures), encoder)
+            conditioning = str(error)
+        if self._editor.guidance > 1 and self._params.negative_prompt_from == "present":
+            negative = self._encoded(stock, encoder)
+            if isinstance(conditioning, Conditioning):
+                conditioning = replace(conditioning, negative=negative)
+        if (parsed := rollout.parsed) is not None:
+            about = (parsed.example, parsed.completion, parsed.text, parsed.completion_ids)
+            rollout.parsed = EncodedCompletion(*about, conditioning)
+
+    def _encoded(self, request: ConditioningRequest, encoder: Any) -> Conditioning:
+        assert self._conditioner is not None, "load() must be called before the first reward"
+        return self._conditioner.encode(request, encoder, self._editor.pipe.transformer.dtype)
+
+    def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
+        """Edits and judges what is not in the record yet, from every noise, and takes the means."""
+        requests = [
+            RewardRequest(
+                one.example.subject,
+                one.example.subject.source,
+                one.example.request,
+                one.completion,
+                one.conditioning,
+                noise,
+            )
+            for one in parsed
+            if isinstance(one, EncodedCompletion) and isinstance(one.conditioning, Conditioning)
+            for noise in range(self._params.noise_seeds)
+        ]
+        judged = iter(self.judged(requests))
+        return [self._outcome(one, judged) for one in parsed]
+
+    def _outcome(self, one: ParsedCompletion, judged: Iterator[CompletionOutcome]) -> CompletionOutcome:
+        assert isinstance(one, EncodedCompletion), "before_rewards() comes first"
+        if isinstance(one.conditioning, str):
+            return CompletionOutcome(failed_edit(one.conditioning))
+        return averaged([next(judged) for _ in range(self._params.noise_seeds)])
+
+
+def averaged(outcomes: Sequence[CompletionOutcome]) -> CompletionOutcome:
+    """Returns the mean over the noises of a completion; without a score for each of them there is none.
+
+    A mean over some of the noises would be compared with means of others over all. The record and the pages have the
+    edit of the first.
+    """
+    first = outcomes[0]
+    verdicts = [one.verdict for one in outcomes]
+    if len(verdicts) == 1:
+        return first
+    for verdict in verdicts:
+        if verdict.status is not Status.SCORED:
+            return replace(first, verdict=failed(verdict.status, verdict.reason or ""))
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    names = dict.fromkeys(name for verdict in verdicts for name in verdict.dimensions)
+    dimensions = {name: _mean([verdict.dimensions.get(name) for verdict in verdicts]) for name in names}
+    mean = sum(scores) / len(scores)
+    return replace(first, verdict=Verdict(Status.SCORED, mean, dimensions, model=first.verdict.model))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+@contextmanager
+def present_policy(trainer: GRPOTrainer) -> Iterator[Any]:
+    """The trainer's model as it is now, without what wraps it for several processes; ZeRO-3 gathers its weights."""
+    from trl.models import unwrap_model_for_generation
+
+    with unwrap_model_for_generation(
+        trainer.model_wrapped,
+        trainer.accelerator,
+        gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+        gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+    ) as model:
+        yield model
+
+
+def checked_system(config: TrainingConfig) -> str:
+    """Checks that policy and editor belong together, and returns the system text of the editor's pipeline.
+
+    Raises:
+        ConfigError: settings that cannot be together.
+        ModelError: the policy is not the text encoder of this editor, or weights are missing.
+    """
+    if config.diffusion_model is None:
+        raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
+    editor_class = resolve(config.diffusion_model, object, "diffusion_model")
+    if not issubclass(editor_class, QwenImageEditModel):
+        raise ConfigError(
+            "diffusion_model.class_path: the policy is the text encoder of the editor, which only QwenImageEditModel "
+            f"can be given anew (got {editor_class.__name__})"
+        )
+    params = editor_class.Params(**config.diffusion_model.params)
+    for reason in _contradictions(config, params):
+        raise ConfigError(reason)
+    index = stored_index(params.model_name, params.revision)
+    require_conditionable(index["_class_name"], params.model_name)
+    _require_text_encoder(config, params)
+    return system_text(pipeline_template(index["_class_name"]))
+
+
+def _contradictions(config: TrainingConfig, params: Any) -> Iterator[str]:
+    if config.training.engine == "ray":
+        yield "training.engine: ray: the text encoder is the policy itself, which is in this process; leave engine out"
+    if params.think:
+        yield "diffusion_model.params.think: the policy thinks already; leave it out"
+    if params.offload != "none":
+        yield "diffusion_model.params.offload: parts that are moved about cannot be given a conditioning; set none"
+    if config.policy.image_max_side is not None:
+        yield (
+            "policy.image_max_side: the policy sees what the editor's pipeline shows to its text encoder; set "
+            "diffusion_model.params.vl_resolution or condition_resolution instead"
+        )
+    if config.training.grpo.get("use_vllm"):
+        yield "training.grpo.use_vllm: it is not proven that vLLM samples under the pipeline's prompt; leave it out"
+
+
+def _require_text_encoder(config: TrainingConfig, params: Any) -> None:
+    from transformers import AutoConfig
+
+    try:
+        own = AutoConfig.from_pretrained(
+            params.model_name, subfolder="text_encoder", **pinned(params.model_name, params.revision)
+        )
+        policy = AutoConfig.from_pretrained(config.policy.model, **pinned(config.policy.model, config.policy.revision))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the config of policy or text encoder cannot be read ({error})") from error
+    require_same_reader(policy, own, f"policy.model: {config.policy.model}")

@@ -1,0 +1,21 @@
+"""Samples, scripted replies and scores computed by hand, for the protocols of published reward models."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tests.protocol_samples import sample
+
+VIE = {
+    "Compare the two": '{"reasoning": "r", "score": [20, 5]}',
+    "look natural": '{"reasoning": "r", "score": [25, 10]}',
+}
+"""Two lists of numbers from 0 to 25: SC = min(20, 5) / 2.5 = 2, PQ = min(25, 10) / 2.5 = 4."""
+
+CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "editscore": ("editscore@2025-11", sample(), VIE),
+    "editscore-qwen25": ("editscore-qwen25@2025-11", sample(), VIE),
+    "editscore-api": ("editscore-api@2025-11", sample(), VIE),
+}
+BY_HAND = dict.fromkeys(CASES, (math.sqrt(2 * 4), 0, 10))

@@ -1,0 +1,142 @@
+"""The protocols by which published reward models are asked: passes, seeds, official texts, forms of replies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config import Config
+from src.data.verdict import Status, Verdict
+from src.errors import OutputError
+from src.models.vlm.question import Delivery, Sampling
+from src.pipeline.evaluation import evaluate
+from src.record.results import RunInfo
+from src.reporting.official_scores import write_official_scores
+from tests.api_judge import server  # noqa: F401 (fixture)
+from tests.chat_server import Answer, ChatServer, completion
+from tests.conftest import item
+from tests.protocol_samples import JUDGE, edit, protocol_scorer, replies, sample
+from tests.reward_model_cases import VIE
+
+
+@pytest.fixture(autouse=True)
+def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def words(body: dict[str, Any]) -> str:
+    return "\n".join(part["text"] for part in body["messages"][-1]["content"] if part["type"] == "text")
+
+
+def by_seed(server: ChatServer, consistency: dict[int, str], quality: str) -> None:  # noqa: F811
+    """The server answers about consistency by the seed of the request, and about quality always alike."""
+
+    def script(body: dict[str, Any], number: int) -> Answer:
+        return Answer(completion(consistency[body["seed"]] if "Compare the two" in words(body) else quality))
+
+    server.script = script
+
+
+def judged(server: ChatServer, **params: Any) -> Verdict:  # noqa: F811
+    judge = {"base_url": server.url, "model": "judge", "max_retries": 0}
+    (verdict,) = protocol_scorer("editscore@2025-11", judge, **params).score([edit(sample())])
+    return verdict
+
+
+def numbers(*values: float) -> str:
+    return f'{{"reasoning": "r", "score": {list(values)}}}'
+
+
+def test_editscore_takes_the_mean_of_its_passes_scores_each_with_the_next_seed(server: ChatServer) -> None:  # noqa: F811
+    by_seed(server, {42: numbers(25, 0), 43: numbers(0, 25), 44: numbers(25, 25)}, numbers(25, 25))
+    verdict = judged(server, repeats=3)
+    assert verdict.score == pytest.approx(10 / 3), "of 0, 0 and 10; the score of mean values would be 6.7"
+    assert [one.score for one in verdict.repeats or ()] == [0, 0, 10]
+    assert verdict.dimensions["prompt_following"] == pytest.approx(20 / 3)
+    assert verdict.dimensions["protocol_score"] == pytest.approx(10 / 3)
+    assert sorted(body["seed"] for body in server.requests) == [42, 42, 43, 43, 44, 44]
+    assert not any("n" in body for body in server.requests)
+
+
+def test_a_pass_that_cannot_be_read_is_asked_again_with_seeds_of_no_other_pass_and_then_left_out(
+    server: ChatServer,  # noqa: F811
+) -> None:
+    bad = dict.fromkeys((43, 1042, 2042), "fine")
+    by_seed(server, {42: numbers(25, 25), 44: numbers(10, 25), **bad}, numbers(25, 25))
+    verdict = judged(server, repeats=3)
+    assert verdict.score == pytest.approx((10 + math.sqrt(4 * 10)) / 2)
+    assert [one.status for one in verdict.repeats or ()] == [Status.SCORED, Status.UNPARSABLE, Status.SCORED]
+    assert {body["seed"] for body in server.requests} == {42, 43, 44, 1042, 2042}
+
+
+def test_passes_of_which_none_is_complete_give_no_score(server: ChatServer) -> None:  # noqa: F811
+    def script(body: dict[str, Any], number: int) -> Answer:
+        good = 42 if "Compare the two" in words(body) else 43
+        return Answer(completion(numbers(25, 25) if body["seed"] == good else "fine"))
+
+    server.script = script
+    verdict = judged(server, repeats=2)
+    assert (verdict.status, verdict.score) == (Status.UNPARSABLE, None)
+    assert '"score"' in str(verdict.reason)
+
+
+def test_the_settings_of_sampling_are_sent_or_left_to_the_judge(server: ChatServer) -> None:  # noqa: F811
+    replies(server, VIE)
+    judged(server)
+    names = ("temperature", "top_p", "top_k", "seed", "max_tokens")
+    assert {tuple(body.get(name) for name in names) for body in server.requests} == {(0.7, 0.9, 20, 42, 512)}
+    server.requests.clear()
+    judged(server, sampling="judge")
+    assert {tuple(body.get(name) for name in names) for body in server.requests} == {(0.0, None, None, None, 1024)}
+
+
+def test_settings_of_sampling_that_came_later_leave_older_keys_as_they_were() -> None:
+    before = {"temperature": 1.0, "max_tokens": 512}
+    assert Delivery(True, "png", sampling=Sampling(1.0, 512)).key()["sampling"] == before
+    assert Delivery(True, "png", sampling=Sampling(1.0, 512, top_k=20)).key()["sampling"] == before | {"top_k": 20}
+    assert Delivery(True, "png", sampling=Sampling(None, None)).key()["sampling"] == dict.fromkeys(before)
+
+
+def test_the_range_of_official_texts_is_that_of_the_model_and_an_instruction_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "editscore").mkdir()
+    (tmp_path / "editscore" / "vie_prompts.py").write_text(
+        '_context_no_delimit_reasoning_first = "C"\n_prompts_0shot_two_image_edit_rule = "R"\n'
+        '_prompts_0shot_tie_rule_SC = "0 to 10: <instruction>"\n_prompts_0shot_rule_PQ = "10 is best"\n',
+        encoding="utf-8",
+    )
+    scorer = protocol_scorer("editscore@2025-11", official_prompts=str(tmp_path))
+    asked = scorer.judge_prompts(sample(instruction="Add 10 <instruction> birds."))
+    assert [one.text for one in asked] == ["C\nR\n0 to 25: Add 10 <instruction> birds.", "C\n25 is best"]
+
+
+def test_a_run_by_a_reward_models_protocol_has_its_tables_and_no_official_score_files(
+    server: ChatServer,  # noqa: F811
+    write_benchmark: Callable[..., Path],
+    make_config: Callable[..., Config],
+    tmp_path: Path,
+) -> None:
+    replies(server, VIE)
+    data = write_benchmark([{**item(place), "subset": name} for place, name in enumerate("aab")])
+    report = evaluate(
+        make_config(
+            data,
+            reward_model={"class_path": JUDGE, "params": {"base_url": server.url, "model": "judge"}},
+            scorer={"protocol": "editscore@2025-11"},
+        )
+    ).report
+    told = report["protocol"]
+    assert "not comparable with published tables" in told["comparable"]
+    (table,) = told["tables"]
+    rows = {row["name"]: row for row in table["rows"]}
+    assert {name: row["total"] for name, row in rows.items()} == {
+        **{"a": 2, "b": 1},
+        **{"overall, macro over categories": 3, "overall, micro": 3},
+    }
+    assert rows["overall, micro"]["values"] == pytest.approx({"SC": 2, "PQ": 4, "O": math.sqrt(8)})
+    info = RunInfo("k", {}, {}, {"protocol": {"name": "editscore@2025-11"}}, {})
+    with pytest.raises(OutputError, match="the protocol of a reward model"):
+        write_official_scores(info, [], tmp_path)
