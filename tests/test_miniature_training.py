@@ -125,6 +125,9 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_unbroken_one(
             make_editor(RECIPE, tmp_path / "work", tmp_path / "editor", export_every=3)
     resumed = make_editor(RECIPE, tmp_path / "work", tmp_path / "editor")
     assert resumed == trained["losses"][2:]
+    configs = {path: path.read_text(encoding="utf-8") for path in (tmp_path / "editor").glob("**/config.json")}
+    assert len(configs) == 3
+    assert [path for path, text in configs.items() if str(tmp_path) in text] == [], "no export tells where it was made"
 
 
 def test_a_killed_autoencoder_training_goes_on_with_the_losses_of_an_unbroken_one(

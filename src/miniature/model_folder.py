@@ -46,6 +46,10 @@ def save_half(model: Any, folder: Path) -> None:
     import torch
 
     copy.deepcopy(model).to("cpu", torch.float16).save_pretrained(folder)
+    config = folder / "config.json"
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings.pop("_name_or_path", None)  # the folder that a part was loaded from, which is nobody else's
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_as_single(folder: Path) -> None:

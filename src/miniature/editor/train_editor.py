@@ -66,7 +66,7 @@ class EditorRecipe:
     first_words: int = 3_000
     first_lesson: int = 2_500
     vae_steps: int = 3_000
-    steps: int = 20_000
+    steps: int = 18_000
     batch: int = 32
     peak_rate: float = 1e-3
     seed: int = 0

@@ -73,7 +73,7 @@ class JudgeRecipe:
     chunks: int = 100
     candidates: int = 4
     outputs: int = 45
-    steps: int = 6_000
+    steps: int = 9_000
     batch: int = 32
     seed: int = 0
 
@@ -107,7 +107,7 @@ def make_judge(recipe: JudgeRecipe, work: Path, editors: tuple[Path, ...], expor
     def export(step: int, found: HeldOutAgreement) -> None:
         facts = {
             "recipe": asdict(recipe),
-            "editors": [str(folder) for folder in editors],
+            "editors": [folder.name for folder in editors],
             "steps_done": step,
             "held_out": found._asdict(),
         }
