@@ -17,5 +17,16 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "editscore": ("editscore@2025-11", sample(), VIE),
     "editscore-qwen25": ("editscore-qwen25@2025-11", sample(), VIE),
     "editscore-api": ("editscore-api@2025-11", sample(), VIE),
+    "firm-edit": (
+        "firm-edit@2026-03",
+        sample(),
+        {
+            "How far was": '{"reasoning": "r", "score": [4]}',
+            "How far is everything else": '```json\n{"reasoning": "r", "score": 3}\n```',
+        },
+    ),
 }
-BY_HAND = dict.fromkeys(CASES, (math.sqrt(2 * 4), 0, 10))
+BY_HAND = {
+    **dict.fromkeys(("editscore", "editscore-qwen25", "editscore-api"), (math.sqrt(2 * 4), 0, 10)),
+    "firm-edit": (0.75 * (0.6 + 0.4 * 0.5), 0, 1),
+}

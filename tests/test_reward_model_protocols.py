@@ -140,3 +140,26 @@ def test_a_run_by_a_reward_models_protocol_has_its_tables_and_no_official_score_
     info = RunInfo("k", {}, {}, {"protocol": {"name": "editscore@2025-11"}}, {})
     with pytest.raises(OutputError, match="the protocol of a reward model"):
         write_official_scores(info, [], tmp_path)
+
+
+def test_firm_counts_consistency_through_execution_alone(server: ChatServer) -> None:  # noqa: F811
+    def score(execution: float, consistency: float, **params: Any) -> float | None:
+        replies(server, {"How far was": numbers(execution), "everything else": numbers(consistency)})
+        judge = {"base_url": server.url, "model": "judge", "max_retries": 0}
+        (verdict,) = protocol_scorer("firm-edit@2026-03", judge, **params).score([edit(sample())])
+        return verdict.score
+
+    assert [score(1, 5), score(5, 1), score(5, 5)] == [0, pytest.approx(6), pytest.approx(10)]
+    assert score(3.9, 5) == pytest.approx(10 * 2.9 / 4)
+    assert score(3.9, 5, as_published=True) == pytest.approx(10 * 2 / 4), "the official script cuts the fraction off"
+    assert score(0, 5) is None, "what the official script makes of an unreadable reply is below its own scale"
+
+
+def test_official_texts_of_firm_are_filled_as_by_str_format(tmp_path: Path) -> None:
+    folder = tmp_path / "editing" / "reward_server"
+    folder.mkdir(parents=True)
+    texts = 'SCORE_EXECUTION = """\nE: {prompt}\n{{"score": [1]}}\n"""\nSCORE_CONSISTENCY = "C: {prompt}"\n'
+    (folder / "prompt_template.py").write_text(texts, encoding="utf-8")
+    scorer = protocol_scorer("firm-edit@2026-03", official_prompts=str(tmp_path))
+    asked = scorer.judge_prompts(sample(instruction="Say {prompt}."))
+    assert [one.text for one in asked] == ['\nE: Say {prompt}.\n{"score": [1]}\n', "C: Say {prompt}."]

@@ -26,6 +26,7 @@ from src.rewards.core.means import mean_of_repeats
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.protocols.complex_edit import ComplexEdit
 from src.rewards.scorers.protocols.edit_score import EditScore, EditScoreAPI, EditScoreQwen25
+from src.rewards.scorers.protocols.firm_edit import FirmEdit
 from src.rewards.scorers.protocols.gedit import GEdit, GEditQwen
 from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
@@ -37,7 +38,7 @@ PROTOCOLS: dict[str, Protocol] = {
     one.facts.name: one
     for one in (
         *(GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit()),
-        *(EditScore(), EditScoreQwen25(), EditScoreAPI()),
+        *(EditScore(), EditScoreQwen25(), EditScoreAPI(), FirmEdit()),
     )
 }
 """Every protocol by its name."""
