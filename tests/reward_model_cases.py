@@ -17,6 +17,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "editscore": ("editscore@2025-11", sample(), VIE),
     "editscore-qwen25": ("editscore-qwen25@2025-11", sample(), VIE),
     "editscore-api": ("editscore-api@2025-11", sample(), VIE),
+    "unifiedreward-edit": ("unifiedreward-edit@2026-06", sample(), VIE),
     "firm-edit": (
         "firm-edit@2026-03",
         sample(),
@@ -27,6 +28,8 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     ),
 }
 BY_HAND = {
-    **dict.fromkeys(("editscore", "editscore-qwen25", "editscore-api"), (math.sqrt(2 * 4), 0, 10)),
+    **dict.fromkeys(
+        ("editscore", "editscore-qwen25", "editscore-api", "unifiedreward-edit"), (math.sqrt(2 * 4), 0, 10)
+    ),
     "firm-edit": (0.75 * (0.6 + 0.4 * 0.5), 0, 1),
 }

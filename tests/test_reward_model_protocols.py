@@ -142,6 +142,31 @@ def test_a_run_by_a_reward_models_protocol_has_its_tables_and_no_official_score_
         write_official_scores(info, [], tmp_path)
 
 
+def test_texts_that_a_script_puts_together_are_read_without_running_it(tmp_path: Path) -> None:
+    folder = tmp_path / "UnifiedReward-Edit"
+    folder.mkdir()
+    (folder / "edit_pointwise_instruction_following.py").write_text(
+        "raise SystemExit\ninstruction = ''\nproblem = 'Reply as {\\n\"score\": [...]}: ' + f'{instruction}\\n'\n",
+        "utf-8",
+    )
+    (folder / "edit_pointwise_quality.py").write_text("problem = 'Reply as {...}.'\n", "utf-8")
+    scorer = protocol_scorer("unifiedreward-edit@2026-06", official_prompts=str(tmp_path))
+    asked = scorer.judge_prompts(sample(instruction="Say {instruction}."))
+    assert [one.text for one in asked] == ['Reply as {\n"score": [...]}: Say {instruction}.\n', "Reply as {...}."]
+
+
+@pytest.mark.parametrize(
+    "text", ["f'{instruction!r}'", "f'{instruction:>9}'", "f'{a.b}'", "f'{a[0]}'", "'a' % b", "g('a')"]
+)
+def test_texts_that_a_script_computes_are_not_asked(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "UnifiedReward-Edit"
+    folder.mkdir()
+    (folder / "edit_pointwise_instruction_following.py").write_text(f"problem = {text}\nother = 'x'\n", "utf-8")
+    (folder / "edit_pointwise_quality.py").write_text("problem = 'q'\n", "utf-8")
+    scorer = protocol_scorer("unifiedreward-edit@2026-06", official_prompts=str(tmp_path))
+    assert "has no text problem" in str(scorer.inapplicable(sample()))
+
+
 def test_firm_counts_consistency_through_execution_alone(server: ChatServer) -> None:  # noqa: F811
     def score(execution: float, consistency: float, **params: Any) -> float | None:
         replies(server, {"How far was": numbers(execution), "everything else": numbers(consistency)})

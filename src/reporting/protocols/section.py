@@ -28,6 +28,7 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "editscore-qwen25": vie_tables,
     "editscore-api": vie_tables,
     "firm-edit": firm_edit_tables,
+    "unifiedreward-edit": vie_tables,
 }
 _STATED = ("judge", "calls", "pictures", "sampling", "reply", "formula", "aggregation")
 

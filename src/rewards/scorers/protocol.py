@@ -32,13 +32,14 @@ from src.rewards.scorers.protocols.imgedit import ImgEdit
 from src.rewards.scorers.protocols.kris import Kris
 from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, ProtocolPrompt, Shown
 from src.rewards.scorers.protocols.rise import Rise
+from src.rewards.scorers.protocols.unified_reward import UnifiedRewardEdit
 from src.rewards.scorers.protocols.uniredit import UniREdit
 
 PROTOCOLS: dict[str, Protocol] = {
     one.facts.name: one
     for one in (
         *(GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit()),
-        *(EditScore(), EditScoreQwen25(), EditScoreAPI(), FirmEdit()),
+        *(EditScore(), EditScoreQwen25(), EditScoreAPI(), FirmEdit(), UnifiedRewardEdit()),
     )
 }
 """Every protocol by its name."""
