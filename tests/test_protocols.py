@@ -141,6 +141,7 @@ CASES["complex-edit"] = (
         "": '{"perceptual_quality": "4"}',
     },
 )
+CASES["imgedit-uge"] = ("imgedit-uge@2025-09", sample("uge"), {"as a whole": "Well done, one seam.\nScore: 4"})
 CASES["gedit-qwen"] = ("gedit-qwen@2025-05", *CASES["gedit"][1:])
 CASES |= reward_model_cases.CASES
 BY_HAND = {
@@ -148,6 +149,7 @@ BY_HAND = {
     "complex-edit": (7.0, 0, 10),
     "gedit": (math.sqrt(5 * 9), 0, 10),
     "imgedit": (3.0, 1, 5),
+    "imgedit-uge": (4.0, 1, 5),
     "rise causal": (0.3 * 4 + 0.5 * 3 + 0.2 * 5, 1, 5),
     "rise spatial by picture": (5.0, 1, 5),
     "rise logical by text": (max(1.0, (0.3 * 5 + 0.7 * 1) / 2), 1, 5),
@@ -310,6 +312,34 @@ def test_as_published_imgedit_takes_the_mean_of_however_many_lines_there_are(ser
     (published,) = protocol_scorer(protocol, judge, as_published=True).score([edit(of)])
     assert (strict.status, strict.score) == (Status.UNPARSABLE, None)
     assert published.dimensions["protocol_score"] == 4.5
+
+
+@pytest.mark.parametrize(
+    ("reply", "ours", "published"),
+    [
+        ("Brief reasoning: one seam.\nScore: 4", 4.0, 4.0),
+        ("Brief reasoning: one seam. Score: 2.", 2.0, None),
+        ("Brief reasoning: logos replaced. Score: 3 (Acceptable)", 3.0, None),
+        ("**Score:** 3/5", 3.0, None),
+        ("Score: 2\nor rather\nScore: 4", None, 3.0),
+        ("Score: 3/10", None, None),
+        ("Score: 6", None, None),
+        ("Rating: 4", None, 4.0),
+    ],
+)
+def test_the_score_of_the_uge_suite_is_the_stated_number_and_as_published_the_mean_of_whole_lines(
+    reply: str,
+    ours: float | None,
+    published: float | None,
+    server: ChatServer,  # noqa: F811
+) -> None:
+    replies(server, {"as a whole": reply})
+    judge = {"base_url": server.url, "max_retries": 0}
+    for wanted, as_published in ((ours, False), (published, True)):
+        scorer = protocol_scorer("imgedit-uge@2025-09", judge, as_published=as_published)
+        (verdict,) = scorer.score([edit(sample("uge"))])
+        assert verdict.dimensions.get("protocol_score") == wanted
+        assert (verdict.status is Status.SCORED) == (wanted is not None)
 
 
 def test_as_published_kris_takes_the_first_digit_and_leaves_the_explanation_of_an_anomaly_out(

@@ -130,6 +130,11 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
             return f"the sample has no source picture, and {self.name} edits pictures: name a GenerationModel"
         if sample.source is not None and not self._edits:
             return f"the sample has a source picture, and {self.name} makes pictures of text alone: name an editor"
+        if sample.turns and not self.model_class.takes_turns(self.params):
+            return (
+                f"the sample is edited in {len(sample.turns)} turns, each of what the one before has made, and "
+                f"{self.name} edits once"
+            )
         if not sample.further_sources or self.model_class.takes_further_images(self.params):
             return None
         return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self.name} edits one"

@@ -28,7 +28,7 @@ from src.rewards.scorers.protocols.complex_edit import ComplexEdit
 from src.rewards.scorers.protocols.edit_score import EditScore, EditScoreAPI, EditScoreQwen25
 from src.rewards.scorers.protocols.firm_edit import FirmEdit
 from src.rewards.scorers.protocols.gedit import GEdit, GEditQwen
-from src.rewards.scorers.protocols.imgedit import ImgEdit
+from src.rewards.scorers.protocols.imgedit import ImgEdit, ImgEditUGE
 from src.rewards.scorers.protocols.kris import Kris
 from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, ProtocolPrompt, Shown
 from src.rewards.scorers.protocols.rise import Rise
@@ -38,7 +38,7 @@ from src.rewards.scorers.protocols.uniredit import UniREdit
 PROTOCOLS: dict[str, Protocol] = {
     one.facts.name: one
     for one in (
-        *(GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit()),
+        *(GEdit(), GEditQwen(), ImgEdit(), ImgEditUGE(), Rise(), Kris(), UniREdit(), ComplexEdit()),
         *(EditScore(), EditScoreQwen25(), EditScoreAPI(), FirmEdit(), UnifiedRewardEdit()),
     )
 }

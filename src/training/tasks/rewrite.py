@@ -111,10 +111,12 @@ def kept_sample(sample: EditSample, keep: Keep) -> EditSample:
     """Returns the sample with its pictures in the training's own folder.
 
     Raises:
-        ImageError: it has no source, or several, or a picture that cannot be decoded.
+        ImageError: it has no source, several sources or turns, or a picture that cannot be decoded.
     """
     if sample.further_sources:
         raise ImageError("it has several source pictures, and a training edits one")
+    if sample.turns:
+        raise ImageError("it is edited in several turns, and a training edits in one")
     return replace(
         sample,
         source=_kept("source", sample.given_source, keep),
