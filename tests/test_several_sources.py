@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from src.pipeline.plan import RunPlan
 from src.reporting.frame import load_run, write_csv
 from src.reporting.statistics import summarise
 from tests.conftest import item, png
+from tests.pages import page_data, thumbnails
 from tests.scripted_judge import ScriptedJudge
 from tests.test_resume import resumed, timings
 
@@ -122,6 +124,25 @@ def test_editor_and_judge_see_every_source_in_order(write_composed: Write, make_
         ("The image after the edit:", (255, 255, 255)),
     ]
     assert single == [("The image before the edit:", RED), ("The image after the edit:", RED)]
+
+
+def test_the_page_shows_every_source_with_its_number_and_a_single_one_without(
+    write_composed: Write, make_config: Make
+) -> None:
+    config = make_config(
+        write_composed((0, (GREEN, BLUE), {}), (1, (), {})),
+        diffusion_model={"class_path": f"{HERE}.MixingEditor"},
+        reward_model=JUDGE,
+    )
+    page = evaluate(config).paths.page.read_text(encoding="utf-8")
+    several, single = page_data(page)["cards"]
+    assert [(one["label"], one.get("place")) for one in several["inputs"]] == [
+        ({"word": "source"}, place) for place in (1, 2, 3)
+    ]
+    shown = [thumbnails(page)[one["thumbnail"]] for one in several["inputs"]]
+    decoded = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in shown]
+    assert [one.convert("RGB").getpixel((0, 0)) for one in decoded] == [RED, GREEN, BLUE]
+    assert [(one["label"], one.get("place")) for one in single["inputs"]] == [({"word": "source"}, None)]
 
 
 def test_a_judge_that_only_scores_and_sees_one_picture_is_not_asked_about_several(

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from src.data.categories import ENGLISH, category_label
-from src.data.image import ImageError, content_hash
+from src.data.image import ImageError, LazyImage, content_hash
 from src.data.picture_change import NEAR_COPY
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
@@ -168,11 +168,11 @@ def sample_card(
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    source: Picture | None = Picture(Word("source"), missing=samples.problem)
+    sources = [Picture(Word("source"), missing=samples.problem)]
     reference = None
     if sample is not None:
-        source = _source(row, sample, pictures)
-        if source is not None and source.missing:
+        sources = _sources(row, sample, pictures)
+        if sources and sources[0].missing:
             sample = None
         elif sample.reference is not None:
             reference = pictures.of(Word("reference"), sample.reference)
@@ -185,7 +185,7 @@ def sample_card(
         tags=list(dict.fromkeys([*row["tags"], *_marks(row)])),
         instruction=_instructions(row, sample, samples.language),
         description=row["description"],
-        inputs=[source] if source else [],
+        inputs=sources,
         reference=reference,
         **more,
     )
@@ -197,15 +197,24 @@ def _marks(row: Row) -> list[str]:
     return ["near-copy"] if change is not None and change <= NEAR_COPY else []
 
 
-def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture | None:
-    """The source, if the benchmark file still has the very picture that the run has edited; None for text alone."""
+def _sources(row: Row, sample: EditSample, pictures: PagePictures) -> list[Picture]:
+    """The source and those after it, as the benchmark file has them; none for text alone."""
     if sample.source is None:
-        return None
+        return []
+    first = _source(row, sample.source, pictures)
+    if first.missing or not sample.further_sources:
+        return [first]
+    every = [first, *(pictures.of(Word("source"), one) for one in sample.further_sources)]
+    return [replace(picture, place=place) for place, picture in enumerate(every, 1)]
+
+
+def _source(row: Row, source: LazyImage, pictures: PagePictures) -> Picture:
+    """The source, if the benchmark file still has the very picture that the run has edited."""
     try:
-        data = sample.source.read_bytes()
+        data = source.read_bytes()
         if row["source_sha256"] not in (None, content_hash(data)):
             return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
-        return pictures.of_bytes(Word("source"), data, sample.source.path, row["source_size"])
+        return pictures.of_bytes(Word("source"), data, source.path, row["source_size"])
     except ImageError as error:
         return Picture(Word("source"), missing=str(error))
 
