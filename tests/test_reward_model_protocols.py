@@ -16,11 +16,13 @@ from src.models.vlm.question import Delivery, Sampling
 from src.pipeline.evaluation import evaluate
 from src.record.results import RunInfo
 from src.reporting.official_scores import write_official_scores
+from src.rewards.core.scorer import question_key
+from src.rewards.scorers.protocols.protocol import ProtocolPrompt
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import Answer, ChatServer, completion
 from tests.conftest import item
 from tests.protocol_samples import JUDGE, edit, protocol_scorer, replies, sample
-from tests.reward_model_cases import VIE
+from tests.reward_model_cases import CRITIQUE, VIE
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +167,51 @@ def test_texts_that_a_script_computes_are_not_asked(tmp_path: Path, text: str) -
     (folder / "edit_pointwise_quality.py").write_text("problem = 'q'\n", "utf-8")
     scorer = protocol_scorer("unifiedreward-edit@2026-06", official_prompts=str(tmp_path))
     assert "has no text problem" in str(scorer.inapplicable(sample()))
+
+
+def test_rationalrewards_shows_the_pictures_in_their_places_within_the_text(tmp_path: Path) -> None:
+    folder = tmp_path / "diffusion_rl_training"
+    folder.mkdir()
+    file = folder / "train_qwen_edit_rationalrewards.py"
+    system = "SYSTEM_PROMPT = ('You ' 'judge.')\nCOMMON_TASK_GUIDELINE = 'Guideline.'\n"
+    file.write_text(f"{system}TASK_RELATED_TEMPLATE = 'I: {{request}}\\n1. <image>\\n2. <image>\\n\\nGo. '", "utf-8")
+    scorer = protocol_scorer("rationalrewards@2026-04", official_prompts=str(tmp_path))
+    (asked,) = scorer.judge_prompts(sample(instruction="Draw <image> {request}."))
+    assert (asked.system, asked.text) == ("You judge.", "\n\nGo. \n\nGuideline.")
+    assert isinstance(asked, ProtocolPrompt)
+    labels = [(one.picture, one.label) for one in asked.shown]
+    assert labels == [("source", "I: Draw <image> {request}.\n1. "), ("edited", "\n2. ")]
+    file.write_text(f"{system}TASK_RELATED_TEMPLATE = 'I: {{request}} <image>'", "utf-8")
+    scorer = protocol_scorer("rationalrewards@2026-04", official_prompts=str(tmp_path))
+    assert "places 1 pictures by <image>, and 2 are shown" in str(scorer.inapplicable(sample()))
+
+
+def test_another_instruction_is_another_question_though_it_stands_before_a_picture() -> None:
+    scorer = protocol_scorer("rationalrewards@2026-04")
+    keys = [question_key(scorer.question(sample(instruction=told))) for told in ("Make it blue.", "Make it red.")]
+    assert keys[0] != keys[1]
+
+
+def test_as_published_rationalrewards_takes_the_mean_of_the_aspects_that_can_be_read(server: ChatServer) -> None:  # noqa: F811
+    replies(server, {"Judge four": CRITIQUE.replace("## Score: 4.0", "## Score: high")})
+    judge = {"base_url": server.url, "model": "judge", "max_retries": 0}
+    (strict,) = protocol_scorer("rationalrewards@2026-04", judge).score([edit(sample())])
+    (published,) = protocol_scorer("rationalrewards@2026-04", judge, as_published=True).score([edit(sample())])
+    assert (strict.status, strict.score) == (Status.UNPARSABLE, None)
+    assert published.dimensions["protocol_score"] == pytest.approx(((3.5 + 2.4) / 2 - 1) / 3)
+
+
+def test_passes_with_and_without_text_rendering_have_the_mean_of_their_scores(server: ChatServer) -> None:  # noqa: F811
+    said = [CRITIQUE, CRITIQUE.replace("## Score: N/A", "## Score: 1.0")]
+    server.script = lambda body, number: Answer(
+        completion() | {"choices": [completion(text)["choices"][0] for text in said]}
+    )
+    judge = {"base_url": server.url, "model": "judge"}
+    (verdict,) = protocol_scorer("rationalrewards@2026-04", judge, repeats=2).score([edit(sample())])
+    assert verdict.dimensions["text_rendering"] == 1.0
+    assert verdict.dimensions["protocol_score"] == pytest.approx(
+        (((3.5 + 4 + 2.4) / 3 - 1) / 3 + ((3.5 + 4 + 2.4 + 1) / 4 - 1) / 3) / 2
+    )
 
 
 def test_firm_counts_consistency_through_execution_alone(server: ChatServer) -> None:  # noqa: F811

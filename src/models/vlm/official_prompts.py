@@ -32,6 +32,8 @@ class OfficialFiles:
     """Versions that have been looked at, by the hash of the file, or of all files in their order."""
     beside: tuple[str, ...] = ()
     """Further files in the folder of that file; their texts are named `<file without suffix>.<name>`."""
+    between: str = "\n"
+    """What joins texts that are asked together."""
     key: str = "scorer.params.official_prompts"
     """The key of the config that names the checkout, for messages."""
 
@@ -52,7 +54,7 @@ class OfficialPrompts:
         return known or f"an unknown version (file {self.path.name}, sha256 {self.sha256:.12}), used as it is"
 
     def require(self, names: tuple[str, ...]) -> str:
-        """The named texts, joined by line breaks.
+        """The named texts, joined by what the files say.
 
         Raises:
             ConfigError: naming the texts that are not there.
@@ -62,7 +64,7 @@ class OfficialPrompts:
                 f"{self.files.key}: {self.path.name} has no text {', '.join(missing)}. Check out the "
                 "version that docs/protocols.md names; samples that are asked other texts can be judged"
             )
-        return "\n".join(self.texts[name] for name in names)
+        return self.files.between.join(self.texts[name] for name in names)
 
     def render(self, names: tuple[str, ...], values: Mapping[str, str]) -> str:
         """The named texts with our values in the place of the benchmark's placeholders.

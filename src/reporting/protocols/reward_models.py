@@ -18,6 +18,14 @@ _FIRM_EDIT = (
     dimension("consistency", _FIVE, "consistency"),
     dimension("reward", (0.0, 1.0), "protocol_score"),
 )
+_FOUR: Scale = (1.0, 4.0)
+_RATIONALREWARDS = (
+    dimension("text", _FOUR, "text_faithfulness"),
+    dimension("image", _FOUR, "image_faithfulness"),
+    dimension("quality", _FOUR, "physical_quality"),
+    dimension("rendering", _FOUR, "text_rendering"),
+    dimension("reward", (0.0, 1.0), "protocol_score"),
+)
 
 
 def vie_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
@@ -28,6 +36,11 @@ def vie_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[Protocol
 def firm_edit_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
     """Both numbers and the reward, of FIRM-Edit."""
     return [_by_category(rows, _FIRM_EDIT)]
+
+
+def rationalrewards_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
+    """The aspects, text rendering over the samples to which it applies, and the reward, of RationalRewards."""
+    return [_by_category(rows, _RATIONALREWARDS)]
 
 
 def _by_category(rows: Sequence[ProtocolRow], metrics: tuple[Metric, ...]) -> ProtocolTable:

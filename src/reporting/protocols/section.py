@@ -12,7 +12,7 @@ from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import gedit_tables
 from src.reporting.protocols.imgedit import imgedit_tables, imgedit_uge_tables
 from src.reporting.protocols.kris import kris_tables
-from src.reporting.protocols.reward_models import firm_edit_tables, vie_tables
+from src.reporting.protocols.reward_models import firm_edit_tables, rationalrewards_tables, vie_tables
 from src.reporting.protocols.rise import rise_tables, uniredit_tables
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, protocol_row
 
@@ -30,6 +30,7 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "editscore-api": vie_tables,
     "firm-edit": firm_edit_tables,
     "unifiedreward-edit": vie_tables,
+    "rationalrewards": rationalrewards_tables,
 }
 _STATED = ("judge", "calls", "pictures", "sampling", "reply", "formula", "aggregation")
 
