@@ -180,7 +180,8 @@ def test_kris_with_an_editor_of_one_source_leaves_the_frame_out_and_makes_no_zer
     report = run("kris", "kris@2025-05", said, data, compared=False)
     assert report["statuses"] == {"scored": 1, "not_applicable": 1}
     temporal = figures(report, 0, "temporal")
-    assert (temporal["values"]["average"], temporal["scored"], temporal["total"]) == (None, 0, 1)
+    assert (temporal["values"]["average"], temporal["scored"], temporal["total"]) == (None, 0, 0)
+    assert temporal["note"] == "1 not applicable"
 
 
 def test_uniredit_end_to_end(run: Run, tmp_path: Path) -> None:
