@@ -124,6 +124,10 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
     def _generates(self) -> bool:
         return self.model_class.takes_text_alone(self.params)
 
+    @cached_property
+    def _takes_several(self) -> bool:
+        return self.model_class.takes_further_images(self.params)
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says why the editor cannot edit the sample at all, which is no failure of it; None when it can."""
         if sample.source is None and not self._generates:
@@ -135,6 +139,6 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
                 f"the sample is edited in {len(sample.turns)} turns, each of what the one before has made, and "
                 f"{self.name} edits once"
             )
-        if not sample.further_sources or self.model_class.takes_further_images(self.params):
+        if not sample.further_sources or self._takes_several:
             return None
         return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self.name} edits one"
