@@ -105,14 +105,16 @@ def write_preference_pairs(work: Path, chunks: int, held_out_chunks: int, editor
 
     Args:
         work: The folder.
-        chunks: Training edits, in hundreds.
-        held_out_chunks: Held-out edits, in hundreds, of seeds that nothing is trained on.
+        chunks: Training edits, in hundreds; 0 writes no `train.jsonl`. The held-out pairs do not depend on it.
+        held_out_chunks: Held-out edits, in hundreds, of seeds that nothing is trained on; 0 writes none.
         editor: Folder of the miniature editor; None does without its outputs.
     """
     parts = (("held_out", HELD_OUT_SEEDS, held_out_chunks), ("train", JUDGE_SEEDS, chunks))
     held_out_sources: set[bytes] = set()
     written = []
     for name, seeds, count in parts:
+        if count == 0:
+            continue
         settings = PairSettings(seeds, candidates=5, outputs=100, editor=editor)
         pairs = load_or_draw_judge_pairs(work / f"{name}_candidates", settings, count)
         path = work / f"{name}.jsonl"
@@ -132,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write preference pairs of the miniature world, by its oracle.")
     parser.add_argument("--work", type=Path, default=Path("runs/miniature_preferences"), help="folder for everything")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="whose outputs are paired")
-    parser.add_argument("--chunks", type=int, default=12, help="training edits, in hundreds")
+    parser.add_argument("--chunks", type=int, default=12, help="training edits, in hundreds; 0 for none")
     parser.add_argument("--held-out-chunks", type=int, default=2, help="held-out edits, in hundreds")
     chosen = parser.parse_args()
     start_command()
