@@ -300,7 +300,8 @@ def _hub_items(data_path: str) -> Iterator[Any]:
         loaded = datasets.load_dataset(name, config or None, split=split or "test", streaming=True)
     except Exception as error:  # the hub client raises many kinds
         raise DataError(
-            f"{data_path} cannot be loaded: {error}. Check the name, the network, and the split (@split, default test)."
+            f"{data_path} cannot be loaded: {error}. Check the name, the network, and the split (@split, default "
+            "test); or download it, and name the folder."
         ) from error
     return _undecoded(loaded, data_path)
 
