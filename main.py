@@ -37,7 +37,7 @@ from src.commands.drift import drift
 from src.commands.import_scores import import_scores
 from src.commands.judge_bench import judge_bench
 from src.commands.merge import merge
-from src.commands.models import merge_lora, serve_editor
+from src.commands.models import convert_emu3, merge_lora, serve_editor
 from src.commands.pairs import pairs
 from src.commands.people import calibrate, label
 from src.commands.report import report
@@ -253,6 +253,7 @@ for command in (
         calibrate,
         serve_editor,
         merge_lora,
+        convert_emu3,
     ),
 ):
     app.command(command.__name__.replace("_", "-"))(command)

@@ -19,6 +19,8 @@ NAMES = {
     "picture_end": "<|image end|>",
 }
 """What Emu3's vocabulary calls the tokens around codes and texts."""
+PLACEHOLDER = "<image>"
+"""What stands for a whole picture in the texts of transformers' processor."""
 
 
 def code_name(code: int) -> str:
@@ -55,4 +57,4 @@ def picture_vocabulary(vocabulary_map: Mapping[str, int], codebook_size: int, si
 
 def _is_text(name: str) -> bool:
     """Special tokens of Emu3 are those in angles with bars, and the placeholder of a picture."""
-    return not (name.startswith("<|") and name.endswith("|>")) and name != "<image>"
+    return not (name.startswith("<|") and name.endswith("|>")) and name != PLACEHOLDER
