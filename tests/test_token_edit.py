@@ -155,6 +155,13 @@ def test_the_size_that_the_model_sees_follows_the_setting(token_editor_folder: P
     assert (len(codes), len(codes[0])) == (64 // FACTOR, 64 // FACTOR)
 
 
+def test_the_codes_of_a_source_do_not_depend_on_the_number_type(token_editor_folder: Path) -> None:
+    editors = [build(token_editor_folder, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    assert [str(editor.model.dtype) for editor in editors] == ["torch.float32", "torch.bfloat16"]
+    assert editors[0].codec.encode(SOURCES[0]) == editors[1].codec.encode(SOURCES[0])
+    assert editors[1].edit_image(SOURCES[0], "paint", seed=1).size == (40, 24)
+
+
 def test_generation_settings_stored_with_a_checkpoint_have_no_effect(token_editor_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(token_editor_folder, tmp_path / "copy"))
     stored = json.loads((folder / "generation_config.json").read_text())

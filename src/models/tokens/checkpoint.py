@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
 from src.models.device import pick_dtype
+from src.models.tokens.stored_weights import stored_weights
 from src.models.weights import is_local, pinned, resolve_revision
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG = "config.json"
 _TOKENIZER = "tokenizer.json"
 _PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 _WEIGHTS = "*.safetensors"
+_VQVAE = "vqmodel."
+"""In the names of the VQ-VAE's weights; what follows is its own name of each."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -60,12 +68,15 @@ def stored_config(model_name: str, revision: str | None) -> dict[str, Any] | Non
     file = _stored(model_name, revision, CONFIG)
     if file is None:
         return None
+    return _settings(file)
+
+
+def _settings(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        return {**config}
+        return {**json.loads(file.read_text(encoding="utf-8"))}
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(
-            f"{model_name} is no checkpoint: its {CONFIG} cannot be read ({type(error).__name__}: {error})"
+            f"{file.parent} is no checkpoint: its {file.name} cannot be read ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -101,20 +112,86 @@ def needed_bytes(config: dict[str, Any], dtype: str, rows: int) -> int:
 def load_token_editor(params: Any, device: str) -> tuple[Any, Any]:
     """The `Emu3ForConditionalGeneration` in evaluation mode, on the CPU, and the `Emu3Processor`.
 
+    The VQ-VAE is in float32 whatever the `dtype`: a picture has the codes that tokenised data have of it.
+
     Raises:
         ModelError: files are missing, or do not belong together; nothing but safetensors is read.
     """
     import transformers
 
     transformers.utils.logging.disable_progress_bar()  # it would be drawn across the run's own display
-    name, source = params.model_name, pinned(params.model_name, params.revision)
+    folder = checkpoint_folder(params.model_name, params.revision)
     try:
-        processor = transformers.Emu3Processor.from_pretrained(name, **source)
+        processor = transformers.Emu3Processor.from_pretrained(folder)
         model = transformers.Emu3ForConditionalGeneration.from_pretrained(
-            name, dtype=pick_dtype(params.dtype, device), use_safetensors=True, **source
+            folder, dtype=pick_dtype(params.dtype, device), use_safetensors=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        name = params.model_name
         again = "the folder is incomplete or damaged" if is_local(name) else f"complete it with: hf download {name}"
-        raise ModelError(f"the weights {name} could not be loaded as a token editor; {again} ({error})") from error
+        raise ModelError(f"{name} could not be loaded as a token editor; {again} ({error})") from error
+    model.model.vqmodel, _ = load_codec_parts(folder, "cpu")
     model.generation_config = transformers.GenerationConfig()  # what a call leaves unset would come from the stored one
     return model.eval(), processor
+
+
+def checkpoint_folder(model_name: str, revision: str | None) -> Path:
+    """The folder of a token editor's checkpoint; that of a hub id is downloaded.
+
+    Raises:
+        ModelError: it is no token editor, or cannot be downloaded.
+    """
+    folder = Path(model_name).expanduser()
+    if not is_local(model_name):
+        from huggingface_hub import snapshot_download
+
+        wanted = ["*.json", _WEIGHTS]
+        try:
+            folder = Path(snapshot_download(model_name, allow_patterns=wanted, **pinned(model_name, revision)))
+        except Exception as error:  # the hub's client passes on errors of its HTTP library, which have no common base
+            raise ModelError(f"{model_name} could not be downloaded: {type(error).__name__}: {error}") from error
+    require_token_editor(str(folder), None)
+    return folder
+
+
+def codec_digest(folder: Path) -> str:
+    """Tells VQ-VAEs apart that make other codes of a picture: by their weights, settings and processor of pictures.
+
+    Checkpoints that differ in their language models alone have the same.
+    """
+    import torch
+
+    config = stored_config(str(folder), None) or {}
+    processors = [_settings(file) for file in map(folder.joinpath, _PROCESSORS) if file.is_file()]
+    told = [config.get("vq_config"), [found.get("image_processor", found) for found in processors]]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name, weight in sorted(_vision_weights(folder), key=lambda one: one[0]):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_codec_parts(folder: Path, device: str) -> tuple[Any, Any]:
+    """The `Emu3VQVAE` of a checkpoint, in float32 and evaluation mode on its device, and the `Emu3ImageProcessor`.
+
+    Of the weights only those of the VQ-VAE are read: the language model takes no memory.
+
+    Raises:
+        ModelError: the weights do not fit the config.
+    """
+    import torch
+    from transformers import Emu3ImageProcessor, Emu3VQVAE, Emu3VQVAEConfig
+
+    config = stored_config(str(folder), None) or {}
+    vqvae = Emu3VQVAE(Emu3VQVAEConfig(**(config.get("vq_config") or {})))
+    try:
+        vqvae.load_state_dict(dict(_vision_weights(folder)))
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: the weights of the VQ-VAE do not fit its config ({error})") from error
+    return vqvae.to(device, torch.float32).eval(), Emu3ImageProcessor.from_pretrained(folder)
+
+
+def _vision_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for file in sorted(folder.glob(_WEIGHTS)):
+        for name, weight in stored_weights(file, _VQVAE):
+            yield name.partition(_VQVAE)[2], weight

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from src.errors import ModelError, OutputError
 from src.models.tokens.emu3.proof import ConversionProof, prove
 from src.models.tokens.emu3.settings import pixel_settings, text_settings, vision_settings
-from src.models.tokens.emu3.stored import stored_weights
 from src.models.tokens.emu3.tokenizer import RANKS, VISION_TOKENS, converted_tokenizer
 from src.models.tokens.emu3.weight_names import language_name, vision_name, vision_weight
+from src.models.tokens.stored_weights import stored_weights
 from src.models.tokens.vocabulary import picture_vocabulary
 from src.models.weights import is_local, pinned
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
-from src.models.tokens.emu3.stored import stored_weights
 from src.models.tokens.emu3.weight_names import vision_name, vision_weight
+from src.models.tokens.stored_weights import stored_weights
 
 if TYPE_CHECKING:
     import torch

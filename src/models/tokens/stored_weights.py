@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def stored_weights(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
+def stored_weights(file: Path, part: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     """The weights of a file of safetensors, one at a time.
+
+    Args:
+        file: What `save_file` of safetensors has written.
+        part: Only weights whose names hold it are read.
 
     Raises:
         ModelError: it is no such file.
@@ -23,6 +27,7 @@ def stored_weights(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
     try:
         with safe_open(file, framework="pt") as opened:
             for name in opened.keys():  # noqa: SIM118 (no mapping)
-                yield name, opened.get_tensor(name)
+                if part in name:
+                    yield name, opened.get_tensor(name)
     except SafetensorError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
