@@ -14,7 +14,7 @@ from src.models.diffusion.conditioning import Conditioning, require_conditionabl
 from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.scheduler_settings import overridden
-from src.models.diffusion.thinking import ThinkingEncoder, ThinkSettings
+from src.models.diffusion.thinking import ThinkingEncoder, ThinkSettings, needs_own_encoder
 from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
 
 
@@ -96,7 +96,7 @@ class QwenPipelineModel(PipelineEditor):
             return None
         require_conditionable(type(self.pipe).__name__, self.params.model_name)
         thinker = ThinkingEncoder(thinking, self.pipe, self.device, self.params.dtype)
-        if thinking.negative_prompt_from == "present" or self.guidance <= 1:
+        if not needs_own_encoder(thinking.negative_prompt_from, self.guidance):
             self.pipe.text_encoder = thinker.model
         return thinker
 

@@ -74,6 +74,11 @@ class ThinkSettings(ModelParams):
         return kept | ({"weights": "+".join(weights)} if weights else {})
 
 
+def needs_own_encoder(negative_prompt_from: str, guidance: float) -> bool:
+    """Whether a pipeline still needs the text encoder that it came with when another one thinks for it."""
+    return guidance > 1 and negative_prompt_from == "initial"
+
+
 def policy_processor(pipeline: Any) -> Any:
     """Returns a copy of the pipeline's processor, by which its text encoder can write under the pipeline's own prompt.
 

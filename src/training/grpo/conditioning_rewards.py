@@ -27,7 +27,7 @@ from src.models.diffusion.conditioning import (
 )
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.qwen_pipeline import QwenPipelineModel
-from src.models.diffusion.thinking import policy_processor, require_same_reader
+from src.models.diffusion.thinking import needs_own_encoder, policy_processor, require_same_reader
 from src.models.weights import pinned
 from src.record.rows import failed_edit
 from src.registry import resolve
@@ -73,7 +73,7 @@ class ConditioningRewards(EditRewards):
         """Loads the editor and the judge; the editor's text encoder is freed where nothing is left to it."""
         super().load()
         self._conditioner = Conditioner(self._editor.pipe, self._params.max_tokens)
-        if self._params.negative_prompt_from == "present" or self._editor.guidance <= 1:
+        if not needs_own_encoder(self._params.negative_prompt_from, self._editor.guidance):
             for editors in self.pipeline.editors:
                 editors.model.pipe.text_encoder = None  # type: ignore[attr-defined]
 
