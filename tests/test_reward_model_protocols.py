@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as arrow
+import pyarrow.parquet as parquet
 import pytest
+from PIL import Image, ImageStat
 
 from src.config import Config
 from src.data.verdict import Status, Verdict
 from src.errors import OutputError
 from src.models.vlm.question import Delivery, Sampling
 from src.pipeline.evaluation import evaluate
+from src.pipeline.judge_bench import Preferences, judge_bench, judge_bench_config
 from src.record.results import RunInfo
+from src.reporting.judge_bench.report import build_judge_bench
 from src.reporting.official_scores import write_official_scores
 from src.rewards.core.scorer import question_key
 from src.rewards.scorers.protocols.protocol import ProtocolPrompt
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import Answer, ChatServer, completion
 from tests.conftest import item
+from tests.preference_judges import png
 from tests.protocol_samples import JUDGE, edit, protocol_scorer, replies, sample
 from tests.reward_model_cases import CRITIQUE, VIE
 
@@ -212,6 +220,60 @@ def test_passes_with_and_without_text_rendering_have_the_mean_of_their_scores(se
     assert verdict.dimensions["protocol_score"] == pytest.approx(
         (((3.5 + 4 + 2.4) / 3 - 1) / 3 + ((3.5 + 4 + 2.4 + 1) / 4 - 1) / 3) / 2
     )
+
+
+REPLIES: dict[str, Callable[[float], str]] = {
+    "editscore@2025-11": lambda quality: numbers(25 * quality, 25),
+    "unifiedreward-edit@2026-06": lambda quality: numbers(25 * quality, 25),
+    "firm-edit@2026-03": lambda quality: numbers(1 + 4 * quality),
+    "rationalrewards@2026-04": lambda quality: CRITIQUE.replace("3.5", f"{1 + 3 * quality:.2f}"),
+}
+
+
+@pytest.mark.parametrize("protocol", REPLIES)
+def test_judge_bench_measures_a_reward_model_on_editscores_bench(
+    server: ChatServer,  # noqa: F811
+    tmp_path: Path,
+    protocol: str,
+) -> None:
+    """The server sees how blue an edit is; people prefer the bluer edit in two pairs of three."""
+
+    def script(body: dict[str, Any], number: int) -> Answer:
+        urls = [part["image_url"]["url"] for part in body["messages"][-1]["content"] if part["type"] == "image_url"]
+        picture = Image.open(io.BytesIO(base64.b64decode(urls[-1].partition(",")[2]))).convert("RGB")
+        return Answer(completion(REPLIES[protocol](round(ImageStat.Stat(picture).mean[2]) / 255)))
+
+    server.script = script
+    rows = [(200, 40, "prompt_following"), (180, 60, "consistency"), (30, 220, "overall")]
+    table = [
+        {
+            "key": [f"{place}a", f"{place}b"],
+            "instruction": "make it blue",
+            "input_image": {"bytes": png((place, 0, 9)), "path": None},
+            "output_images": [{"bytes": png((place, 0, blue)), "path": None} for blue in (better, worse)],
+            "task_type": "color_alter",
+            "dimension": dimension,
+        }
+        for place, (better, worse, dimension) in enumerate(rows)
+    ]
+    data = tmp_path / "bench.parquet"
+    parquet.write_table(arrow.Table.from_pylist(table), data)
+    preferences = Preferences("editscore-bench", str(data))
+    sections = {
+        "reward_model": {"class_path": JUDGE, "params": {"base_url": server.url, "model": "judge"}},
+        "scorer": {"protocol": protocol},
+        "evaluation": {"output_dir": str(tmp_path / "out")},
+    }
+    config = judge_bench_config(sections, tmp_path / "config.yaml", preferences)
+    measured = judge_bench(config, preferences)
+    report = build_judge_bench(measured.info, measured.results)
+    assert (report["overall"]["judged"], report["overall"]["accuracy"]["value"]) == (3, pytest.approx(2 / 3))
+    own = {name: found["accuracy"]["value"] for name, found in report["dimensions"].items() if "own" in name}
+    if protocol == "editscore@2025-11":
+        assert own == {
+            "prompt_following, by the scorer's own prompt_following": 1,
+            "consistency, by the scorer's own consistency": 0.5,
+        }
 
 
 def test_firm_counts_consistency_through_execution_alone(server: ChatServer) -> None:  # noqa: F811

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from src.data.preferences import PreferencePair
@@ -42,6 +42,11 @@ class ComparedPair:
     def sign(self) -> int:
         """1 where people prefer edit B, -1 where they prefer A, 0 where neither."""
         return SIGNS.get(self.winner, 0)
+
+    def by(self, dimension: str) -> ComparedPair:
+        """The pair as a value of this name compares it, in the place of the score."""
+        first, second = (replace(result, score=result.dimensions.get(dimension)) for result in self.results)
+        return replace(self, results=(first, second))
 
     @property
     def cluster(self) -> str:

@@ -158,11 +158,21 @@ def by_category(pairs: Iterable[ComparedPair]) -> dict[str, dict[str, Any]]:
 def by_dimension(pairs: Sequence[ComparedPair]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures by dimension where the file has any, with the macro mean over the categories of each.
 
-    The macro mean is that of EditScore's bench: strict accuracy for each task, and the plain mean of these.
+    The macro mean is that of EditScore's bench: strict accuracy for each task, and the plain mean of these. Where the
+    scorer gives a value of the dimension's name, the figures by that value follow: EditScore's bench publishes these.
     """
     for dimension in dict.fromkeys(pair.dimension for pair in pairs if pair.dimension):
         members = [pair for pair in pairs if pair.dimension == dimension]
-        yield dimension, figures(members) | {"macro_strict_accuracy": macro(by_category(members))}
+        yield dimension, _of_dimension(members)
+        if any(result.dimensions.get(dimension) is not None for pair in members for result in pair.results):
+            yield (
+                f"{dimension}, by the scorer's own {dimension}",
+                _of_dimension([pair.by(dimension) for pair in members]),
+            )
+
+
+def _of_dimension(members: Sequence[ComparedPair]) -> dict[str, Any]:
+    return figures(members) | {"macro_strict_accuracy": macro(by_category(members))}
 
 
 def macro(categories: Mapping[str, Mapping[str, Any]]) -> float | None:
