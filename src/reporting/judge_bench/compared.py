@@ -44,8 +44,9 @@ class ComparedPair:
         return SIGNS.get(self.winner, 0)
 
     def by(self, dimension: str) -> ComparedPair:
-        """The pair as a value of this name compares it, in the place of the score."""
-        first, second = (replace(result, score=result.dimensions.get(dimension)) for result in self.results)
+        """The pair as a value of this name compares it, in the place of the score that it belongs to."""
+        values = (result.dimensions.get(dimension) if result.score is not None else None for result in self.results)
+        first, second = (replace(result, score=value) for result, value in zip(self.results, values, strict=True))
         return replace(self, results=(first, second))
 
     @property
