@@ -132,12 +132,8 @@ PIPELINES: dict[str, EditingPipeline] = {
             size=_max_area,
             when_scaled={"_auto_resize": False},
         ),
-        EditingPipeline(
-            name="Flux2Pipeline", steps=50, guidance={"guidance_scale": 4.0}, largest=MEGAPIXEL, several=True
-        ),
-        EditingPipeline(
-            name="Flux2KleinPipeline", steps=50, guidance={"guidance_scale": 4.0}, largest=MEGAPIXEL, several=True
-        ),
+        EditingPipeline(name="Flux2Pipeline", steps=50, guidance={"guidance_scale": 4.0}, largest=MEGAPIXEL),
+        EditingPipeline(name="Flux2KleinPipeline", steps=50, guidance={"guidance_scale": 4.0}, largest=MEGAPIXEL),
         EditingPipeline(name="Flux2KleinKVPipeline", steps=4, largest=MEGAPIXEL),
         EditingPipeline(
             name="QwenImageEditPipeline",
