@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,14 +295,33 @@ def test_the_rise_score_halves_what_is_not_reasoned_and_never_falls_below_1(valu
     assert rise_score(reasoning, consistency, plausibility) == pytest.approx(expected)
 
 
-def test_as_published_a_rise_sample_without_consistency_free_takes_the_weights_of_one_with_it(
+@pytest.mark.parametrize(
+    ("columns", "expected"), [((), 0.3 * 4 + 0.5 * 3 + 0.2 * 5), (("consistency_free",), 0.8 * 3 + 0.2 * 5)]
+)
+def test_as_published_consistency_has_no_weight_where_the_data_have_the_column_consistency_free(
+    columns: tuple[str, ...],
+    expected: float,
     server: ChatServer,  # noqa: F811
 ) -> None:
-    assert judged(server, "rise causal", as_published=True).dimensions["protocol_score"] == pytest.approx(
-        0.8 * 3 + 0.2 * 5
-    )
+    """The file of 64 items of the benchmark's repository has no such column, the full one has it."""
+    protocol, of, said = CASES["rise causal"]
+    replies(server, said)
+    of = replace(of, attributes={**of.attributes, "columns": columns})
+    scorer = protocol_scorer(protocol, {"base_url": server.url}, as_published=True)
+    (verdict,) = scorer.score([edit(of)])
+    assert verdict.dimensions["protocol_score"] == pytest.approx(expected)
+    (ours,) = protocol_scorer(protocol, {"base_url": server.url}).score([edit(of)])
+    assert ours.dimensions["protocol_score"] == pytest.approx(0.3 * 4 + 0.5 * 3 + 0.2 * 5)
     server.requests.clear()
     assert judged(server, "rise logical by text", as_published=True).dimensions["protocol_score"] == pytest.approx(1.1)
+
+
+def test_the_weights_of_rise_as_published_are_in_the_key_of_the_verdict() -> None:
+    protocol, of, _ = CASES["rise causal"]
+    scorer = protocol_scorer(protocol, as_published=True)
+    asked = [replace(of, attributes={**of.attributes, "columns": told}) for told in ((), ("consistency_free",))]
+    one, other = (question_key(scorer.question(each)) for each in asked)
+    assert one != other
 
 
 def test_as_published_imgedit_takes_the_mean_of_however_many_lines_there_are(server: ChatServer) -> None:  # noqa: F811

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given
@@ -200,6 +202,21 @@ def test_a_switch_of_rise_that_is_nan_is_not_set(tmp_path: Path) -> None:
     [sample] = sound(rise(tmp_path, items), "rise")
     assert "consistency_free" not in sample.attributes
     assert sample.reference is None
+
+
+@pytest.mark.parametrize("name", ["data/data_total.json", "data/rows.parquet"])
+def test_rise_tells_of_every_item_which_switches_the_data_have_as_a_column(tmp_path: Path, name: str) -> None:
+    """The file of 64 items of the benchmark's repository has none of them; the full one has both."""
+    plain = [rise_item("temporal_reasoning", number) for number in (1, 2)]
+    full = [*plain, rise_item("temporal_reasoning", 3, consistency_free="1"), rise_item("causal_reasoning", 4)]
+    for place, (items, columns) in enumerate(((plain, None), (full, ("consistency_free",)))):
+        folder = rise(tmp_path / str(place), items)
+        path = folder / name
+        if path.suffix == ".parquet":
+            blank = {"consistency_free": None} if columns else {}
+            table = [{**item, "image": {"bytes": png(colour(1)), "path": None}} for item in items]
+            pq.write_table(pa.Table.from_pylist([{**blank, **row} for row in table]), path)
+        assert [one.attributes.get("columns") for one in sound(path, "rise")] == [columns] * len(items)
 
 
 def test_kris_brings_knowledge_as_rationale_truth_as_reference_and_frames_as_sources(tmp_path: Path) -> None:

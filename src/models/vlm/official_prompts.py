@@ -34,6 +34,8 @@ class OfficialFiles:
     """Further files in the folder of that file; their texts are named `<file without suffix>.<name>`."""
     between: str = "\n"
     """What joins texts that are asked together."""
+    verbatim: frozenset[str] = frozenset()
+    """Texts of a `format` file that the official script sends as they stand, without formatting them."""
     key: str = "scorer.params.official_prompts"
     """The key of the config that names the checkout, for messages."""
 
@@ -78,7 +80,11 @@ class OfficialPrompts:
             for placeholder, value in given.items():
                 text = text.replace(placeholder, value)
             return text
-        return _formatted(text, given, f"{self.path.name}, {', '.join(names)}")
+        return self.files.between.join(self._formatted(name, given) for name in names)
+
+    def _formatted(self, name: str, given: Mapping[str, str]) -> str:
+        text = self.texts[name]
+        return text if name in self.files.verbatim else _formatted(text, given, f"{self.path.name}, {name}")
 
 
 def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts:

@@ -39,6 +39,7 @@ class RationalRewards(Protocol):
             "train_qwen_edit_rationalrewards.py",
         ),
         placeholders={"instruction": "request"},
+        verbatim=frozenset({"SYSTEM_PROMPT", "COMMON_TASK_GUIDELINE"}),
         known={
             "fe4bb980e2c798a331aa35cb385ad6256c8a04b5edfff557437d249502b69d9d": (
                 "TIGER-AI-Lab/RationalRewards 2026-04-16"
