@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from src.config import Config, load_config
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.models.diffusion.implementations.token_edit import TokenEditModel
-from src.models.tokens.checkpoint import needed_bytes
+from src.models.tokens.checkpoint import needed_bytes, pixels_per_code
 from src.models.tokens.sampling import SamplingSettings, TokenRequest, sample
 from src.pipeline.evaluation import evaluate
 from src.registry import check_params, load_class
@@ -284,10 +285,38 @@ def test_a_folder_that_is_no_token_editor_is_refused_before_it_loads(
 
 def test_the_memory_of_emu3_is_that_of_its_eight_billion_weights() -> None:
     published: dict[str, Any] = {"text_config": {}}  # the defaults of transformers are Emu3's
-    weights = needed_bytes(published, "bfloat16", rows=0)
+    weights = needed_bytes(published, "bfloat16", tokens=0)
     assert 16.5e9 < weights < 17.5e9
-    cache = needed_bytes(published, "bfloat16", rows=1) - weights
-    assert cache == 2 * 2 * 32 * 8 * 128 * 9216
+    assert needed_bytes(published, "bfloat16", tokens=100) - weights == 100 * 2 * 2 * 32 * 8 * 128
+    assert pixels_per_code(published) == 64
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "params", "fits"),
+    [
+        (16, {}, False),
+        (24, {"image_area": 65536, "batch_size": 8}, True),  # 8 · 2,048 tokens take 2.1 GB
+        (24, {"image_area": 65536, "batch_size": 32}, False),
+        (24, {"image_area": 65536, "batch_size": 16, "guidance_scale": 2.0}, False),
+        (24, {"batch_size": 32}, True),  # the processor decides the size
+    ],
+)
+def test_a_gpu_that_is_too_small_is_said_before_anything_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gigabytes: int, params: dict[str, Any], fits: bool
+) -> None:
+    import torch
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "emu3", "text_config": {}}))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    memory = SimpleNamespace(total_memory=gigabytes * 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: memory)
+    checked = {"model_name": str(tmp_path), "device": "cuda:0", **params}
+    if fits:
+        TokenEditModel.check_devices(checked)
+        return
+    with pytest.raises(ModelError, match=f"GB with batch_size .*, and cuda:0 has {gigabytes} GB; change batch_size"):
+        TokenEditModel.check_devices(checked)
 
 
 def test_the_benchmark_runs_with_a_token_editor(

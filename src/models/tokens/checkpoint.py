@@ -89,13 +89,13 @@ def _stored(model_name: str, revision: str | None, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def needed_bytes(config: dict[str, Any], dtype: str, rows: int) -> int:
-    """The bytes of weights, keys and values of a language model that writes up to its last position.
+def needed_bytes(config: dict[str, Any], dtype: str, tokens: int) -> int:
+    """The bytes of a language model's weights, and of the keys and values of so many tokens.
 
     Args:
         config: Of the checkpoint.
         dtype: `float32`, `bfloat16` or `float16`.
-        rows: How many sequences are written at once.
+        tokens: Those of all sequences that are written at once.
     """
     from transformers import Emu3TextConfig
 
@@ -105,8 +105,17 @@ def needed_bytes(config: dict[str, Any], dtype: str, rows: int) -> int:
     narrow = heads * (hidden // text.num_attention_heads)
     per_layer = 2 * hidden * hidden + 2 * hidden * narrow + 3 * hidden * text.intermediate_size
     weights = layers * per_layer + 2 * text.vocab_size * hidden
-    cache = rows * 2 * layers * narrow * text.max_position_embeddings
+    cache = tokens * 2 * layers * narrow
     return (weights + cache) * _BYTES[dtype]
+
+
+def pixels_per_code(config: dict[str, Any]) -> int:
+    """How many pixels one code of a checkpoint's VQ-VAE stands for: 64 in Emu3."""
+    from transformers import Emu3VQVAEConfig
+
+    stages = Emu3VQVAEConfig(**(config.get("vq_config") or {})).channel_multiplier
+    side: int = 2 ** (len(stages) - 1)
+    return side * side
 
 
 def load_token_editor(params: Any, device: str) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -13,7 +14,13 @@ from src.errors import ConfigError, ModelError
 from src.models.checkpoint_model import CheckpointModel, CheckpointParams
 from src.models.device import pick_device
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.tokens.checkpoint import load_token_editor, needed_bytes, require_token_editor, stored_config
+from src.models.tokens.checkpoint import (
+    load_token_editor,
+    needed_bytes,
+    pixels_per_code,
+    require_token_editor,
+    stored_config,
+)
 from src.models.tokens.completion_grammar import CompletionGrammar
 from src.models.tokens.picture_codec import PictureCodec, with_aspect_ratio
 from src.models.tokens.prompt import EditPrompts
@@ -102,27 +109,35 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
 
     @classmethod
     def check_devices(cls, params: dict[str, Any]) -> None:
-        """Looks for the devices, and whether weights and sequences of the full length fit into each GPU.
+        """Looks for the devices, and whether each GPU can hold the weights, and what a batch keeps at the least.
 
         Raises:
             ModelError: a GPU is missing or too small.
         """
         super().check_devices(params)
         checked = cls.Params(**params)
-        config = stored_config(checked.model_name, checked.revision)
-        for device in cls.devices(params):
-            if config is None or not device.startswith("cuda"):
-                continue
-            import torch
+        gpus = [device for device in cls.devices(params) if device.startswith("cuda")]
+        config = stored_config(checked.model_name, checked.revision) if gpus else None
+        if config is None:
+            return
+        import torch
 
-            rows = checked.batch_size * (1 if checked.guidance_scale == 1 else 2)
-            needed = needed_bytes(config, cls.number_type(params), rows)
+        needed = needed_bytes(config, cls.number_type(params), cls._least_tokens(checked, config))
+        for device in gpus:
             there = torch.cuda.get_device_properties(device).total_memory
             if needed > there:
                 raise ModelError(
-                    f"{checked.model_name} needs about {needed / 1e9:.0f} GB with batch_size {checked.batch_size}, and "
-                    f"{device} has {there / 1e9:.0f} GB; change {_MEMORY_SETTINGS}"
+                    f"{checked.model_name} needs at least {needed / 1e9:.0f} GB with batch_size {checked.batch_size}, "
+                    f"and {device} has {there / 1e9:.0f} GB; change {_MEMORY_SETTINGS}"
                 )
+
+    @staticmethod
+    def _least_tokens(params: Any, config: dict[str, Any]) -> int:
+        """The tokens of a batch, but for texts, and for pictures whose size the processor decides."""
+        source = (params.image_area or 0) // pixels_per_code(config)
+        edit = math.prod(params.grid) if params.grid else source
+        rows: int = params.batch_size * (1 if params.guidance_scale == 1 else 2)
+        return rows * (source + edit)
 
     def _initialize(self) -> None:
         self.batch_size = self.params.batch_size
