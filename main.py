@@ -37,10 +37,11 @@ from src.commands.drift import drift
 from src.commands.import_scores import import_scores
 from src.commands.judge_bench import judge_bench
 from src.commands.merge import merge
-from src.commands.models import merge_lora, serve_editor
+from src.commands.models import convert_emu3, merge_lora, serve_editor
 from src.commands.pairs import pairs
 from src.commands.people import calibrate, label
 from src.commands.report import report
+from src.commands.tokenize import tokenize
 from src.commands.train_judge import train_judge
 from src.errors import ConfigError, EditLoopError
 from src.run_log import log_to
@@ -65,7 +66,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="EditLoop benchmarks editors of pictures and trains with the same scorers. Without a command: evaluate.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look into data files, convert them, and make pairs of runs.")
+data_app = typer.Typer(no_args_is_help=True, help="Look into data files, convert and tokenize them, and make pairs.")
 app.add_typer(data_app, name="data")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Run only the first N selected samples.")]
@@ -253,10 +254,12 @@ for command in (
         calibrate,
         serve_editor,
         merge_lora,
+        convert_emu3,
     ),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 data_app.command("pairs")(pairs)
+data_app.command("tokenize")(tokenize)
 
 
 @data_app.command("inspect")

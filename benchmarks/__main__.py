@@ -53,6 +53,7 @@ RUNS = (
     Run("large_record", quick="--quick"),
     Run("statistics_coverage", quick="--trials 1000"),
     Run("comparison"),
+    Run("conditioning_arithmetic", quick="--no-memory"),
     Run("qwen_full_size --size tiny"),
     Run("gpu_check --device cpu"),
     Run("ray_kills", quick="--quick", on_cpu=False),

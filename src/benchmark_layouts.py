@@ -4,5 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-BenchmarkLayout = Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit", "complex-edit", "mmmg"]
+BenchmarkLayout = Literal[
+    "native",
+    "gedit",
+    "imgedit",
+    "imgedit-uge",
+    "imgedit-multiturn",
+    "rise",
+    "kris",
+    "uniredit",
+    "complex-edit",
+    "mmmg",
+]
 """`native` is EditLoop's own; each of the others is the official layout of a public benchmark."""

@@ -75,6 +75,42 @@ def imgedit(folder: Path, items: Mapping[str, Any] = IMGEDIT, images: str = "sin
     return folder
 
 
+UGE = {
+    "1": {"id": "000029784.jpg", "prompt": "remove the slice in the glass"},
+    "2": {"id": "000065904.jpg", "prompt": "remove whoever sits in front"},
+}
+
+
+def imgedit_uge(folder: Path, items: Mapping[str, Any] = UGE, images: str = "Benchmark/hard") -> Path:
+    for place, item in enumerate(items.values()):
+        picture(folder / images / str(item["id"]), place)
+    write_json(folder / "UGE_edit.json", items)
+    return folder
+
+
+MULTITURN: dict[str, dict[str, dict[str, Any]]] = {
+    "content_memory": {
+        "1": {
+            "id": "66341.jpg",
+            "turn1": "all edits are green: fill the plate",
+            "turn2": "fruit",
+            "turn3": "another plate",
+        }
+    },
+    "version_backtrace": {"1": {"id": "7.jpg", "turn1": "add a hat", "turn2": "go back, and add a scarf"}},
+}
+
+
+def imgedit_multiturn(
+    folder: Path, annotations: Mapping[str, Mapping[str, Any]] = MULTITURN, images: str = "{category}"
+) -> Path:
+    for category, items in annotations.items():
+        for place, item in enumerate(items.values()):
+            picture(folder / images.format(category=category) / str(item["id"]), place + len(category))
+        write_json(folder / category / "annotation.json", items)
+    return folder
+
+
 # RISEBench.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,22 @@ def test_a_full_picture_beside_the_page_is_shown_and_its_thumbnail_where_it_is_g
     tab.until("() => document.querySelector('.frame img').src.startsWith('data:image/jpeg')")
     tab.until("() => document.querySelector('.frame img').naturalWidth > 0")
     assert "full picture is not beside the page" in picture.get_attribute("title")
+
+
+def test_several_sources_are_numbered_and_the_first_one_is_compared_with_the_edit(
+    tab: OpenPage, tmp_path: Path
+) -> None:
+    sources = [replace(tiny(Word("source"), red, 0, 0), place=place) for place, red in ((1, 10), (2, 200))]
+    outcome = Outcome(picture=tiny(Word("edited"), 40, 0, 0), status="scored", score=5.0)
+    page = Page(Word("report"), cards=[Card("s", inputs=sources, outcomes=[outcome])])
+    (tmp_path / "page.html").write_text(render_page(page), encoding="utf-8")
+    tab.open(tmp_path / "page.html", "#s")
+    captions = tab.page.locator("dialog figcaption").all_inner_texts()
+    assert [text.split("\n")[0].split(" 16")[0].strip() for text in captions][:2] == ["Source 1", "Source 2"]
+    tab.page.keyboard.press("4")
+    tab.page.wait_for_selector("canvas[data-done]")
+    pixel = "node => [...node.getContext('2d').getImageData(5, 5, 1, 1).data]"
+    assert tab.page.locator("canvas").evaluate(pixel) == [30, 0, 0, 255]
 
 
 def test_a_card_with_several_editors_compares_any_two_of_them(tab: OpenPage, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from src.errors import ModelError
 from src.models.diffusion.conditioning import (
+    MOST_TOKENS,
     Conditioner,
     Conditioning,
     ConditioningError,
@@ -25,8 +26,16 @@ from src.models.diffusion.conditioning import (
     stacked,
     system_text,
 )
+from src.models.diffusion.implementations.qwen_image import QwenImageModel
+from src.models.diffusion.thinking import policy_processor
 from tests.tiny_parts import gradient
-from tests.tiny_pipelines import plus_folder, qwen_folder, qwen_pipeline  # noqa: F401 (fixtures)
+from tests.tiny_pipelines import (  # noqa: F401 (fixtures)
+    plus_folder,
+    qwen_folder,
+    qwen_image_folder,
+    qwen_pipeline,
+    seen_by,
+)
 from tests.tiny_qwen21 import qwen21_folder  # noqa: F401 (fixture)
 
 KINDS = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline", "QwenImagePipeline")
@@ -95,9 +104,10 @@ def test_a_completion_continues_the_prompt_token_by_token(kind: str) -> None:
     assert not torch.allclose(other[-1], whole[-1])
 
 
-def test_each_row_of_a_mixed_batch_is_its_single_row_with_zeros_behind() -> None:
-    pipe = pipeline("QwenImageEditPipeline")
-    rows = [encoded(pipe, text, shown("", 1), range(20, 20 + 7 * place)) for place, text in enumerate(INSTRUCTIONS)]
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_of_a_mixed_batch_is_its_single_row_with_zeros_behind(kind: str) -> None:
+    pipe = pipeline(kind)
+    rows = [encoded(pipe, text, shown(kind), range(20, 20 + 7 * place)) for place, text in enumerate(INSTRUCTIONS)]
     embeds, mask = stacked(rows)
     assert len({len(row.embeds) for row in rows}) == len(rows)
     for row, padded, counts in zip(rows, embeds, mask, strict=True):
@@ -106,26 +116,29 @@ def test_each_row_of_a_mixed_batch_is_its_single_row_with_zeros_behind() -> None
         assert counts.tolist() == sorted(counts.tolist(), reverse=True)
 
 
-def test_a_batch_is_padded_and_masked_as_the_stock_pipeline_does_it() -> None:
-    pipe = pipeline("QwenImageEditPipeline")
-    pictures = [gradient(turn=turn) for turn in range(len(INSTRUCTIONS))]
-    embeds, mask = pipe.encode_prompt(prompt=list(INSTRUCTIONS), image=pictures, device=torch.device("cpu"))
-    rows = [encoded(pipe, text, [picture]) for text, picture in zip(INSTRUCTIONS, pictures, strict=True)]
+@pytest.mark.parametrize("kind", ["QwenImageEditPipeline", "QwenImagePipeline"])
+def test_a_batch_is_padded_and_masked_as_the_stock_pipeline_does_it(kind: str) -> None:
+    pipe = pipeline(kind)
+    pictures = shown(kind, len(INSTRUCTIONS))
+    about = {"image": pictures} if pictures else {}
+    embeds, mask = pipe.encode_prompt(prompt=list(INSTRUCTIONS), device=torch.device("cpu"), **about)
+    rows = [encoded(pipe, text, pictures[place : place + 1]) for place, text in enumerate(INSTRUCTIONS)]
     own, own_mask = stacked(rows)
     assert torch.equal(own_mask, mask)
     torch.testing.assert_close(own, embeds)
 
 
-def test_embeddings_are_those_of_the_sampled_ids_where_decoding_and_encoding_gives_others() -> None:
-    pipe = pipeline("QwenImageEditPipeline")
+@pytest.mark.parametrize("kind", ["QwenImageEditPipeline", "QwenImagePipeline"])
+def test_embeddings_are_those_of_the_sampled_ids_where_decoding_and_encoding_gives_others(kind: str) -> None:
+    pipe = pipeline(kind)
     tokenizer = pipe.tokenizer
     ids = [tokenizer.encode(letter)[0] for letter in "red"]
     again = tokenizer.encode(tokenizer.decode(ids))
     assert again != ids, "the vocabulary has a token for the word"
-    found = encoded(pipe, "x", shown(""), ids).embeds
-    other = encoded(pipe, "x", shown(""), again).embeds
+    found = encoded(pipe, "x", shown(kind), ids).embeds
+    other = encoded(pipe, "x", shown(kind), again).embeds
     assert len(found) - len(other) == len(ids) - len(again)
-    assert len(found) == len(encoded(pipe, "x", shown("")).embeds) + 3
+    assert len(found) == len(encoded(pipe, "x", shown(kind)).embeds) + 3
 
 
 def test_a_limit_drops_the_end_of_the_completion_and_nothing_of_the_prompt() -> None:
@@ -137,6 +150,32 @@ def test_a_limit_drops_the_end_of_the_completion_and_nothing_of_the_prompt() -> 
         assert torch.equal(cut.embeds, encoded(pipe, "make the sky red", pictures, ids[:room]).embeds)
     with pytest.raises(ConditioningError, match=rf"have {len(prompt)} tokens.* {len(prompt) - 1} at most"):
         encoded(pipe, "make the sky red", pictures, ids, max_tokens=len(prompt) - 1)
+
+
+def test_a_conditioning_is_no_longer_than_its_pipeline_takes() -> None:
+    for kind, most in MOST_TOKENS.items():
+        pipe = pipeline(kind)
+        pipe.text_encoder.config.text_config.max_position_embeddings = 10_000
+        cut = encoded(pipe, "x", shown(kind), [20] * most)
+        assert len(cut.embeds) == most
+        assert cut.dropped == len(encoded(pipe, "x", shown(kind)).embeds)
+
+
+@pytest.mark.parametrize(("tokens", "fits"), [(MOST_TOKENS["QwenImageEditPipeline"], True), (4090, False)])
+def test_the_transformer_has_positions_for_as_many_tokens_beside_a_picture_of_8192_pixels(
+    tokens: int, fits: bool
+) -> None:
+    embedding = pipeline("QwenImageEditPipeline").transformer.pos_embed
+    _, text = embedding([(1, 512, 4)], max_txt_seq_len=tokens, device=torch.device("cpu"))
+    assert (len(text) == tokens) is fits
+
+
+def test_qwen_image_cuts_no_conditioning_off(qwen_image_folder: Path) -> None:
+    model = QwenImageModel({"model_name": str(qwen_image_folder), "num_inference_steps": 1, "width": 32, "height": 32})
+    calls = seen_by(model.pipe, "transformer")
+    for tokens in (600, MOST_TOKENS["QwenImagePipeline"]):
+        model.generate_image("", conditioning=Conditioning(torch.randn(tokens, 64)))
+        assert calls[-2]["encoder_hidden_states"].shape[1] == tokens
 
 
 def test_positions_of_the_encoder_are_a_limit_as_well() -> None:
@@ -173,11 +212,12 @@ def test_dropout_of_a_training_does_not_reach_the_conditioning_and_is_on_again_a
     assert all(module.training for module in model.modules())
 
 
-def test_the_embeddings_of_an_adapter_are_those_of_the_merged_model() -> None:
+@pytest.mark.parametrize("kind", ["QwenImageEditPipeline", "QwenImagePipeline"])
+def test_the_embeddings_of_an_adapter_are_those_of_the_merged_model(kind: str) -> None:
     from peft import LoraConfig, get_peft_model
 
-    pipe = pipeline("QwenImageEditPipeline")
-    request = ConditioningRequest("make the sky red", tuple(shown("")), tuple(range(20, 30)))
+    pipe = pipeline(kind)
+    request = ConditioningRequest("make the sky red", tuple(shown(kind)), tuple(range(20, 30)))
     plain = Conditioner(pipe).encode(request, pipe.text_encoder, torch.float32).embeds
     model = get_peft_model(pipe.text_encoder, LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False))
     beside = Conditioner(pipe).encode(request, model, torch.float32).embeds
@@ -222,20 +262,24 @@ def test_pictures_are_those_that_the_stock_pipeline_shows_to_its_encoder(
     assert [picture.tobytes() for picture in found] == [picture.tobytes() for picture in seen]
 
 
-@pytest.mark.parametrize("kind", KINDS[:2])
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("QwenImageEditPipeline", 1), ("QwenImageEditPlusPipeline", 1), ("QwenImageEditPlusPipeline", 2), (KINDS[2], 0)],
+)
 def test_a_policy_samples_under_the_very_prompt_that_is_encoded(kind: str, count: int) -> None:
     pipe, pictures = pipeline(kind), shown(kind, count)
-    if kind == "QwenImageEditPipeline" and count > 1:
-        pytest.skip("the template of this pipeline has one picture")
     template = pipeline_template(kind)
     assert template == pipe.prompt_template_encode
     content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": "make the sky red"}]
     messages = [{"role": "system", "content": system_text(template)}, {"role": "user", "content": content}]
-    rendered = pipe.processor.apply_chat_template(
-        messages, chat_template=chat_template(kind), add_generation_prompt=True, tokenize=False
-    )
-    assert rendered == Conditioner(pipe).text(ConditioningRequest("make the sky red", tuple(pictures)))
+    processor = policy_processor(pipe)
+    assert processor.chat_template == chat_template(kind)
+    rendered = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    wanted = Conditioner(pipe).text(ConditioningRequest("make the sky red", tuple(pictures)))
+    assert rendered == wanted
+    if not pictures:
+        ids = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)
+        assert ids == [pipe.tokenizer(wanted)["input_ids"]]
 
 
 def test_qwen_image_21_is_refused_with_the_reason(qwen21_folder: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageStat
 from src.data.selection import Selection
 from src.data.verdict import Status, Verdict, failed
 from src.errors import ConfigError, ModelError
-from src.models.diffusion.conditioning import Conditioner, ConditioningRequest
+from src.models.diffusion.conditioning import Conditioner, Conditioning, ConditioningRequest
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.pipeline.keys import sample_seed
 from src.training.config import TrainingConfig, parse_training_config
@@ -82,14 +82,19 @@ class Bench:
             log_extra=lambda *_: None,
         )
 
-    def painted(self, model: QwenImageEditModel, ids: list[int], sample: int = 0, noise: int = 0) -> Image.Image:
-        """What the editor paints, by one call for this completion alone."""
+    def painted(self, model: Any, ids: list[int], sample: int = 0, noise: int = 0) -> Image.Image:
+        """What the model paints, by one call for this completion alone."""
         example = self.examples[sample]
-        source = example.subject.source.decode()
-        request = ConditioningRequest(example.request, tuple(model.shown_to_encoder(source)), tuple(ids))
-        conditioning = Conditioner(model.pipe).encode(request, self.encoder, torch.float32)
         seed = sample_seed(0, example.example_id + (f" noise {noise}" if noise else ""))
+        if example.subject.source is None:
+            return model.generate_image("", seed=seed, conditioning=self.encoded(model, example.request, (), ids))
+        source = example.subject.source.decode()
+        conditioning = self.encoded(model, example.request, tuple(model.shown_to_encoder(source)), ids)
         return model.edit_image(source, "", seed=seed, conditioning=conditioning)
+
+    def encoded(self, model: Any, words: str, pictures: tuple[Image.Image, ...], ids: list[int]) -> Conditioning:
+        request = ConditioningRequest(words, pictures, tuple(ids))
+        return Conditioner(model.pipe).encode(request, self.encoder, torch.float32)
 
 
 def brightness(picture: Image.Image) -> float:
@@ -255,6 +260,19 @@ def test_a_limit_counts_what_it_drops_and_a_prompt_that_is_too_long_is_masked(
     row = bench.rewards.record.completions(1)[1]
     assert row.status is Status.EDIT_FAILED
     assert "picture and instruction have" in (row.reason or "")
+
+
+def test_a_picture_that_is_too_long_by_itself_is_masked_and_stops_nothing(make_bench: Callable[..., Bench]) -> None:
+    task = {"class_path": "src.training.tasks.conditioning.ConditioningTask"}
+    present = {"max_tokens": 3, "negative_prompt_from": "present"}
+    bench = make_bench(task=task | {"params": present}, training={"most_failures": 1, "show_every": 0})
+    passes: list[int] = []
+    bench.encoder.register_forward_hook(lambda *_: passes.append(1))
+    assert bench(IDS[:2]) == [None, None]
+    assert len(passes) == 2  # as many as there would be otherwise: processes share a sharded policy
+    bench.rewards._editor.params = bench.rewards._editor.params.model_copy(update={"true_cfg_scale": 4.0})
+    assert bench(IDS[:2], step=1) == [None, None]
+    assert len(passes) == 2 + 4
 
 
 def test_the_policy_is_told_what_the_pipeline_tells_its_encoder_unless_the_task_says_otherwise(

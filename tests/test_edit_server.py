@@ -115,6 +115,7 @@ def test_health_names_the_editor_by_its_identity() -> None:
         "digest": digest(identity),
         "takes_source": True,
         "takes_text_alone": False,
+        "takes_further_images": False,
         "batch_size": 4,
         "waiting": 0,
         "editing": 0,

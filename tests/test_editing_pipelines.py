@@ -27,6 +27,7 @@ from tests.tiny_parts import gradient
 
 RUN = sorted(BUILDERS)
 BATCHABLE = [name for name in RUN if PIPELINES[name].shares_calls]
+SEVERAL = [name for name in RUN if PIPELINES[name].several]
 SCALING = [
     "FluxKontextPipeline",
     "JoyImageEditPipeline",
@@ -247,6 +248,34 @@ def test_without_a_resolution_the_size_is_the_pipelines_own_at_the_aspect_ratio_
 def test_one_picture_per_call_unless_proven(name: str, editor: Any) -> None:
     model = editor(name)
     assert model.batch_size == (4 if name in BATCHABLE else 1)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_an_edit_of_several_sources_depends_on_each_and_on_their_order_and_has_the_size_of_the_first(
+    name: str, editor: Any
+) -> None:
+    model = editor(name)
+    first, *others = gradient((96, 64)), gradient((64, 96), turn=1), gradient((64, 64), turn=2)
+
+    def edit(*further: Image.Image) -> Image.Image:
+        made: Image.Image = model.edit_image(first, "join them", seed=3, further_images=list(further))
+        return made
+
+    alone, two, three, swapped = edit(), edit(others[0]), edit(*others), edit(*reversed(others))
+    assert {one.size for one in (two, three, swapped)} == {alone.size}
+    assert [difference(*pair) > 0 for pair in ((alone, two), (two, three), (three, swapped))] == [True] * 3
+    assert difference(swapped, edit(*reversed(others))) == 0
+
+
+def test_which_pipelines_take_several_sources_is_known_before_they_load(
+    editing_checkpoint: Callable[[str], Path],
+) -> None:
+    taken = {
+        name: DiffusersEditModel.takes_further_images({"model_name": str(editing_checkpoint(name))})
+        for name in ("QwenImageEditPlusPipeline", "StableDiffusionInstructPix2PixPipeline")
+    }
+    assert taken == {"QwenImageEditPlusPipeline": True, "StableDiffusionInstructPix2PixPipeline": False}
+    assert SEVERAL == ["BriaFibo2Pipeline", "OmniGenPipeline", "QwenImage21Pipeline", "QwenImageEditPlusPipeline"]
 
 
 @every_pipeline

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from main import app
 from src.data.benchmarks.official_scores import read_official_scores
 from src.data.protocols import PROTOCOLS
+from src.data.reward_model_protocols import REWARD_MODEL_PROTOCOLS
 from src.errors import DataError
 from src.reporting.official_scores import _FILES
 from tests.comparable_runs import store
@@ -30,6 +31,7 @@ from tests.official_layouts import (
     gedit,
     gedit_row,
     imgedit,
+    imgedit_uge,
     kris,
     rise,
     uniredit,
@@ -245,8 +247,9 @@ def test_parts_of_different_instructions_are_not_put_together_and_a_file_without
     assert "2.json states no instruction" in caplog.text
 
 
-def test_every_protocol_has_score_files_to_be_written() -> None:
-    assert _FILES.keys() == {facts.short_name for facts in PROTOCOLS.values()}
+def test_every_protocol_of_a_benchmark_has_score_files_to_be_written() -> None:
+    of_reward_models = {facts.short_name for facts in REWARD_MODEL_PROTOCOLS}
+    assert _FILES.keys() == {facts.short_name for facts in PROTOCOLS.values()} - of_reward_models
 
 
 def test_an_imported_run_is_reported_again_from_its_record(tmp_path: Path) -> None:
@@ -265,6 +268,7 @@ def test_an_imported_run_is_reported_again_from_its_record(tmp_path: Path) -> No
 IMPORTS: dict[str, Any] = {
     "gedit": lambda folder: gedit_scores(folder, "motion_change", ("ab12", 4, 9)),
     "imgedit": lambda folder: write_json(folder / "average_score.json", dict.fromkeys(IMGEDIT, 3.5)),
+    "imgedit-uge": lambda folder: write_json(folder / "result.json", {"1": "Good.\nScore: 4", "2": "No idea."}),
     "rise": lambda folder: rise_table(
         folder / "a.csv",
         *(
@@ -285,6 +289,7 @@ DATA: dict[str, Any] = {
     "gedit": lambda folder: gedit(folder, GEDIT_ROWS),
     **{"imgedit": imgedit, "rise": rise, "kris": kris, "uniredit": uniredit},
     "complex-edit": lambda folder: complex_edit(folder, [complex_edit_row(0)]),
+    "imgedit-uge": imgedit_uge,
 }
 
 
@@ -333,7 +338,7 @@ def test_two_rows_that_disagree_about_a_sample_leave_it_without_a_score(tmp_path
         ("rise", "x.csv", "", "cannot be read as a table"),
         ("kris", "metrics.json", "{}", "holds no scores"),
         ("complex-edit", "x.json", "{}", "holds no scores"),
-        ("mmmg", "x.json", "{}", "there are readers for gedit, imgedit, rise, kris, uniredit, complex-edit"),
+        ("mmmg", "x.json", "{}", "there are readers for gedit, imgedit, imgedit-uge, rise, kris, uniredit, complex-"),
     ],
 )  # fmt: skip
 def test_what_is_no_score_file_is_an_error_that_says_what_is_wrong(

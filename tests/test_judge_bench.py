@@ -23,9 +23,14 @@ from typer.testing import CliRunner, Result
 from main import app
 from src.config import Config
 from src.pipeline.judge_bench import Preferences, judge_bench, judge_bench_config
+from src.record.results import SampleResult
 from src.reporting.judge_bench.against import mcnemar_p
 from src.reporting.judge_bench.report import build_judge_bench
+from src.reporting.judge_bench.tables import remarks
+from src.reporting.judge_bench.tables import rows as table_rows
 from tests.preference_judges import HIGH, LOW, NoisyJudge, edit, pair, png, text, write_rows
+from tests.sample_results import info
+from tests.sample_results import result as sample_result
 
 JUDGE = "tests.preference_judges.NoisyJudge"
 CONFIG = """
@@ -191,6 +196,66 @@ def test_tigers_layout_gives_accuracies_and_whole_orders_by_the_number_of_edits(
     assert [found["chance"] for found in report["groups"].values()] == pytest.approx([1 / 2, 1 / 6, 1 / 24])
 
 
+def test_a_group_of_which_a_candidate_cannot_be_read_is_no_whole_group_of_fewer_edits(
+    bench: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = _group(1, 3, (9, 6, 3)) + _group(2, 4, (9, 7, 5, 3))
+    damaged = _group(3, 3, (9, 6, 3)) + _group(4, 4, (9, 7, 5, 3))
+    rows += [row | {"candidate_1": {"bytes": b"no image"}} if "_0" in row["id"] else row for row in damaged]
+    file = tmp_path / "test.parquet"
+    parquet.write_table(arrow.Table.from_pylist([_plain(row) for row in rows]), file)
+    report = bench(file, "editreward-bench", sigma=0.0)
+    assert {
+        size: (found["groups"], found["judged"], found["incomplete"]) for size, found in report["groups"].items()
+    } == {
+        "3": (2, 1, 1),
+        "4": (2, 1, 1),
+    }
+    counts = {name: (found["judged"], found["rows"]) for name, found in report["categories"].items()}
+    assert counts == {"3pair": (4, 6), "4pair": (9, 12)}
+    assert (report["overall"]["rows"], report["overall"]["coverage"]) == (18, 13 / 18)
+    assert [row["category"] for row in report["bad_rows"]] == ["3pair"] * 2 + ["4pair"] * 3
+    assert ["3pair", "4/6"] in [[row[0], row[-1]] for row in table_rows(report)]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"bytes": said["bytes"]} if isinstance(said, dict) else said for name, said in row.items()}
+
+
+@pytest.mark.parametrize("layout", ["editreward-bench", "editscore-bench"])
+def test_a_scorer_that_can_judge_no_category_of_a_public_set_is_refused_with_one_that_can(
+    tmp_path: Path, layout: str
+) -> None:
+    """The default scorer asks by category, and has a prompt for this project's categories alone."""
+    told = {"key": ["1"], "instruction": "make it better", "task_type": "style_change", "dimension": "overall"}
+    told |= {"input_image": {"bytes": png((1, 0, 7))}, "output_images": [{"bytes": edit(1, 9)}, {"bytes": edit(2, 3)}]}
+    file = tmp_path / "bench.parquet"
+    parquet.write_table(
+        arrow.Table.from_pylist([told if layout == "editscore-bench" else _plain(_editreward(1, "A>B"))]), file
+    )
+    judge = "src.models.reward.implementations.openai_reward.OpenAIRewardModel"
+    result = command(tmp_path, file, "--format", layout, judge=judge, base_url="http://127.0.0.1:9/v1", model="m")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert "the scorer can judge none of the 1 pair of" in said
+    assert "name a scorer that asks about every edit alike, such as `scorer: {protocol: editscore@2025-11}`" in said
+
+
+def test_what_a_comparison_costs_and_what_all_cost_counts_an_edit_of_several_rows_once(tmp_path: Path) -> None:
+    def result(pair_id: str, side: str, key: str, seconds: float) -> SampleResult:
+        told = {"pair": pair_id, "side": side, "winner": "a"}
+        usage = {"calls": 2.0, "cost": 0.5 * seconds}
+        return sample_result(edit_key=key, judge_seconds=seconds, attributes=told, usage=usage, replies=(key,))
+
+    results = [result("1", "a", "x", 1.0), result("1", "b", "y", 2.0)]
+    results += [result("2", "a", "x", 1.0), result("2", "b", "z", 3.0)]
+    report = build_judge_bench(info(), results)
+    assert report["cost_a_comparison"] == pytest.approx((0.5 + 1.0 + 0.5 + 1.5) / 2)
+    assert report["usage"]["calls"]["total"] == 6
+    assert report["usage"]["cost"]["total"] == pytest.approx(0.5 + 1.0 + 1.5)
+    assert any("3.5 s and a cost of 1.75 a comparison; in all 6 calls" in line for line in remarks(report))
+
+
 def test_rows_that_share_an_id_are_told_apart_and_contradictions_are_named(
     bench: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -304,6 +369,8 @@ def _measured(config: Config, data: Preferences) -> tuple[Any, Any]:
 SLOW = """
 import sys, time
 from main import app
+from tests.sample_results import info
+from tests.sample_results import result as sample_result
 from tests.preference_judges import NoisyJudge
 score = NoisyJudge.score
 def slow(self, *args, **named):
@@ -368,6 +435,11 @@ def test_two_judges_are_compared_on_the_pairs_that_both_have_judged(tmp_path: Pa
     )
     assert against["mcnemar_p"] == pytest.approx(binomtest(0, against["only_this_right"]).pvalue)
     assert against["mcnemar_p"] < 0.001
+    strict = against["strict_difference"]
+    assert strict["difference"] == pytest.approx((against["only_this_right"] - against["only_other_right"]) / 60)
+    said = " ".join(result.output.split())
+    assert f"with ties as wrong {100 * strict['difference']:+.1f} points" in said
+    assert said.index("with ties as wrong") < said.index("McNemar p")
     elsewhere = write_rows(tmp_path / "elsewhere.jsonl", [pair(n) for n in range(100, 104)])
     refused = command(tmp_path, elsewhere, "--against", str(other))
     assert refused.exit_code == 1

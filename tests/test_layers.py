@@ -18,7 +18,7 @@ FOUNDATION = "foundation"
 
 MAY_IMPORT = {
     "main": {"commands", "audit", "serving", "training", "pipeline", "reporting", "record", "data", FOUNDATION},
-    "commands": {"serving", "training", "pipeline", "reporting", "record", "data", FOUNDATION},
+    "commands": {"serving", "training", "pipeline", "reporting", "record", "models", "data", FOUNDATION},
     "audit": {"pipeline", "reporting", "record", "rewards", "models", "data", FOUNDATION},
     "serving": {"pipeline", "reporting", "record", "models", "data", FOUNDATION},
     "training": {"pipeline", "reporting", "record", "rewards", "cluster", "models", "data", FOUNDATION},

@@ -11,8 +11,8 @@ import pytest
 
 from src.data.preferences import PreferencePair, load_preferences
 from src.miniature.judge.drawing import JUDGE_SEEDS, PairSettings, draw_chunk
-from src.miniature.judge.pairs import JudgePairs
-from src.miniature.judge.preference_pairs import LEAST_GAP, PAIRS_OF_EDIT, preference_rows
+from src.miniature.judge.pairs import JudgePairs, joined
+from src.miniature.judge.preference_pairs import LEAST_GAP, PAIRS_OF_EDIT, preference_rows, write_preference_pairs
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,18 @@ def test_sources_that_are_passed_over_are_in_no_pair(pairs: JudgePairs, tmp_path
     found = written(pairs, tmp_path, passed_over=kept_out)
     assert found
     assert not kept_out & {np.asarray(pair.source.decode()).tobytes() for pair in found}
+
+
+def test_held_out_pairs_are_written_alone_where_no_training_pairs_are_wanted(
+    pairs: JudgePairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(folder: Path, settings: PairSettings, chunks: int) -> JudgePairs:
+        folder.mkdir(parents=True)
+        return joined([pairs] * chunks)
+
+    monkeypatch.setattr("src.miniature.judge.preference_pairs.load_or_draw_judge_pairs", draw)
+    alone = write_preference_pairs(tmp_path / "alone", chunks=0, held_out_chunks=1, editors=())
+    assert alone == [tmp_path / "alone" / "held_out.jsonl"]
+    both = write_preference_pairs(tmp_path / "both", chunks=1, held_out_chunks=1, editors=())
+    assert both[0].read_bytes() == alone[0].read_bytes()
+    assert both[1].name == "train.jsonl"

@@ -29,6 +29,8 @@ from tests.official_layouts import (
     complex_edit_row,
     gedit,
     imgedit,
+    imgedit_multiturn,
+    imgedit_uge,
     kris,
     picture,
     rise,
@@ -43,6 +45,7 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "ps_human_en_ef56": "fullset/ps_human/en/ef56.png",
     },
     "imgedit": {"1082": "1082.png", "1068": "1068.png", "673": "673.jpg"},
+    "imgedit-uge": {"1": "1.png", "2": "2.jpeg"},
     "rise": {
         "temporal_reasoning_1": "images/temporal_reasoning/temporal_reasoning_1.png",
         "causal_reasoning_2": "images/causal_reasoning/causal_reasoning_2.jpg",
@@ -60,7 +63,7 @@ OUTPUTS: dict[str, dict[str, str]] = {
 }
 DATA: dict[str, Any] = {
     "gedit": lambda folder: gedit(folder, GEDIT_ROWS),
-    **{"imgedit": imgedit, "rise": rise, "kris": kris, "uniredit": uniredit},
+    **{"imgedit": imgedit, "imgedit-uge": imgedit_uge, "rise": rise, "kris": kris, "uniredit": uniredit},
 }
 
 
@@ -108,6 +111,26 @@ def test_every_output_is_found_also_from_the_folder_within(tmp_path: Path, layou
     for sample_id, path in OUTPUTS[layout].items():
         assert find_output(outputs, layout, sample_id).resolve() == (outputs / path).resolve()
         assert find_output(outputs / inside, layout, sample_id).resolve() == (outputs / path).resolve()
+
+
+def test_outputs_of_several_turns_are_judged_where_an_editor_of_one_turn_could_not_make_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = imgedit_multiturn(tmp_path / "data")
+    picture(tmp_path / "outputs" / "content_memory_1.png")
+    monkeypatch.chdir(tmp_path)
+    answer = '{"edit_success": 5, "no_overediting": 5, "naturalness": 5, "no_artifacts": 5}'
+    config = {
+        "benchmark": {"data_path": str(data), "format": "imgedit-multiturn"},
+        "diffusion_model": {"class_path": PRECOMPUTED, "params": {"folder": "outputs"}},
+        "reward_model": {"class_path": "tests.scripted_judge.ScriptedJudge", "params": {"script": {"": [answer]}}},
+        "scorer": {"class_path": "src.rewards.scorers.vie.VIEScorer"},
+    }
+    Path("run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = CliRunner().invoke(app, ["evaluate", "--config", "run.yaml", "--output-dir", "out"])
+    assert done.exit_code == 0, done.output
+    [report] = Path("out/results").glob("*.json")
+    assert json.loads(report.read_text(encoding="utf-8"))["statuses"] == {"scored": 1, "edit_failed": 1}
 
 
 def outputs_of_level(folder: Path, *names: str) -> Path:

@@ -64,11 +64,12 @@ def test_texts_of_a_json_file_are_read_by_edit_type(tmp_path: Path) -> None:
 
 def test_texts_for_str_format_are_filled_with_names_alone(tmp_path: Path) -> None:
     text = (
-        'prompt_consist = "C {instruct} {{kept}}"\nprompt_quality = "Q"\nprompt_instruction_following = "I {instruct}"'
+        'prompt_consist = "C {instruct} {{kept}}"\nprompt_quality = "Q {{ X }}"\n'
+        'prompt_instruction_following = "I {instruct}"'
     )
     write(tmp_path, "ReasonEdit/prompts.py", text)
     asked = prompts("kris@2025-05", tmp_path, "color_change", instruction="{instruct} {0}")
-    assert [prompt.text for prompt in asked] == ["C {instruct} {0} {kept}", "I {instruct} {0}", "Q"]
+    assert [prompt.text for prompt in asked] == ["C {instruct} {0} {kept}", "I {instruct} {0}", "Q {{ X }}"]
 
 
 @pytest.mark.parametrize(
@@ -168,19 +169,57 @@ def test_rise_takes_the_text_that_fits_the_sample(tmp_path: Path) -> None:
     assert asked("logical_reasoning", **picture) == ["logical_cons", "logical_img"]
     assert asked("logical_reasoning", {"reasoning_wo_ins": "1"}, **picture) == ["logical_cons", "logical_img_wo_q"]
     published = protocol_scorer("rise@2026-05", official_prompts=str(tmp_path), as_published=True)
-    asked_of_all = published.judge_prompts(sample("logical_reasoning", **picture))
-    assert [prompt.text for prompt in asked_of_all] == ["prompt_logical_cons", "prompt_logical_img_wo_q"]
+    for columns, expected in (((), "logical_img"), (("reasoning_wo_ins",), "logical_img_wo_q")):
+        of = sample("logical_reasoning", attributes={"columns": columns}, **picture)
+        assert [one.text.removeprefix("prompt_") for one in published.judge_prompts(of)] == ["logical_cons", expected]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "file", "names", "of"),
+    [
+        ("rise@2026-05", "utils.py", ["prompt_generation"], {"category": "causal_reasoning"}),
+        ("rise@2026-05", "utils.py", ["prompt_spatial_qual"], {"category": "spatial_reasoning"}),
+        (
+            *("rise@2026-05", "utils.py", ["prompt_logical_img_wo_q"]),
+            {"category": "logical_reasoning", "attributes": {"reasoning_wo_ins": "1"}},
+        ),
+        ("uniredit@2026-08", "eval/utils.py", ["prompt_generation"], {"category": "Maze"}),
+        (
+            *("rationalrewards@2026-04", "train_qwen_edit_rationalrewards.py"),
+            *(["SYSTEM_PROMPT", "COMMON_TASK_GUIDELINE"], {"category": "style"}),
+        ),
+    ],
+)
+def test_a_text_that_the_official_script_does_not_format_is_asked_as_it_stands(
+    tmp_path: Path, protocol: str, file: str, names: list[str], of: dict[str, Any]
+) -> None:
+    """`str.format` would make one brace of two, and refuse a single one."""
+    of = {"attributes": {"reference": "so"}, **of}
+    if protocol != "rise@2026-05" or of["category"] == "logical_reasoning":
+        of |= {"reference": lazy(REFERENCE)}
+    others = (
+        *("prompt_consist", "prompt_reasoning", "prompt_spatial_cons", "prompt_spatial_ref", "prompt_logical_cons"),
+        *("prompt_logical_img", "prompt_reasoning_w_ref_image"),
+    )
+    texts = dict.fromkeys(others, "formatted") | {"TASK_RELATED_TEMPLATE": "{request} <image> <image>"}
+    texts |= {name: "{ {{ X }} " + name for name in names}
+    write(tmp_path, file, "\n".join(f"{name} = {text!r}" for name, text in texts.items()))
+    asked = protocol_scorer(protocol, official_prompts=str(tmp_path)).judge_prompts(sample(**of))
+    said = "\n".join(f"{prompt.system}\n{prompt.text}" for prompt in asked)
+    assert all("{ {{ X }} " + name in said for name in names)
 
 
 def test_complex_edit_reads_two_files_whose_hash_is_one(tmp_path: Path) -> None:
     folder = tmp_path / "complex_edit" / "eval"
-    write(folder, "prompt_alignment.py", "ALIGNMENT_PROMPT_W_RUBRIC = 'A'\nPROMPT_TEMPLATE = 'T {instruction}'")
+    write(folder, "prompt_alignment.py", "ALIGNMENT_PROMPT_W_RUBRIC = 'A {{}}'\nPROMPT_TEMPLATE = 'T {instruction}'")
     with pytest.raises(ConfigError, match=r"prompt_quality\.py"):
         prompts("complex-edit@2025-04", tmp_path)
-    write(folder, "prompt_quality.py", "PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST = 'Q'\nPROMPT_TEMPLATE = 'other'")
+    write(
+        folder, "prompt_quality.py", "PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST = 'Q {{}}'\nPROMPT_TEMPLATE = 'other'"
+    )
     alignment, quality = prompts("complex-edit@2025-04", tmp_path)
-    assert (alignment.system, alignment.text) == ("A\nReason first, and then score.", "T Make it blue.")
-    assert (quality.system, quality.text) == ("Q", "")
+    assert (alignment.system, alignment.text) == ("A {{}}\nReason first, and then score.", "T Make it blue.")
+    assert (quality.system, quality.text) == ("Q {{}}", "")
     before = protocol_scorer("complex-edit@2025-04", official_prompts=str(tmp_path)).identity()
     write(folder, "prompt_quality.py", "PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST = 'Q2'")
     assert protocol_scorer("complex-edit@2025-04", official_prompts=str(tmp_path)).identity() != before

@@ -113,6 +113,13 @@ def test_imgedit_end_to_end(run: Run, tmp_path: Path) -> None:
     assert report["overall_statistics"]["clusters"] == 2
 
 
+def test_the_uge_suite_end_to_end(run: Run, tmp_path: Path) -> None:
+    said = {"slice": "Gone.\nScore: 5", "sits in front": "The wrong one.\nScore: 2"}
+    report = run("imgedit-uge", "imgedit-uge@2025-09", said, layouts.imgedit_uge(tmp_path / "data"))
+    assert figures(report, 0, "overall")["values"]["score"] == 3.5
+    assert figures(report, 0, "overall")["of_ten"]["score"] == 10 * (3.5 - 1) / 4
+
+
 def test_rise_end_to_end(run: Run, tmp_path: Path) -> None:
     said = {
         "the end of 1": "Final Score: 5",
@@ -173,7 +180,8 @@ def test_kris_with_an_editor_of_one_source_leaves_the_frame_out_and_makes_no_zer
     report = run("kris", "kris@2025-05", said, data, compared=False)
     assert report["statuses"] == {"scored": 1, "not_applicable": 1}
     temporal = figures(report, 0, "temporal")
-    assert (temporal["values"]["average"], temporal["scored"], temporal["total"]) == (None, 0, 1)
+    assert (temporal["values"]["average"], temporal["scored"], temporal["total"]) == (None, 0, 0)
+    assert temporal["note"] == "1 not applicable"
 
 
 def test_uniredit_end_to_end(run: Run, tmp_path: Path) -> None:

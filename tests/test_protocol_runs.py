@@ -19,6 +19,7 @@ from src.rewards.scorers.protocol import PROTOCOLS
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import ChatServer
 from tests.conftest import item
+from tests.pages import page_data
 from tests.protocol_samples import JUDGE, replies
 
 TYPES = ("add", "add", "style", "style", "not a type")
@@ -64,9 +65,11 @@ def test_a_run_by_a_protocol_reports_its_tables_its_statement_and_its_coverage(r
     assert (rows["add"]["values"]["score"], rows["add"]["scored"], rows["add"]["total"]) == (2.0, 1, 2)
     assert rows["style"]["values"]["score"] == 4.0
     assert rows["style"]["of_ten"]["score"] == 7.5
-    assert rows["overall, macro over edit types"]["values"]["score"] is None
+    macro = rows["overall, macro over edit types"]
+    assert (macro["values"]["score"], macro["note"]) == (3.0, "over 2 of the benchmark's 9 edit types")
     assert rows["overall, micro"]["values"]["score"] == pytest.approx((2 + 4 + 4) / 3)
-    assert (rows["overall, micro"]["scored"], rows["overall, micro"]["total"]) == (3, 5)
+    micro = rows["overall, micro"]
+    assert (micro["scored"], micro["total"], micro["note"]) == (3, 4, "1 not applicable")
     assert report["overall_statistics"]["mean"] == pytest.approx(10 * ((2 + 4 + 4) / 3 - 1) / 4)
 
 
@@ -84,6 +87,34 @@ def test_the_tables_and_the_sentence_on_published_ones_stand_in_markdown_console
     assert "not comparable" in told.getvalue()
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.html")]
     assert any("imgedit@2025-09 · basic suite" in page for page in pages)
+    details = [page_data(page)["details"] for page in pages if "basic suite" in page]
+    assert all("as_published: true" in one and "one or two missing criteria pass" in one for one in map(str, details))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_every_figure_of_a_protocol_stands_on_the_console_whole(run: Callable[..., Config], width: int) -> None:
+    told = StringIO()
+    report = evaluate(run()).report
+    print_report(report, Console(file=told, width=width))
+    text = " ".join(told.getvalue().split())
+    assert (
+        "imgedit@2025-09, basic suite, overall, macro over edit types (over 2 of the benchmark's 9 edit types): "
+        in text
+    )
+    assert "score 3.00; 3 / 4 scored" in text
+    assert "overall, micro (1 not applicable): score 3.33; 3 / 4 scored" in text
+    assert all(len(line) <= width for line in told.getvalue().splitlines())
+
+
+def test_a_figure_of_a_protocol_that_there_is_not_is_a_dash_on_the_console_with_its_reason(
+    run: Callable[..., Config],
+    server: ChatServer,  # noqa: F811
+) -> None:
+    replies(server, {"another style": "No.", "": "Fine.\nCompliance: 2\nNaturalness: 2\nCoherence: 2"})
+    told = StringIO()
+    print_report(evaluate(run()).report, Console(file=told, width=80))
+    text = " ".join(told.getvalue().split())
+    assert "no mean, as there is no score of style): score –; 2 / 4 scored" in text
 
 
 def test_a_run_by_another_scorer_has_no_such_section(

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from src.data.verdict import Status
 from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import TASKS, gedit_tables
 from src.reporting.protocols.imgedit import TYPES, imgedit_tables
 from src.reporting.protocols.kris import GROUPS, METRICS, kris_tables
+from src.reporting.protocols.reward_models import rationalrewards_tables, vie_tables
 from src.reporting.protocols.rise import CATEGORIES, rise_tables, uniredit_tables
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, TableRow
 
+SCORED, FAILED = Status.SCORED, Status.UNPARSABLE
+INAPPLICABLE, BAD = Status.NOT_APPLICABLE, Status.BAD_SAMPLE
 RISE_COUNTS = (85, 90, 100, 85)
 RISE_PUBLISHED = {
     "GPT-Image-1.5": (57.6, 62.2, 62.0, 21.2, 51.4),
@@ -60,11 +64,11 @@ def line(table: ProtocolTable, name: str) -> TableRow:
 
 def rise_row(category: str, reasoning: float | None, consistency: float = 5, plausibility: float = 5) -> ProtocolRow:
     if reasoning is None:
-        return ProtocolRow(category, False, {"consistency": consistency})
+        return ProtocolRow(category, FAILED, {"consistency": consistency})
     values = {"reasoning": reasoning, "consistency": consistency, "plausibility": plausibility}
     if category == "logical_reasoning":
         del values["plausibility"]
-    return ProtocolRow(category, True, {**values, "protocol_score": reasoning})
+    return ProtocolRow(category, SCORED, {**values, "protocol_score": reasoning})
 
 
 @pytest.mark.parametrize("editor", RISE_PUBLISHED)
@@ -81,7 +85,7 @@ def test_the_published_overall_accuracy_of_rise_is_the_mean_over_its_items(edito
 
 
 def test_a_rise_sample_is_accurate_when_every_dimension_that_applies_is_5() -> None:
-    free = ProtocolRow("causal_reasoning", True, {"reasoning": 5, "plausibility": 5, "protocol_score": 5})
+    free = ProtocolRow("causal_reasoning", SCORED, {"reasoning": 5, "plausibility": 5, "protocol_score": 5})
     rows = [rise_row("causal_reasoning", 5), rise_row("causal_reasoning", 5, 4), rise_row("logical_reasoning", 5), free]
     table = rise_tables(rows, as_published=False)[0]
     assert line(table, "causal_reasoning").values["accuracy %"] == pytest.approx(200 / 3)
@@ -100,7 +104,7 @@ def test_a_rise_sample_without_a_score_is_in_no_mean_and_as_published_it_is_wron
 
 def test_rise_has_macro_beside_micro_and_subtasks_where_the_data_tell_them() -> None:
     rows = [rise_row("causal_reasoning", 5), rise_row("causal_reasoning", 3), rise_row("spatial_reasoning", 1)]
-    rows.append(ProtocolRow("spatial_reasoning", True, {**rows[2].values}, {"subtask": "Layout Reasoning"}))
+    rows.append(ProtocolRow("spatial_reasoning", SCORED, {**rows[2].values}, {"subtask": "Layout Reasoning"}))
     table, dimensions, subtasks = rise_tables(rows, as_published=False)
     assert line(table, "overall, micro").values["score"] == (5 + 3 + 1 + 1) / 4
     macro = line(table, "overall, macro")
@@ -112,7 +116,7 @@ def test_rise_has_macro_beside_micro_and_subtasks_where_the_data_tell_them() -> 
 
 def imgedit_rows(means: dict[str, float], counts: dict[str, int]) -> list[ProtocolRow]:
     return [
-        ProtocolRow(name, True, {"protocol_score": means[name]}, {}, f"source {place % 20}")
+        ProtocolRow(name, SCORED, {"protocol_score": means[name]}, {}, f"source {place % 20}")
         for name, count in counts.items()
         for place in range(count)
     ]
@@ -130,7 +134,7 @@ def test_bagels_imgedit_means_give_the_macro_mean_and_not_the_published_micro_me
 def test_an_interval_of_imgedit_counts_samples_of_one_source_once() -> None:
     def width(sources: Callable[[int], str]) -> float:
         rows = [
-            ProtocolRow("add", True, {"protocol_score": 1.0 + place % 5}, {}, sources(place)) for place in range(40)
+            ProtocolRow("add", SCORED, {"protocol_score": 1.0 + place % 5}, {}, sources(place)) for place in range(40)
         ]
         (table,) = imgedit_tables(rows, as_published=False)
         interval = line(table, "overall, micro").ci95["score"]
@@ -141,7 +145,7 @@ def test_an_interval_of_imgedit_counts_samples_of_one_source_once() -> None:
 
 
 def test_as_published_a_type_of_imgedit_is_rounded_to_two_decimals() -> None:
-    rows = [ProtocolRow("add", True, {"protocol_score": value}) for value in (4.0, 4.0, 3.67)]
+    rows = [ProtocolRow("add", SCORED, {"protocol_score": value}) for value in (4.0, 4.0, 3.67)]
     ours, published = (imgedit_tables(rows, flag)[0] for flag in (False, True))
     assert line(ours, "add").values["score"] == pytest.approx(3.89)
     assert line(published, "add").values["score"] == 3.89
@@ -152,7 +156,7 @@ def gedit_row(task: str, values: tuple[float, float], language: str = "en", both
     consistency, quality = values
     said = {"semantic_consistency": consistency, "perceptual_quality": quality}
     attributes = {"instruction_language": language, "Intersection_exist": str(both).lower()}
-    return ProtocolRow(task, True, {**said, "protocol_score": math.sqrt(consistency * quality)}, attributes)
+    return ProtocolRow(task, SCORED, {**said, "protocol_score": math.sqrt(consistency * quality)}, attributes)
 
 
 def test_gedit_means_scores_of_samples_by_task_and_then_over_tasks() -> None:
@@ -178,7 +182,9 @@ def test_gedit_means_scores_of_samples_by_task_and_then_over_tasks() -> None:
 
 def test_a_task_that_was_run_and_has_no_score_leaves_no_mean_over_tasks() -> None:
     scored = gedit_row("subject-add", (2, 8))
-    (table,) = gedit_tables([scored, ProtocolRow("text_change", False, {"naturalness": 9.0}, scored.attributes)], False)
+    (table,) = gedit_tables(
+        [scored, ProtocolRow("text_change", FAILED, {"naturalness": 9.0}, scored.attributes)], False
+    )
     assert line(table, "text_change").values == {"SC": None, "PQ": None, "O": None}
     assert line(table, "overall, macro").values["O"] is None
     micro = line(table, "overall, micro")
@@ -187,7 +193,7 @@ def test_a_task_that_was_run_and_has_no_score_leaves_no_mean_over_tasks() -> Non
 
 def kris_row(category: str, percents: tuple[float, ...]) -> ProtocolRow:
     values = {name: value / 25 + 1 for name, value in zip(METRICS.values(), percents, strict=False)}
-    return ProtocolRow(category, True, {**values, "protocol_score": statistics.fmean(values.values())})
+    return ProtocolRow(category, SCORED, {**values, "protocol_score": statistics.fmean(values.values())})
 
 
 def test_the_published_averages_of_kris_are_plain_means_of_their_rows() -> None:
@@ -218,12 +224,12 @@ def test_the_overall_score_of_kris_is_the_mean_of_all_single_values() -> None:
 
 def test_the_average_of_a_kris_group_counts_single_values_where_some_are_missing() -> None:
     """As in BAGEL's summary: of 100, 100, 100 and 0 the mean is 75, and not (50 + 100 + 100) / 3."""
-    rows = [kris_row("color_change", (100, 100, 100)), ProtocolRow("color_change", False, {"consistency_score": 1.0})]
+    rows = [kris_row("color_change", (100, 100, 100)), ProtocolRow("color_change", FAILED, {"consistency_score": 1.0})]
     assert line(kris_tables(rows, as_published=True)[0], "attribute").values["average"] == 75.0
 
 
 def test_a_kris_sample_with_one_unread_metric_counts_as_published_alone() -> None:
-    partly = ProtocolRow("color_change", False, {"consistency_score": 1.0})
+    partly = ProtocolRow("color_change", FAILED, {"consistency_score": 1.0})
     rows = [kris_row("color_change", (100, 100, 100)), partly]
     ours, published = (line(kris_tables(rows, flag)[0], "attribute") for flag in (False, True))
     assert (ours.values["VC"], published.values["VC"]) == (100.0, 50.0)
@@ -233,9 +239,9 @@ def test_a_kris_sample_with_one_unread_metric_counts_as_published_alone() -> Non
 def test_uniredit_has_scores_and_accuracy_by_class() -> None:
     values = {"reasoning": 5.0, "consistency": 5.0, "plausibility": 4.0, "protocol_score": 4.8}
     rows = [
-        ProtocolRow("Maze", True, values),
-        ProtocolRow("Maze", False, {}),
-        ProtocolRow("Soko", True, {**values, "plausibility": 5.0}),
+        ProtocolRow("Maze", SCORED, values),
+        ProtocolRow("Maze", FAILED, {}),
+        ProtocolRow("Soko", SCORED, {**values, "plausibility": 5.0}),
     ]
     table, dimensions = uniredit_tables(rows, as_published=True)
     assert line(table, "overall, micro").values == {"score": 4.8, "score %": pytest.approx(95), "accuracy %": 50.0}
@@ -243,7 +249,7 @@ def test_uniredit_has_scores_and_accuracy_by_class() -> None:
 
 
 def test_every_value_stands_on_0_to_10_as_well() -> None:
-    (table,) = imgedit_tables([ProtocolRow("add", True, {"protocol_score": 4.0})], as_published=False)
+    (table,) = imgedit_tables([ProtocolRow("add", SCORED, {"protocol_score": 4.0})], as_published=False)
     data: dict[str, Any] = table.data()
     assert data["rows"][0]["of_ten"] == {"score": 7.5}
     assert data["metrics"] == [{"name": "score", "scale": [1.0, 5.0]}]
@@ -261,9 +267,82 @@ def test_complex_edit_has_a_line_a_level_and_as_published_the_quality_for_the_ov
         "perceptual_quality": 9.0,
         "protocol_score": 7.0,
     }
-    rows = [ProtocolRow("complex-edit", True, values, {"level": level}) for level in ("1", "8", "8")]
+    rows = [ProtocolRow("complex-edit", SCORED, values, {"level": level}) for level in ("1", "8", "8")]
     (ours,), (published,) = (complex_edit_tables(rows, flag) for flag in (False, True))
     assert [row.name for row in ours.rows[:2]] == ["level 1", "level 8"]
     assert line(ours, "level 8").values["overall"] == 7.0
     assert line(published, "level 8").values["overall"] == 9.0
     assert line(ours, "overall, macro").note == "over 2 of the benchmark's 8 levels"
+
+
+def test_as_published_what_is_not_applicable_or_no_sample_is_neither_right_nor_wrong() -> None:
+    """Of one right, one wrong, one failure, and eight that nobody has judged, a third is right."""
+    rows = [rise_row("causal_reasoning", 5), rise_row("causal_reasoning", 4), rise_row("causal_reasoning", None)]
+    rows += [ProtocolRow("causal_reasoning", status, {}) for status in (INAPPLICABLE, BAD, None) for _ in range(2)]
+    rows += [ProtocolRow("", BAD, {})] * 2
+    table = rise_tables(rows, as_published=True)[0]
+    for name in ("causal_reasoning", "overall, micro"):
+        assert line(table, name).values["accuracy %"] == pytest.approx(100 / 3)
+    row = line(table, "causal_reasoning")
+    assert (row.scored, row.total, row.note) == (2, 7, "2 not applicable")
+
+
+@pytest.mark.parametrize(
+    ("tables", "of"),
+    [
+        (rise_tables, rise_row("causal_reasoning", 5)),
+        (imgedit_tables, ProtocolRow("add", SCORED, {"protocol_score": 4.0})),
+        (gedit_tables, ProtocolRow("subject-add", SCORED, {"protocol_score": 4.0}, {"instruction_language": "en"})),
+        (uniredit_tables, ProtocolRow("Maze", SCORED, {"protocol_score": 4.0, "reasoning": 5.0})),
+        (complex_edit_tables, ProtocolRow("complex-edit", SCORED, {"protocol_score": 4.0}, {"level": "1"})),
+        (vie_tables, ProtocolRow("style", SCORED, {"protocol_score": 4.0})),
+    ],
+)
+def test_an_item_whose_category_cannot_be_read_is_no_group_and_leaves_the_mean_over_groups(
+    tables: Callable[..., list[ProtocolTable]], of: ProtocolRow
+) -> None:
+    table = tables([of, ProtocolRow("", BAD, {})], False)[0]
+    main = table.main or table.metrics[-1].name
+    assert [row.name for row in table.rows if not row.name.startswith("overall")] == [
+        f"level {of.attributes['level']}" if "level" in of.attributes else of.group
+    ]
+    assert line(table, "overall, macro").values[main] == line(table, "overall, micro").values[main] is not None
+    micro = line(table, "overall, micro")
+    assert (micro.scored, micro.total, micro.note) == (1, 2, "1 of no readable category")
+
+
+def test_unreadable_items_make_no_table_of_a_language_of_their_own() -> None:
+    rows = [gedit_row("subject-add", (2, 8)), ProtocolRow("", BAD, {})]
+    assert [table.title for table in gedit_tables(rows, False)] == ["full set, en"]
+    rows.append(gedit_row("subject-add", (2, 8), "cn"))
+    english, chinese = gedit_tables(rows, False)
+    assert line(english, "overall, micro").total == line(chinese, "overall, micro").total == 1
+    assert [table.title for table in gedit_tables([ProtocolRow("", BAD, {})], False)] == ["full set"]
+
+
+def test_a_group_that_is_not_applicable_was_not_run_and_leaves_the_mean_over_the_others() -> None:
+    """As KRIS-Bench by an editor that takes one picture."""
+    rows = [kris_row("physics", (100, 50, 0, 50)), kris_row("color_change", (100, 100, 25))]
+    rows.append(ProtocolRow("temporal_prediction", INAPPLICABLE, {}))
+    table = kris_tables(rows, as_published=False)[0]
+    macro, temporal = line(table, "overall, macro"), line(table, "temporal")
+    assert macro.values["average"] == pytest.approx((50 + 75) / 2)
+    assert macro.note == "over 2 of the benchmark's 7 groups"
+    assert (macro.scored, macro.total) == (2, 2)
+    assert (temporal.values["average"], temporal.total, temporal.note) == (None, 0, "1 not applicable")
+    micro = line(table, "overall, micro")
+    assert (micro.scored, micro.total, micro.note) == (2, 2, "1 not applicable")
+
+
+def test_a_mean_over_groups_that_cannot_be_taken_says_which_group_has_no_score() -> None:
+    rows = [gedit_row("subject-add", (2, 8)), ProtocolRow("text_change", FAILED, {}, {"instruction_language": "en"})]
+    note = line(gedit_tables(rows, False)[0], "overall, macro").note
+    assert note == "over 2 of the benchmark's 11 tasks; no mean, as there is no score of text_change"
+
+
+def test_an_aspect_that_no_sample_of_a_category_has_leaves_the_mean_over_the_others() -> None:
+    told = {"text_faithfulness": 3.0, "image_faithfulness": 3.0, "physical_quality": 3.0, "protocol_score": 0.5}
+    rows = [ProtocolRow("style", SCORED, told), ProtocolRow("text_change", SCORED, {**told, "text_rendering": 2.0})]
+    macro = line(rationalrewards_tables(rows, False)[0], "overall, macro")
+    assert (macro.values["rendering"], macro.values["reward"]) == (2.0, 0.5)
+    assert macro.note == "rendering over 1 of them"

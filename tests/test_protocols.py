@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ CASES["complex-edit"] = (
         "": '{"perceptual_quality": "4"}',
     },
 )
+CASES["imgedit-uge"] = ("imgedit-uge@2025-09", sample("uge"), {"as a whole": "Well done, one seam.\nScore: 4"})
 CASES["gedit-qwen"] = ("gedit-qwen@2025-05", *CASES["gedit"][1:])
 CASES |= reward_model_cases.CASES
 BY_HAND = {
@@ -148,6 +150,7 @@ BY_HAND = {
     "complex-edit": (7.0, 0, 10),
     "gedit": (math.sqrt(5 * 9), 0, 10),
     "imgedit": (3.0, 1, 5),
+    "imgedit-uge": (4.0, 1, 5),
     "rise causal": (0.3 * 4 + 0.5 * 3 + 0.2 * 5, 1, 5),
     "rise spatial by picture": (5.0, 1, 5),
     "rise logical by text": (max(1.0, (0.3 * 5 + 0.7 * 1) / 2), 1, 5),
@@ -292,14 +295,33 @@ def test_the_rise_score_halves_what_is_not_reasoned_and_never_falls_below_1(valu
     assert rise_score(reasoning, consistency, plausibility) == pytest.approx(expected)
 
 
-def test_as_published_a_rise_sample_without_consistency_free_takes_the_weights_of_one_with_it(
+@pytest.mark.parametrize(
+    ("columns", "expected"), [((), 0.3 * 4 + 0.5 * 3 + 0.2 * 5), (("consistency_free",), 0.8 * 3 + 0.2 * 5)]
+)
+def test_as_published_consistency_has_no_weight_where_the_data_have_the_column_consistency_free(
+    columns: tuple[str, ...],
+    expected: float,
     server: ChatServer,  # noqa: F811
 ) -> None:
-    assert judged(server, "rise causal", as_published=True).dimensions["protocol_score"] == pytest.approx(
-        0.8 * 3 + 0.2 * 5
-    )
+    """The file of 64 items of the benchmark's repository has no such column, the full one has it."""
+    protocol, of, said = CASES["rise causal"]
+    replies(server, said)
+    of = replace(of, attributes={**of.attributes, "columns": columns})
+    scorer = protocol_scorer(protocol, {"base_url": server.url}, as_published=True)
+    (verdict,) = scorer.score([edit(of)])
+    assert verdict.dimensions["protocol_score"] == pytest.approx(expected)
+    (ours,) = protocol_scorer(protocol, {"base_url": server.url}).score([edit(of)])
+    assert ours.dimensions["protocol_score"] == pytest.approx(0.3 * 4 + 0.5 * 3 + 0.2 * 5)
     server.requests.clear()
     assert judged(server, "rise logical by text", as_published=True).dimensions["protocol_score"] == pytest.approx(1.1)
+
+
+def test_the_weights_of_rise_as_published_are_in_the_key_of_the_verdict() -> None:
+    protocol, of, _ = CASES["rise causal"]
+    scorer = protocol_scorer(protocol, as_published=True)
+    asked = [replace(of, attributes={**of.attributes, "columns": told}) for told in ((), ("consistency_free",))]
+    one, other = (question_key(scorer.question(each)) for each in asked)
+    assert one != other
 
 
 def test_as_published_imgedit_takes_the_mean_of_however_many_lines_there_are(server: ChatServer) -> None:  # noqa: F811
@@ -310,6 +332,34 @@ def test_as_published_imgedit_takes_the_mean_of_however_many_lines_there_are(ser
     (published,) = protocol_scorer(protocol, judge, as_published=True).score([edit(of)])
     assert (strict.status, strict.score) == (Status.UNPARSABLE, None)
     assert published.dimensions["protocol_score"] == 4.5
+
+
+@pytest.mark.parametrize(
+    ("reply", "ours", "published"),
+    [
+        ("Brief reasoning: one seam.\nScore: 4", 4.0, 4.0),
+        ("Brief reasoning: one seam. Score: 2.", 2.0, None),
+        ("Brief reasoning: logos replaced. Score: 3 (Acceptable)", 3.0, None),
+        ("**Score:** 3/5", 3.0, None),
+        ("Score: 2\nor rather\nScore: 4", None, 3.0),
+        ("Score: 3/10", None, None),
+        ("Score: 6", None, None),
+        ("Rating: 4", None, 4.0),
+    ],
+)
+def test_the_score_of_the_uge_suite_is_the_stated_number_and_as_published_the_mean_of_whole_lines(
+    reply: str,
+    ours: float | None,
+    published: float | None,
+    server: ChatServer,  # noqa: F811
+) -> None:
+    replies(server, {"as a whole": reply})
+    judge = {"base_url": server.url, "max_retries": 0}
+    for wanted, as_published in ((ours, False), (published, True)):
+        scorer = protocol_scorer("imgedit-uge@2025-09", judge, as_published=as_published)
+        (verdict,) = scorer.score([edit(sample("uge"))])
+        assert verdict.dimensions.get("protocol_score") == wanted
+        assert (verdict.status is Status.SCORED) == (wanted is not None)
 
 
 def test_as_published_kris_takes_the_first_digit_and_leaves_the_explanation_of_an_anomaly_out(

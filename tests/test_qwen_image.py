@@ -13,22 +13,12 @@ from PIL import Image
 from src.errors import ConfigError, ModelError
 from src.models.diffusion.implementations.qwen_image import QwenImageModel
 from src.models.diffusion.prompt_template import template_prefix_length
-from tests.tiny_pipelines import qwen_folder, qwen_pipeline
+from tests.tiny_pipelines import qwen_folder
+from tests.tiny_pipelines import qwen_image_folder as folder
 
-__all__ = ["qwen_folder"]
+__all__ = ["folder", "qwen_folder"]
 
 PROMPTS = ["paint the red circle blue", "cat", "make the sky dark and put a red square under the tree"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A `QwenImagePipeline`: the parts of the tiny editor without its processor."""
-    from diffusers import QwenImagePipeline
-
-    parts = {name: part for name, part in qwen_pipeline().components.items() if name != "processor"}
-    path = tmp_path_factory.mktemp("qwen_image")
-    QwenImagePipeline(**parts).save_pretrained(path)
-    return path
 
 
 def model(folder: Path, **params: Any) -> QwenImageModel:

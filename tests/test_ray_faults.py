@@ -19,6 +19,7 @@ import yaml
 
 from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_others, wait_until
 from src.cluster.actor_pool import ActorPool
+from src.cluster.call_queue import WorkLost
 from src.cluster.connection import connect, machine_id
 from src.cluster.room import may_grow
 from src.cluster.seat import ActorKind
@@ -223,6 +224,32 @@ class Sleeper:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{machine_id()}\n")
         time.sleep(seconds)
+
+
+def test_a_call_that_has_ended_an_actor_is_tried_again_without_company(cluster: Nodes) -> None:
+    connect(RayConfig(address=cluster.address))
+    pool = ActorPool(ActorKind("an actor", Mortal, ()), 1)
+    try:
+        suspect = pool.submit("die", attempts=1)
+        innocent = pool.submit("work", most_attempts=1)
+        assert innocent.result(timeout=120) == "done"
+        with pytest.raises(WorkLost, match="given up after 2 attempts"):
+            suspect.result(timeout=120)
+    finally:
+        pool.close()
+
+
+class Mortal:
+    """Takes two calls at once, and ends with one of them."""
+
+    def load(self) -> dict[str, Any]:
+        return {"in_flight": 2, "node": machine_id()}
+
+    def die(self) -> None:
+        os._exit(1)
+
+    def work(self) -> str:
+        return "done"
 
 
 def test_the_console_is_spared_what_ray_reports_of_processes_that_end(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +23,7 @@ from src.data.selected_content import SelectedContent
 from src.data.selection import Selection
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditRequest
+from src.models.diffusion.implementations.http_editor import HttpEditor
 from src.models.vlm.question import Question
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
@@ -27,6 +31,9 @@ from src.pipeline.plan import RunPlan
 from src.reporting.frame import load_run, write_csv
 from src.reporting.statistics import summarise
 from tests.conftest import item, png
+from tests.edit_servers import CLIENT, edit_server
+from tests.pages import page_data, thumbnails
+from tests.plugins import InvertEditor
 from tests.scripted_judge import ScriptedJudge
 from tests.test_resume import resumed, timings
 
@@ -87,6 +94,28 @@ class AttentiveJudge(ScriptedJudge):
         return super()._reply(replace(question, text="any"), attempt)
 
 
+HTTP_EDITOR = "src.models.diffusion.implementations.http_editor.HttpEditor"
+
+
+def solid(color: tuple[int, int, int]) -> Image.Image:
+    return Image.new("RGB", (64, 48), color)
+
+
+@contextmanager
+def counted_health() -> Iterator[list[str]]:
+    """The questions of `HttpEditor` to its servers about what they take, by the names of its methods."""
+    asked: list[str] = []
+    takes = HttpEditor.takes_further_images.__func__  # type: ignore[attr-defined]
+
+    def counted(cls: type[HttpEditor], params: Any) -> bool:
+        asked.append("takes_further_images")
+        return bool(takes(cls, params))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HttpEditor, "takes_further_images", classmethod(counted))
+        yield asked
+
+
 JUDGE = {"class_path": f"{HERE}.AttentiveJudge", "params": {"script": {"any": ["Score: 6"]}}}
 
 
@@ -124,6 +153,25 @@ def test_editor_and_judge_see_every_source_in_order(write_composed: Write, make_
     assert single == [("The image before the edit:", RED), ("The image after the edit:", RED)]
 
 
+def test_the_page_shows_every_source_with_its_number_and_a_single_one_without(
+    write_composed: Write, make_config: Make
+) -> None:
+    config = make_config(
+        write_composed((0, (GREEN, BLUE), {}), (1, (), {})),
+        diffusion_model={"class_path": f"{HERE}.MixingEditor"},
+        reward_model=JUDGE,
+    )
+    page = evaluate(config).paths.page.read_text(encoding="utf-8")
+    several, single = page_data(page)["cards"]
+    assert [(one["label"], one.get("place")) for one in several["inputs"]] == [
+        ({"word": "source"}, place) for place in (1, 2, 3)
+    ]
+    shown = [thumbnails(page)[one["thumbnail"]] for one in several["inputs"]]
+    decoded = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in shown]
+    assert [one.convert("RGB").getpixel((0, 0)) for one in decoded] == [RED, GREEN, BLUE]
+    assert [(one["label"], one.get("place")) for one in single["inputs"]] == [({"word": "source"}, None)]
+
+
 def test_a_judge_that_only_scores_and_sees_one_picture_is_not_asked_about_several(
     write_composed: Write, make_config: Make
 ) -> None:
@@ -133,6 +181,69 @@ def test_a_judge_that_only_scores_and_sees_one_picture_is_not_asked_about_severa
         "not_applicable",
         "the sample has 2 source pictures, and BrightnessJudge sees one",
     )
+
+
+def test_several_sources_go_over_http_in_their_order_and_have_the_edit_of_the_editor_in_process(
+    write_composed: Write, make_config: Make
+) -> None:
+    data = write_composed((0, (GREEN, BLUE), {}), (1, (), {}))
+    with edit_server(MixingEditor()) as url:
+        editor = {"class_path": HTTP_EDITOR, "params": {"endpoints": [url]}}
+        config = make_config(data, diffusion_model=editor, reward_model=JUDGE)
+        assert HttpEditor.takes_further_images({"endpoints": [url]})
+        assert evaluate(config).report["statuses"] == {"scored": 2}
+        made = HttpEditor({"endpoints": [url]}).edit_image(
+            solid(RED), "join", further_images=[solid(GREEN), Image.new("RGB", (90, 30), (1, 2, 3))]
+        )
+    assert made.getpixel((0, 0)) == tuple(sum(band) for band in zip(RED, GREEN, (1, 2, 3), strict=True))
+    here = make_config(data, diffusion_model={"class_path": f"{HERE}.MixingEditor"}, reward_model=JUDGE)
+    assert timings(evaluate(resumed(here))) == (0, 2, 0, 2)
+
+
+def test_a_served_editor_of_one_picture_is_known_before_a_run_and_gets_no_sample_of_several(
+    write_composed: Write, make_config: Make
+) -> None:
+    data = write_composed((0, (GREEN,), {}), (1, (), {}), (2, (GREEN,), {}))
+    with edit_server(InvertEditor()) as url, counted_health() as asked:
+        editor = {"class_path": HTTP_EDITOR, "params": {"endpoints": [url]}}
+        config = make_config(data, diffusion_model=editor)
+        assert any("2 source pictures, and HttpEditor edits one" in line for line in check_run(config))
+        before = len(asked)
+        assert evaluate(config).report["statuses"] == {"scored": 1, "not_applicable": 2}
+        several = sum(1 for one in asked[before:] if one == "takes_further_images")
+        assert several == 1, "the server is asked once, not once a sample"
+
+
+@pytest.mark.parametrize(
+    ("editor", "changes", "status", "reason"),
+    [
+        (InvertEditor, {"further_images": [text(GREEN)]}, 400, "has 2 images, and the model served here edits one"),
+        (MixingEditor, {"image": None, "further_images": [text(GREEN)]}, 400, "has no image"),
+        (MixingEditor, {"further_images": [text(GREEN), "bm8="]}, 422, "source 3 image: not a readable image"),
+        (MixingEditor, {"further_images": [text(GREEN)] * 16}, 400, "further_images"),
+        (MixingEditor, {"further_images": text(GREEN)}, 400, "further_images"),
+    ],
+)
+def test_a_request_with_images_that_cannot_be_edited_is_refused_with_its_reason(
+    editor: type[BaseDiffusionModel], changes: dict[str, Any], status: int, reason: str
+) -> None:
+    with edit_server(editor()) as url:
+        asked = {"image": text(RED), "instruction": "join them"} | changes
+        answer = CLIENT.post(url + "/edit", json=asked)
+    assert (answer.status_code, reason in answer.json()["reason"]) == (status, True), answer.text
+
+
+def test_a_request_of_one_image_is_what_servers_of_before_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies: list[dict[str, Any]] = []
+    monkeypatch.setattr(HttpEditor, "_ask", lambda self, url, body: bodies.append(json.loads(body)) or solid(RED))
+    with edit_server(MixingEditor()) as url:
+        editor = HttpEditor({"endpoints": [url]})
+        editor.edit_image(solid(RED), "x")
+        editor.edit_image(solid(RED), "x", further_images=[solid(GREEN)])
+    assert [sorted(body) for body in bodies] == [
+        ["digest", "image", "instruction", "seed"],
+        ["digest", "further_images", "image", "instruction", "seed"],
+    ]
 
 
 def test_an_editor_in_another_process_gets_every_source_beside_the_first() -> None:

@@ -68,6 +68,8 @@ def test_all_presets_are_here() -> None:
     assert {path.stem for path in PRESETS} >= {
         "miniature_rewrite",
         "miniature_vqa",
+        "qwen2_5_vl_7b_conditioning_edit_lora",
+        "qwen2_5_vl_7b_conditioning_image_full",
         "qwen2_5_vl_7b_rewrite_2x24gb",
         "qwen2_5_vl_7b_rewrite_fast",
         "qwen2_5_vl_7b_rewrite_full",

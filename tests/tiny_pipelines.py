@@ -64,6 +64,17 @@ def plus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def qwen_image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same parts as a `QwenImagePipeline`, text to image, which has no processor."""
+    from diffusers import QwenImagePipeline
+
+    folder = tmp_path_factory.mktemp("qwen_image")
+    parts = {name: part for name, part in qwen_pipeline().components.items() if name != "processor"}
+    QwenImagePipeline(**parts).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def pix2pix_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `StableDiffusionInstructPix2PixPipeline`."""
     folder = tmp_path_factory.mktemp("pix2pix")

@@ -9,7 +9,7 @@ import typer
 
 from src.commands import console, print_lines, print_page, readable_errors
 
-ScoredLayout = Literal["gedit", "imgedit", "rise", "kris", "uniredit", "complex-edit"]
+ScoredLayout = Literal["gedit", "imgedit", "imgedit-uge", "rise", "kris", "uniredit", "complex-edit"]
 
 
 @readable_errors()

@@ -1,4 +1,4 @@
-"""`serve-editor` and `merge-lora`: the commands about a single model."""
+"""`serve-editor`, `merge-lora` and `convert-emu3`: the commands about a single model."""
 
 from __future__ import annotations
 
@@ -58,3 +58,21 @@ def merge_lora(
 
     proof = merge(base, adapter, output, revision=revision, dtype=dtype, device=device, push_to_hub=push_to_hub)
     print_lines([*proof.lines(), output])
+
+
+@readable_errors()
+def convert_emu3(
+    model: Annotated[
+        str, typer.Option(help="Language model of Emu3's original layout, such as EARL's: folder or hub id.")
+    ],
+    output: Annotated[Path, typer.Option(help="New folder for the checkpoint of transformers' layout.")],
+    vision_tokenizer: Annotated[str, typer.Option(help="Its VQ-VAE: folder or hub id.")] = "BAAI/Emu3-VisionTokenizer",
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Folder or hub id with emu3.tiktoken, where the model's own has none.")
+    ] = None,
+) -> None:
+    """Convert a checkpoint of Emu3's original layout for TokenEditModel, and prove that it answers as the original."""
+    from src.models.tokens.emu3.convert import convert_emu3 as convert
+
+    log_to_console()
+    print_lines([*convert(model, vision_tokenizer, tokenizer, output).lines(), output])

@@ -54,6 +54,8 @@ class Inspection:
     """Different source pictures, and different prompts of items without one."""
     with_several_sources: int = 0
     """Items that editors of one picture cannot do."""
+    with_several_turns: int = 0
+    """Items that editors of one turn cannot do."""
     clusters: int = 0
     """Groups of dependent items that the benchmark names; 0 where only the source pictures say what is dependent."""
     in_other_languages: int = 0
@@ -97,6 +99,7 @@ def inspect_benchmark(data_path: str, selection: Selection | None = None) -> Ins
         found.with_preliminary += item.preliminary is not None
         found.with_rationale += item.rationale is not None
         found.with_several_sources += bool(item.further_sources)
+        found.with_several_turns += bool(item.turns)
         clusters.update(filter(None, [item.cluster]))
         try:
             data = None if item.source is None else item.source.read_bytes()
@@ -137,6 +140,7 @@ def _only_where_there_are(inspection: Inspection) -> str:
     told = {
         "without a source image": inspection.without_source,
         "with several source images": inspection.with_several_sources,
+        "with several turns": inspection.with_several_turns,
         "clusters": inspection.clusters,
         "in another language, which are not read": inspection.in_other_languages,
     }

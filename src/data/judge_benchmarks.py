@@ -21,6 +21,8 @@ from src.data.winners import FIRST_WINS, SECOND_WINS, TIE, PreferenceFormat
 PairOf = Callable[[str, int, Mapping[str, Any], ImageFolder], PreferencePair]
 
 _RANKINGS = {"A>B": FIRST_WINS, "B>A": SECOND_WINS, "A=B": TIE, "B=A": TIE}
+_WAYS = re.compile(r"([2-9])pair")
+"""A `dataset` whose groups are of so many edits."""
 _BLANK = re.compile(r"\s+")
 
 
@@ -49,17 +51,21 @@ def load_judge_benchmark(
         return
     folder = ImageFolder.of(data_path, follow_links=follow_links)
     for raw in read_items(data_path):
-        yield _read(raw, folder, _editreward_pair if name == "editreward-bench" else _editscore_pair)
+        if name == "editreward-bench":
+            yield _read(raw, folder, _editreward_pair, "dataset")
+        else:
+            yield _read(raw, folder, _editscore_pair, "task_type")
 
 
-def _read(raw: RawItem, folder: ImageFolder, pair_of: PairOf) -> PreferencePair | BadSample:
+def _read(raw: RawItem, folder: ImageFolder, pair_of: PairOf, category: str) -> PreferencePair | BadSample:
     pair_id = f"row_{raw.index:05d}"
     try:
         if raw.problem:
             raise Unusable(raw.problem)
         return pair_of(pair_id, raw.index, raw.fields or {}, folder)
     except Unusable as error:
-        return BadSample(pair_id, raw.index, None, str(error))
+        stated = (raw.fields or {}).get(category)
+        return BadSample(pair_id, raw.index, storable(stated) or None if isinstance(stated, str) else None, str(error))
 
 
 def _editreward_pair(pair_id: str, index: int, fields: Mapping[str, Any], folder: ImageFolder) -> PreferencePair:
@@ -78,6 +84,7 @@ def _editreward_pair(pair_id: str, index: int, fields: Mapping[str, Any], folder
         winner=winner,
         category=storable(dataset) or None,
         group=f"{storable(dataset)}/{prefix}" if prefix else None,
+        group_size=int(ways[1]) if (ways := _WAYS.fullmatch(dataset)) else None,
         stated_id=stated,
     )
 

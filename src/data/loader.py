@@ -156,6 +156,7 @@ def _sample(raw: RawItem, folder: ImageFolder, language: Language, ids: ItemIds)
             cluster=_cluster(fields),
             attributes=_attributes(fields),
             instruction_language=raw.language,
+            turns=_turns(fields),
         )
     except Unusable as error:
         return BadSample(
@@ -266,6 +267,15 @@ def _further_sources(fields: Mapping[str, Any], folder: ImageFolder) -> tuple[La
     if any(image is None for image in images):
         raise Unusable("field `further_src_imgs` has an empty place")
     return tuple(image for image in images if image is not None)
+
+
+def _turns(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    value = fields.get("edit_turns")
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or len(value) < 2 or not all(isinstance(one, str) for one in value):
+        raise Unusable("field `edit_turns` is no list of two or more texts")
+    return tuple(storable(turn).strip() for turn in value)
 
 
 def _cluster(fields: Mapping[str, Any]) -> str | None:

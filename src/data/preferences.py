@@ -37,6 +37,8 @@ class PreferencePair:
     """By how much the winner is better, on any scale that is the same within a file; 0 where that is not stated."""
     group: str | None = None
     """Names the pairs that together put several edits into one order; None for a pair of its own."""
+    group_size: int | None = None
+    """How many edits the group puts into one order, where the file states it; some of its pairs may be unusable."""
     dimension: str | None = None
     """By what the edits were compared, such as their consistency; None for how good they are as a whole."""
     stated_id: str = ""

@@ -77,6 +77,31 @@ IMGEDIT = ProtocolFacts(
         "a reply without any number is dropped silently by the official script; here coverage is reported",
     ),
 )
+IMGEDIT_UGE = ProtocolFacts(
+    name="imgedit-uge@2025-09",
+    benchmark="ImgEdit-Bench, suite for understanding, grounding and editing (UGE)",
+    source="PKU-YuanGroup/ImgEdit, Benchmark/UGE/, 2025-09-07",
+    judge="gpt-4o in the script; the published tables do not say which one is official",
+    scale=(1.0, 5.0),
+    calls="1, for one number about the edit as a whole",
+    pictures=IMGEDIT.pictures,
+    sampling=IMGEDIT.sampling,
+    reply=(
+        "a number from 1 to 5 after `Score:`; at most 3 for an edit that changes what it was not to change is asked "
+        "for in words and enforced nowhere. The official example of a reply has no number, and what the judge makes of "
+        "that is its own choice"
+    ),
+    formula="the number",
+    aggregation="mean over all samples",
+    defects=(
+        "only whole lines `name: number` count: replies such as `… Score: 2.` and `Score: 3 (Acceptable)`, which the "
+        "suite's own description shows, have no score",
+        "the mean is rounded to two decimals",
+    ),
+    not_reproduced=(
+        "a reply without any number is dropped silently by the official script; here coverage is reported",
+    ),
+)
 RISE = ProtocolFacts(
     name="rise@2026-05",
     benchmark="RISEBench",
@@ -199,6 +224,9 @@ COMPLEX_EDIT = ProtocolFacts(
 
 PROTOCOLS = {
     facts.name: facts
-    for facts in (GEDIT, GEDIT_QWEN, IMGEDIT, RISE, KRIS, UNIREDIT, COMPLEX_EDIT, *REWARD_MODEL_PROTOCOLS)
+    for facts in (
+        *(GEDIT, GEDIT_QWEN, IMGEDIT, IMGEDIT_UGE, RISE, KRIS, UNIREDIT, COMPLEX_EDIT),
+        *REWARD_MODEL_PROTOCOLS,
+    )
 }
 """Every protocol by its name."""

@@ -58,6 +58,9 @@ class EditSample:
     instruction_language: Literal["en", "zh"] | None = None
     """The language of the instruction, where every row of the benchmark has one of its own; None where a row has all
     languages."""
+    turns: tuple[str, ...] = ()
+    """The instructions of an edit in several turns, each of what the one before has made; none for an edit in one. The
+    `instruction` then lists them."""
 
     @property
     def given_source(self) -> LazyImage:

@@ -10,7 +10,7 @@ from pathlib import Path
 from src.data.image import LazyImage
 from src.data.sample import BadSample, EditSample
 
-_ADDED = frozenset({"further_sources", "cluster", "attributes", "instruction_language"})
+_ADDED = frozenset({"further_sources", "cluster", "attributes", "instruction_language", "turns"})
 """Fields that count only where they say something: shards of before, which did not have them, agree with others."""
 
 

@@ -190,17 +190,19 @@ def _json_item(index: int, raw: RawValue, category: str | None = None, line: int
 
 
 def _json_lines(path: Path, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
-    size, index = path.stat().st_size, 0
+    size, index, end = path.stat().st_size, 0, 0
     with path.open("rb") as file:
         for number in itertools.count(1):
-            offset = file.tell()
+            offset = end  # counted, as `tell` lets the threads that make cards go first, line by line
             line = file.readline(MAX_ITEM_BYTES + 1)
+            end += len(line)
             too_long = len(line) > MAX_ITEM_BYTES
             while too_long and not line.endswith(b"\n") and line:
                 line = file.readline(MAX_ITEM_BYTES)
+                end += len(line)
             if not line and not too_long:
                 return
-            progress.fraction = min(file.tell() / size, 0.999)
+            progress.fraction = min(end / size, 0.999)
             if too_long:
                 yield RawItem(index, None, f"line {number}: larger than {MAX_ITEM_BYTES:,} bytes")
             elif line.removeprefix(_BYTE_ORDER_MARK).strip():
@@ -298,7 +300,8 @@ def _hub_items(data_path: str) -> Iterator[Any]:
         loaded = datasets.load_dataset(name, config or None, split=split or "test", streaming=True)
     except Exception as error:  # the hub client raises many kinds
         raise DataError(
-            f"{data_path} cannot be loaded: {error}. Check the name, the network, and the split (@split, default test)."
+            f"{data_path} cannot be loaded: {error}. Check the name, the network, and the split (@split, default "
+            "test); or download it, and name the folder."
         ) from error
     return _undecoded(loaded, data_path)
 

@@ -124,12 +124,21 @@ class EditorPlan(ModelHandle[BaseDiffusionModel]):
     def _generates(self) -> bool:
         return self.model_class.takes_text_alone(self.params)
 
+    @cached_property
+    def _takes_several(self) -> bool:
+        return self.model_class.takes_further_images(self.params)
+
     def inapplicable(self, sample: EditSample) -> str | None:
         """Says why the editor cannot edit the sample at all, which is no failure of it; None when it can."""
         if sample.source is None and not self._generates:
             return f"the sample has no source picture, and {self.name} edits pictures: name a GenerationModel"
         if sample.source is not None and not self._edits:
             return f"the sample has a source picture, and {self.name} makes pictures of text alone: name an editor"
-        if not sample.further_sources or self.model_class.takes_further_images(self.params):
+        if sample.turns and not self.model_class.takes_turns(self.params):
+            return (
+                f"the sample is edited in {len(sample.turns)} turns, each of what the one before has made, and "
+                f"{self.name} edits once"
+            )
+        if not sample.further_sources or self._takes_several:
             return None
         return f"the sample has {1 + len(sample.further_sources)} source pictures, and {self.name} edits one"

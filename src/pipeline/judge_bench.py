@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from src.config import Config
 from src.config_file import checked, fill_in
+from src.counted import counted
 from src.data.image import ImageError, content_hash, naming
 from src.data.judge_benchmarks import load_judge_benchmark
 from src.data.preferences import PreferencePair
@@ -127,10 +128,27 @@ def judge_bench(
         record.end_attempt("finished", tally.seconds, 0, tally.verdicts_reused)
         results = list(record.results(info.run_key))
         measured = JudgeBench(record.latest_run(), results)
-    if all(result.status is Status.BAD_SAMPLE for result in results):
+    _refuse_nothing(results, preferences)
+    return measured
+
+
+def _refuse_nothing(results: Sequence[SampleResult], preferences: Preferences) -> None:
+    """Refuses data of which there is nothing to measure.
+
+    Raises:
+        DataError: there is no pair, or the scorer has nothing to say about any.
+    """
+    usable = [result for result in results if result.status is not Status.BAD_SAMPLE]
+    if not usable:
         first = f": {results[0].reason}" if results else ""
         raise DataError(f"{preferences.data_path} holds no pair in the layout of {preferences.format}{first}")
-    return measured
+    if all(result.status is Status.NOT_APPLICABLE for result in usable):
+        raise DataError(
+            f"the scorer can judge none of the {counted(len(usable) // 2, 'pair')} of {preferences.data_path}: "
+            f"{usable[0].reason}. Categories of public sets are none of this project's: name a scorer that asks about "
+            "every edit alike, such as `scorer: {protocol: editscore@2025-11}` or "
+            "`scorer: {class_path: src.rewards.scorers.vie.VIEScorer}`, or give each category a prompt in `prompts`"
+        )
 
 
 class _Judging(Observer):

@@ -36,7 +36,8 @@ WIDE = 100
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Prints means by category and difficulty with intervals and coverage, what failed, and what it took.
 
-    Fits terminals of 80 columns and more; longer texts are cut. Texts from data are never read as markup.
+    Fits terminals of 80 columns and more; longer texts are cut, and figures of a protocol wrapped. Texts from data are
+    never read as markup.
     """
     editor, judge = class_name(report["editor"]), class_name(report["scorer"])
     _line(console, Text.assemble((editor, "bold"), " judged by ", (judge, "bold"), of_shard(report)))
@@ -64,11 +65,11 @@ def _print_protocol(told: dict[str, Any], console: Console) -> None:
     for table in told["tables"]:
         for row in table["rows"]:
             if row["name"].startswith("overall"):
-                figures = [f"{name} {number(value, 2)}" for name, value in row["values"].items() if value is not None]
+                figures = [f"{name} {number(value, 2)}" for name, value in row["values"].items()]
                 counted = f"{row['scored']} / {row['total']}"
                 noted = f" ({row['note']})" if row["note"] else ""
                 text = f"{told['name']}, {table['title']}, {row['name']}{noted}: {', '.join(figures)}; {counted} scored"
-                _line(console, Text(text, style="bold"))
+                console.print(Text(text, style="bold"))
     console.print(Text(told["comparable"], style="yellow"))
 
 

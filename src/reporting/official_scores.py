@@ -146,6 +146,7 @@ _FILES: dict[str, Callable[[Sequence[SampleResult]], dict[str, Any]]] = {
     "gedit": _gedit,
     "gedit-qwen": _gedit,
     "imgedit": _imgedit,
+    "imgedit-uge": _imgedit,
     "rise": _rise,
     "kris": _kris,
     "uniredit": _uniredit,

@@ -74,6 +74,7 @@ def create_app(service: EditService, identity: dict[str, Any], admission: Admiss
             digest=identity_digest,
             takes_source=service.takes_source,
             takes_text_alone=service.takes_text_alone,
+            takes_further_images=service.takes_further_images,
             batch_size=service.batch_size,
             waiting=service.waiting,
             editing=service.editing,
@@ -99,12 +100,18 @@ def _check_kind(service: EditService, asked: EditBody) -> None:
         raise Refused(400, "bad_request", "the request has no image, and the model served here edits images")
     if asked.image is not None and not service.takes_source:
         raise Refused(400, "bad_request", "the request has an image, and the model served here takes text alone")
+    if asked.further_images and asked.image is None:
+        raise Refused(400, "bad_request", "the request has further_images and no image, which is the first one")
+    if asked.further_images and not service.takes_further_images:
+        count = 1 + len(asked.further_images)
+        raise Refused(400, "bad_request", f"the request has {count} images, and the model served here edits one")
 
 
 async def _edit_while_connected(service: EditService, request: Request, asked: EditBody) -> Edited:
     """The edit; a request whose client hangs up leaves the queue."""
     source = None if asked.image is None else LazyImage(base64_text=asked.image)
-    editing = asyncio.create_task(service.edit(source, asked.instruction, asked.seed))
+    further = [LazyImage(base64_text=image) for image in asked.further_images]
+    editing = asyncio.create_task(service.edit(source, asked.instruction, asked.seed, further))
     hanging_up = asyncio.create_task(_hang_up(request))
     try:
         await asyncio.wait({editing, hanging_up}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from src.data.image import LazyImage, image_size
+from src.data.image import LazyImage, image_size, naming
 from src.errors import ModelUnusable
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure
@@ -96,6 +96,11 @@ class EditService:
         return type(self._editors[0]).takes_text_alone(self._editors[0].config)
 
     @property
+    def takes_further_images(self) -> bool:
+        """Whether requests may have several images."""
+        return type(self._editors[0]).takes_further_images(self._editors[0].config)
+
+    @property
     def waiting(self) -> int:
         """The number of requests whose turn has not come."""
         return len(self._queue)
@@ -114,8 +119,10 @@ class EditService:
         batches = self.waiting / 2 / self.batch_size / self._places
         return max(1.0, batches) * self._batch_seconds
 
-    async def edit(self, image: LazyImage | None, instruction: str, seed: int) -> Edited | EditFailure:
-        """Edits one image, or makes one of text alone.
+    async def edit(
+        self, image: LazyImage | None, instruction: str, seed: int, further: Sequence[LazyImage] = ()
+    ) -> Edited | EditFailure:
+        """Edits one image, or makes one of several, or of text alone.
 
         Nothing is held or edited for a caller that is cancelled while its request waits.
 
@@ -129,7 +136,7 @@ class EditService:
         outcome: asyncio.Future[Timing | EditFailure] = asyncio.get_running_loop().create_future()
         if self.waiting >= self.capacity:
             raise QueueFull(f"{self.capacity} requests are waiting already")
-        edit = PendingEdit(image, instruction, f"request-{next(self._numbers)}", seed)
+        edit = PendingEdit(image, instruction, f"request-{next(self._numbers)}", seed, tuple(further))
         pending = _Pending(edit, time.perf_counter(), outcome)
         try:
             await self._look_at(edit)
@@ -142,9 +149,15 @@ class EditService:
                 edit.release_pixels(self._pixels)
 
     async def _look_at(self, edit: PendingEdit) -> None:
-        """Decodes the picture where there is room for its pixels; else only its header is read before its turn."""
+        """Decodes the picture where there is room for its pixels; else only its header is read before its turn.
+
+        Of further pictures only the headers are read.
+        """
         if edit.source is None:
             return
+        for place, picture in enumerate(edit.further_sources, 2):
+            with naming(f"source {place}"):
+                edit.further_bytes += decoded_bytes(image_size(await asyncio.to_thread(picture.read_bytes)))
         data = await asyncio.to_thread(edit.source.read_bytes)
         edit.source_size = image_size(data)
         if self._pixels.keep(edit, decoded_bytes(edit.source_size)):

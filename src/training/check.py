@@ -27,6 +27,7 @@ from src.training.memory.cluster_memory import place_in_cluster
 from src.training.memory.parts import GIB, MemoryPart
 from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
+from src.training.memory.text_encoder import shown_pictures
 from src.training.policy_check import check_completions, check_policy
 from src.training.tasks.base import Task
 from src.training.tasks.example import Example
@@ -92,13 +93,18 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
         yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
-    images = 2 if isinstance(task, CritiqueTask) else int(data is None or data.side is not None)
+    images, side = shown_pictures(config) or (_images(task, data), data.side if data else None)
     try:
-        sizes = lengths(config.policy, arguments, images, data.side if data else None, processes)
+        sizes = lengths(config.policy, arguments, images, side, processes)
     except UnknownShape as error:
         yield f"memory    {error}"
     else:
         yield from _memory(config, arguments, sizes, path)
+
+
+def _images(task: Task, data: _Data | None) -> int:
+    """The number of pictures in a prompt."""
+    return 2 if isinstance(task, CritiqueTask) else int(data is None or data.side is not None)
 
 
 def _as_one_process(config: TrainingConfig, processes: int) -> TrainingConfig:

@@ -92,7 +92,7 @@ def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> 
         one
         for file, part in zip(data.files, parts, strict=True)
         for one in part
-        for _ in range(_copies(one, file.coefficient, seed))
+        for _ in range(copies(one.example_id, file.coefficient, seed))
     ]
     if not train:
         raise DataError(
@@ -133,10 +133,10 @@ def _refuse_overlap(train: Sequence[Example], held_out: Sequence[Example], path:
         )
 
 
-def _copies(example: Example, coefficient: float, seed: int) -> int:
-    """Returns the whole part of the coefficient, plus one for a random share of examples as large as its fraction."""
+def copies(name: str, coefficient: float, seed: int) -> int:
+    """Returns the whole part of the coefficient, plus one for a random share of names as large as its fraction."""
     whole = int(coefficient)
-    return whole + (draw(seed, example.example_id) < coefficient - whole)
+    return whole + (draw(seed, name) < coefficient - whole)
 
 
 def draw(seed: int, name: str) -> float:

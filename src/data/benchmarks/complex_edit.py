@@ -35,6 +35,7 @@ class ComplexEditLevels(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "Complex-Edit"
+    HUB_ID: ClassVar[str] = "UCSC-VLAA/Complex-Edit"
     HUB_SPLIT: ClassVar[str] = "test_real"
 
     def raw_rows(self, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:

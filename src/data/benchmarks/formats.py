@@ -5,7 +5,8 @@ from __future__ import annotations
 from src.benchmark_layouts import BenchmarkLayout
 from src.data.benchmarks.complex_edit import ComplexEditLevels
 from src.data.benchmarks.gedit import GEdit
-from src.data.benchmarks.imgedit import ImgEdit
+from src.data.benchmarks.imgedit import ImgEdit, ImgEditUGE
+from src.data.benchmarks.imgedit_multiturn import ImgEditMultiTurn
 from src.data.benchmarks.kris import Kris
 from src.data.benchmarks.layout import BenchmarkFormat
 from src.data.benchmarks.mmmg import MMMG
@@ -18,6 +19,8 @@ FORMATS: dict[BenchmarkLayout, type[BenchmarkFormat]] = {
     "native": Native,
     "gedit": GEdit,
     "imgedit": ImgEdit,
+    "imgedit-uge": ImgEditUGE,
+    "imgedit-multiturn": ImgEditMultiTurn,
     "rise": RISE,
     "kris": Kris,
     "uniredit": UniREdit,

@@ -28,6 +28,7 @@ class GEdit(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "GEdit-Bench"
+    HUB_ID: ClassVar[str] = "stepfun-ai/GEdit-Bench"
     HUB_SPLIT: ClassVar[str] = "train"
     TOTAL: ClassVar[int] = 606
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".", "fullset")

@@ -1,4 +1,4 @@
-"""`ImgEdit`: the Basic suite of ImgEdit-Bench (PKU-YuanGroup/ImgEdit), one JSON mapping of key to item."""
+"""`ImgEdit` and `ImgEditUGE`: two suites of PKU-YuanGroup/ImgEdit, each one JSON mapping of key to item."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from typing import Any, ClassVar
 from src.data.benchmarks.layout import BenchmarkFormat, first_file, folder_of, one_of, required_text
 from src.data.sources import ByteProgress, RawItem, read_entries
 
-FILES = ("basic_edit.json", "singleturn.json")
-FOLDERS = (".", "original_images", "origin_img", "singleturn", "Benchmark/singleturn")
-"""Where the images may lie, from the folder of the JSON file."""
-
 
 class ImgEdit(BenchmarkFormat):
     """Items of `id` (the image's path), `prompt` and `edit_type`, by their keys.
@@ -23,7 +19,10 @@ class ImgEdit(BenchmarkFormat):
     """
 
     NAME: ClassVar[str] = "ImgEdit-Bench (Basic)"
-    DATA_FILE: ClassVar[str] = FILES[0]
+    DATA_FILE: ClassVar[str] = "basic_edit.json"
+    FILES: ClassVar[tuple[str, ...]] = (DATA_FILE, "singleturn.json")
+    FOLDERS: ClassVar[tuple[str, ...]] = (".", "original_images", "origin_img", "singleturn", "Benchmark/singleturn")
+    """Where the images may lie, from the folder of the JSON file."""
     TOTAL: ClassVar[int] = 737
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = (".",)
     SIZES: ClassVar[Mapping[str, int]] = {
@@ -38,14 +37,14 @@ class ImgEdit(BenchmarkFormat):
 
     def find_source(self, path: Path) -> str:
         """The JSON file."""
-        return str(first_file(path, FILES, self.NAME))
+        return str(first_file(path, self.FILES, self.NAME))
 
     def image_folder(self) -> Path:
         """The folder in which the first item's image is."""
         folder = Path(self.source).parent
         first = [raw.fields or {} for raw in islice(read_entries(Path(self.source), ByteProgress()), 1)]
         images = [str(fields.get("id")) for fields in first] or ["."]
-        return folder_of(images[0], [folder / name for name in FOLDERS])
+        return folder_of(images[0], [folder / name for name in self.FOLDERS])
 
     def raw_rows(self, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
         """Streams the entries of the mapping."""
@@ -64,3 +63,21 @@ class ImgEdit(BenchmarkFormat):
             "cluster": image,
             "attributes": {"id": image},
         }
+
+
+class ImgEditUGE(ImgEdit):
+    """The suite for understanding, grounding and editing: items of `id` (the image's path) and `prompt`.
+
+    `data_path` is `UGE_edit.json` of the repository, or its folder; the archive has the images in `Benchmark/hard`.
+    """
+
+    NAME: ClassVar[str] = "ImgEdit-Bench (UGE)"
+    DATA_FILE: ClassVar[str] = "UGE_edit.json"
+    FILES: ClassVar[tuple[str, ...]] = (DATA_FILE,)
+    FOLDERS: ClassVar[tuple[str, ...]] = (".", "original_images", "origin_img", "hard", "Benchmark/hard")
+    TOTAL: ClassVar[int] = 47
+    SIZES: ClassVar[Mapping[str, int]] = {}
+
+    def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+        """The id is the key; all items are of one category."""
+        return {"id": key, "subset": "uge"}

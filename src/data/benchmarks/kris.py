@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from src.data.benchmarks.entry_files import FOLDER, read_entry_files
 from src.data.benchmarks.layout import BenchmarkFormat, attribute_texts, required_text
 from src.data.sample import Unusable
-from src.data.sources import ByteProgress, RawItem, read_entries
+from src.data.sources import ByteProgress, RawItem
 from src.errors import DataError, did_you_mean
 from src.paths import RULE
 
@@ -25,8 +25,6 @@ CATEGORIES = (
     *("abstract_reasoning", "rule-based_reasoning"),
     *("multi-element_composition", "multi-instruction_execution"),
 )
-_FOLDER = "folder"
-"""Where a row notes the folder that it is from; the official rows have no such field."""
 
 
 def kris_id(category: str, key: str) -> str:
@@ -73,15 +71,9 @@ class Kris(BenchmarkFormat):
     def raw_rows(self, progress: ByteProgress, unwanted: Container[int]) -> Iterator[RawItem]:
         """Streams the entries of each category's file, one category after the other."""
         self._say_what_is_not_there()
-        index = 0
-        for category in CATEGORIES:
-            file = Path(self.source) / category / ANNOTATIONS
-            for raw in read_entries(file, ByteProgress(), _From(unwanted, index)) if file.is_file() else ():
-                fields = None if raw.fields is None else {**raw.fields, _FOLDER: category}
-                yield replace(raw, index=index, fields=fields)
-                index += 1
-            progress.fraction = min(index / self.TOTAL, 0.999)
-        progress.fraction = 1.0
+        folder = Path(self.source)
+        files = {name: file for name in CATEGORIES if (file := folder / name / ANNOTATIONS).is_file()}
+        return read_entry_files(files, progress, unwanted)
 
     def _say_what_is_not_there(self) -> None:
         folder = Path(self.source)
@@ -100,12 +92,12 @@ class Kris(BenchmarkFormat):
 
     def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:
         """The id has category and key."""
-        category = str(row[_FOLDER])
+        category = str(row[FOLDER])
         return {"id": kris_id(category, key or ""), "subset": category}
 
     def content(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """All images of a list are sources, in its order."""
-        category = str(row[_FOLDER])
+        category = str(row[FOLDER])
         if "ins_en" not in row and "instruction" in row:
             raise Unusable("there is no `ins_en`: `instruction` and `explain` are the fields of another version")
         sources, truth = row.get("ori_img"), row.get("gt_img")
@@ -123,13 +115,3 @@ class Kris(BenchmarkFormat):
             "rationale_short_en": row.get("explain_en"),
             "attributes": attribute_texts({**row, "ori_img": names}, "ori_img", "gt_img", "explain_en"),
         }
-
-
-class _From(Container[int]):
-    """Places of a file, of which it is known which places of all files are wanted."""
-
-    def __init__(self, places: Container[int], first: int) -> None:
-        self._places, self._first = places, first
-
-    def __contains__(self, place: object) -> bool:
-        return isinstance(place, int) and place + self._first in self._places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -44,6 +45,8 @@ class BenchmarkFormat(ABC):
     """The number of items of each category of the published benchmark, where they are known."""
     OUTPUT_FOLDERS: ClassVar[tuple[str, ...]] = ()
     """Where outputs of an editor lie in the official layout, from the editor's folder or from a folder in it."""
+    HUB_ID: ClassVar[str | None] = None
+    """The dataset's name on the hub, where that has its rows."""
     HUB_SPLIT: ClassVar[str | None] = None
     """The split that is read of a dataset on the hub unless `data_path` names one; None where it has no rows."""
     DATA_FILE: ClassVar[str] = "it"
@@ -82,6 +85,9 @@ class BenchmarkFormat(ABC):
         Raises:
             DataError: nothing of the layout is there.
         """
+        if self.HUB_ID is not None and not path.exists() and not glob.glob(self.data_path, recursive=True):
+            hub = f"{HUB_PREFIX}{self.HUB_ID}"
+            raise _absent(path, f" Or set benchmark.data_path to {hub}, which is read over the network.")
         return self.data_path
 
     def image_folder(self) -> Path:
@@ -249,8 +255,7 @@ def first_file(path: Path, names: tuple[str, ...], benchmark: str) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Correct the path: {RULE}.")
+        raise _absent(path)
     for name in names:
         if (path / name).is_file():
             return path / name
@@ -266,3 +271,8 @@ def first_file(path: Path, names: tuple[str, ...], benchmark: str) -> Path:
 def folder_of(image: str, folders: list[Path]) -> Path:
     """The first of the folders in which there is this image, else the first of all, in which others may be."""
     return next((folder for folder in folders if (folder / image).is_file()), folders[0])
+
+
+def _absent(path: Path, more: str = "") -> DataError:
+    near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return DataError(f"benchmark {path} does not exist.{did_you_mean(path.name, near)} Correct the path: {RULE}.{more}")

@@ -70,7 +70,7 @@ def read_official_scores(layout: BenchmarkLayout, path: Path) -> Scores:
     """Reads the score files of one editor.
 
     Args:
-        layout: gedit: `*_gpt_score.csv`, or a folder of them. imgedit: `result.json` (replies) or
+        layout: gedit: `*_gpt_score.csv`, or a folder of them. imgedit and imgedit-uge: `result.json` (replies) or
             `average_score.json`. rise and uniredit: `MODEL_judge.xlsx`, or the same table as CSV. kris: the folder of
             the categories' folders, each with `metrics.json`. complex-edit: the folder of outputs, in which the script
             writes, or one that holds several of these.
@@ -262,6 +262,7 @@ def _entries(file: Path) -> Iterator[tuple[str, Any]]:
 _READERS: dict[str, Callable[[Path], Iterator[tuple[str, OfficialScore]]]] = {
     "gedit": _gedit,
     "imgedit": _imgedit,
+    "imgedit-uge": _imgedit,
     "rise": _rise,
     "kris": _kris,
     "uniredit": _uniredit,

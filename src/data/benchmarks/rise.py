@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,10 +20,13 @@ from src.data.benchmarks.layout import (
 )
 from src.data.sample import Unusable
 from src.data.sources import read_items
+from src.errors import DataError
 
 FILES = ("datav2_total_w_subtask.json", "data_total.json")
 FOLDERS = (".", "data")
 """Where the images may lie, from the folder of the JSON file."""
+_TOLD_BY_COLUMNS = ("consistency_free", "reasoning_wo_ins")
+"""Switches of which the official script asks as well whether the data have them as a column at all."""
 _SAID = ("index", "subtask", "reference", "reference_txt", "reasoning_img", "consistency_free", "reasoning_wo_ins")
 
 
@@ -30,7 +35,8 @@ class RISE(BenchmarkFormat):
 
     Items have `index`, `category`, `instruction` and `image`, the reference as text (`reference`, `reference_txt`) or
     as `reference_img`, and `subtask` and switches of the judge where the file has them.
-    To the benchmark it does not matter what a switch is set to, but whether it is set: NaN counts as absent.
+    To the benchmark it does not matter what a switch is set to, but whether it is set: NaN counts as absent. Which of
+    two switches any item has is the attribute `columns`.
     """
 
     NAME: ClassVar[str] = "RISEBench"
@@ -75,8 +81,20 @@ class RISE(BenchmarkFormat):
             "src_img": required_image(row, "image"),
             "reference_img": None if reference != reference or not reference else reference,
             "tags": [row["subtask"]] if isinstance(row.get("subtask"), str) else [],
-            "attributes": attribute_texts(row, *_SAID),
+            "attributes": attribute_texts({**row, "columns": self._columns}, *_SAID, "columns"),
         }
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        """The switches that any row of a JSON file has, which is small, or the first row of a table."""
+        rows = read_items(self.source)
+        if Path(self.source).suffix.lower() != ".json":
+            rows = islice(rows, 1)
+        seen: set[str] = set()
+        with suppress(DataError):  # who reads the items is told
+            for raw in rows:
+                seen |= set(raw.fields or ())
+        return [name for name in _TOLD_BY_COLUMNS if name in seen]
 
 
 def _has_rows(path: Path) -> bool:

@@ -106,14 +106,17 @@ def write_preference_pairs(work: Path, chunks: int, held_out_chunks: int, editor
 
     Args:
         work: The folder.
-        chunks: Training pictures, in twenties; each has about five edits.
-        held_out_chunks: Held-out pictures, likewise, of seeds that nothing is trained on.
+        chunks: Training pictures, in twenties; each has about five edits. 0 writes no `train.jsonl`. The held-out pairs
+            do not depend on it.
+        held_out_chunks: Held-out pictures, likewise, of seeds that nothing is trained on; 0 writes none.
         editors: Folders of the miniature editor and of earlier states of it; none does without their outputs.
     """
     parts = (("held_out", HELD_OUT_SEEDS, held_out_chunks), ("train", JUDGE_SEEDS, chunks))
     held_out_sources: set[bytes] = set()
     written = []
     for name, seeds, count in parts:
+        if count == 0:
+            continue
         settings = PairSettings(seeds, candidates=5, outputs=100, editors=editors)
         pairs = load_or_draw_judge_pairs(work / f"{name}_candidates", settings, count)
         path = work / f"{name}.jsonl"
@@ -139,7 +142,9 @@ def main() -> None:
         default=[Path("assets/miniature/editor")],
         help="whose outputs are paired: the editor, and earlier states of it",
     )
-    parser.add_argument("--chunks", type=int, default=12, help="training pictures, in twenties of about five edits")
+    parser.add_argument(
+        "--chunks", type=int, default=12, help="training pictures, in twenties (five edits each); 0: none"
+    )
     parser.add_argument("--held-out-chunks", type=int, default=2, help="held-out pictures, likewise")
     chosen = parser.parse_args()
     start_command()

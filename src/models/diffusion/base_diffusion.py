@@ -44,6 +44,13 @@ class BaseDiffusionModel(BaseModel):
         """
         return bool(named_arguments(cls.edit_image, further_images=()))
 
+    @classmethod
+    def takes_turns(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the edits of samples in several turns can be had of it, each turn an edit of what the one before has
+        made; known before it loads. By default not: an editor edits once.
+        """
+        return False
+
     @abstractmethod
     def edit_image(self, original_image: Image.Image, edit_instruction: str, **kwargs: Any) -> Image.Image:
         """Edits one RGB image by one instruction. Raises on failure: never return the source in place of an edit."""

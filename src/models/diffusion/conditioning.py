@@ -31,6 +31,15 @@ _PICTURE_TEXTS = {
     "QwenImageEditPlusPipeline": "Picture {}: <|vision_start|><|image_pad|><|vision_end|>",
 }
 """What stands for a picture before the instruction, by the diffusers classes whose embeddings can be given."""
+MOST_TOKENS = {
+    "QwenImagePipeline": 1024,
+    "QwenImageEditPipeline": 4096 - 256,
+    "QwenImageEditPlusPipeline": 4096 - 256,
+}
+"""The most tokens of a conditioning that a pipeline takes (diffusers 0.42).
+
+Qwen-Image cuts off what is beyond, and allows no more than 1024. The transformer has positions for 4096, after those of
+the larger side of its pictures: 256 at 8192 pixels, of a patch of 16 pixels and with as many positions below 0."""
 _WITHOUT = {
     "QwenImage21Pipeline": (
         "it takes no embeddings together with a picture (diffusers 0.42: its call has no image_pad_mask, which its "
@@ -137,7 +146,7 @@ class Conditioner:
     Args:
         pipeline: The diffusers pipeline; its text encoder is not used and may be missing.
         max_tokens: The most tokens of a conditioning. Picture and instruction are never cut: what is too much are the
-            last tokens of the completion. None leaves it to the encoder's positions.
+            last tokens of the completion. None leaves it to the pipeline and the encoder's positions.
 
     Raises:
         ModelError: a pipeline that cannot be given embeddings of an edit.
@@ -148,7 +157,7 @@ class Conditioner:
         require_conditionable(name, name)
         self._pipe = pipeline
         self._picture_text = _PICTURE_TEXTS[name]
-        self._max_tokens = max_tokens
+        self._most = min(MOST_TOKENS[name], max_tokens or MOST_TOKENS[name])
         self._template: str = pipeline.prompt_template_encode
         self._prefix = template_prefix_length(pipeline.tokenizer, self._template)
 
@@ -169,25 +178,38 @@ class Conditioner:
         Raises:
             ConditioningError: the prompt alone is too long, or the completion holds what stands for a picture.
         """
+        inputs = self._inputs(request)
+        kept = request.completion[: self._room(inputs["input_ids"].shape[1], encoder.config, request)]
+        _require_no_picture(kept, encoder.config)
+        embeds = self._read(inputs, kept, encoder)[self._prefix :].to(dtype=dtype, device="cpu")
+        return Conditioning(embeds, dropped=len(request.completion) - len(kept))
+
+    def pass_over(self, request: ConditioningRequest, encoder: Any) -> None:
+        """Makes the pass of a prompt that cannot be encoded: processes that share a sharded encoder wait for it."""
+        self._read(self._inputs(request), (), encoder)
+
+    @staticmethod
+    def _read(inputs: dict[str, Any], completion: Sequence[int], encoder: Any) -> torch.Tensor:
+        """The last hidden states (tokens, width) of a prompt with a completion."""
         import torch
 
-        inputs = self._inputs(request)
-        ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask")
-        kept = request.completion[: self._room(ids.shape[1], encoder.config)]
-        _require_no_picture(kept, encoder.config)
-        written = torch.tensor([kept], dtype=ids.dtype)
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        written = torch.tensor([completion], dtype=ids.dtype)
+        whole = {
+            **inputs,
+            "input_ids": torch.cat([ids, written], dim=1),
+            "attention_mask": torch.cat([mask, torch.ones_like(written)], dim=1),
+        }
         device = next(encoder.parameters()).device
         with torch.no_grad(), _as_in_use(encoder):
             output = encoder(
-                input_ids=torch.cat([ids, written], dim=1).to(device),
-                attention_mask=torch.cat([mask, torch.ones_like(written)], dim=1).to(device),
-                **{name: value.to(device) for name, value in inputs.items()},
+                **{name: value.to(device) for name, value in whole.items()},
                 output_hidden_states=True,
                 use_cache=False,
                 logits_to_keep=1,
             )
-        embeds = output.hidden_states[-1][0, self._prefix :].to(dtype=dtype, device="cpu")
-        return Conditioning(embeds, dropped=len(request.completion) - len(kept))
+        found: torch.Tensor = output.hidden_states[-1][0]
+        return found
 
     def _inputs(self, request: ConditioningRequest) -> dict[str, Any]:
         """The tensors that the pipeline gives to its encoder; like it, without `mm_token_type_ids`."""
@@ -198,21 +220,19 @@ class Conditioner:
         read = self._pipe.processor(text=text, images=list(request.pictures), padding=True, return_tensors="pt")
         return {name: read[name] for name in ("input_ids", "attention_mask", "pixel_values", "image_grid_thw")}
 
-    def _room(self, prompt: int, config: Any) -> int:
+    def _room(self, prompt: int, config: Any, request: ConditioningRequest) -> int:
         """The number of tokens that are left to the completion."""
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-        limits = [positions] if positions is not None else []
-        if self._max_tokens is not None:
-            limits.append(self._max_tokens + self._prefix)
-        if not limits:
-            return 2**31
-        if prompt > min(limits):
+        most = self._most + self._prefix if positions is None else min(self._most + self._prefix, positions)
+        if prompt > most:
+            what, sizes = ("the prompt has", "")
+            if request.pictures:
+                what, sizes = "picture and instruction have", " lower vl_resolution or condition_resolution,"
             raise ConditioningError(
-                f"picture and instruction have {prompt - self._prefix} tokens, of which the text encoder is to read "
-                f"{min(limits) - self._prefix} at most: shorten the instruction, lower vl_resolution or "
-                "condition_resolution, or raise max_tokens"
+                f"{what} {prompt - self._prefix} tokens, of which the text encoder is to read {most - self._prefix} at "
+                f"most: shorten the words,{sizes} or raise max_tokens"
             )
-        return min(limits) - prompt
+        return most - prompt
 
 
 def _require_no_picture(completion: Sequence[int], config: Any) -> None:

@@ -9,6 +9,7 @@ import pydantic
 from src.data.sample import MAX_INSTRUCTION
 
 HEALTH_PATH, EDIT_PATH = "/health", "/edit"
+MOST_FURTHER_IMAGES = 15
 
 ErrorKind = Literal[
     "bad_request",
@@ -34,6 +35,8 @@ class EditBody(pydantic.BaseModel):
 
     image: str | None = None
     """The source: base64 of a PNG or any other format that EditLoop reads. None asks for a picture of text alone."""
+    further_images: list[str] = pydantic.Field(default=[], max_length=MOST_FURTHER_IMAGES)
+    """The source pictures after `image`, in their order, each as `image` is."""
     instruction: str = pydantic.Field(min_length=1, max_length=MAX_INSTRUCTION)
     seed: int = pydantic.Field(0, ge=0, lt=2**63)
     digest: str | None = None
@@ -53,6 +56,8 @@ class Health(pydantic.BaseModel):
     """Whether the model edits pictures; servers of before have editors."""
     takes_text_alone: bool = False
     """Whether the model makes pictures of text alone."""
+    takes_further_images: bool = False
+    """Whether the model edits several source pictures into one; servers of before edit one each."""
     batch_size: int
     waiting: int
     """Requests in the queue."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src.command_line import only_help
-from src.models.diffusion.pipeline_table import PIPELINES, EditingPipeline
+from src.models.diffusion.pipeline_table import PIPELINES, EditingPipeline, as_it_is
 
 PAGE = Path(__file__).parents[3] / "docs" / "editors.md"
 _START = "<!-- written by python -m src.models.diffusion.pipeline_page -->\n"
@@ -17,7 +17,16 @@ _SAMPLE = "an instruction"
 
 def table() -> str:
     """Returns a Markdown table with a row for each pipeline."""
-    heads = ("pipeline", "runs", "pictures per call", "size without `resolution`", "seed", "own defaults", "remarks")
+    heads = (
+        "pipeline",
+        "runs",
+        "pictures per call",
+        "sources of an edit",
+        "size without `resolution`",
+        "seed",
+        "own defaults",
+        "remarks",
+    )
     rows = [heads, tuple("---" for _ in heads), *(_cells(row) for row in PIPELINES.values())]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
@@ -35,6 +44,7 @@ def _cells(row: EditingPipeline) -> tuple[str, ...]:
         f"`{row.name}`",
         "no" if row.broken else "yes",
         "`batch_size`" if row.shares_calls else "1",
+        "one or several" if row.several else "one",
         _size(row),
         "own generators" if row.draws_globally else "own generator",
         ", ".join(defaults),
@@ -57,8 +67,8 @@ def _remarks(row: EditingPipeline) -> Iterator[str]:
         yield f"needs `dtype: {row.dtype}`"
     if row.packages:
         yield f"needs the package {', '.join(row.packages)}"
-    if row.prompt is not str:
-        yield f"prompt: `{row.prompt(_SAMPLE).replace('|', chr(92) + '|')}`"
+    if row.prompt is not as_it_is:
+        yield f"prompt: `{row.prompt(_SAMPLE, 1).replace('|', chr(92) + '|')}`"
     if row.output == "frames":
         yield "the last frame is the edit"
     if row.ignored:

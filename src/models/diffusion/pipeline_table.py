@@ -31,6 +31,11 @@ def _no_size(width: int, height: int) -> dict[str, Any]:
     return {}
 
 
+def as_it_is(instruction: str, sources: int) -> str:
+    """The prompt of most pipelines."""
+    return instruction
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditingPipeline:
     """How one pipeline class edits pictures.
@@ -41,7 +46,9 @@ class EditingPipeline:
         guidance: Its own defaults of the arguments for guidance.
         image: Name of the argument for the source.
         pictures: What a call with one source gives it: the picture itself, a list, or a list per prompt.
-        prompt: Makes the prompt from an instruction.
+        several: Whether a list of sources with one prompt is one edit of them all, in their order and in the size of
+            the first: proven by a test.
+        prompt: Makes the prompt from an instruction and the number of sources.
         output: Field of the result that holds the picture; `frames` are a film whose last one is the edit.
         shares_calls: Whether a list of sources and a list of prompts are edited in pairs, each as if alone: proven by a
             test. Elsewhere a list is often one set of references for every prompt, or padding changes the pixels.
@@ -64,7 +71,8 @@ class EditingPipeline:
     guidance: Mapping[str, float] = field(default_factory=dict)
     image: str = "image"
     pictures: Literal["one", "list", "list of lists"] = "one"
-    prompt: Callable[[str], str] = str
+    several: bool = False
+    prompt: Callable[[str, int], str] = as_it_is
     output: Literal["images", "image", "frames"] = "images"
     shares_calls: bool = False
     area: int | None = None
@@ -89,12 +97,12 @@ def _condition_side(width: int, height: int) -> dict[str, Any]:
     return {"width": width, "height": height, "output_resolution": round(math.sqrt(width * height))}
 
 
-def _as_json(instruction: str) -> str:
+def _as_json(instruction: str, sources: int) -> str:
     return json.dumps({"edit_instruction": instruction}, ensure_ascii=False)
 
 
-def _after_picture(instruction: str) -> str:
-    return f"<img><|image_1|></img> {instruction}"
+def _after_pictures(instruction: str, sources: int) -> str:
+    return " ".join([*(f"<img><|image_{place}|></img>" for place in range(1, sources + 1)), instruction])
 
 
 _DISTILLED = dict.fromkeys(("guidance_scale", "image_guidance_scale"), "guidance was distilled away")
@@ -136,10 +144,16 @@ PIPELINES: dict[str, EditingPipeline] = {
             resizing=own_module_sizes,
         ),
         EditingPipeline(
-            name="QwenImageEditPlusPipeline", steps=50, area=MEGAPIXEL, multiple=4, resizing=own_module_sizes
+            name="QwenImageEditPlusPipeline",
+            steps=50,
+            several=True,
+            area=MEGAPIXEL,
+            multiple=4,
+            resizing=own_module_sizes,
         ),
         EditingPipeline(
             name="QwenImage21Pipeline",
+            several=True,
             steps=40,
             area=MEGAPIXEL,
             size=_condition_side,
@@ -160,7 +174,9 @@ PIPELINES: dict[str, EditingPipeline] = {
             prompt=_as_json,
             area=MEGAPIXEL,
         ),
-        EditingPipeline(name="BriaFibo2Pipeline", steps=30, guidance={"guidance_scale": 5.0}, area=MEGAPIXEL),
+        EditingPipeline(
+            name="BriaFibo2Pipeline", steps=30, guidance={"guidance_scale": 5.0}, several=True, area=MEGAPIXEL
+        ),
         EditingPipeline(
             name="ZImageOmniPipeline",
             steps=50,
@@ -214,7 +230,8 @@ PIPELINES: dict[str, EditingPipeline] = {
             guidance={"guidance_scale": 2.5, "img_guidance_scale": 1.6},
             image="input_images",
             pictures="list",
-            prompt=_after_picture,
+            prompt=_after_pictures,
+            several=True,
             largest=MEGAPIXEL,
             draws_globally=True,
         ),

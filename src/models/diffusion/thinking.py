@@ -1,4 +1,4 @@
-"""`ThinkingEncoder`: the text encoder of an editor writes a completion before its conditioning is encoded."""
+"""`ThinkingEncoder`: a pipeline's text encoder writes a completion before its conditioning is encoded."""
 
 from __future__ import annotations
 
@@ -74,12 +74,19 @@ class ThinkSettings(ModelParams):
         return kept | ({"weights": "+".join(weights)} if weights else {})
 
 
+def needs_own_encoder(negative_prompt_from: str, guidance: float) -> bool:
+    """Whether a pipeline still needs the text encoder that it came with when another one thinks for it."""
+    return guidance > 1 and negative_prompt_from == "initial"
+
+
 def policy_processor(pipeline: Any) -> Any:
     """Returns a copy of the pipeline's processor, by which its text encoder can write under the pipeline's own prompt.
 
-    Pictures get the size that the encoder of the pipeline sees, and prompts are padded on the left.
+    Pictures get the size that the encoder of the pipeline sees, and prompts are padded on the left. A pipeline of text
+    alone has a tokenizer and no processor: it gets the one of Qwen2.5-VL, which is never given a picture.
     """
-    processor = copy.deepcopy(pipeline.processor)
+    own = getattr(pipeline, "processor", None)
+    processor = _processor_around(copy.deepcopy(pipeline.tokenizer)) if own is None else copy.deepcopy(own)
     processor.chat_template = chat_template(type(pipeline).__name__)
     processor.tokenizer.chat_template = None
     processor.tokenizer.padding_side = processor.tokenizer.truncation_side = "left"
@@ -87,6 +94,12 @@ def policy_processor(pipeline: Any) -> Any:
         processor.tokenizer.eos_token = _END
     processor.tokenizer.pad_token = processor.tokenizer.pad_token or processor.tokenizer.eos_token
     return processor
+
+
+def _processor_around(tokenizer: Any) -> Any:
+    from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
+
+    return Qwen2_5_VLProcessor(Qwen2VLImageProcessor(), tokenizer, Qwen2VLVideoProcessor())
 
 
 class ThinkingEncoder(TransformersModel):

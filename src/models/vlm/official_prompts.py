@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,11 +26,16 @@ class OfficialFiles:
     placeholders: Mapping[str, str]
     """The benchmark's name of each placeholder, by ours."""
     style: Literal["format", "replace"] = "format"
-    """`format`: texts for Python's `str.format`; `replace`: placeholders are replaced as they stand."""
+    """`format`: texts for Python's `str.format`; `replace`: placeholders are replaced as they stand. With `replace`,
+    sums of literals and f-strings of plain names are texts as well; a name stands in them as `{name}`."""
     known: Mapping[str, str] = field(default_factory=dict)
     """Versions that have been looked at, by the hash of the file, or of all files in their order."""
     beside: tuple[str, ...] = ()
     """Further files in the folder of that file; their texts are named `<file without suffix>.<name>`."""
+    between: str = "\n"
+    """What joins texts that are asked together."""
+    verbatim: frozenset[str] = frozenset()
+    """Texts of a `format` file that the official script sends as they stand, without formatting them."""
     key: str = "scorer.params.official_prompts"
     """The key of the config that names the checkout, for messages."""
 
@@ -51,7 +56,7 @@ class OfficialPrompts:
         return known or f"an unknown version (file {self.path.name}, sha256 {self.sha256:.12}), used as it is"
 
     def require(self, names: tuple[str, ...]) -> str:
-        """The named texts, joined by line breaks.
+        """The named texts, joined by what the files say.
 
         Raises:
             ConfigError: naming the texts that are not there.
@@ -61,7 +66,7 @@ class OfficialPrompts:
                 f"{self.files.key}: {self.path.name} has no text {', '.join(missing)}. Check out the "
                 "version that docs/protocols.md names; samples that are asked other texts can be judged"
             )
-        return "\n".join(self.texts[name] for name in names)
+        return self.files.between.join(self.texts[name] for name in names)
 
     def render(self, names: tuple[str, ...], values: Mapping[str, str]) -> str:
         """The named texts with our values in the place of the benchmark's placeholders.
@@ -75,7 +80,11 @@ class OfficialPrompts:
             for placeholder, value in given.items():
                 text = text.replace(placeholder, value)
             return text
-        return _formatted(text, given, f"{self.path.name}, {', '.join(names)}")
+        return self.files.between.join(self._formatted(name, given) for name in names)
+
+    def _formatted(self, name: str, given: Mapping[str, str]) -> str:
+        text = self.texts[name]
+        return text if name in self.files.verbatim else _formatted(text, given, f"{self.path.name}, {name}")
 
 
 def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts:
@@ -91,24 +100,25 @@ def read_official_prompts(folder: Path, files: OfficialFiles) -> OfficialPrompts
             "checkout of the benchmark's repository, or leave the key out for this project's own wording"
         )
     path = found[0]
-    data, texts = _read(path, files.key)
+    data, texts = _read(path, files)
     if not texts:
         raise ConfigError(f"{files.key}: {path} holds no texts; is it another version of the file?")
     for name in files.beside:
-        more, others = _read(path.parent / name, files.key)
+        more, others = _read(path.parent / name, files)
         data += more
         texts |= {f"{Path(name).stem}.{key}": text for key, text in others.items()}
     return OfficialPrompts(files, path, hashlib.sha256(data).hexdigest(), texts)
 
 
-def _read(path: Path, key: str) -> tuple[bytes, dict[str, str]]:
+def _read(path: Path, files: OfficialFiles) -> tuple[bytes, dict[str, str]]:
     """A file, and its texts by name."""
+    key, text_of = files.key, _constant if files.style == "format" else _joined
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{key}: {path} is larger than {LARGEST_FILE:,} bytes")
         data = path.read_bytes()
         text = data.decode("utf-8")
-        return data, _of_json(text) if path.suffix == ".json" else _of_python(text)
+        return data, _of_json(text) if path.suffix == ".json" else _of_python(text, text_of)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{key}: {path} cannot be read: {error}") from error
 
@@ -120,13 +130,33 @@ def _of_json(text: str) -> dict[str, str]:
     return {name: value for name, value in data.items() if isinstance(value, str)}
 
 
-def _of_python(text: str) -> dict[str, str]:
-    """String literals assigned at the top level, f-strings and computed texts left out."""
+def _of_python(text: str, text_of: Callable[[ast.expr], str | None]) -> dict[str, str]:
+    """Texts assigned at the top level, computed ones left out."""
     texts: dict[str, str] = {}
     for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            texts |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.Assign) and (found := text_of(node.value)) is not None:
+            texts |= {target.id: found for target in node.targets if isinstance(target, ast.Name)}
     return texts
+
+
+def _constant(node: ast.expr) -> str | None:
+    """A string literal; None for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _joined(node: ast.expr) -> str | None:
+    """A string literal, a sum of such, or an f-string of plain names, each as `{name}`; None for anything else."""
+    if isinstance(node, ast.FormattedValue):
+        plain = node.conversion == -1 and node.format_spec is None
+        return f"{{{node.value.id}}}" if plain and isinstance(node.value, ast.Name) else None
+    if isinstance(node, ast.JoinedStr):
+        parts = node.values
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [node.left, node.right]
+    else:
+        return _constant(node)
+    texts = [_joined(part) for part in parts]
+    return None if None in texts else "".join(text for text in texts if text is not None)
 
 
 def _formatted(text: str, values: Mapping[str, str], where: str) -> str:

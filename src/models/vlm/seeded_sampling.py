@@ -35,11 +35,13 @@ class SeededSampler:
         temperature: Divides the logits; above 0.
         top_p: Probability of the nucleus, above 0 to 1.
         seeds: One a row.
+        top_k: How many of the most probable tokens are left before the nucleus is looked for; None leaves all.
     """
 
-    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
+    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int], top_k: int | None = None) -> None:
         self._temperature = temperature
         self._top_p = top_p
+        self._top_k = top_k
         self._draws = [random.Random(seed) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -47,6 +49,9 @@ class SeededSampler:
         import torch
 
         ordered, tokens = torch.softmax(scores.float() / self._temperature, dim=-1).sort(descending=True, stable=True)
+        if self._top_k is not None:
+            ordered, tokens = ordered[:, : self._top_k], tokens[:, : self._top_k]
+            ordered = ordered / ordered.sum(dim=-1, keepdim=True)
         cumulative = ordered.cumsum(dim=-1)
         in_nucleus = cumulative - ordered < self._top_p
         last = in_nucleus.sum(dim=-1, keepdim=True) - 1

@@ -5,26 +5,21 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from src.models.vlm.adapter import with_adapter
-from src.models.vlm.transformers_model import TransformersModel
-from src.models.weights import resolve_revision
+from src.models.vlm.adapted_model import AdaptedModel
 
 
-class TrainedPolicy(TransformersModel):
+class TrainedPolicy(AdaptedModel):
     """A policy answers questions as any vision-language checkpoint does, with its adapter in place.
 
-    With the training's number types it computes what the trainer computed: an adapter stays beside the weights that it
-    was trained on, since merging into half precision would round away much of what was learned.
+    With the training's number types it computes what the trainer computed.
 
     Raises:
         ModelError: on construction, when weights are missing, or the adapter is not one of this policy.
     """
 
-    class Params(TransformersModel.Params):
-        """Those of `TransformersModel`, whose `model_name` is the policy here, with its adapter and number type."""
+    class Params(AdaptedModel.Params):
+        """Those of `AdaptedModel`, whose `model_name` is the policy here, with its number type."""
 
-        adapter: str | None = None
-        """Hub id or local folder of a PEFT adapter for it."""
         autocast: Literal["bfloat16", "float16"] | None = None
         """Compute in this number type, whatever the weights have, as mixed-precision training does."""
 
@@ -35,17 +30,8 @@ class TrainedPolicy(TransformersModel):
         found["params"] |= {"compare_with_original": True, "compare_with_reference": True}
         return found
 
-    @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """The revision of the policy and, joined by `+`, the revision of its adapter."""
-        adapter = cls.Params(**params).adapter
-        own = super().weights_revision(params)
-        return own if adapter is None else f"{own}+{resolve_revision(adapter)}"
-
     def _load(self) -> None:
         super()._load()
-        if self.params.adapter is not None:
-            self.model = with_adapter(self.model, self.params.adapter).get_base_model()
         if self.params.autocast is not None:
             self._compute_in(self.params.autocast)
 

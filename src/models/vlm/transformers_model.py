@@ -128,6 +128,11 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
             replies += self._answer(asked[len(replies) : len(replies) + self._rows])
         return replies
 
+    @property
+    def _top_k(self) -> int | None:
+        """How many of the most probable tokens are drawn from; None draws from all."""
+        return None
+
     def _seeds(self, questions: Sequence[Question], attempt: int) -> list[int]:
         """One a question, for its draws; those of equal questions follow each other. Greedy decoding draws nothing."""
         if not self.params.temperature:
@@ -169,7 +174,8 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         questions, seeds = zip(*asked, strict=True)
         inputs = self.encode(questions)
         self._check_room(inputs["input_ids"].shape[1])
-        sampler = [SeededSampler(self.params.temperature, self.params.top_p, seeds)] if self.params.temperature else []
+        drawn = (self.params.temperature, self.params.top_p, seeds, self._top_k)
+        sampler = [SeededSampler(*drawn)] if self.params.temperature else []
         with torch.inference_mode():
             output = self.model.generate(
                 **inputs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,8 +15,9 @@ def compare_judges(ours: Iterable[ComparedPair], other: Iterable[ComparedPair], 
     """Compares two judges on the pairs that both have judged and of which people prefer one edit.
 
     McNemar's exact test looks at the pairs that exactly one of the two judges gets right, with a tie as wrong, and
-    takes pairs as independent. `difference` is that of the accuracies (ties half), with an interval clustered by source
-    picture: where pairs share sources, it is the one to go by.
+    takes pairs as independent. What it tests is `strict_difference`, that of the accuracies with a tie as wrong;
+    `difference` is that of the accuracies with a tie as half a pair. Both have an interval clustered by source picture:
+    where pairs share sources, it is the one to go by.
 
     Args:
         ours: The pairs of the judge that was measured.
@@ -33,18 +34,24 @@ def compare_judges(ours: Iterable[ComparedPair], other: Iterable[ComparedPair], 
     judged = [(one, two) for one, two in both if one.right is not None and two.right is not None]
     only_ours = sum(one.right == 1 and two.right != 1 for one, two in judged)
     only_other = sum(one.right != 1 and two.right == 1 for one, two in judged)
-    found = paired_difference(
-        [two.right for _, two in judged], [one.right for one, _ in judged], [one.cluster for one, _ in judged]
-    )
-    kept = ("pairs", "clusters", "mean_first", "mean_second", "difference", "ci95", "p", "note")
     return {
         "other": name,
         "pairs": len(judged),
         "only_this_right": only_ours,
         "only_other_right": only_other,
         "mcnemar_p": mcnemar_p(only_ours, only_other),
-        "difference": {key: value for key, value in asdict(found).items() if key in kept},
+        "difference": _difference([(one.right or 0.0, two.right or 0.0, one.cluster) for one, two in judged]),
+        "strict_difference": _difference(
+            [(float(one.right == 1), float(two.right == 1), one.cluster) for one, two in judged]
+        ),
     }
+
+
+def _difference(values: Sequence[tuple[float, float, str]]) -> dict[str, Any]:
+    """The mean difference of ours from the other's, each with its cluster."""
+    found = paired_difference([two for _, two, _ in values], [one for one, _, _ in values], [c for _, _, c in values])
+    kept = ("pairs", "clusters", "mean_first", "mean_second", "difference", "ci95", "p", "note")
+    return {key: value for key, value in asdict(found).items() if key in kept}
 
 
 def _name(pair: ComparedPair) -> tuple[str, tuple[str, str], str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from src.data.preferences import PreferencePair
@@ -19,7 +19,8 @@ SIGNS = {FIRST_WINS: -1, SECOND_WINS: 1}
 
 def pair_attributes(pair: PreferencePair, side: str) -> dict[str, str | tuple[str, ...]]:
     """What the record keeps of a pair with each of its two edits; `compared_pairs` reads it back."""
-    told = {"group": pair.group, "dimension": pair.dimension, "stated_id": pair.stated_id}
+    size = None if pair.group_size is None else str(pair.group_size)
+    told = {"group": pair.group, "group_size": size, "dimension": pair.dimension, "stated_id": pair.stated_id}
     known = {name: value for name, value in told.items() if value}
     return {"pair": pair.pair_id, "side": side, "winner": pair.winner, **known}
 
@@ -33,6 +34,8 @@ class ComparedPair:
     winner: str
     """`a`, `b`, `tie` or `both_bad`."""
     group: str | None
+    group_size: int | None
+    """How many edits the file says the group has; None where it does not say."""
     dimension: str | None
     stated_id: str
     results: tuple[SampleResult, SampleResult]
@@ -42,6 +45,12 @@ class ComparedPair:
     def sign(self) -> int:
         """1 where people prefer edit B, -1 where they prefer A, 0 where neither."""
         return SIGNS.get(self.winner, 0)
+
+    def by(self, dimension: str) -> ComparedPair:
+        """The pair as a value of this name compares it, in the place of the score that it belongs to."""
+        values = (result.dimensions.get(dimension) if result.score is not None else None for result in self.results)
+        first, second = (replace(result, score=value) for result, value in zip(self.results, values, strict=True))
+        return replace(self, results=(first, second))
 
     @property
     def cluster(self) -> str:
@@ -76,6 +85,12 @@ class ComparedPair:
         return sum(known) if len(known) == len(self.results) else None
 
     @property
+    def cost(self) -> float | None:
+        """What the judge cost for both edits, in the currency of its prices; None where that is not known of either."""
+        known = [cost for result in self.results if (cost := result.usage.get("cost")) is not None]
+        return sum(known) if len(known) == len(self.results) else None
+
+    @property
     def without_score(self) -> str | None:
         """Why the pair cannot be compared; None where both edits have a score."""
         lacking = next((result for result in self.results if result.score is None), None)
@@ -98,6 +113,7 @@ def compared_pairs(results: Iterable[SampleResult]) -> Iterator[ComparedPair]:
             category=result.category or NO_NAME,
             winner=told["winner"],
             group=told.get("group"),
+            group_size=int(told["group_size"]) if "group_size" in told else None,
             dimension=told.get("dimension"),
             stated_id=told.get("stated_id", ""),
             results=(first, result) if told["side"] == SIDES[1] else (result, first),

@@ -21,8 +21,8 @@ NAMED = 20
 """Rows that a report names of each kind of doubt."""
 
 
-def figures(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
-    """The figures of a group of pairs.
+def figures(pairs: Sequence[ComparedPair], unusable: int = 0) -> dict[str, Any]:
+    """The figures of a group of pairs, beside which so many rows could not be used.
 
     `accuracy` is over the pairs of which people prefer one edit, with a judge's tie as half a pair: a coin has 0.5.
     `strict_accuracy` counts a judge's tie as wrong. `tie_calibrated` is over all pairs, with the ties of people, and a
@@ -35,8 +35,9 @@ def figures(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
     strict = [(float(value == 1), cluster) for value, cluster in right]
     return {
         "pairs": len(pairs),
+        "rows": len(pairs) + unusable,
         "judged": len(judged),
-        "coverage": len(judged) / len(pairs) if pairs else 0.0,
+        "coverage": len(judged) / (len(pairs) + unusable) if pairs else 0.0,
         "sources": len({pair.cluster for pair in pairs}),
         "ties_of_people": sum(not pair.sign for pair in pairs),
         "preferences": len(right),
@@ -69,7 +70,8 @@ def group_figures(pairs: Iterable[ComparedPair]) -> dict[str, dict[str, Any]]:
     """Strict accuracy of whole groups, by their number K of edits: all pairs of a group in the order of people.
 
     A group counts if the file has each of its K(K − 1)/2 pairs once, people prefer one edit in each, and the judge has
-    scored all. `chance` is 1/K!: that of an order drawn at random.
+    scored all. K is what the file states, or else how many edits the usable pairs of the group show. `chance` is 1/K!:
+    that of an order drawn at random.
     """
     groups: dict[tuple[str, str | None], list[ComparedPair]] = defaultdict(list)
     for pair in pairs:
@@ -78,7 +80,7 @@ def group_figures(pairs: Iterable[ComparedPair]) -> dict[str, dict[str, Any]]:
     found: dict[int, Counter[str]] = defaultdict(Counter)
     right: dict[int, list[tuple[float, str]]] = defaultdict(list)
     for members in groups.values():
-        size = len({edit for pair in members for edit in pair.edits})
+        size = members[0].group_size or len({edit for pair in members for edit in pair.edits})
         state = _state(members, size)
         found[size][state] += 1
         if state == "judged":
@@ -147,22 +149,38 @@ def _preferred(pair: ComparedPair) -> str:
     return pair.edits[(1 + pair.sign) // 2] if pair.sign else ""
 
 
-def by_category(pairs: Iterable[ComparedPair]) -> dict[str, dict[str, Any]]:
-    """The figures by category, in the order in which the categories come."""
+def by_category(pairs: Iterable[ComparedPair], unusable: Mapping[str, int] | None = None) -> dict[str, dict[str, Any]]:
+    """The figures by category, in the order in which the categories come.
+
+    Args:
+        pairs: The pairs that could be used.
+        unusable: How many rows of each category could not be used; none by default.
+    """
+    lost = unusable or {}
     grouped: dict[str, list[ComparedPair]] = defaultdict(list)
     for pair in pairs:
         grouped[pair.category].append(pair)
-    return {name: figures(members) for name, members in grouped.items()}
+    return {name: figures(grouped[name], lost.get(name, 0)) for name in dict.fromkeys([*grouped, *lost])}
 
 
 def by_dimension(pairs: Sequence[ComparedPair]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures by dimension where the file has any, with the macro mean over the categories of each.
 
-    The macro mean is that of EditScore's bench: strict accuracy for each task, and the plain mean of these.
+    The macro mean is that of EditScore's bench: strict accuracy for each task, and the plain mean of these. Where the
+    scorer gives a value of the dimension's name, the figures by that value follow: EditScore's bench publishes these.
     """
     for dimension in dict.fromkeys(pair.dimension for pair in pairs if pair.dimension):
         members = [pair for pair in pairs if pair.dimension == dimension]
-        yield dimension, figures(members) | {"macro_strict_accuracy": macro(by_category(members))}
+        yield dimension, _of_dimension(members)
+        if any(result.dimensions.get(dimension) is not None for pair in members for result in pair.results):
+            yield (
+                f"{dimension}, by the scorer's own {dimension}",
+                _of_dimension([pair.by(dimension) for pair in members]),
+            )
+
+
+def _of_dimension(members: Sequence[ComparedPair]) -> dict[str, Any]:
+    return figures(members) | {"macro_strict_accuracy": macro(by_category(members))}
 
 
 def macro(categories: Mapping[str, Mapping[str, Any]]) -> float | None:

@@ -22,7 +22,7 @@ from src.reporting.judge_bench.figures import (
     macro,
     order_figures,
 )
-from src.reporting.report import build_summary, json_data
+from src.reporting.report import NO_NAME, build_summary, json_data
 
 SCHEMA_VERSION = 1
 PAIRWISE = "pairwise"
@@ -51,8 +51,9 @@ def build_judge_bench(
         OutputError: the other judge has judged none of these pairs.
     """
     pairs = list(compared_pairs(results))
-    summary = build_summary(info, [result for result in results if result.status is not Status.BAD_SAMPLE])
-    categories = by_category(pairs)
+    bad = [result for result in results if result.status is Status.BAD_SAMPLE]
+    summary = build_summary(info, _verdicts_once(results))
+    categories = by_category(pairs, Counter(result.category or NO_NAME for result in bad))
     report = {
         "schema_version": SCHEMA_VERSION,
         "timestamp": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -60,19 +61,18 @@ def build_judge_bench(
         "run_key": info.run_key,
         "scorer": info.scorer,
         "environment": info.environment,
-        "overall": figures(pairs) | {"macro_strict_accuracy": macro(categories)},
+        "overall": figures(pairs, len(bad)) | {"macro_strict_accuracy": macro(categories)},
         "categories": categories,
         "dimensions": dict(by_dimension(pairs)),
         "groups": group_figures(pairs),
         "orders": order_figures(pairs) if info.editor.get(PAIRWISE) else None,
         "without_score": dict(Counter(filter(None, (pair.without_score for pair in pairs))).most_common()),
         "bad_rows": [
-            {"id": result.sample_id, "reason": result.reason}
-            for result in results
-            if result.status is Status.BAD_SAMPLE
+            {"id": result.sample_id, "category": result.category or NO_NAME, "reason": result.reason} for result in bad
         ],
         "duplicates": duplicates(pairs),
         "seconds_a_comparison": _mean(pair.seconds for pair in pairs),
+        "cost_a_comparison": _mean(pair.cost for pair in pairs),
         "usage": summary["usage"],
         "judge_models": summary["judge_models"],
         "against": compare_judges(pairs, compared_pairs(other.results), other.name) if other else None,
@@ -80,6 +80,12 @@ def build_judge_bench(
     }
     plain: dict[str, Any] = json_data(report)
     return plain
+
+
+def _verdicts_once(results: Iterable[SampleResult]) -> Iterable[SampleResult]:
+    """Each verdict once: an edit of several rows was judged once, for all of them."""
+    usable = (result for result in results if result.status is not Status.BAD_SAMPLE)
+    return {(one.edit_key, one.judge_seconds, one.replies, one.prompts): one for one in usable}.values()
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

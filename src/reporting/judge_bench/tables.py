@@ -28,8 +28,8 @@ GROUP_COLUMNS = ("edits", "whole order right", "95 % interval", "chance", "judge
 REASONS_SHOWN = 5
 EXPLAINED = (
     "Accuracy: pairs of which people prefer one edit, a judge's tie counts half; a coin has 50 %. Tie-calibrated: all "
-    "pairs, ties of people included, with a tie width chosen on other source pictures. Pairs without a score are in no "
-    "figure. Intervals are of 95 %, clustered by source picture."
+    "pairs, ties of people included, with a tie width chosen on other source pictures. Pairs without a score and "
+    "rows that cannot be used are in no figure but the last. Intervals are of 95 %, clustered by source picture."
 )
 
 
@@ -52,7 +52,7 @@ def rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [
             *(name, str(found["preferences"]), share(found["accuracy"]["value"]), interval(found["accuracy"])),
             *(share(found["strict_accuracy"]["value"]), share(calibrated["value"]), interval(calibrated)),
-            *(str(found["ties_of_judge"]), f"{found['judged']}/{found['pairs']}"),
+            *(str(found["ties_of_judge"]), f"{found['judged']}/{found['rows']}"),
         ]
 
 
@@ -92,17 +92,24 @@ def remarks(report: Mapping[str, Any]) -> Iterator[str]:
         yield _against(against)
     yield from _doubts(report)
     if (seconds := report["seconds_a_comparison"]) is not None:
-        yield f"{duration(seconds)} a comparison" + (f"; {judge_usage(report['usage'])}" if report["usage"] else "")
+        cost = report["cost_a_comparison"]
+        each = duration(seconds) if cost is None else f"{duration(seconds)} and a cost of {cost:.3g}"
+        yield f"{each} a comparison" + (f"; in all {judge_usage(report['usage'])}" if report["usage"] else "")
 
 
 def _against(against: Mapping[str, Any]) -> str:
-    found = against["difference"]
-    difference = "–" if found["difference"] is None else f"{100 * found['difference']:+.1f} points"
-    spread = "" if not found["ci95"] else " [{:+.1f}, {:+.1f}]".format(*(100 * end for end in found["ci95"]))
     return (
-        f"against {one_line(against['other'])} on {counted(against['pairs'], 'pair')}: accuracy {difference}{spread}; "
-        f"only this judge right {against['only_this_right']}, only the other {against['only_other_right']}, "
+        f"against {one_line(against['other'])} on {counted(against['pairs'], 'pair')}: accuracy "
+        f"{_points(against['difference'])}; with ties as wrong {_points(against['strict_difference'])}: only this "
+        f"judge right {against['only_this_right']}, only the other {against['only_other_right']}, "
         f"McNemar p = {against['mcnemar_p']:.3g}"
+    )
+
+
+def _points(found: Mapping[str, Any]) -> str:
+    difference = "–" if found["difference"] is None else f"{100 * found['difference']:+.1f} points"
+    return difference + (
+        "" if not found["ci95"] else " [{:+.1f}, {:+.1f}]".format(*(100 * end for end in found["ci95"]))
     )
 
 

@@ -75,7 +75,7 @@ def _tiles(report: Mapping[str, Any]) -> list[Tile]:
     overall = report["overall"]
     shown = (("accuracy", overall["accuracy"]), ("tie_calibrated", overall["tie_calibrated"]))
     tiles = [Tile(Word(name), share(found["value"]), f"95 % {interval(found)}") for name, found in shown]
-    return [*tiles, Tile(Word("coverage"), share(overall["coverage"]), f"{overall['judged']} / {overall['pairs']}")]
+    return [*tiles, Tile(Word("coverage"), share(overall["coverage"]), f"{overall['judged']} / {overall['rows']}")]
 
 
 def _chart(report: Mapping[str, Any]) -> Chart:

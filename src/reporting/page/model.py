@@ -33,6 +33,8 @@ class Picture:
     """Width and height of the full picture in pixels."""
     missing: str = ""
     """Why there is no picture."""
+    place: int | None = None
+    """Which of several pictures with this label it is, from 1; None where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Card:
     """The instruction by language, `en` or `zh`."""
     description: str = ""
     inputs: Sequence[Picture] = ()
-    """The source; several pictures where an editor takes several."""
+    """The source, or several of them in their order."""
     reference: Picture | None = None
     outcomes: Sequence[Outcome] = ()
     difference: float | None = None

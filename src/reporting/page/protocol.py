@@ -18,6 +18,15 @@ def protocol_tables(report: Mapping[str, Any]) -> list[Table]:
     return [_table(told["name"], table, note) for table, note in zip(told["tables"], notes, strict=True)]
 
 
+def protocol_statement(report: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is stated of the protocol, by the word of its title; nothing for a run by another scorer."""
+    told = report.get("protocol")
+    if told is None:
+        return {}
+    kept = ("name", "benchmark", "source", "comparable", "as_published", "stated", "defects", "not_reproduced")
+    return {"protocol": {name: told[name] for name in kept}}
+
+
 def _table(name: str, table: dict[str, Any], note: str) -> Table:
     metrics = [metric["name"] for metric in table["metrics"]]
     rows: list[list[Cell]] = [

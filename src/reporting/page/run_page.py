@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from src.data.categories import ENGLISH, category_label
-from src.data.image import ImageError, content_hash
 from src.data.picture_change import NEAR_COPY
 from src.data.sample import EditSample
 from src.reporting.page.against import Against
@@ -35,8 +34,8 @@ from src.reporting.page.model import (
     Word,
 )
 from src.reporting.page.pictures import PagePictures
-from src.reporting.page.protocol import protocol_tables
-from src.reporting.page.sources import BenchmarkSamples
+from src.reporting.page.protocol import protocol_statement, protocol_tables
+from src.reporting.page.sources import BenchmarkSamples, source_pictures
 from src.reporting.report import NO_NAME, sample_row
 from src.reporting.sample_rows import Row, SampleRows, rows_of
 from src.reporting.stored_runs import StoredRun
@@ -168,11 +167,11 @@ def sample_card(
         pictures: Of the page.
         more: Further fields of the card, such as `outcomes`.
     """
-    source: Picture | None = Picture(Word("source"), missing=samples.problem)
+    sources = [Picture(Word("source"), missing=samples.problem)]
     reference = None
     if sample is not None:
-        source = _source(row, sample, pictures)
-        if source is not None and source.missing:
+        sources = source_pictures(row, sample, pictures)
+        if sources and sources[0].missing:
             sample = None
         elif sample.reference is not None:
             reference = pictures.of(Word("reference"), sample.reference)
@@ -185,7 +184,7 @@ def sample_card(
         tags=list(dict.fromkeys([*row["tags"], *_marks(row)])),
         instruction=_instructions(row, sample, samples.language),
         description=row["description"],
-        inputs=[source] if source else [],
+        inputs=sources,
         reference=reference,
         **more,
     )
@@ -195,19 +194,6 @@ def _marks(row: Row) -> list[str]:
     """What the filter of tags finds an edit by, beside the tags of the benchmark."""
     change = row.get("change")
     return ["near-copy"] if change is not None and change <= NEAR_COPY else []
-
-
-def _source(row: Row, sample: EditSample, pictures: PagePictures) -> Picture | None:
-    """The source, if the benchmark file still has the very picture that the run has edited; None for text alone."""
-    if sample.source is None:
-        return None
-    try:
-        data = sample.source.read_bytes()
-        if row["source_sha256"] not in (None, content_hash(data)):
-            return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
-        return pictures.of_bytes(Word("source"), data, sample.source.path, row["source_size"])
-    except ImageError as error:
-        return Picture(Word("source"), missing=str(error))
 
 
 def statistics_chart(title: Word, groups: Mapping[str, Row], filter_name: str) -> Chart:
@@ -332,6 +318,7 @@ def _tables(report: Row) -> list[Table]:
 def _details(report: Row) -> dict[str, str]:
     models = {"answered by": report["judge_models"]} if report["judge_models"] else {}
     parts = {
+        **protocol_statement(report),
         "judge_identity": {**report["scorer"], **models},
         "editor_identity": report["editor"],
         "environment": report["environment"],

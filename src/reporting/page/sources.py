@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from src.benchmark_config import BenchmarkConfig
 from src.config_file import checked
+from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.errors import EditLoopError
+from src.reporting.page.model import Picture, Word
+from src.reporting.page.pictures import PagePictures
 
 
 class BenchmarkSamples:
@@ -37,3 +41,25 @@ class BenchmarkSamples:
             self.problem = f"the benchmark cannot be read any more: {error}"
         except OSError as error:
             self.problem = f"the benchmark cannot be read any more: {error.strerror or error}"
+
+
+def source_pictures(row: Mapping[str, Any], sample: EditSample, pictures: PagePictures) -> list[Picture]:
+    """The source and those after it, as the benchmark file has them; none for text alone."""
+    if sample.source is None:
+        return []
+    first = _source(row, sample.source, pictures)
+    if first.missing or not sample.further_sources:
+        return [first]
+    every = [first, *(pictures.of(Word("source"), one) for one in sample.further_sources)]
+    return [replace(picture, place=place) for place, picture in enumerate(every, 1)]
+
+
+def _source(row: Mapping[str, Any], source: LazyImage, pictures: PagePictures) -> Picture:
+    """The source, if the benchmark file still has the very picture that the run has edited."""
+    try:
+        data = source.read_bytes()
+        if row["source_sha256"] not in (None, content_hash(data)):
+            return Picture(Word("source"), missing="the benchmark file has another picture now than the run edited")
+        return pictures.of_bytes(Word("source"), data, source.path, row["source_size"])
+    except ImageError as error:
+        return Picture(Word("source"), missing=str(error))

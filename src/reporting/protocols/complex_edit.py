@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from src.data.verdict import Status
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, dimension, grouped, macro_row, mean_row
 from src.reporting.statistics import SCORES
 
@@ -23,5 +24,6 @@ def complex_edit_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list
 
 
 def _level(row: ProtocolRow) -> str:
-    level = row.attributes.get("level")
-    return f"level {level}" if level else "no level"
+    if level := row.attributes.get("level"):
+        return f"level {level}"
+    return "" if row.status is Status.BAD_SAMPLE else "no level"

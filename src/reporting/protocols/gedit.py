@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from src.data.verdict import Status
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, dimension, grouped, macro_row, mean_row
 from src.reporting.statistics import SCORES
 
@@ -19,17 +20,28 @@ METRICS = (
 
 
 def gedit_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
-    """The full set and the intersection subset, each language apart."""
-    languages = dict.fromkeys(str(row.attributes.get("instruction_language", "")) for row in rows)
+    """The full set and the intersection subset, each language apart.
+
+    What cannot be read of an item, its language among it, is in the tables if all others are in one language.
+    """
+    languages = list(dict.fromkeys(_language(row) for row in rows if row.status is not Status.BAD_SAMPLE))
     tables = []
-    for language in languages:
-        told = [row for row in rows if str(row.attributes.get("instruction_language", "")) == language]
+    for language in languages or [""]:
+        told = [row for row in rows if _language(row) == language or (_unreadable(row) and len(languages) <= 1)]
         both = [row for row in told if str(row.attributes.get("Intersection_exist", "")).lower() == "true"]
         named = f", {language}" if language else ""
         tables += [
             _table(f"{title}{named}", some) for title, some in (("full set", told), ("intersection", both)) if some
         ]
     return tables
+
+
+def _language(row: ProtocolRow) -> str:
+    return str(row.attributes.get("instruction_language", ""))
+
+
+def _unreadable(row: ProtocolRow) -> bool:
+    return row.status is Status.BAD_SAMPLE and not _language(row)
 
 
 def _table(title: str, rows: Sequence[ProtocolRow]) -> ProtocolTable:

@@ -1,4 +1,4 @@
-"""ImgEdit-Bench's table: means by edit type; the overall score, which the benchmark does not define, in both ways."""
+"""ImgEdit-Bench's tables: means by edit type; the overall score, which the benchmark does not define, in both ways."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def imgedit_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[Prot
         types = [_rounded(row) for row in types]
     whole = [macro_row(types, METRICS, len(TYPES), "edit types"), mean_row("overall, micro", rows, METRICS)]
     return [ProtocolTable("basic suite", METRICS, (*types, *whole))]
+
+
+def imgedit_uge_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
+    """The mean over all samples, as published rounded to two decimals."""
+    whole = mean_row("overall", rows, METRICS)
+    return [ProtocolTable("understanding, grounding, editing", METRICS, (_rounded(whole) if as_published else whole,))]
 
 
 def _rounded(row: TableRow) -> TableRow:

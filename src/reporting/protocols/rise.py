@@ -26,7 +26,7 @@ DIMENSIONS = ("reasoning", "consistency", "plausibility")
 def rise_tables(rows: Sequence[ProtocolRow], as_published: bool) -> list[ProtocolTable]:
     """Scores and accuracy by category, the three dimensions by category, and scores by subtask.
 
-    As published, a sample without a score counts as wrong in the accuracy, and stays out of the scores.
+    As published, a failure counts as wrong in the accuracy, and stays out of the scores.
     """
     metrics = _metrics(failures_are_wrong=as_published)
     categories = [mean_row(name, group, metrics) for name, group in grouped(rows, CATEGORIES).items()]
@@ -56,7 +56,7 @@ def _metrics(*, failures_are_wrong: bool) -> tuple[Metric, ...]:
 
     def accuracy(row: ProtocolRow) -> float | None:
         if not row.scored:
-            return 0.0 if failures_are_wrong else None
+            return 0.0 if failures_are_wrong and row.failed else None
         return 100.0 * all(row.values[name] == 5 for name in DIMENSIONS if name in row.values)
 
     return (score, Metric("score %", PERCENT, _as_percent(score.of)), Metric("accuracy %", PERCENT, accuracy))

@@ -10,9 +10,9 @@ from src.data.protocols import PROTOCOLS
 from src.record.results import SampleResult
 from src.reporting.protocols.complex_edit import complex_edit_tables
 from src.reporting.protocols.gedit import gedit_tables
-from src.reporting.protocols.imgedit import imgedit_tables
+from src.reporting.protocols.imgedit import imgedit_tables, imgedit_uge_tables
 from src.reporting.protocols.kris import kris_tables
-from src.reporting.protocols.reward_models import vie_tables
+from src.reporting.protocols.reward_models import firm_edit_tables, rationalrewards_tables, vie_tables
 from src.reporting.protocols.rise import rise_tables, uniredit_tables
 from src.reporting.protocols.tables import ProtocolRow, ProtocolTable, protocol_row
 
@@ -20,6 +20,7 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "gedit": gedit_tables,
     "gedit-qwen": gedit_tables,
     "imgedit": imgedit_tables,
+    "imgedit-uge": imgedit_uge_tables,
     "rise": rise_tables,
     "kris": kris_tables,
     "uniredit": uniredit_tables,
@@ -27,6 +28,9 @@ _TABLES: dict[str, Callable[[Sequence[ProtocolRow], bool], list[ProtocolTable]]]
     "editscore": vie_tables,
     "editscore-qwen25": vie_tables,
     "editscore-api": vie_tables,
+    "firm-edit": firm_edit_tables,
+    "unifiedreward-edit": vie_tables,
+    "rationalrewards": rationalrewards_tables,
 }
 _STATED = ("judge", "calls", "pictures", "sampling", "reply", "formula", "aggregation")
 

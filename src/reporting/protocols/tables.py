@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.data.verdict import Status
 from src.record.results import SampleResult
 from src.reporting.statistics import Scale, mean_interval
 
@@ -18,8 +19,8 @@ class ProtocolRow:
     """What a table needs of one sample."""
 
     group: str
-    """Its category: the task, the edit type, the folder."""
-    scored: bool
+    """Its category: the task, the edit type, the folder; empty for an item of which none can be read."""
+    status: Status | None
     values: Mapping[str, float]
     """The dimensions that have a value, on the protocol's own scale; a sample without a score may have some."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -27,12 +28,26 @@ class ProtocolRow:
     source: str | None = None
     """Equal for samples that are not independent of each other; None for one that is independent of all."""
 
+    @property
+    def scored(self) -> bool:
+        """Whether it has a score."""
+        return self.status is Status.SCORED
+
+    @property
+    def applicable(self) -> bool:
+        """False for what cannot be done or judged: it is neither right nor wrong, and counts nowhere."""
+        return self.status is not Status.NOT_APPLICABLE
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was edited or judged, in vain: not so for an item that cannot be run, or was not come to."""
+        return self.status not in (None, Status.SCORED, Status.NOT_APPLICABLE, Status.BAD_SAMPLE)
+
 
 def protocol_row(result: SampleResult) -> ProtocolRow:
     """What a table needs of a result."""
     values = {name: value for name, value in result.dimensions.items() if value is not None}
-    scored = result.score is not None
-    return ProtocolRow(result.category or "", scored, values, result.attributes, result.dependence)
+    return ProtocolRow(result.category or "", result.status, values, result.attributes, result.dependence)
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class TableRow:
     """The value of each metric; absent or None where there is nothing to average."""
     scored: int
     total: int
-    """Samples with a score, and all samples of the line: their quotient is the coverage."""
+    """Samples with a score, and all applicable samples of the line: their quotient is the coverage."""
     ci95: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)
     """95 % interval of each metric, robust to shared source pictures; absent or None where there is none."""
     note: str = ""
@@ -103,13 +118,22 @@ def mean_row(name: str, rows: Sequence[ProtocolRow], metrics: Sequence[Metric]) 
         numbers = [value for value, _ in pairs]
         values[metric.name] = statistics.fmean(numbers) if numbers else None
         intervals[metric.name] = mean_interval(numbers, [one for _, one in pairs], metric.scale) if numbers else None
-    return TableRow(name, values, sum(row.scored for row in rows), len(rows), intervals)
+    total = sum(row.applicable for row in rows)
+    return TableRow(name, values, sum(row.scored for row in rows), total, intervals, _outside(rows))
+
+
+def _outside(rows: Sequence[ProtocolRow]) -> str:
+    """Which of the samples are in no count, or in no group."""
+    inapplicable, unknown = sum(not row.applicable for row in rows), sum(not row.group for row in rows)
+    found = {f"{inapplicable} not applicable": inapplicable, f"{unknown} of no readable category": unknown}
+    return ", ".join(text for text, count in found.items() if count)
 
 
 def macro_row(groups: Sequence[TableRow], metrics: Sequence[Metric], of: int, word: str) -> TableRow:
     """The mean over groups, each counted alike.
 
-    A group that was run and has no scored sample leaves no mean: one over the others would be another quantity.
+    A group that was run and has no scored sample leaves no mean: one over the others would be another quantity. A group
+    without an applicable sample was not run, and one of which no scored sample has the metric is not asked for it.
 
     Args:
         groups: The lines of the groups that were run.
@@ -117,21 +141,33 @@ def macro_row(groups: Sequence[TableRow], metrics: Sequence[Metric], of: int, wo
         of: How many groups the benchmark has.
         word: What a group is called, such as `tasks`.
     """
+    run = [row for row in groups if row.total]
     values: dict[str, float | None] = {}
+    notes = [] if len(run) == of else [f"over {len(run)} of the benchmark's {of} {word}"]
+    lacking: dict[str, None] = {}
     for metric in metrics:
-        means = [row.values[metric.name] for row in groups]
-        known = [mean for mean in means if mean is not None]
-        values[metric.name] = statistics.fmean(known) if known and len(known) == len(means) else None
-    note = "" if len(groups) == of else f"over {len(groups)} of the benchmark's {of} {word}"
-    scored, total = (sum(getattr(row, name) for row in groups) for name in ("scored", "total"))
-    return TableRow(f"overall, macro over {word}", values, scored, total, note=note)
+        without = [row for row in run if row.values[metric.name] is None]
+        lost = [row.name for row in without if not row.scored]
+        lacking |= dict.fromkeys(lost)
+        known = [mean for row in run if (mean := row.values[metric.name]) is not None]
+        values[metric.name] = statistics.fmean(known) if known and not lost else None
+        if known and without and not lost:
+            notes.append(f"{metric.name} over {len(known)} of them")
+    if lacking:
+        notes.append(f"no mean, as there is no score of {', '.join(lacking)}")
+    scored, total = (sum(getattr(row, name) for row in run) for name in ("scored", "total"))
+    return TableRow(f"overall, macro over {word}", values, scored, total, note="; ".join(notes))
 
 
 def grouped(rows: Iterable[ProtocolRow], order: Sequence[str]) -> dict[str, list[ProtocolRow]]:
-    """The rows by group: the benchmark's groups in its order as far as there are any, then others as they appear."""
+    """The rows by group: the benchmark's groups in its order as far as there are any, then others as they appear.
+
+    An item whose category cannot be read is in no group.
+    """
     found: dict[str, list[ProtocolRow]] = {name: [] for name in order}
     for row in rows:
-        found.setdefault(row.group, []).append(row)
+        if row.group:
+            found.setdefault(row.group, []).append(row)
     return {name: group for name, group in found.items() if group}
 
 

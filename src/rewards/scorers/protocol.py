@@ -26,18 +26,28 @@ from src.rewards.core.means import mean_of_repeats
 from src.rewards.core.scorer import EditedSample, ScorerSetting
 from src.rewards.scorers.protocols.complex_edit import ComplexEdit
 from src.rewards.scorers.protocols.edit_score import EditScore, EditScoreAPI, EditScoreQwen25
+from src.rewards.scorers.protocols.firm_edit import FirmEdit
 from src.rewards.scorers.protocols.gedit import GEdit, GEditQwen
-from src.rewards.scorers.protocols.imgedit import ImgEdit
+from src.rewards.scorers.protocols.imgedit import ImgEdit, ImgEditUGE
 from src.rewards.scorers.protocols.kris import Kris
-from src.rewards.scorers.protocols.protocol import OWN_SCORE, Call, Protocol, ProtocolPrompt, Shown
+from src.rewards.scorers.protocols.protocol import (
+    OWN_SCORE,
+    Call,
+    Protocol,
+    ProtocolPrompt,
+    Shown,
+    between_pictures,
+)
+from src.rewards.scorers.protocols.rational_rewards import RationalRewards
 from src.rewards.scorers.protocols.rise import Rise
+from src.rewards.scorers.protocols.unified_reward import UnifiedRewardEdit
 from src.rewards.scorers.protocols.uniredit import UniREdit
 
 PROTOCOLS: dict[str, Protocol] = {
     one.facts.name: one
     for one in (
-        *(GEdit(), GEditQwen(), ImgEdit(), Rise(), Kris(), UniREdit(), ComplexEdit()),
-        *(EditScore(), EditScoreQwen25(), EditScoreAPI()),
+        *(GEdit(), GEditQwen(), ImgEdit(), ImgEditUGE(), Rise(), Kris(), UniREdit(), ComplexEdit()),
+        *(EditScore(), EditScoreQwen25(), EditScoreAPI(), FirmEdit(), UnifiedRewardEdit(), RationalRewards()),
     )
 }
 """Every protocol by its name."""
@@ -198,14 +208,17 @@ class ProtocolScorer(JudgedScorer):
         return f"protocols/{self._protocol.FOLDER or self._protocol.facts.short_name.replace('-', '_')}"
 
     def _prompt(self, call: Call) -> ProtocolPrompt:
-        if self._official is None:
+        official = self._official
+        if official is None:
             own = self._own_prompt(call.name)
-            system, text = own.render(**call.values)
+            system, text, shown = between_pictures(call, lambda values: own.render(**values))
             template = f"{own.version} {own.sha256}"
         else:
-            named = (call.official_system, call.official)
-            system, text = (self._official.render(names, call.values) for names in named)
-            template = f"{' + '.join(call.official_system + call.official)} of {self._official.sha256}"
+            system, text, shown = between_pictures(
+                call,
+                lambda values: (official.render(call.official_system, values), official.render(call.official, values)),
+            )
+            template = f"{' + '.join(call.official_system + call.official)} of {official.sha256}"
             system += call.added_to_system
         delivery = call.delivery or self._protocol.delivery
         if self._judge_samples_itself:
@@ -215,12 +228,12 @@ class ProtocolScorer(JudgedScorer):
             text,
             template,
             call.dimensions,
-            shows=tuple(one.picture for one in call.shown),
+            shows=tuple(one.picture for one in shown),
             score_range=self._protocol.facts.scale,
             schema=call.schema,
             reply=call.reply,
             delivery=delivery,
-            shown=call.shown,
+            shown=shown,
         )
 
     def _images(self, asked: JudgePrompt, edit: EditedSample, judge: VisionLanguageJudge) -> tuple[LabelledImage, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -25,9 +25,9 @@ from src.models.diffusion.conditioning import (
     require_conditionable,
     system_text,
 )
-from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.pipeline_index import stored_index
-from src.models.diffusion.thinking import policy_processor, require_same_reader
+from src.models.diffusion.qwen_pipeline import QwenPipelineModel
+from src.models.diffusion.thinking import needs_own_encoder, policy_processor, require_same_reader
 from src.models.weights import pinned
 from src.record.rows import failed_edit
 from src.registry import resolve
@@ -37,6 +37,7 @@ from src.training.grpo.edit_rewards import EditRewards
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout
 from src.training.tasks.base import Task
+from src.training.tasks.example import Example
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 class EncodedCompletion(ParsedCompletion):
     """A completion with what the transformer is given for it, or why there is nothing."""
 
-    conditioning: Conditioning | str = ""
+    conditioning: Conditioning | ConditioningError = field(default_factory=ConditioningError)
 
 
 class ConditioningRewards(EditRewards):
@@ -72,14 +73,14 @@ class ConditioningRewards(EditRewards):
         """Loads the editor and the judge; the editor's text encoder is freed where nothing is left to it."""
         super().load()
         self._conditioner = Conditioner(self._editor.pipe, self._params.max_tokens)
-        if self._params.negative_prompt_from == "present" or self._editor.guidance <= 1:
+        if not needs_own_encoder(self._params.negative_prompt_from, self._editor.guidance):
             for editors in self.pipeline.editors:
                 editors.model.pipe.text_encoder = None  # type: ignore[attr-defined]
 
     @property
-    def _editor(self) -> QwenImageEditModel:
-        """One of the equal editors of this process."""
-        found: QwenImageEditModel = self.pipeline.editors[0].model  # type: ignore[attr-defined]
+    def _editor(self) -> QwenPipelineModel:
+        """One of the equal models of this process that paint."""
+        found: QwenPipelineModel = self.pipeline.editors[0].model  # type: ignore[attr-defined]
         return found
 
     def policy_processor(self) -> Any:
@@ -101,7 +102,7 @@ class ConditioningRewards(EditRewards):
         started = time.perf_counter()
         ends = {*self._trainer.eos_token_ids}
         examples = {one.example.example_id: one.example for one in rollouts}
-        shown = {name: tuple(self._editor.shown_to_encoder(one.images[0].decode())) for name, one in examples.items()}
+        shown = {name: self._shown(one) for name, one in examples.items()}
         with present_policy(self._trainer) as encoder:
             for rollout in rollouts:
                 self._encode(rollout, shown[rollout.example.example_id], encoder, ends)
@@ -116,33 +117,33 @@ class ConditioningRewards(EditRewards):
                 }
             )
 
+    def _shown(self, example: Example) -> tuple[Image.Image, ...]:
+        return tuple(shown for image in example.images for shown in self._editor.shown_to_encoder(image.decode()))
+
     def _encode(self, rollout: Rollout, pictures: tuple[Image.Image, ...], encoder: Any, ends: set[int]) -> None:
         """Gives a rollout its conditioning, by as many passes as any other: processes share a sharded policy."""
         words = self._editor.plain(rollout.example.request)
         sampled = rollout.parsed.completion_ids if rollout.parsed is not None else ()
         request = ConditioningRequest(words, pictures, content_of(sampled, ends))
-        stock = ConditioningRequest(self._editor.params.negative_prompt, pictures)
-        conditioning: Conditioning | str
-        try:
-            conditioning = self._encoded(request, encoder)
-        except CompletionError as error:
-            self._encoded(replace(request, completion=()), encoder)
-            rollout.parsed, rollout.problem = None, str(error)
-            conditioning = ""
-        except ConditioningError as error:
-            self._encoded(ConditioningRequest("", pictures), encoder)
-            conditioning = str(error)
+        found = self._encoded(request, encoder)
         if self._editor.guidance > 1 and self._params.negative_prompt_from == "present":
-            negative = self._encoded(stock, encoder)
-            if isinstance(conditioning, Conditioning):
-                conditioning = replace(conditioning, negative=negative)
+            negative = self._encoded(ConditioningRequest(self._editor.params.negative_prompt, pictures), encoder)
+            if isinstance(found, Conditioning):
+                found = negative if isinstance(negative, ConditioningError) else replace(found, negative=negative)
+        if isinstance(found, CompletionError):
+            rollout.parsed, rollout.problem = None, str(found)
         if (parsed := rollout.parsed) is not None:
             about = (parsed.example, parsed.completion, parsed.text, parsed.completion_ids)
-            rollout.parsed = EncodedCompletion(*about, conditioning)
+            rollout.parsed = EncodedCompletion(*about, found)
 
-    def _encoded(self, request: ConditioningRequest, encoder: Any) -> Conditioning:
+    def _encoded(self, request: ConditioningRequest, encoder: Any) -> Conditioning | ConditioningError:
+        """Makes one pass, also where nothing comes of it."""
         assert self._conditioner is not None, "load() must be called before the first reward"
-        return self._conditioner.encode(request, encoder, self._editor.pipe.transformer.dtype)
+        try:
+            return self._conditioner.encode(request, encoder, self._editor.pipe.transformer.dtype)
+        except ConditioningError as error:
+            self._conditioner.pass_over(replace(request, instruction="", completion=()), encoder)
+            return error
 
     def outcomes(self, parsed: Sequence[ParsedCompletion]) -> list[CompletionOutcome]:
         """Edits and judges what is not in the record yet, from every noise, and takes the means."""
@@ -164,8 +165,8 @@ class ConditioningRewards(EditRewards):
 
     def _outcome(self, one: ParsedCompletion, judged: Iterator[CompletionOutcome]) -> CompletionOutcome:
         assert isinstance(one, EncodedCompletion), "before_rewards() comes first"
-        if isinstance(one.conditioning, str):
-            return CompletionOutcome(failed_edit(one.conditioning))
+        if isinstance(one.conditioning, ConditioningError):
+            return CompletionOutcome(failed_edit(str(one.conditioning)))
         return averaged([next(judged) for _ in range(self._params.noise_seeds)])
 
 
@@ -216,14 +217,14 @@ def checked_system(config: TrainingConfig) -> str:
         ModelError: the policy is not the text encoder of this editor, or weights are missing.
     """
     if config.diffusion_model is None:
-        raise ConfigError("this task edits images: add diffusion_model.class_path (and params)")
+        raise ConfigError("this task paints: add diffusion_model.class_path (and params)")
     editor_class = resolve(config.diffusion_model, object, "diffusion_model")
-    if not issubclass(editor_class, QwenImageEditModel):
+    if not issubclass(editor_class, QwenPipelineModel):
         raise ConfigError(
-            "diffusion_model.class_path: the policy is the text encoder of the editor, which only QwenImageEditModel "
-            f"can be given anew (got {editor_class.__name__})"
+            "diffusion_model.class_path: the policy is the text encoder of the model that paints, which only "
+            f"QwenImageEditModel and QwenImageModel can be given anew (got {editor_class.__name__})"
         )
-    params = editor_class.Params(**config.diffusion_model.params)
+    params: Any = editor_class.Params(**config.diffusion_model.params)  # type: ignore[misc]
     for reason in _contradictions(config, params):
         raise ConfigError(reason)
     index = stored_index(params.model_name, params.revision)

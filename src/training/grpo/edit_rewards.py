@@ -45,9 +45,10 @@ class EditRewards(RewardFunction):
             logger.info("the policy is told below its prompt:\n%s", task.rules)
 
     def rewardable(self, examples: Sequence[Example]) -> list[Example]:
-        """Leaves out the examples whose samples the scorer can never score."""
+        """Leaves out the examples whose samples the editor does not take or the scorer can never score."""
         samples = [example.subject for example in examples]
-        suits = check_samples(self.pipeline.scoring.scorer, samples, "scorer, on the training data")
+        plan = self.pipeline
+        suits = check_samples(plan.scoring.scorer, samples, "scorer, on the training data", plan.editor)
         return list(compress(examples, suits))
 
     def load(self) -> None:

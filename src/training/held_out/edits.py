@@ -197,8 +197,8 @@ def check_held_out(config: TrainingConfig, policy: PolicyAtWork, examples: Seque
     """
     samples = [example.subject for example in examples[: config.evaluation.limit]]
     for place, (_, runs) in enumerate(_runs(config, policy, max_new_tokens=1)):
-        where = "evaluation.scorer" if place else "scorer"
-        check_samples(RunPlan(runs["before"]).scoring.scorer, samples, f"{where}, on the held-out samples")
+        where, plan = "evaluation.scorer" if place else "scorer", RunPlan(runs["before"])
+        check_samples(plan.scoring.scorer, samples, f"{where}, on the held-out samples", plan.editor)
 
 
 def _runs(

@@ -57,13 +57,19 @@ VISION_LANGUAGE: dict[str, dict[str, Any]] = {
 }
 """The part of each model's `config.json` that decides its shapes, and its longest context."""
 
-QWEN_IMAGE_EDIT: dict[str, Any] = {
+QWEN_IMAGE: dict[str, Any] = {
     "transformer": {"num_layers": 60, "num_attention_heads": 24, "joint_attention_dim": 3584},
     "vae": {},
     "text_encoder": _QWEN2_5_VL_7B,
 }
-EDITORS = ("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
-"""Checkpoints with the shapes of `QWEN_IMAGE_EDIT`."""
+"""The `config.json` of each part; all else of it are the defaults of its diffusers class."""
+EDITORS = {
+    "Qwen/Qwen-Image-Edit": "QwenImageEditPipeline",
+    "Qwen/Qwen-Image-Edit-2509": "QwenImageEditPlusPipeline",
+    "Qwen/Qwen-Image-Edit-2511": "QwenImageEditPlusPipeline",
+    "Qwen/Qwen-Image": "QwenImagePipeline",
+}
+"""Checkpoints with the shapes of `QWEN_IMAGE`, and their diffusers classes."""
 
 
 class UnknownShape(ModelError):
@@ -88,6 +94,16 @@ def vision_language_config(name: str) -> PretrainedConfig:
         shape = VISION_LANGUAGE[name]
         config = transformers.AutoConfig.for_model(**shape)
     return config
+
+
+def pipeline_class(name: str) -> str | None:
+    """The diffusers class of a checkpoint, by its own index or the table; None where neither tells."""
+    from diffusers import DiffusionPipeline
+
+    try:
+        return str(DiffusionPipeline.load_config(name, local_files_only=True)["_class_name"])
+    except (OSError, ValueError, KeyError):
+        return EDITORS.get(name)
 
 
 def unknown(name: str) -> UnknownShape:

@@ -9,6 +9,7 @@ from src.config import ModelConfig
 from src.training.config import TrainingConfig
 from src.training.memory.parts import MemoryPart, Sharding
 from src.training.memory.policy_memory import SequenceLengths, count, generation_memory
+from src.training.memory.text_encoder import text_encoder_task
 
 
 def asked_policy_memory(
@@ -27,6 +28,8 @@ def asked_policy_memory(
     """
     counts, policy = count(config.policy), config.policy
     in_half = sharding.is_deepspeed if policy.lora is None else policy.dtype != "float32"
+    if text_encoder_task(config) is not None and (editor := config.diffusion_model) is not None:
+        in_half = editor.params.get("dtype") != "float32"  # it computes as the editor does
     yield MemoryPart("policy's weights", counts.total * (2.0 if in_half else 4.0))
     if policy.lora is not None:
         yield MemoryPart("adapter", 4.0 * counts.trained)

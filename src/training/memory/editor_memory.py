@@ -11,15 +11,17 @@ from typing import Any
 from src.config import ModelConfig
 from src.errors import ModelError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
+from src.models.diffusion.implementations.qwen_image import GUIDANCE, QwenImageModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.models.diffusion.pipeline_editor import PipelineEditor
 from src.models.diffusion.quantization import Quantization
+from src.models.diffusion.thinking import needs_own_encoder
 from src.models.reward.base_reward import BaseRewardModel
 from src.models.reward.implementations.preference import PreferenceRewardModel
 from src.models.reward.implementations.qwen3_vl_reward import Qwen3VLRewardModel
 from src.models.reward.trained_preference import PreferenceDescription
 from src.registry import load_class
-from src.training.memory.architectures import EDITORS, QWEN_IMAGE_EDIT, UnknownShape, unknown, vision_language_config
+from src.training.memory.architectures import EDITORS, QWEN_IMAGE, UnknownShape, unknown, vision_language_config
 from src.training.memory.parts import GIB, MemoryPart
 
 DECODING = 4300
@@ -50,8 +52,12 @@ class Component:
         return self.linear * linear + self.other * width
 
 
-def editor_memory(config: ModelConfig) -> Iterator[MemoryPart]:
+def editor_memory(config: ModelConfig, *, own_encoder: bool = True) -> Iterator[MemoryPart]:
     """Weights and activations of an editor in the process; nothing for one that works elsewhere.
+
+    Args:
+        config: The editor, or the text-to-image model.
+        own_encoder: Whether it keeps the text encoder that it came with; a training frees one that nothing asks.
 
     Raises:
         UnknownShape: its size cannot be told.
@@ -62,7 +68,15 @@ def editor_memory(config: ModelConfig) -> Iterator[MemoryPart]:
     params: Any = editor.Params(**config.params)  # type: ignore[misc]
     width = 4 if params.dtype == "float32" else 2
     chosen = params.quantization.components if params.quantization else ()
-    components = pipeline_components(params.model_name)
+    thinking: Any = getattr(params, "thinking", None)
+    if thinking is not None and thinking.policy is not None:
+        own_encoder = own_encoder and needs_own_encoder(thinking.negative_prompt_from, guidance_of(params))
+        yield MemoryPart("encoder that thinks", model_size(thinking.policy, width))
+    components = {
+        name: component
+        for name, component in pipeline_components(params.model_name).items()
+        if own_encoder or name != "text_encoder"
+    }
     sizes = {
         name: component.size(width, params.quantization if name in chosen else None)
         for name, component in components.items()
@@ -74,10 +88,22 @@ def editor_memory(config: ModelConfig) -> Iterator[MemoryPart]:
     else:
         largest = max(component.largest for component in components.values())
         yield MemoryPart("editor's largest layer (offload)", float(largest * width), "edit")
+    yield MemoryPart("editor's activations", DECODING * width / 2 * _pixels(editor, params) * params.batch_size, "edit")
+
+
+def guidance_of(params: Any) -> float:
+    """The scale of guidance of a Qwen pipeline that can think, before its checkpoint is looked at."""
+    return GUIDANCE if params.true_cfg_scale is None else float(params.true_cfg_scale)
+
+
+def _pixels(editor: type[BaseDiffusionModel], params: Any) -> int:
+    """The pixels of one picture that comes out."""
+    if issubclass(editor, QwenImageModel):
+        return int(params.width * params.height)
     if not issubclass(editor, QwenImageEditModel):
         raise UnknownShape(f"activations of {editor.__name__} are not known: leave room")
-    side = params.output_resolution if isinstance(params.output_resolution, int) else 1024
-    yield MemoryPart("editor's activations", DECODING * width / 2 * side**2 * params.batch_size, "edit")
+    side: int = params.output_resolution if isinstance(params.output_resolution, int) else 1024
+    return side**2
 
 
 def pipeline_components(name: str) -> dict[str, Component]:
@@ -110,7 +136,7 @@ def _published() -> dict[str, Component]:
     import torch
     import transformers
 
-    shapes = QWEN_IMAGE_EDIT
+    shapes = QWEN_IMAGE
     with torch.device("meta"):
         return {
             "transformer": _counted(diffusers.QwenImageTransformer2DModel(**shapes["transformer"])),

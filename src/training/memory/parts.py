@@ -12,8 +12,9 @@ import yaml
 from src.errors import ConfigError
 
 GIB = 2**30
-Phase = Literal["always", "rollout", "edit", "update"]
-PHASES: tuple[Phase, ...] = ("rollout", "edit", "update")
+Phase = Literal["always", "rollout", "condition", "edit", "update"]
+"""`condition` is the pass in which a policy that is a text encoder encodes its completions."""
+PHASES: tuple[Phase, ...] = ("rollout", "condition", "edit", "update")
 
 CONTEXT = 1.0 * GIB
 """Estimate: the CUDA context and the libraries' workspaces of one process."""

@@ -18,7 +18,14 @@ from src.training.memory.architectures import UnknownShape, vision_language_conf
 from src.training.memory.comparison_memory import asked_policy_memory, compared_editor, comparing_judges
 from src.training.memory.editor_memory import editor_memory, judge_memory, model_size
 from src.training.memory.parts import GIB, MemoryPart, peak, read_sharding
-from src.training.memory.policy_memory import SequenceLengths, kv_cache, policy_memory, rollout_memory
+from src.training.memory.policy_memory import (
+    SequenceLengths,
+    conditioning_memory,
+    kv_cache,
+    policy_memory,
+    rollout_memory,
+)
+from src.training.memory.text_encoder import keeps_own_encoder, text_encoder_task
 from src.training.validate import in_own_processes, longest_completion
 
 if TYPE_CHECKING:
@@ -148,6 +155,8 @@ def _place_training(
     policy = Gpu()
     policy.take(policy_memory(config.policy, arguments, sharding, sizes), policy.parts)
     policy.take(rollout_memory(arguments, total), policy.parts)
+    if text_encoder_task(config) is not None:
+        policy.take(conditioning_memory(config.policy, arguments, sharding, sizes), policy.parts)
     if _colocated(arguments):
         share, parts = arguments.vllm_gpu_memory_utilization * total, arguments.vllm_tensor_parallel_size
         where = "training.grpo.vllm_gpu_memory_utilization"
@@ -163,7 +172,10 @@ def _place_training(
         if config.diffusion_model is not None:
             for number in editor_places(config.diffusion_model):
                 used.add(there := index if number is None else seen[number])
-                _add(gpus[there], "editor", editor_memory(config.diffusion_model), gpus[there].parts)
+                editor = editor_memory(
+                    config.diffusion_model, own_encoder=keeps_own_encoder(config, config.diffusion_model)
+                )
+                _add(gpus[there], "editor", editor, gpus[there].parts)
         for number in (numbers := judge_places(config.reward_model)):
             used.add(there := index if number is None else seen[number])
             _add(gpus[there], "judge", _spread(config.reward_model, len(numbers)), gpus[there].parts)
@@ -180,7 +192,8 @@ def _place_comparison(
     if (editor := compared_editor(config)) is not None:
         for number in editor_places(editor):
             there = seen[number or 0]
-            gpus[there].take(editor_memory(editor), editing[there])
+            own_encoder = keeps_own_encoder(config, editor)
+            gpus[there].take(editor_memory(editor, own_encoder=own_encoder), editing[there])
     for index, parts in editing.items():
         if parts:
             gpus[index].compared.append(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ from src.training.config import PolicySettings
 from src.training.grpo.policy import add_adapter, vision_towers
 from src.training.memory.architectures import vision_language_config
 from src.training.memory.live_bytes import LiveBytes
-from src.training.memory.parts import MemoryPart, Sharding
+from src.training.memory.parts import MemoryPart, Phase, Sharding
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
     from trl import GRPOConfig
 
@@ -72,7 +73,8 @@ def lengths(
     """
     vision = vision_language_config(settings.model).vision_config
     pixels = vision.patch_size * getattr(vision, "spatial_merge_size", 1)
-    side = min(side or LARGEST_SIDE, settings.image_max_side or LARGEST_SIDE)
+    told = side or settings.image_max_side or LARGEST_SIDE
+    side = min(told, settings.image_max_side or told)
     batch = arguments.per_device_train_batch_size // processes
     return SequenceLengths(
         batch=batch,
@@ -119,6 +121,41 @@ def policy_memory(
     yield MemoryPart("log-probabilities", _log_probabilities(settings, sizes), "update")
     if not arguments.use_vllm:
         yield from generation_memory(settings, sizes)
+        yield from whole_for("rollout", counts, arguments, sharding)
+
+
+def whole_for(phase: Phase, counts: ParameterCounts, arguments: GRPOConfig, sharding: Sharding) -> Iterator[MemoryPart]:
+    """The weights that TRL gathers from ZeRO-3's shards before the policy writes, or encodes what it wrote.
+
+    With `ds3_gather_for_generation: false` they are gathered as far as in an update; FSDP 2 gathers layer by layer.
+    """
+    if sharding.kind == "zero3":
+        gathered = counts.total if arguments.ds3_gather_for_generation else min(LIVE_PARAMETERS, counts.total)
+        yield MemoryPart("gathered weights", gathered * 2, phase)
+
+
+def conditioning_memory(
+    settings: PolicySettings, arguments: GRPOConfig, sharding: Sharding, sizes: SequenceLengths
+) -> Iterator[MemoryPart]:
+    """The pass in which a policy that is a text encoder encodes one completion after the other."""
+    yield MemoryPart("hidden states", hidden_states(settings, sizes.tokens, sharding), "condition")
+    yield from whole_for("condition", count(settings), arguments, sharding)
+
+
+def hidden_states(settings: PolicySettings, tokens: int, sharding: Sharding) -> float:
+    """Bytes at the fullest moment of a pass without gradients over one row that keeps the states of all layers.
+
+    Found as `activations` are.
+    """
+    import torch
+
+    def run(decoder: Any, embedded: torch.Tensor) -> None:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            decoder(inputs_embeds=embedded, use_cache=False, output_hidden_states=True)
+
+    depth = vision_language_config(settings.model).get_text_config().num_hidden_layers
+    row = SequenceLengths(1, 1, tokens, 0)
+    return _over_layers(depth, lambda layers: _live_bytes(settings, row, sharding, False, layers, run))
 
 
 def rollout_memory(arguments: GRPOConfig, gpu: float) -> Iterator[MemoryPart]:
@@ -157,15 +194,39 @@ def activations(settings: PolicySettings, sizes: SequenceLengths, sharding: Shar
     are frozen and small beside it.
     """
     depth = vision_language_config(settings.model).get_text_config().num_hidden_layers
+    return _over_layers(depth, lambda layers: _rehearsed(settings, sizes, sharding, checkpointing, layers))
+
+
+def _over_layers(depth: int, measured: Callable[[int], float]) -> float:
+    """What all layers take, by two runs with few."""
     if depth <= 2 * FEW_LAYERS:
-        return _rehearsed(settings, sizes, sharding, checkpointing, depth)
-    few, more = (_rehearsed(settings, sizes, sharding, checkpointing, number * FEW_LAYERS) for number in (1, 2))
+        return measured(depth)
+    few, more = (measured(number * FEW_LAYERS) for number in (1, 2))
     return few + (depth - FEW_LAYERS) * (more - few) / FEW_LAYERS
 
 
 def _rehearsed(
     settings: PolicySettings, sizes: SequenceLengths, sharding: Sharding, checkpointing: bool, layers: int
 ) -> float:
+    import torch
+
+    def run(decoder: Any, embedded: torch.Tensor) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state
+        hidden.sum().backward()
+
+    return _live_bytes(settings, sizes, sharding, checkpointing, layers, run)
+
+
+def _live_bytes(
+    settings: PolicySettings,
+    sizes: SequenceLengths,
+    sharding: Sharding,
+    checkpointing: bool,
+    layers: int,
+    run: Callable[[Any, torch.Tensor], None],
+) -> float:
+    """Bytes at the fullest moment of something that the language model does, on tensors without content."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -185,9 +246,7 @@ def _rehearsed(
         width = model.config.get_text_config().hidden_size
         embedded = torch.randn(sizes.batch, sizes.tokens, width, dtype=dtype, requires_grad=True)
         with LiveBytes() as live:
-            with torch.autocast("cpu", torch.bfloat16):
-                hidden = decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state
-            hidden.sum().backward()
+            run(decoder, embedded)
     return float(live.peak)
 
 

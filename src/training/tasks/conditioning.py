@@ -1,4 +1,6 @@
-"""`ConditioningTask`: the policy is the editor's own text encoder, and its thoughts the conditioning of edits."""
+"""`ConditioningTask`: the policy is the text encoder of an editor or a text-to-image model, which paints from its
+thoughts.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pydantic
 
-from src.data.image import content_hash
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ConditioningTask(Task[EditSample]):
-    """Source and instruction in, thoughts out; their hidden states are what the frozen transformer paints from.
+    """Source and instruction, or a prompt alone, in; thoughts out, from whose hidden states the transformer paints.
 
     Any completion can be painted, an empty one too: it is the stock prompt.
     """
@@ -36,11 +37,11 @@ class ConditioningTask(Task[EditSample]):
         """How completions become conditionings and edits."""
 
         system: str | None = None
-        """What the policy is told before picture and instruction when it writes; None is the system text of the
-        pipeline, under which every completion is encoded."""
+        """What the policy is told before picture and instruction, or prompt, when it writes; None is the system text of
+        the pipeline, under which every completion is encoded."""
         max_tokens: int | None = pydantic.Field(None, ge=1)
         """The most tokens of a conditioning; the end of a completion that is too long is dropped, never of the prompt.
-        None leaves it to the encoder's positions."""
+        None leaves it to the pipeline and the encoder's positions."""
         noise_seeds: int = pydantic.Field(1, ge=1)
         """Each completion is painted from so many noises, the same for all of its group, and rewarded by the mean."""
         negative_prompt_from: Literal["initial", "present"] = "initial"
@@ -68,14 +69,15 @@ class ConditioningTask(Task[EditSample]):
 
     def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
         kept = kept_sample(sample, keep)
+        images = () if kept.source is None else (kept.source,)
         return Example(
             example_id=sample.sample_id,
-            source_sha256=content_hash(kept.given_source.read_bytes()),
+            source_sha256=sample.source_key(images[0].read_bytes() if images else None),
             category=sample.category,
             request=sample.instruction,
             system=with_rules(self.instructions, self.rules),
             user=sample.instruction,
-            images=(kept.given_source,),
+            images=images,
             subject=kept,
         )
 
@@ -84,7 +86,7 @@ class ConditioningTask(Task[EditSample]):
         return completion
 
     def rewards(self, setting: RewardSetting) -> RewardFunction:
-        """Builds rewards by the scorer of the config, on the edit that is painted from the completion."""
+        """Builds rewards by the scorer of the config, on the picture that is painted from the completion."""
         from src.training.grpo.conditioning_rewards import ConditioningRewards, checked_system
 
         self.pipeline_system = checked_system(setting.config)
@@ -103,7 +105,7 @@ class ConditioningTask(Task[EditSample]):
         check_held_out(config, self.policy_at_work, examples)
 
     def gains(self, config: TrainingConfig, examples: Sequence[Example[EditSample]], max_new_tokens: int) -> list[Gain]:
-        """Runs the benchmark with the editor's text encoder thinking, before and after training."""
+        """Runs the benchmark with the text encoder thinking, before and after training."""
         from src.training.held_out.edits import compare_edits
 
         return compare_edits(config, self.policy_at_work, examples, max_new_tokens)

@@ -67,14 +67,15 @@ class RewriteTask(Task[EditSample]):
     def _example(self, keep: Keep, sample: EditSample) -> Example[EditSample]:
         kept = kept_sample(sample, keep)
         system, user = self._prompt.render(edit_instruction=sample.instruction)
+        source = kept.given_source
         return Example(
             example_id=sample.sample_id,
-            source_sha256=content_hash(kept.given_source.read_bytes()),
+            source_sha256=content_hash(source.read_bytes()),
             category=sample.category,
             request=sample.instruction,
             system=with_rules(system, self.rules),
             user=user,
-            images=(kept.given_source,),
+            images=(source,),
             subject=kept,
         )
 
@@ -111,13 +112,15 @@ def kept_sample(sample: EditSample, keep: Keep) -> EditSample:
     """Returns the sample with its pictures in the training's own folder.
 
     Raises:
-        ImageError: it has no source, or several, or a picture that cannot be decoded.
+        ImageError: it has several sources or turns, or a picture that cannot be decoded.
     """
     if sample.further_sources:
         raise ImageError("it has several source pictures, and a training edits one")
+    if sample.turns:
+        raise ImageError("it is edited in several turns, and a training edits in one")
     return replace(
         sample,
-        source=_kept("source", sample.given_source, keep),
+        source=_kept("source", sample.source, keep) if sample.source else None,
         reference=_kept("reference", sample.reference, keep) if sample.reference else None,
         preliminary=_kept("preliminary", sample.preliminary, keep) if sample.preliminary else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
@@ -106,23 +106,53 @@ class DiffusersEditModel(PipelineEditor):
         if not self.row.shares_calls:
             self.batch_size = 1
 
+    @classmethod
+    def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the pipeline makes one picture of several, as its table says."""
+        return _row(cls.Params(**params)).several
+
+    def edit_image(
+        self,
+        original_image: Image.Image,
+        edit_instruction: str,
+        seed: int | None = None,
+        *,
+        further_images: list[Image.Image] | None = None,
+        **kwargs: Any,
+    ) -> Image.Image:
+        """Edits one RGB image, or makes one of several, in the size of the first; see `PipelineEditor.edit_image`."""
+        if not further_images:
+            return super().edit_image(original_image, edit_instruction, seed, **kwargs)
+        pictures = [self._scaled(picture) for picture in (original_image, *further_images)]
+        given = self._sources_and_prompt(pictures, self.plain(edit_instruction))
+        return super().edit_image(original_image, edit_instruction, seed, **given, **kwargs)
+
     def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
         arguments = {**self.row.guidance, **self.params.call_params}
         if (size := self._size(images[0])) is not None:
             arguments |= self.row.size(*size)
             if self.params.resolution is not None:
                 arguments |= self.row.when_scaled
-            if self.params.resolution is not None or self.row.area is None:
-                images = [
-                    image if image.size == size else image.resize(size, Image.Resampling.LANCZOS) for image in images
-                ]
-        prompts = [self.row.prompt(instruction) for instruction in instructions]
+        images = [self._scaled(image) for image in images]
         if not self.row.shares_calls:
-            (image,), (prompt,) = images, prompts
-            nested = {"one": image, "list": [image], "list of lists": [[image]]}
-            return {**arguments, self.row.image: nested[self.row.pictures], "prompt": prompt}
+            (image,), (instruction,) = images, instructions
+            return arguments | self._sources_and_prompt([image], instruction)
+        prompts = [self.row.prompt(instruction, 1) for instruction in instructions]
         texts = {name: [value] * len(images) for name, value in arguments.items() if isinstance(value, str)}
         return {**arguments, **texts, self.row.image: images, "prompt": prompts}
+
+    def _sources_and_prompt(self, pictures: list[Image.Image], instruction: str) -> dict[str, Any]:
+        """The arguments of a call for one edit of these pictures."""
+        alone = pictures[0] if len(pictures) == 1 else pictures
+        nested = {"one": alone, "list": pictures, "list of lists": [pictures]}
+        return {self.row.image: nested[self.row.pictures], "prompt": self.row.prompt(instruction, len(pictures))}
+
+    def _scaled(self, picture: Image.Image) -> Image.Image:
+        """A source as large as the pipeline is to see it, where it does not scale sources itself."""
+        size = self._size(picture)
+        if size is None or size == picture.size or (self.params.resolution is None and self.row.area is not None):
+            return picture
+        return picture.resize(size, Image.Resampling.LANCZOS)
 
     def _size(self, source: Image.Image) -> tuple[int, int] | None:
         """Width and height of the edit; None lets the pipeline pick one of its own sizes."""

@@ -76,24 +76,32 @@ class HttpEditor(GenerationModel):
         self._client = BoundedClient(PICTURE_BYTES, timeout, connect=min(_CONNECT_SECONDS, timeout), headers=headers)
 
     def edit_image(
-        self, original_image: Image.Image, edit_instruction: str, seed: int = 0, **kwargs: Any
+        self,
+        original_image: Image.Image,
+        edit_instruction: str,
+        seed: int = 0,
+        *,
+        further_images: list[Image.Image] | None = None,
+        **kwargs: Any,
     ) -> Image.Image:
-        """Edits one RGB image; called from several threads at once.
+        """Edits one RGB image, or makes one of several; called from several threads at once.
 
         Raises:
             ModelError: the editor failed on this image, or no endpoint gave an answer in all tries; the text says why
                 and names the endpoints.
             ModelUnusable: no endpoint can serve any edit.
         """
-        return self._made(base64.b64encode(encode_png(original_image)).decode("ascii"), edit_instruction, seed)
+        source, *further = map(_base64_png, (original_image, *(further_images or [])))
+        return self._made(source, edit_instruction, seed, further)
 
     def generate_image(self, prompt: str, seed: int = 0, **kwargs: Any) -> Image.Image:
         """Has a picture made of text alone; as `edit_image` in all else."""
         return self._made(None, prompt, seed)
 
-    def _made(self, source: str | None, text: str, seed: int) -> Image.Image:
-        request = EditBody(image=source, instruction=text, seed=seed, digest=self._digest)
-        body = request.model_dump_json().encode()
+    def _made(self, source: str | None, text: str, seed: int, further: list[str] | None = None) -> Image.Image:
+        request = EditBody(image=source, further_images=further or [], instruction=text, seed=seed, digest=self._digest)
+        unknown_to_older_servers = None if further else {"further_images"}
+        body = request.model_dump_json(exclude=unknown_to_older_servers).encode()
         began, failures = time.monotonic(), 0
         while True:
             with self._endpoints.lease() as url:
@@ -178,6 +186,11 @@ class HttpEditor(GenerationModel):
         return _health(params).takes_text_alone
 
     @classmethod
+    def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
+        """Whether the served model makes one picture of several."""
+        return _health(params).takes_further_images
+
+    @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
         """The identity of the served editor, asked from every endpoint.
 
@@ -194,6 +207,10 @@ class HttpEditor(GenerationModel):
         name = cls.Params(**params).token_env
         if name is not None and not os.environ.get(name):
             raise ModelError(f"HttpEditor: set the environment variable {name} (token_env) to the servers' --token")
+
+
+def _base64_png(image: Image.Image) -> str:
+    return base64.b64encode(encode_png(image)).decode("ascii")
 
 
 def _health(params: Mapping[str, Any]) -> Health:

@@ -34,10 +34,13 @@ class PrecomputedEditModel(GenerationModel):
 
         folder: Path
         """Searched with all its subfolders; for a public benchmark's layout, the folder of one editor's outputs."""
-        layout: Literal["native", "gedit", "imgedit", "rise", "kris", "uniredit", "complex-edit"] = "native"
+        layout: Literal["native", "gedit", "imgedit", "imgedit-uge", "rise", "kris", "uniredit", "complex-edit"] = (
+            "native"
+        )
         """The layout of a public benchmark's outputs: gedit `<task_type>/<en|cn>/<key>` (in `fullset` or not), imgedit
-        `<key>`, rise `<category>/<index>` (in `images` or not), kris `<category>/<id>`, uniredit `<name>/<idx>`,
-        complex-edit one folder a level, with the pictures numbered from 0 or in the order of the rows."""
+        and imgedit-uge `<key>`, rise `<category>/<index>` (in `images` or not), kris `<category>/<id>`, uniredit
+        `<name>/<idx>`, complex-edit one folder a level, with the pictures numbered from 0 or in the order of the
+        rows."""
         level: int | None = pydantic.Field(None, ge=1, le=LEVELS)
         """The level of the outputs, for complex-edit alone, whose layout does not say it."""
         rows: int | None = pydantic.Field(None, ge=1)
@@ -110,6 +113,11 @@ class PrecomputedEditModel(GenerationModel):
     @classmethod
     def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
         """Whoever made the edits has seen all source pictures."""
+        return True
+
+    @classmethod
+    def takes_turns(cls, params: Mapping[str, Any]) -> bool:
+        """Whoever made the edits may have made them in turns."""
         return True
 
     @classmethod

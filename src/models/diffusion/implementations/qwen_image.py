@@ -8,12 +8,12 @@ import pydantic
 from PIL import Image
 
 from src.errors import ModelError
+from src.models.diffusion.conditioning import MOST_TOKENS, Conditioning
 from src.models.diffusion.generation_model import GenerationModel
-from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.prompt_template import template_prefix_length
-from src.models.diffusion.scheduler_settings import overridden, stored_scheduler_with
-from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
+from src.models.diffusion.qwen_pipeline import QwenPipelineModel, QwenPipelineParams
+from src.models.diffusion.scheduler_settings import stored_scheduler_with
 
 PIPELINE = "QwenImagePipeline"
 STEPS, GUIDANCE = 50, 4.0
@@ -22,30 +22,22 @@ STEPS, GUIDANCE = 50, 4.0
 Side = Annotated[int, pydantic.Field(ge=16, le=8192)]
 
 
-class QwenImageModel(PipelineEditor, GenerationModel):
+class QwenImageModel(QwenPipelineModel, GenerationModel):
     """Makes pictures with a Qwen-Image checkpoint and the stock pipeline of diffusers.
 
     The fixed start of the prompt template is measured with the checkpoint's tokenizer. The noise of each sample comes
     from its own generator, and prompts share calls up to `batch_size`.
     """
 
-    class Params(PipelineParams):
+    class Params(QwenPipelineParams):
         """The params of Qwen-Image; their defaults are those of the stock pipeline."""
 
         model_name: str = "Qwen/Qwen-Image"
         true_cfg_scale: float = GUIDANCE
         """Guidance; each step costs twice as much above 1, and 1 or less turns it off."""
-        negative_prompt: str = " "
         width: Side = 1024
         """Pixels of the picture, rounded to what the autoencoder can make, as is `height`."""
         height: Side = 1024
-        lora: str | None = None
-        """Local file or folder, or hub id, of a LoRA for the transformer (safetensors), such as one of few steps."""
-        lora_weight_name: str | None = None
-        """The file within `lora`."""
-        lora_scale: float = 1.0
-        scheduler_config: dict[str, Any] = pydantic.Field(default_factory=dict)
-        """Settings of the scheduler to override, such as the fixed shift of distilled LoRAs."""
 
     MEMORY_SETTINGS: ClassVar[str] = (
         "width, height, batch_size (smaller), offload (model, sequential) or dtype (bfloat16)"
@@ -68,13 +60,9 @@ class QwenImageModel(PipelineEditor, GenerationModel):
                 "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel and .diffusers_edit."
                 "DiffusersEditModel"
             )
+        super().check_weights(params)
         if checked.scheduler_config:
             stored_scheduler_with(checked, index)
-
-    @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
-        return with_lora(super().weights_revision(params), cls.Params(**params))
 
     @classmethod
     def _own_defaults(cls, params: Any) -> dict[str, Any]:
@@ -91,23 +79,30 @@ class QwenImageModel(PipelineEditor, GenerationModel):
         self.pipe.prompt_template_encode_start_idx = template_prefix_length(
             self.pipe.tokenizer, self.pipe.prompt_template_encode
         )
-        if self.params.scheduler_config:
-            self.pipe.scheduler = overridden(self.pipe.scheduler, self.params.scheduler_config)
-        if self.params.lora is not None:
-            load_transformer_lora(self.pipe, self.params)
+        super()._prepare()
 
-    def generate_image(self, prompt: str, seed: int | None = None, **kwargs: Any) -> Image.Image:
-        """Makes one RGB picture; `kwargs` override the arguments of the pipeline.
+    def generate_image(
+        self, prompt: str, seed: int | None = None, *, conditioning: Conditioning | None = None, **kwargs: Any
+    ) -> Image.Image:
+        """Makes one RGB picture, from a conditioning where one is given; `kwargs` override the pipeline's arguments.
 
         Raises:
             ModelError: out of memory, or the result holds no picture (NaN); the text says what to change.
         """
-        return self.batch_generate([prompt], None if seed is None else [seed], **kwargs)[0]
+        given = None if conditioning is None else [conditioning]
+        seeds = None if seed is None else [seed]
+        return self.batch_generate([prompt], seeds, conditionings=given, **kwargs)[0]
 
     def batch_generate(self, prompts: list[str], seeds: list[int] | None = None, **kwargs: Any) -> list[Image.Image]:
-        """Makes several pictures, at most `batch_size` at once; raises as `generate_image`."""
+        """Makes several pictures, at most `batch_size` at once; raises as `generate_image`.
+
+        Args:
+            prompts: What to paint; nothing where each has one of the `conditionings`.
+            seeds: One for each.
+            kwargs: `conditionings`, as in `batch_edit`, and arguments of the pipeline.
+        """
         canvas = Image.new("RGB", self._size())
-        return PipelineEditor.batch_edit(self, [canvas] * len(prompts), prompts, seeds, **kwargs)
+        return self.batch_edit([canvas] * len(prompts), prompts, seeds, **kwargs)
 
     def edit_image(
         self, original_image: Image.Image, edit_instruction: str, seed: int | None = None, **kwargs: Any
@@ -121,9 +116,19 @@ class QwenImageModel(PipelineEditor, GenerationModel):
         width, height = (max(finest, round(side / finest) * finest) for side in (self.params.width, self.params.height))
         return width, height
 
-    def _call_arguments(self, images: list[Image.Image], instructions: list[str]) -> dict[str, Any]:
+    @property
+    def guidance(self) -> float:
+        """The scale of guidance; 1 or less is none."""
+        return float(self.params.true_cfg_scale)
+
+    def shown_to_encoder(self, image: Image.Image) -> list[Image.Image]:
+        """No pictures: the encoder reads the prompt alone."""
+        return []
+
+    def _call_arguments(self, images: list[Image.Image], prompts: list[Any]) -> dict[str, Any]:
         """Arguments for pictures of the size of the canvases that stand for them."""
         width, height = images[0].size
-        guidance = self.params.true_cfg_scale
-        arguments = {"prompt": instructions, "width": width, "height": height, "true_cfg_scale": guidance}
-        return arguments | ({"negative_prompt": [self.params.negative_prompt] * len(images)} if guidance > 1 else {})
+        arguments = {**self._guided_arguments(prompts), "width": width, "height": height}
+        if isinstance(prompts[0], Conditioning):
+            arguments["max_sequence_length"] = MOST_TOKENS[PIPELINE]  # else it cuts embeddings off after 512 tokens
+        return arguments

@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from PIL import Image
 
-from src.errors import ConfigError, ModelError
+from src.errors import ModelError
 from src.models.diffusion.condition_size import condition_sizes, fit_area, rounding
-from src.models.diffusion.conditioning import Conditioning, require_conditionable, shown_to_encoder, stacked
-from src.models.diffusion.pipeline_editor import PipelineEditor, PipelineParams
+from src.models.diffusion.conditioning import Conditioning, shown_to_encoder
+from src.models.diffusion.pipeline_editor import PipelineEditor
 from src.models.diffusion.pipeline_index import stored_index
 from src.models.diffusion.pipeline_table import PIPELINES
 from src.models.diffusion.prompt_template import template_prefix_length
 from src.models.diffusion.qwen_kinds import KINDS, QwenKind, settings_without_effect
-from src.models.diffusion.scheduler_settings import overridden, stored_scheduler_with
-from src.models.diffusion.thinking import ThinkingEncoder, ThinkSettings
-from src.models.diffusion.transformer_lora import load_transformer_lora, with_lora
+from src.models.diffusion.qwen_pipeline import QwenPipelineModel, QwenPipelineParams
+from src.models.diffusion.scheduler_settings import stored_scheduler_with
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ Side = Annotated[int, pydantic.Field(ge=16, le=8192)]
 """Side in pixels of the square whose area is meant; pictures keep their aspect ratio."""
 
 
-class QwenImageEditModel(PipelineEditor):
+class QwenImageEditModel(QwenPipelineModel):
     """Edits with a Qwen checkpoint; its `model_index.json` says which of the three stock pipelines runs.
 
     Beyond the stock pipelines: the output, the condition picture and the picture that the vision-language encoder sees
@@ -38,7 +36,7 @@ class QwenImageEditModel(PipelineEditor):
     the checkpoint are logged before anything loads.
     """
 
-    class Params(PipelineParams):
+    class Params(QwenPipelineParams):
         """The params of the Qwen editors; their defaults are those of the stock pipelines."""
 
         model_name: str = "Qwen/Qwen-Image-Edit"
@@ -47,7 +45,6 @@ class QwenImageEditModel(PipelineEditor):
 
         None is stock: 4 for Qwen-Image-Edit and Plus, off for 2.1, which is made to be sampled without.
         """
-        negative_prompt: str = " "
         output_resolution: Side | Literal["source"] = 1024
         """`source` keeps the size of the source, rounded to what the autoencoder can make."""
         condition_resolution: Side = 1024
@@ -58,24 +55,10 @@ class QwenImageEditModel(PipelineEditor):
         """
         use_kv_cache: bool = True
         """In 2.1, compute text and source once per edit, not in each step; changes the rounding, hence the edit."""
-        lora: str | None = None
-        """Local file or folder, or hub id, of a LoRA for the transformer (safetensors)."""
-        lora_weight_name: str | None = None
-        """The file within `lora`."""
-        lora_scale: float = 1.0
-        scheduler_config: dict[str, Any] = pydantic.Field(default_factory=dict)
-        """Settings of the scheduler to override, such as the fixed shift of distilled LoRAs."""
-        think: bool | ThinkSettings = False
-        """Let the text encoder write a completion first and paint from it: `true`, or settings of its own."""
         compile: bool = False
         """Compile the transformer's blocks: faster steps after a slow first call per size."""
         enable_batch_sync: bool | None = None
         """A key of older configs, which has no effect."""
-
-        @property
-        def thinking(self) -> ThinkSettings | None:
-            """How the text encoder thinks; None where it does not."""
-            return ThinkSettings() if self.think is True else self.think or None
 
     NOT_IN_IDENTITY: ClassVar[frozenset[str]] = PipelineEditor.NOT_IN_IDENTITY | {"enable_batch_sync"}
     MEMORY_SETTINGS: ClassVar[str] = (
@@ -90,31 +73,12 @@ class QwenImageEditModel(PipelineEditor):
             ConfigError: the checkpoint's scheduler has no such setting, or cannot work with its value.
             ModelError: a checkpoint of another pipeline.
         """
+        super().check_weights(params)
         checked = cls.Params(**params)
         index = stored_index(checked.model_name, checked.revision)
-        if checked.thinking is not None:
-            require_conditionable(index["_class_name"], checked.model_name)
         scheduler = stored_scheduler_with(checked, index) if checked.scheduler_config else {}
         for sentence in settings_without_effect(_kind(checked.model_name, index), checked, index, scheduler):
             logger.warning("diffusion_model.params has settings without effect on %s: %s", checked.model_name, sentence)
-
-    @classmethod
-    def check_ready(cls, params: dict[str, Any]) -> None:
-        """Raises `ConfigError` for a text encoder that thinks and is kept in main memory, and what the base raises."""
-        super().check_ready(params)
-        checked = cls.Params(**params)
-        if checked.thinking is not None and checked.offload != "none":
-            raise ConfigError(
-                "diffusion_model.params.think: a text encoder that writes cannot be offloaded; set offload: none"
-            )
-
-    @classmethod
-    def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """The identity of any pipeline, with how the text encoder thinks where it does."""
-        identity = super().identity(params)
-        thinking = cls.Params(**params).thinking
-        own = {name: value for name, value in identity["params"].items() if name != "think"}
-        return identity | {"params": own | ({"think": thinking.identity()} if thinking is not None else {})}
 
     @classmethod
     def _own_defaults(cls, params: Any) -> dict[str, Any]:
@@ -155,24 +119,9 @@ class QwenImageEditModel(PipelineEditor):
         if not self._kind.shares_calls:
             self.batch_size = 1
         self._size_vision_input()
-        if self.params.scheduler_config:
-            self.pipe.scheduler = overridden(self.pipe.scheduler, self.params.scheduler_config)
-        if self.params.lora is not None:
-            load_transformer_lora(self.pipe, self.params)
+        super()._prepare()
         if self.params.compile:
             self.pipe.transformer.compile_repeated_blocks()
-        self._thinker = self._load_thinker()
-
-    def _load_thinker(self) -> ThinkingEncoder | None:
-        """Loads the encoder that thinks, and frees the checkpoint's own where nothing is left to it."""
-        thinking = self.params.thinking
-        if thinking is None:
-            return None
-        require_conditionable(type(self.pipe).__name__, self.params.model_name)
-        thinker = ThinkingEncoder(thinking, self.pipe, self.device, self.params.dtype)
-        if thinking.negative_prompt_from == "present" or self._kind.guidance_of(self.params) <= 1:
-            self.pipe.text_encoder = thinker.model
-        return thinker
 
     def edit_image(
         self,
@@ -193,53 +142,6 @@ class QwenImageEditModel(PipelineEditor):
             given["image"] = [original_image, *further_images]
         seeds = None if seed is None else [seed]
         return self.batch_edit([original_image], [edit_instruction], seeds, **given, **kwargs)[0]
-
-    def batch_edit(
-        self,
-        images: list[Image.Image],
-        instructions: list[str],
-        seeds: list[int] | None = None,
-        *,
-        conditionings: list[Conditioning] | None = None,
-        **kwargs: Any,
-    ) -> list[Image.Image]:
-        """Edits several images; see `PipelineEditor.batch_edit`.
-
-        Args:
-            images: The sources.
-            instructions: What to do with each; nothing where it has a conditioning.
-            seeds: One for each.
-            conditionings: What the transformer is given in the place of each encoded instruction.
-            kwargs: They override the arguments of the pipeline.
-        """
-        if conditionings is None and self._thinker is not None:
-            conditionings = self._thought(self._thinker, images, instructions)
-        if conditionings is None:
-            return super().batch_edit(images, instructions, seeds, **kwargs)
-        return self._edit_all(images, conditionings, seeds, kwargs)
-
-    def _thought(
-        self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str]
-    ) -> list[Conditioning]:
-        shown = [self.shown_to_encoder(image) for image in images]
-        with self._explained_memory_errors():
-            found = thinker.conditionings(shown, [self.plain(instruction) for instruction in instructions])
-            if self.guidance <= 1 or thinker.settings.negative_prompt_from == "initial":
-                return found
-            negative = [thinker.negative(pictures, self.params.negative_prompt) for pictures in shown]
-        return [replace(one, negative=other) for one, other in zip(found, negative, strict=True)]
-
-    def load_to_gpu(self) -> None:
-        """Moves the pipeline to its device, and an encoder that thinks in the place of its own."""
-        super().load_to_gpu()
-        if self._thinker is not None:
-            self._thinker.load_to_gpu()
-
-    def unload_from_gpu(self) -> None:
-        """Moves the pipeline to main memory, and an encoder that thinks in the place of its own."""
-        super().unload_from_gpu()
-        if self._thinker is not None:
-            self._thinker.unload_from_gpu()
 
     @property
     def guidance(self) -> float:
@@ -271,27 +173,15 @@ class QwenImageEditModel(PipelineEditor):
         width, height = self._output_size(images[0].size)
         arguments: dict[str, Any] = {
             "image": images,
-            **self._prompt_arguments("prompt", prompts),
+            **self._guided_arguments(prompts),
             "width": width,
             "height": height,
-            "true_cfg_scale": self.guidance,
         }
-        if self.guidance > 1:
-            own = [self.params.negative_prompt] * len(images)
-            given = [getattr(prompt, "negative", None) for prompt in prompts]
-            arguments |= self._prompt_arguments("negative_prompt", own if None in given else given)
         if self._kind.takes_condition_size:
             # The pipeline's name for it: width and height alone decide the size of the result.
             arguments["output_resolution"] = self.params.condition_resolution
             arguments["use_kv_cache"] = self.params.use_kv_cache
         return arguments
-
-    def _prompt_arguments(self, name: str, prompts: list[Any]) -> dict[str, Any]:
-        """The arguments for prompts that are texts, or conditionings."""
-        if not isinstance(prompts[0], Conditioning):
-            return {name: prompts}
-        embeds, mask = (tensor.to(self.device) for tensor in stacked(prompts))
-        return {f"{name}_embeds": embeds, f"{name}_embeds_mask": mask}
 
     def _output_size(self, source: tuple[int, int]) -> tuple[int, int]:
         finest = 2 * int(self.pipe.vae_scale_factor)
@@ -300,11 +190,6 @@ class QwenImageEditModel(PipelineEditor):
             return width, height
         multiple = finest if self._kind.takes_condition_size else rounding(self.pipe)
         return fit_area(self.params.output_resolution**2, source[0] / source[1], multiple)
-
-    @classmethod
-    def weights_revision(cls, params: dict[str, Any]) -> str | None:
-        """The revision of the checkpoint and, joined by `+`, the revision of the LoRA."""
-        return with_lora(super().weights_revision(params), cls.Params(**params))
 
 
 def _kind(model_name: str, index: Mapping[str, Any]) -> QwenKind:

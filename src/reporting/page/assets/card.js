@@ -11,7 +11,7 @@ function instruction(card) {
 }
 
 function small(picture) {
-  const label = said(picture.label);
+  const label = named(picture);
   const shown = isShown(picture)
     ? el("img", { src: smallAddress(picture), alt: label, decoding: "async", class: crisp(picture) })
     : el("span", { class: "missing", title: picture.missing }, picture.missing || word("no_picture"));

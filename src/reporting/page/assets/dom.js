@@ -34,6 +34,11 @@ function said(text) {
   return text && typeof text === "object" ? word(text.word) : text || "";
 }
 
+/* What a picture is called, with its number where several have one label. */
+function named(picture) {
+  return picture.place ? `${said(picture.label)} ${picture.place}` : said(picture.label);
+}
+
 const number = (value, digits = 2) => (typeof value === "number" ? value.toFixed(digits) : "–");
 const statusWord = (status) => word(status);
 

@@ -8,7 +8,9 @@ function openCard(place) {
   if (!isWhole(place)) return whole(place, () => viewer.wanted === place && openCard(place));
   const pictures = picturesOf(cards[place]);
   const there = pictures.map((picture, index) => (isShown(picture) ? index : -1)).filter((index) => index >= 0);
-  Object.assign(viewer, { place, left: there[0] ?? 0, right: there[1] ?? there[0] ?? 0, zoom: 1, x: 0, y: 0, cut: 50 });
+  const left = there[0] ?? 0;
+  const edit = there.find((index) => index > left && index >= (cards[place].inputs || []).length) ?? left;
+  Object.assign(viewer, { place, left, right: edit, zoom: 1, x: 0, y: 0, cut: 50 });
   state.id = cards[place].id;
   const isStep = !viewer.isOpen && location.hash !== address(state.id);
   writeAddress(isStep);
@@ -83,7 +85,7 @@ function drawStage() {
 
 function pairControls(pictures) {
   const select = (side) => {
-    const options = pictures.map((picture, index) => el("option", { value: index, selected: index === viewer[side] }, said(picture.label)));
+    const options = pictures.map((picture, index) => el("option", { value: index, selected: index === viewer[side] }, named(picture)));
     return el("label", {}, `${word(side)} `, el("select", { "data-side": side, onchange: (event) => ((viewer[side] = Number(event.target.value)), drawStage()) }, options));
   };
   return [select("left"), select("right"), ...(viewer[`${viewer.mode}Controls`] || (() => []))()];
@@ -100,7 +102,7 @@ viewer.differenceControls = () => [
 /* The full picture; its thumbnail where the file is not there. */
 function large(picture, className = "") {
   if (!isShown(picture)) return el("span", { class: "missing" }, picture.missing || word("no_picture"));
-  const image = el("img", { src: picture.full || smallAddress(picture), alt: said(picture.label), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
+  const image = el("img", { src: picture.full || smallAddress(picture), alt: named(picture), draggable: "false", class: `${className} ${crisp(picture) || ""}`.trim() });
   image.addEventListener("error", () => {
     const inside = smallAddress(picture);
     if (inside === null || inside === picture.full || image.src === inside) return;
@@ -112,7 +114,7 @@ function large(picture, className = "") {
 
 function caption(picture) {
   const size = picture.size ? ` ${picture.size[0]} × ${picture.size[1]}` : "";
-  return el("figcaption", {}, said(picture.label), el("small", {}, size));
+  return el("figcaption", {}, named(picture), el("small", {}, size));
 }
 
 function sideBySide(pictures) {
@@ -124,7 +126,7 @@ function stacked(pictures, ...extra) {
   const frame = el("div", { class: "frame one" }, el("div", { class: "zoomed" }, large(left, "under"), large(right, "over")), ...extra);
   const size = right.size || left.size;
   if (size) frame.style.aspectRatio = `${size[0]} / ${size[1]}`;
-  return [el("figure", {}, frame, el("figcaption", {}, `${said(left.label)} · ${said(right.label)}`))];
+  return [el("figure", {}, frame, el("figcaption", {}, `${named(left)} · ${named(right)}`))];
 }
 
 function underSlider(pictures) {
@@ -183,7 +185,7 @@ function difference(pictures) {
     canvas.dataset.done = "yes";
     showGain();
   });
-  return [el("figure", {}, el("div", { class: "frame one" }, el("div", { class: "zoomed" }, canvas)), el("figcaption", {}, `| ${said(pictures[viewer.left].label)} − ${said(pictures[viewer.right].label)} |`))];
+  return [el("figure", {}, el("div", { class: "frame one" }, el("div", { class: "zoomed" }, canvas)), el("figcaption", {}, `| ${named(pictures[viewer.left])} − ${named(pictures[viewer.right])} |`))];
 }
 
 function loaded(image) {

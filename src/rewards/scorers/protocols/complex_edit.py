@@ -32,6 +32,7 @@ class ComplexEdit(Protocol):
     official = OfficialFiles(
         paths=("complex_edit/eval/prompt_alignment.py",),
         placeholders={"instruction": "instruction"},
+        verbatim=frozenset({"ALIGNMENT_PROMPT_W_RUBRIC", "prompt_quality.PERCEPTUAL_QUALITY_PROMPT_W_RUBRIC_WO_INST"}),
         known={
             "935315d816b83d855dab99ed9399b7e82d6b7eebd2368a81d21974cd234fd382": "UCSC-VLAA/Complex-Edit 2025-04-22",
         },

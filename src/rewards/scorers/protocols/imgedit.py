@@ -1,16 +1,16 @@
-"""ImgEdit-Bench's protocol, basic suite."""
+"""ImgEdit-Bench's protocols: of the basic suite, and of the suite for understanding, grounding and editing."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
 
-from src.data.protocols import IMGEDIT
+from src.data.protocols import IMGEDIT, IMGEDIT_UGE
 from src.data.sample import EditSample
 from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Sampling
 from src.rewards.scorers.protocols.protocol import Call, Protocol, Shown
-from src.rewards.scorers.protocols.replies import mean_of_any_lines, scored_lines
+from src.rewards.scorers.protocols.replies import mean_of_any_lines, scored_lines, stated_score
 
 CRITERIA = {
     "add": ("Compliance", "Naturalness", "Coherence"),
@@ -61,3 +61,33 @@ class ImgEdit(Protocol):
     def own_score(self, sample: EditSample, values: Mapping[str, float], *, as_published: bool) -> float:
         """The mean of the three, which the official script rounds to two decimals."""
         return statistics.fmean(values.values())
+
+
+class ImgEditUGE(Protocol):
+    """`imgedit-uge@2025-09`, of PKU-YuanGroup/ImgEdit, Benchmark/UGE/, 2025-09-07: one score on 1–5.
+
+    One call: text, source, edit, no system role, neither temperature nor tokens sent, pictures with all their pixels.
+    What is not as published: see `IMGEDIT_UGE`.
+    """
+
+    facts = IMGEDIT_UGE
+    delivery = ImgEdit.delivery
+    official = OfficialFiles(
+        paths=("Benchmark/UGE/UGE_bench.py", "UGE/UGE_bench.py", "UGE_bench.py"),
+        placeholders={"instruction": "<edit_prompt>"},
+        style="replace",
+        known={"f179b88b5f46d8acc2736d38af1ad4e0570a3d2d30148ca3ea02bf85f2960391": "PKU-YuanGroup/ImgEdit 2025-09-07"},
+    )
+
+    def calls(self, sample: EditSample, *, as_published: bool) -> list[Call]:
+        """One question for one number."""
+        name, reply = ("score", stated_score("score", 1, 5))
+        if as_published:
+            name, reply = _MEAN, mean_of_any_lines(_MEAN)
+        shown = (Shown("source"), Shown("edited"))
+        return [Call("score", ("prompt",), shown, (name,), reply, {"instruction": sample.instruction})]
+
+    def own_score(self, sample: EditSample, values: Mapping[str, float], *, as_published: bool) -> float:
+        """The number itself."""
+        (score,) = values.values()
+        return score

@@ -53,6 +53,7 @@ class Kris(Protocol):
     official = OfficialFiles(
         paths=("ReasonEdit/prompts.py", "utils/prompts.py", "prompts.py", "eval/gen/kris/prompts.py"),
         placeholders={"instruction": "instruct", "explanation": "explanation", "frame": "N"},
+        verbatim=frozenset({"prompt_quality"}),
         known={
             "5c4efd450ffcc85c4088d5d6966df24e1d9f56ac8c17a10d04f65893cc915a45": "ByteDance-Seed/Bagel 2025-10-27",
         },

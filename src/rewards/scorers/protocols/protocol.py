@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from PIL import Image
 
 from src.data.protocol_facts import ProtocolFacts
 from src.data.sample import EditSample
+from src.errors import ConfigError
 from src.models.vlm.official_prompts import OfficialFiles
 from src.models.vlm.question import Delivery, Picture
 from src.rewards.core.judge_prompt import JudgePrompt, ReplyFormat
@@ -37,7 +38,7 @@ class Call:
     name: str
     """The prompt file of this project's own wording, in the protocol's folder."""
     official: tuple[str, ...]
-    """The names of the texts in the benchmark's repository, which are joined by line breaks."""
+    """The names of the texts in the benchmark's repository, which are asked together."""
     shown: tuple[Shown, ...]
     """The pictures, in their order."""
     dimensions: tuple[str, ...]
@@ -53,6 +54,8 @@ class Call:
     """What the official script adds to those texts, in this project's own wording."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the reply, where the protocol enforces one."""
+    places_pictures: bool = False
+    """Whether the text says by `<image>` where each picture stands: what is before a picture becomes its label."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,36 @@ class ProtocolPrompt(JudgePrompt):
     def key(self) -> list[Any]:
         """All that decides the reply and what is read from it, apart from the pixels; JSON-able."""
         return [*super().key(), [[one.picture, one.label, one.place] for one in self.shown]]
+
+
+_PLACE = "<image>"
+_INSTRUCTION = "\0"
+"""In the place of the instruction while a text is divided, so that an instruction can place no picture."""
+
+
+def between_pictures(
+    call: Call, render: Callable[[Mapping[str, Any]], tuple[str, str]]
+) -> tuple[str, str, tuple[Shown, ...]]:
+    """System role, the text behind the last picture, and the pictures, each with the words before it as its label.
+
+    Args:
+        call: Its text may have a mark for each picture.
+        render: Makes system role and text of the values that they name.
+
+    Raises:
+        ConfigError: the text has another number of marks than there are pictures.
+    """
+    if not call.places_pictures:
+        return *render(call.values), call.shown
+    system, text = render({**call.values, "instruction": _INSTRUCTION})
+    parts = [part.replace(_INSTRUCTION, str(call.values["instruction"])) for part in text.split(_PLACE)]
+    if len(parts) != len(call.shown) + 1:
+        raise ConfigError(
+            f"official prompts: {', '.join(call.official)} places {len(parts) - 1} pictures by {_PLACE}, and "
+            f"{len(call.shown)} are shown"
+        )
+    shown = tuple(replace(one, label=label) for one, label in zip(call.shown, parts, strict=False))
+    return system, parts[-1], shown
 
 
 class Protocol(ABC):

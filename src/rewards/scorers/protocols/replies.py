@@ -16,6 +16,7 @@ _SCORED_LINE = re.compile(
     rf"^[-* \t]{{0,8}}(?P<name>[^:\n]{{1,60}}?){_BLANKS}:{_BLANKS}(?P<value>[0-9]{{1,4}}){_BLANKS}$", re.MULTILINE
 )
 _FINAL = re.compile(rf"Final{_MARKUP}Scores?{_MARKUP}:?{_MARKUP}(?P<value>[^\s*_`]*)", re.IGNORECASE)
+_SCORE = re.compile(rf"\bScore{_MARKUP}:{_MARKUP}(?P<value>[^\s*_`]*)", re.IGNORECASE)
 _FINAL_VALUE = re.compile(r"\[?(?P<value>[0-9]{1,4})\]?(?:/(?P<top>[0-9]{1,4}))?[.,;。]?")
 _COMMA_AT_END = re.compile(r",[ \t]{0,8}$", re.MULTILINE)
 _FIRST_DIGIT = (r"([1-5])\s*/\s*5", r"([1-5])\s+out\s+of\s+5", r"\b([1-5])\b")
@@ -72,14 +73,18 @@ def final_score(name: str, low: float, high: float) -> ReplyFormat:
     """The number after `Final Score`, which the reply may say several times if it is the same one (RISE's form)."""
 
     def read(reply: str) -> Mapping[str, float]:
-        said = [match["value"] for match in _FINAL.finditer(plain_forms(final_answer(reply)))]
-        found = [_FINAL_VALUE.fullmatch(text) for text in said]
-        values = {_of_top(match, high) for match in found if match}
-        if len(values) != 1 or not (found and found[-1]):
-            raise UnparsableReply("the reply gives no single number after its last `Final Score`")
-        return {name: _on_scale(values.pop(), name, low, high)}
+        return {name: _stated(reply, _FINAL, "`Final Score`", name, low, high)}
 
     return ReplyFormat(f"final score {low:g}-{high:g} v1", read)
+
+
+def stated_score(name: str, low: float, high: float) -> ReplyFormat:
+    """The number after `Score:`, which the reply may say several times if it is the same one (ImgEdit's UGE form)."""
+
+    def read(reply: str) -> Mapping[str, float]:
+        return {name: _stated(reply, _SCORE, "`Score:`", name, low, high)}
+
+    return ReplyFormat(f"stated score {low:g}-{high:g} v1", read)
 
 
 def json_scores(names: Sequence[str], low: float, high: float) -> ReplyFormat:
@@ -121,6 +126,16 @@ def scaled(form: ReplyFormat, name: str, convert: Callable[[float], float]) -> R
         return {key: convert(value) for key, value in form.read(reply).items()}
 
     return ReplyFormat(f"{form.name}, {name}", read)
+
+
+def _stated(reply: str, pattern: re.Pattern[str], word: str, name: str, low: float, high: float) -> float:
+    """The only number that stands after a word, at its last place too."""
+    said = [match["value"] for match in pattern.finditer(plain_forms(final_answer(reply)))]
+    found = [_FINAL_VALUE.fullmatch(text) for text in said]
+    values = {_of_top(match, high) for match in found if match}
+    if len(values) != 1 or not (found and found[-1]):
+        raise UnparsableReply(f"the reply gives no single number after its last {word}")
+    return _on_scale(values.pop(), name, low, high)
 
 
 def _of_top(match: re.Match[str], high: float) -> float:

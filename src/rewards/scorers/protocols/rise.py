@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -52,7 +53,8 @@ class Rise(Protocol):
     place. Logical samples are judged right or wrong, which counts as 5 or 1. What is not as published: see `RISE`.
 
     Attributes of a sample: `reference`, `reference_txt` (what a right result shows), and, as switches by their
-    presence, `consistency_free`, `reasoning_img` and `reasoning_wo_ins`.
+    presence, `consistency_free`, `reasoning_img` and `reasoning_wo_ins`; `columns`, which of the switches
+    `consistency_free` and `reasoning_wo_ins` any sample of the data has (`as_published`).
     """
 
     facts = RISE
@@ -60,6 +62,7 @@ class Rise(Protocol):
     official = OfficialFiles(
         paths=("utils.py",),
         placeholders={"instruction": "instruct", "reference": "reference"},
+        verbatim=frozenset({"prompt_generation", "prompt_spatial_qual", "prompt_logical_img_wo_q"}),
         known={"c8a693294768b7ceb355d98d3bc71f40c4fe51979a2e84ffc07f829764b676a3": "PhoenixZ810/RISEBench 2026-05-18"},
     )
 
@@ -83,13 +86,21 @@ class Rise(Protocol):
             return self._logical(sample, as_published)
         spatial = sample.category == SPATIAL
         calls = [self._reasoning(sample), self._plausibility(spatial)]
-        return calls if sample.attributes.get("consistency_free") else [self._consistency(sample, spatial), *calls]
+        if sample.attributes.get("consistency_free"):
+            return calls
+        consistency = self._consistency(sample, spatial)
+        if as_published and not _has_column(sample, "consistency_free"):
+            # The reply's form is in the verdict's key: the same question elsewhere has no weight.
+            consistency = replace(consistency, reply=scaled(consistency.reply, "with its weight", lambda value: value))
+        return [consistency, *calls]
 
     def own_score(self, sample: EditSample, values: Mapping[str, float], *, as_published: bool) -> float:
-        """See `rise_score`; as published, a consistency that was judged has no weight in any but logical samples."""
+        """See `rise_score`; as published, where the data have the column `consistency_free`, a consistency that was
+        judged has no weight in any but logical samples.
+        """
         logical = sample.category == LOGICAL
         consistency, plausibility = values.get("consistency"), values.get("plausibility")
-        counts = logical or not as_published
+        counts = logical or not (as_published and _has_column(sample, "consistency_free"))
         return rise_score(values["reasoning"], consistency, plausibility, consistency_counts=counts)
 
     def _consistency(self, sample: EditSample, spatial: bool) -> Call:
@@ -126,7 +137,8 @@ class Rise(Protocol):
                 _right_or_wrong("logical_answer", "prompt_logical_txt", (EDITED,), "reasoning", told),
             ]
         both = (Shown("reference"), EDITED)
-        blind = as_published or bool(sample.attributes.get("reasoning_wo_ins"))
+        blind = bool(sample.attributes.get("reasoning_wo_ins"))
+        blind = blind or (as_published and _has_column(sample, "reasoning_wo_ins"))
         by_picture = "prompt_logical_img_wo_q" if blind else "prompt_logical_img"
         asked = {"instruction": ""} if blind else told
         untold = told | {"reference": "", "against_answer": True}
@@ -134,6 +146,11 @@ class Rise(Protocol):
             _right_or_wrong("logical_consistency", "prompt_logical_cons", both, "consistency", untold),
             _right_or_wrong("logical_image", by_picture, both, "reasoning", asked),
         ]
+
+
+def _has_column(sample: EditSample, name: str) -> bool:
+    """Whether the data have a column: to the official script then every sample has it, whatever it is set to."""
+    return name in sample.attributes.get("columns", ())
 
 
 def _text(sample: EditSample) -> str:

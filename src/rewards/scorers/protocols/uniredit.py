@@ -31,6 +31,7 @@ class UniREdit(Protocol):
     official = OfficialFiles(
         paths=("eval/utils.py",),
         placeholders={"instruction": "instruct", "reference": "reference"},
+        verbatim=frozenset({"prompt_generation"}),
         known={"2823400b1cc083fcaa86aa37c35f0fa7dc8b8af520f3c1de045547896dd76870": "Maplebb/UniREditBench 2026-08-14"},
     )
 
