@@ -66,7 +66,7 @@ class Instrument:
             scorer.load()
             self._is_loaded = True
         edits = [
-            EditedSample(sample, sample.source.decode(), Image.fromarray(picture))
+            EditedSample(sample, sample.given_source.decode(), Image.fromarray(picture))
             for sample, picture in zip(samples, pictures, strict=True)
         ]
         size = scorer.batch_size
