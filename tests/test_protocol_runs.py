@@ -19,7 +19,7 @@ from src.rewards.scorers.protocol import PROTOCOLS
 from tests.api_judge import server  # noqa: F401 (fixture)
 from tests.chat_server import ChatServer
 from tests.conftest import item
-from tests.pages import page_data
+from tests.pages import around_the_data
 from tests.protocol_samples import JUDGE, replies
 
 TYPES = ("add", "add", "style", "style", "not a type")
@@ -87,8 +87,8 @@ def test_the_tables_and_the_sentence_on_published_ones_stand_in_markdown_console
     assert "not comparable" in told.getvalue()
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.html")]
     assert any("imgedit@2025-09 · basic suite" in page for page in pages)
-    details = [page_data(page)["details"] for page in pages if "basic suite" in page]
-    assert all("as_published: true" in one and "one or two missing criteria pass" in one for one in map(str, details))
+    said = [around_the_data(page) for page in pages if "basic suite" in page]
+    assert all("as_published: true" in one and "one or two missing criteria pass" in one for one in said)
 
 
 @pytest.mark.parametrize("width", [80, 160])
