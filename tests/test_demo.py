@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-SAMPLES = 30
+SAMPLES = 50
 
 
 @pytest.fixture(scope="module")

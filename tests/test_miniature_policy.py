@@ -42,6 +42,7 @@ from src.miniature.world.edits import (
     CATEGORIES,
     DIFFICULTIES,
     MiniatureEdit,
+    Part,
     families,
     make_edit,
     setting_kind,
@@ -305,20 +306,35 @@ def shipped() -> dict[str, Any]:
     }
 
 
-def test_the_shipped_policy_is_readable_and_finds_right_words_by_sampling(shipped: dict[str, Any]) -> None:
-    edits = [
+def test_the_shipped_policy_is_readable_where_it_was_taught_and_finds_right_words_by_sampling(
+    shipped: dict[str, Any],
+) -> None:
+    taught = hard_edits("training")
+    assert readability([texts[0] for texts in write_rewrites(**shipped, edits=taught)]).unreadable <= 0.05
+    assert share_found(taught, write_rewrites(**shipped, edits=taught, samples=8)) >= 0.4
+    # Of other families it reads no word in its training: see the card for how readable it is there.
+    untaught = hard_edits("held_out")
+    assert share_found(untaught, write_rewrites(**shipped, edits=untaught, samples=8)) >= 0.05
+
+
+def hard_edits(part: Part) -> list[MiniatureEdit]:
+    return [
         edit
         for category in CATEGORIES
-        for edit in held_out_edits(category, "hard", 4, families(category, "held_out"), "training")
+        for edit in held_out_edits(category, "hard", 4, families(category, part), "training")
     ]
-    greedy = [texts[0] for texts in write_rewrites(**shipped, edits=edits)]
-    assert readability(greedy).unreadable <= 0.05
-    sampled = write_rewrites(**shipped, edits=edits, samples=8)
-    found = [
-        any(instruction_of(text) in edit.explicit_wordings for text in texts)
-        for edit, texts in zip(edits, sampled, strict=True)
-    ]
-    assert np.mean(found) >= 0.4
+
+
+def share_found(edits: list[MiniatureEdit], rewrites: list[list[str]]) -> float:
+    """Of how many edits one of the rewrites is, word for word, an explicit wording."""
+    return float(
+        np.mean(
+            [
+                any(instruction_of(text) in edit.explicit_wordings for text in texts)
+                for edit, texts in zip(edits, rewrites, strict=True)
+            ]
+        )
+    )
 
 
 def test_the_shipped_policy_speaks_the_protocol_in_few_tokens(shipped: dict[str, Any]) -> None:
