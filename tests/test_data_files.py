@@ -58,9 +58,28 @@ def as_saved_dataset(path: Path, items: list[Any]) -> Path:
     return path
 
 
+def as_saved_split(path: Path, items: list[Any]) -> Path:
+    import datasets
+
+    datasets.DatasetDict(train=datasets.Dataset.from_list(items)).save_to_disk(str(path))
+    return path
+
+
+def test_a_saved_dataset_of_several_splits_is_refused_with_their_names(tmp_path: Path) -> None:
+    import datasets
+
+    rows = datasets.Dataset.from_list([item(0)])
+    datasets.DatasetDict(train=rows, test=rows).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(DataError, match=r"holds several splits \(train, test\)"):
+        load(tmp_path / "saved")
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
-    [("b.jsonl", as_jsonl), ("b.parquet", as_parquet), ("b.json", as_mapping), ("folder", as_saved_dataset)],
+    [
+        *(("b.jsonl", as_jsonl), ("b.parquet", as_parquet), ("b.json", as_mapping)),
+        *(("folder", as_saved_dataset), ("splits", as_saved_split)),
+    ],
 )
 def test_every_format_gives_the_samples_of_the_json_list(
     tmp_path: Path, write_benchmark: Write, name: str, write: Callable[[Path, list[Any]], Path]

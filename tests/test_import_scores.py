@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,20 @@ def test_a_table_of_means_is_refused_with_the_name_of_the_one_that_is_wanted(tmp
     done = run(tmp_path, "rise", tmp_path / "MODEL_judge.csv")
     assert done.exit_code == 1
     assert "the table with a row a sample is *_judge.xlsx" in " ".join(done.stderr.split())
+
+
+def test_without_openpyxl_an_xlsx_is_refused_with_what_to_save_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rise(tmp_path / "data")
+    with zipfile.ZipFile(tmp_path / "MODEL_judge.xlsx", "w") as file:
+        file.writestr("xl/workbook.xml", "")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    done = run(tmp_path, "rise", tmp_path / "MODEL_judge.xlsx")
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 1
+    assert "Save its sheet as CSV" in said
+    assert "index, Reasoning, ApprConsistency, VisualPlausibility are read" in said
 
 
 def test_kris_is_read_from_the_metrics_of_its_folders(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -71,6 +71,44 @@ def test_the_very_same_picture_has_no_change() -> None:
 )
 def test_the_traces_of_codecs_noise_and_scaling_are_no_change(copy: Callable[[Image.Image], Image.Image]) -> None:
     assert picture_change(picture(), copy(picture())) <= NEAR_COPY
+
+
+def drawn_scene() -> Image.Image:
+    """Rectangles with hard edges, whose haloes are strong."""
+    dice = np.random.default_rng(0)
+    scene = Image.fromarray(dice.integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((1024, 1024))
+    pen = ImageDraw.Draw(scene)
+    for _ in range(60):
+        (x, y), (width, height) = dice.integers(0, 1024, 2).tolist(), dice.integers(10, 200, 2).tolist()
+        pen.rectangle((x, y, x + width, y + height), fill=tuple(dice.integers(0, 256, 3).tolist()))
+    return scene
+
+
+def test_copies_that_the_mark_misses_are_those_that_the_docs_name() -> None:
+    scene = drawn_scene()
+    pixels = np.asarray(scene).astype(int)
+    copies = {
+        "haloes": scene.filter(ImageFilter.UnsharpMask(4, 200, 0)),
+        "shifted": Image.fromarray(np.roll(np.asarray(scene), 2, 1)),
+        "brighter": Image.fromarray(np.clip(pixels + 13, 0, 255).astype(np.uint8)),
+        "cropped": scene.crop((10, 10, 1014, 1014)).resize((1024, 1024)),
+    }
+    assert {name for name, copy in copies.items() if picture_change(scene, copy) <= NEAR_COPY} == set()
+    marked = [Image.fromarray(np.roll(np.asarray(scene), 1, 1)), scene.resize((512, 512)).resize((1024, 1024))]
+    assert max(picture_change(scene, copy) for copy in marked) <= NEAR_COPY
+
+
+def test_edits_that_are_marked_although_they_are_none_are_those_that_the_docs_name() -> None:
+    page = Image.new("RGB", (1024, 1024), "white")
+    line, before, after = page.copy(), page.copy(), page.copy()
+    ImageDraw.Draw(line).line((100, 100, 900, 105), fill="black", width=1)
+    for image, said in ((before, "SALE 40%"), (after, "SALE 50%")):
+        ImageDraw.Draw(image).text((300, 300), said, fill="black", font=ImageFont.load_default(24))
+    grey = np.full((1024, 1024, 3), 128)
+    texture = grey + ((np.indices((1024, 1024)).sum(0) // 4 % 2 * 2 - 1) * 60)[..., None]
+    textured = [Image.fromarray(pixels.astype(np.uint8)) for pixels in (grey, texture)]
+    for source, edited in ((page, line), (before, after), textured):
+        assert 0 <= picture_change(source, edited) <= NEAR_COPY
 
 
 @pytest.mark.parametrize("side", [24, 64])

@@ -204,6 +204,39 @@ def test_a_switch_of_rise_that_is_nan_is_not_set(tmp_path: Path) -> None:
     assert sample.reference is None
 
 
+def test_a_damaged_category_of_kris_keeps_none_of_the_others_from_being_read(tmp_path: Path) -> None:
+    kris(tmp_path)
+    whole = [one.sample_id for one in sound(tmp_path, "kris")]
+    for name in ("viewpoint_change", "chemistry"):
+        file = tmp_path / name / "annotation.json"
+        file.write_text(file.read_text(encoding="utf-8")[:-9], encoding="utf-8")
+    samples = load_samples(str(tmp_path), Selection(format="kris"))
+    seen: list[str] = []
+    with pytest.raises(DataError, match=r"viewpoint_change/annotation\.json.*chemistry/annotation\.json"):
+        seen.extend(one.sample_id for one in samples if isinstance(one, EditSample))
+    assert seen == [name for name in whole if name not in ("viewpoint_change_3", "chemistry_12")]
+
+
+@pytest.mark.parametrize(
+    ("older", "now"),
+    [
+        *(("object_count", "count_change"), ("rule_reasoning", "rule-based_reasoning")),
+        *(("abnormality_correction", "anomaly_correction"), ("view_pair", "viewpoint_change")),
+        ("daily_life", "practical_knowledge"),
+    ],
+)
+def test_a_folder_of_kris_that_older_scripts_name_is_told_what_the_data_call_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, older: str, now: str
+) -> None:
+    kris(tmp_path, {"chemistry": KRIS["chemistry"]})
+    kris(tmp_path, {older: KRIS["count_change"]})
+    with caplog.at_level(logging.WARNING):
+        sound(tmp_path, "kris")
+    (said,) = (record.getMessage() for record in caplog.records if "is none of" in record.getMessage())
+    assert f"the folder {older!r} is none of KRIS-Bench" in said
+    assert f"The data have it as {now!r}" in said
+
+
 @pytest.mark.parametrize("name", ["data/data_total.json", "data/rows.parquet"])
 def test_rise_tells_of_every_item_which_switches_the_data_have_as_a_column(tmp_path: Path, name: str) -> None:
     """The file of 64 items of the benchmark's repository has none of them; the full one has both."""

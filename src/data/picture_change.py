@@ -19,8 +19,9 @@ def picture_change(source: Image.Image, edited: Image.Image) -> float:
     """The largest difference of the mean colours of source and edit in any cell of a grid, in grey levels (0–255).
 
     The grid has a cell for every 8 pixels of the source's shorter side, at most 32 on a side: within a cell the traces
-    of codecs, noise and haloes cancel out, while an object that was put in, taken away or recoloured moves the mean. An
-    edit of another size is compared in the same grid. The very same picture gives 0.
+    of codecs and noise cancel out, while an object that was put in, taken away or recoloured moves the mean. An edit of
+    another size is compared in the same grid. The very same picture gives 0. Strong haloes, a shift and another
+    brightness move means as well; thin strokes and texture hardly do: docs/report.md has figures.
     """
     cells = max(1, min(min(source.size) // CELL, MOST_CELLS))
     return float(np.abs(_cells(source, cells) - _cells(edited, cells)).max())

@@ -225,7 +225,14 @@ def _folder_items(path: Path, progress: ByteProgress, unwanted: Container[int]) 
         except Exception as error:  # whatever its readers raise on damaged files
             raise DataError(f"{path} cannot be read as a saved dataset: {error}; save it again") from error
         if isinstance(loaded, datasets.DatasetDict):
-            raise DataError(f"{path} holds several splits ({', '.join(loaded)}); set data_path to one of its folders")
+            if len(loaded) != 1:
+                told = (
+                    f"several splits ({', '.join(loaded)}); set data_path to one of its folders"
+                    if loaded
+                    else "no split"
+                )
+                raise DataError(f"{path} holds {told}")
+            (loaded,) = loaded.values()
         return _undecoded(loaded, str(path))
     files = sorted(path.glob("**/*.parquet"))
     if not files:

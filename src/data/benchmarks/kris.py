@@ -27,6 +27,16 @@ CATEGORIES = (
 )
 
 
+_OLDER_NAMES = {
+    "object_count": "count_change",
+    "daily_life": "practical_knowledge",
+    "rule_reasoning": "rule-based_reasoning",
+    "view_pair": "viewpoint_change",
+    "abnormality_correction": "anomaly_correction",
+}
+"""What the older scripts of the benchmark call some of its folders."""
+
+
 def kris_id(category: str, key: str) -> str:
     """The id of a sample, of the parts of which its output's path is made: `<category>/<key>.jpg`."""
     return f"{category}_{key}"
@@ -87,7 +97,8 @@ class Kris(BenchmarkFormat):
             )
         for name in sorted(there - set(CATEGORIES)):
             if (folder / name / ANNOTATIONS).is_file():
-                advice = did_you_mean(name, lacking)
+                now = _OLDER_NAMES.get(name)
+                advice = f" The data have it as {now!r}: rename it." if now in lacking else did_you_mean(name, lacking)
                 logger.warning("%s: the folder %r is none of %s and is not read.%s", folder, name, self.NAME, advice)
 
     def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:

@@ -196,7 +196,10 @@ def _table(path: Path, names: set[str]) -> Iterator[Mapping[str, Any]]:
     try:
         frame = pandas.read_csv(path) if path.suffix.lower() == ".csv" else pandas.read_excel(path)
     except ImportError as error:
-        raise DataError(f"{path}: to read .xlsx, install openpyxl; or save the table as CSV and name that") from error
+        raise DataError(
+            f"{path}: .xlsx is read by openpyxl, which is not installed. Save its sheet as CSV (UTF-8, with commas and "
+            f"the line of headings, of which {', '.join([*sorted(names), *_RISE_VALUES])} are read), and name that file"
+        ) from error
     except (ValueError, KeyError) as error:  # of pandas, for what is no table
         raise DataError(f"{path} cannot be read as a table: {error}") from error
     if lacking := {*names, *_RISE_VALUES} - set(map(str, frame.columns)):
