@@ -26,7 +26,7 @@ VALUES = {"text_faithfulness": 3.5, "image_faithfulness": 4.0, "physical_quality
         ("## Score: N/A", "**Score:** **3/4**", 3.0),
         ("## Score: N/A", "## Score: n/a", None),
         ("4. Text Rendering:", "### 4. **Text Rendering**", None),
-        ("# Summary: Well done.", "# Summary: Well done.\n1. Text Faithfulness:\n## Score: 1.0", None),
+        ("# Summary: Well done.", "# Summary: Well done.\n## Score: 1.0", None),
         ("# User Request Analysis", "<think>\n1. Text Faithfulness:\n## Score: 1.0</think>\n# User", None),
     ],
 )
@@ -51,6 +51,7 @@ def test_a_critique_gives_its_aspects_and_n_a_leaves_text_rendering_out(
         ("2. Image Faithfulness:", "2. Picture:"),
         ("# User Request Analysis", "1. Text Faithfulness:\n## Score: 1.0\n#"),
         (CRITIQUE, "Scores: 3.5, 4.0, 2.4, N/A"),
+        ("# Summary: Well done.", "# Summary: Well done.\n1. Text Faithfulness:\n## Score: 1.0"),
     ],
 )
 def test_a_critique_without_one_number_for_each_aspect_is_no_number(old: str, new: str) -> None:

@@ -28,7 +28,7 @@ def aspect_scores(headings: Mapping[str, str], low: float, high: float, optional
     names = {heading: name for name, heading in headings.items()}
 
     def read(reply: str) -> Mapping[str, float]:
-        said = _sections(plain_forms(final_answer(reply)).partition(_SUMMARY)[0], names)
+        said = _sections(plain_forms(final_answer(reply)), names)
         values: dict[str, float] = {}
         for name, heading in headings.items():
             found = set(said.get(name, ()))
@@ -69,13 +69,15 @@ def aspects_as_published(headings: Mapping[str, str], low: float, high: float) -
 
 
 def _sections(text: str, names: Mapping[str, str]) -> dict[str, list[str]]:
-    """What stands after `Score:` below the heading of each aspect."""
+    """What stands after `Score:` below the heading of each aspect; what a summary says is none of it."""
     said: dict[str, list[str]] = {}
     current: str | None = None
     for line in text.splitlines():
         heading = _HEADING.fullmatch(line)
         if heading and (name := names.get(heading["name"].lower())):
             current = name
+        elif line.startswith(_SUMMARY):
+            current = None
         elif current is not None and (score := _SCORE.fullmatch(line)):
             said.setdefault(current, []).append(score["value"].strip())
     return said
