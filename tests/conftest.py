@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(autouse=True)
-def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process remembers its secrets for good, and all tests share one."""
+def _nothing_of_another_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process keeps its secrets and the arithmetic of `start_command` for good, and all tests share one."""
     monkeypatch.setattr(redaction, "_remembered", set())
     monkeypatch.setattr(redaction, "_whole", set())
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 CATEGORIES = ("物理", "环境", "社会", "因果", "指代")

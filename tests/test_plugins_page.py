@@ -88,7 +88,7 @@ def test_the_scorer_asks_its_own_prompt(folder: Path) -> None:
 def test_a_training_with_the_task_reads_its_data_and_is_ready(folder: Path) -> None:
     told = run(folder, "check", "--config", "train.yaml")
     assert re.search(r"task +LastLine, scored by CategoryScorer", told)
-    assert re.search(r"data +200 examples", told)
+    assert re.search(r"data +320 examples", told)
     assert re.search(r"steps +1 ", told)
 
 

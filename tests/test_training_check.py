@@ -99,9 +99,9 @@ def test_steps_completions_edits_and_judge_calls_are_counted(tmp_path: Path) -> 
 def test_epochs_are_divided_among_the_processes() -> None:
     epochs = ["training.grpo.max_steps=-1", "training.grpo.num_train_epochs=3", "training.grpo.save_strategy='no'"]
     alone = _lines(MINIATURE, *epochs)
-    assert "steps     150 on 1" in "\n".join(alone)  # 200 examples, 4 prompts a step
+    assert "steps     240 on 1" in "\n".join(alone)  # 320 examples, 4 prompts a step
     two = _lines(MINIATURE, *epochs, "hardware.gpus=2", "hardware.gpu_memory=80", "hardware.training=[0, 1]")
-    assert "steps     75 on 2 process(es), each generation 8 prompts × 8 completions" in "\n".join(two)
+    assert "steps     120 on 2 process(es), each generation 8 prompts × 8 completions" in "\n".join(two)
 
 
 def test_first_attempts_of_a_second_pass_are_counted() -> None:

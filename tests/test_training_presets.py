@@ -11,6 +11,7 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.reward.base_reward import BaseRewardModel
 from src.registry import check_params, load_class
 from src.rewards.core.scorer import CompletionScorer, Scorer, ScorerSetting
+from src.rewards.scorers.six_dimension import SixDimensionScorer
 from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
 from src.training.grpo.policy import lora_config
 from src.training.grpo.settings import grpo_config
@@ -100,6 +101,8 @@ def test_a_preset_trains_two_steps_with_miniature_weights(
     from tests.edit_servers import edit_server
 
     monkeypatch.setenv("OPENAI_API_KEY", "x")
+    # The miniature policy was taught its prompt to the letter, and writes nothing legible below further rules.
+    monkeypatch.setattr(SixDimensionScorer, "policy_rules", lambda self, language: "")
     editor = {"model_name": "assets/miniature/editor", "num_inference_steps": 1, "true_cfg_scale": 1.0}
     sizes = dict.fromkeys(("output_resolution", "condition_resolution", "vl_resolution"), 64)
     with edit_server(QwenImageEditModel({**editor, **sizes, "batch_size": 8})) as url, chat_server() as judge:
