@@ -77,7 +77,7 @@ def test_after_thirty_steps_held_out_pairs_are_ordered_right(
     config = make_training(lora=lora)
     report = train_judge(config)
     found = report["judges"]["trained"]
-    assert found["accuracy"] >= 0.8, "of 28 pairs, in a world whose pictures alone tell little"
+    assert found["accuracy"] >= 0.8
     assert found["ci95"][0] > 0.5
     assert found["judged"] == found["pairs"] == report["data"]["held_out"]
     history = json.loads((config.training.output_dir / "history.json").read_text(encoding="utf-8"))
@@ -85,7 +85,8 @@ def test_after_thirty_steps_held_out_pairs_are_ordered_right(
     assert [one["step"] for one in measured] == [10, 20, 30]
     assert all(one["eval_accuracy_low"] <= one["eval_accuracy"] <= one["eval_accuracy_high"] + 1e-9 for one in measured)
     best = max(one["eval_accuracy"] for one in measured)
-    assert found["accuracy"] == pytest.approx(best)  # the stored judge is the best one, and says what the trainer said
+    # The stored judge is the best one, and says what the trainer said of rewards; scores near 10 tie, and count half.
+    assert found["accuracy"] == pytest.approx(best, abs=found["ties"] / 2 / found["pairs"] + 1e-6)
     assert report["best_step"] == next(one["step"] for one in measured if one["eval_accuracy"] == best)
     checkpoint = config.training.output_dir / "checkpoints" / f"checkpoint-{report['best_step']}"
     assert weights(config) == (checkpoint / WEIGHTS).read_bytes()
