@@ -86,6 +86,6 @@ def pipeline_quantization(
 def _configuration(weights: WeightFormat, library: Any, dtype: torch.dtype) -> Any:
     if weights == "nf4":
         return library.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-    from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,unused-ignore]
+    from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     return library.TorchAoConfig(Int8WeightOnlyConfig())
