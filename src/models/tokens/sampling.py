@@ -117,25 +117,19 @@ class _Drawing:
     def __init__(self, settings: SamplingSettings, seeds: Sequence[int]) -> None:
         rows = [*seeds, *seeds] if settings.guidance != 1 else [*seeds]
         self._settings = settings
-        self._sampler = SeededSampler(settings.temperature, settings.top_p, rows) if settings.temperature > 0 else None
+        drawn = (settings.temperature, settings.top_p, rows, settings.top_k or None)
+        self._sampler = SeededSampler(*drawn) if settings.temperature > 0 else None
         self._noted: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
-        chosen = self._truncated(scores.nan_to_num(nan=0.0, neginf=-float("inf")))  # NaN is noted, and told at the end
+        chosen = scores.nan_to_num(nan=0.0, neginf=-float("inf"))  # NaN is noted, and told at the end
         chosen = chosen if self._sampler is None else self._sampler(input_ids, chosen)
         drawn = chosen.argmax(dim=-1, keepdim=True)
         scaled = scores.float() / (self._settings.temperature or 1.0)
         self._noted.append(torch.log_softmax(scaled, dim=-1).gather(-1, drawn))
         return chosen
-
-    def _truncated(self, scores: torch.Tensor) -> torch.Tensor:
-        top_k = self._settings.top_k
-        if not 0 < top_k < scores.shape[-1]:
-            return scores
-        least = scores.topk(top_k, dim=-1).values[:, -1:]
-        return scores.masked_fill(scores < least, -float("inf"))
 
     def log_probabilities(self) -> list[list[float]]:
         """Of the tokens drawn so far, row by row."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
+from src.models.tokens.emu3.settings import DECODER
 from src.models.tokens.emu3.weight_names import vision_name, vision_weight
 from src.models.tokens.stored_weights import stored_weights
 
@@ -20,18 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 _LENGTH = 48
-_SHARED = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "hidden_act",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "rope_parameters",
-)
+_SHARED = (*DECODER, "rope_parameters")
 """Settings that `LlamaConfig` and `Emu3TextConfig` have in common."""
 _TOLERANCE = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
 """The largest difference of two logits, as a share of the largest logit, by the type in which weights are stored."""

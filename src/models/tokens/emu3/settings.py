@@ -7,7 +7,7 @@ from typing import Any
 
 from src.errors import ModelError
 
-_TEXT = (
+DECODER = (
     "vocab_size",
     "hidden_size",
     "intermediate_size",
@@ -17,6 +17,10 @@ _TEXT = (
     "hidden_act",
     "max_position_embeddings",
     "rms_norm_eps",
+)
+"""Settings of the decoder that the original layout, `Emu3TextConfig` and `LlamaConfig` call alike."""
+_TEXT = (
+    *DECODER,
     "pad_token_id",
     "bos_token_id",
     "eos_token_id",
