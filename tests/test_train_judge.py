@@ -72,12 +72,12 @@ def weights(config: PreferenceConfig) -> bytes:
 
 @pytest.mark.parametrize("lora", [None, LORA], ids=["all weights", "LoRA"])
 def test_after_thirty_steps_held_out_pairs_are_ordered_right(
-    make_training: MakeTraining, lora: dict[str, Any] | None
+    make_training: MakeTraining, lora: dict[str, Any] | None, tmp_path: Path
 ) -> None:
-    config = make_training(lora=lora)
+    pairs = write_pairs(tmp_path / "more.jsonl", world_rows(80))
+    config = make_training(lora=lora, data={"train": str(pairs)}, learning_rate=5e-4)
     report = train_judge(config)
     found = report["judges"]["trained"]
-    assert found["accuracy"] >= 0.8
     assert found["ci95"][0] > 0.5
     assert found["judged"] == found["pairs"] == report["data"]["held_out"]
     history = json.loads((config.training.output_dir / "history.json").read_text(encoding="utf-8"))
@@ -85,6 +85,7 @@ def test_after_thirty_steps_held_out_pairs_are_ordered_right(
     assert [one["step"] for one in measured] == [10, 20, 30]
     assert all(one["eval_accuracy_low"] <= one["eval_accuracy"] <= one["eval_accuracy_high"] + 1e-9 for one in measured)
     best = max(one["eval_accuracy"] for one in measured)
+    assert best >= 0.9
     # The stored judge is the best one, and says what the trainer said of rewards; scores near 10 tie, and count half.
     assert found["accuracy"] == pytest.approx(best, abs=found["ties"] / 2 / found["pairs"] + 1e-6)
     assert report["best_step"] == next(one["step"] for one in measured if one["eval_accuracy"] == best)
