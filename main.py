@@ -34,6 +34,7 @@ from src.commands import (
 )
 from src.commands.compare import compare, leaderboard
 from src.commands.drift import drift
+from src.commands.finetune import finetune
 from src.commands.import_scores import import_scores
 from src.commands.judge_bench import judge_bench
 from src.commands.merge import merge
@@ -152,13 +153,14 @@ def check(
     from src.pipeline.check import check_run
     from src.pipeline.forecast import GivenRates
     from src.training.config import load_training_config
+    from src.training.finetune.config import SECTIONS as FINETUNE_SECTIONS
 
     options = config_options(
         limit=limit, categories=category, difficulties=difficulty, output_dir=output_dir, shard=shard
     )
     given = GivenRates(edit_seconds, judge_seconds)
     sections = read_yaml(config, assignments)
-    if not {"policy", "preferences"} & set(sections):
+    if not {"policy", "preferences", *FINETUNE_SECTIONS} & set(sections):
         print_lines(check_run(load_config(config, assignments, options).in_folder_of_shard(), given))
         return
     if options or given.stated:
@@ -168,6 +170,12 @@ def check(
         from src.training.preference.config import load_preference_config
 
         print_lines(check_preference_training(load_preference_config(config, assignments)))
+        return
+    if set(FINETUNE_SECTIONS) & set(sections):
+        from src.training.finetune.check import check_finetune
+        from src.training.finetune.config import load_finetune_config
+
+        print_lines(check_finetune(load_finetune_config(config, assignments)))
         return
     from src.training.check import check_training
 
@@ -243,6 +251,7 @@ def train(
 for command in (
     *(
         train_judge,
+        finetune,
         report,
         merge,
         compare,

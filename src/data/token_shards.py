@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -39,6 +39,19 @@ class TokenisedEdit:
     target_sha256: str
     difficulty: str | None = None
     rationale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditShape:
+    """What is known of a tokenised edit without its codes."""
+
+    sample_id: str
+    instruction: str
+    rationale: str | None
+    source: tuple[int, int]
+    """Rows and columns."""
+    target: tuple[int, int]
+    source_sha256: str
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,37 @@ class TokenisedData(Sequence[TokenisedEdit]):
         for table in self._tables:
             for chunk in table.column("sample_id").chunks:
                 yield from chunk.to_pylist()
+
+    def shapes(self) -> Iterator[EditShape]:
+        """The words and sizes of all edits in order; no codes are read for them."""
+        import pyarrow.compute as pc
+
+        for table in self._tables:
+            for batch in table.to_batches():
+                texts = [batch.column(name).to_pylist() for name in ("sample_id", "instruction", "rationale")]
+                sizes = [
+                    [(count // width, width) for count, width in zip(counts, widths, strict=True)]
+                    for counts, widths in (
+                        (
+                            pc.list_value_length(batch.column(f"{part}_codes")).to_pylist(),
+                            batch.column(f"{part}_columns").to_pylist(),
+                        )
+                        for part in ("source", "target")
+                    )
+                ]
+                digests = batch.column("source_sha256").to_pylist()
+                yield from map(EditShape, *texts, *sizes, digests)
+
+    def codes_used(self) -> tuple[int, int]:
+        """The smallest and the largest code of all pictures; (0, 0) where there are none."""
+        import pyarrow.compute as pc
+
+        found = [0]
+        for table in self._tables:
+            for part in ("source", "target"):
+                ends = pc.min_max(pc.list_flatten(table.column(f"{part}_codes"))).as_py()
+                found += [end for end in ends.values() if end is not None]
+        return min(found), max(found)
 
 
 def _schema() -> pa.Schema:

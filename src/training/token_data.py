@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from src.data.token_shards import TokenisedData, TokenisedEdit
+from src.data.token_shards import EditShape, TokenisedData, TokenisedEdit
 from src.errors import DataError
 from src.training.config import DataFile
 from src.training.dataset import copies
@@ -60,3 +60,17 @@ class MixedTokens(Sequence[TokenisedEdit]):
         if isinstance(place, slice):
             return [self[one] for one in range(*place.indices(len(self)))]
         return self._parts[self._owners[place]][self._places[place]]
+
+    def shapes(self) -> Iterator[EditShape]:
+        """The words and sizes of all edits of the epoch, in order; no codes are read for them."""
+        at = 0
+        for number, part in enumerate(self._parts):
+            for place, shape in enumerate(part.shapes()):
+                while at < len(self) and (self._owners[at], self._places[at]) == (number, place):
+                    yield shape
+                    at += 1
+
+    def codes_used(self) -> tuple[int, int]:
+        """The smallest and the largest code of all folders."""
+        used = [part.codes_used() for part in self._parts]
+        return min(low for low, _ in used), max(high for _, high in used)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config import ModelConfig
-from src.errors import ConfigError, ModelError, OutputError
+from src.errors import ConfigError, ModelError
 from src.models.base import BaseModel
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.model_handle import ModelHandle
@@ -24,9 +23,10 @@ from src.training.config import PolicySettings, TrainingConfig
 from src.training.curriculum import bin_scores, stages_of
 from src.training.dataset import Split
 from src.training.grpo.policy import lora_config
-from src.training.grpo.processes import Processes
+from src.training.grpo.processes import Processes, require_one_gpu
 from src.training.grpo.reward_function import RewardFunction, RewardSetting
 from src.training.grpo.settings import CHECKPOINTS, grpo_config, prompts_drawn
+from src.training.storage.output_directory import require_writable
 from src.training.tasks.base import Task
 from src.training.tracking.show import StepPageWriter
 from src.training.tracking.trackers import open_trackers
@@ -106,7 +106,7 @@ def check_settings(config: TrainingConfig) -> None:
     if config.policy.attn_implementation is not None:
         require_attention(config.policy.attn_implementation, "policy.attn_implementation")
     _check_judge_has_scorer(config)
-    _check_writable(config.training.output_dir)
+    require_writable(config.training.output_dir)
     check_log(config.logging)
 
 
@@ -180,11 +180,7 @@ def check_processes(config: TrainingConfig, arguments: GRPOConfig) -> None:
             f"each GPU, but {count} run(s): batches and memory would be others. Start the training by the command that "
             "`python main.py check` prints, or correct the section (--set hardware=null leaves it out)"
         )
-    if arguments.n_gpu > 1:
-        raise ConfigError(
-            f"a single process sees {arguments.n_gpu} GPUs, over which TRL does not train: set CUDA_VISIBLE_DEVICES=0, "
-            "or start one process for each GPU with `accelerate launch` (see configs/accelerate)"
-        )
+    require_one_gpu(arguments)
     if count > 1 and config.training.engine == "ray" and config.training.ray.address == "local":
         raise ConfigError(
             f"training.ray.address: local would start a Ray cluster in each of {count} processes, and they could share "
@@ -242,10 +238,3 @@ def _check_judge_has_scorer(config: TrainingConfig) -> None:
 def _page_writer(arguments: GRPOConfig, output_dir: Path) -> StepPageWriter:
     pictures = output_dir / CHECKPOINTS / "runs" / "pictures"
     return StepPageWriter(output_dir / "shown", open_trackers(arguments.report_to or [], pictures))
-
-
-def _check_writable(output_dir: Path) -> None:
-    """The directory itself, or the nearest one above that exists: nothing is created here."""
-    there = next(path for path in (output_dir.absolute(), *output_dir.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(f"training.output_dir {output_dir} cannot be written: {there} is no directory of yours")

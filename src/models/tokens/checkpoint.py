@@ -22,6 +22,8 @@ _PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 _WEIGHTS = "*.safetensors"
 _VQVAE = "vqmodel."
 """In the names of the VQ-VAE's weights; what follows is its own name of each."""
+_NUMBER_TYPES = ("dtype", "torch_dtype")
+"""In a config; transformers writes them when it saves."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -166,15 +168,18 @@ def checkpoint_folder(model_name: str, revision: str | None) -> Path:
 def codec_digest(folder: Path) -> str:
     """Tells VQ-VAEs apart that make other codes of a picture: by their weights, settings and processor of pictures.
 
-    Checkpoints that differ in their language models alone have the same.
+    Checkpoints that differ in their language models alone have the same, and so has one whose weights are stored in
+    another number type without a change of value, as after a training: the VQ-VAE always computes in float32.
     """
     import torch
 
     config = stored_config(str(folder), None) or {}
     processors = [_settings(file) for file in map(folder.joinpath, _PROCESSORS) if file.is_file()]
-    told = [config.get("vq_config"), [found.get("image_processor", found) for found in processors]]
+    decides = {name: value for name, value in (config.get("vq_config") or {}).items() if name not in _NUMBER_TYPES}
+    told = [decides, [found.get("image_processor", found) for found in processors]]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for name, weight in sorted(_vision_weights(folder), key=lambda one: one[0]):
+    for name, stored in sorted(_vision_weights(folder), key=lambda one: one[0]):
+        weight = stored.float()
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

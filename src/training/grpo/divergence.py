@@ -8,23 +8,25 @@ from src.errors import EditLoopError
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
-    from trl import GRPOTrainer
 
 
 class TrainingDiverged(EditLoopError):
     """A loss or a weight is NaN or infinite. Checkpoints of earlier steps hold numbers."""
 
 
-def diverged(what: str, step: int) -> TrainingDiverged:
+GRPO_ADVICE = "training.grpo.learning_rate (or max_grad_norm), look at the rewards of the last steps"
+"""What is to be lowered and looked at when GRPO diverges."""
+
+
+def diverged(what: str, step: int, advice: str) -> TrainingDiverged:
     """Returns the error for a step, counted from 1, in which `what` is no number."""
     return TrainingDiverged(
         f"step {step}: {what}, so that the training has diverged and nothing after it would be learned. Lower "
-        "training.grpo.learning_rate (or max_grad_norm), look at the rewards of the last steps, and train anew, or go "
-        "on with --resume from the newest checkpoint, which is of an earlier step"
+        f"{advice}, and train anew, or go on with --resume from the newest checkpoint, which is of an earlier step"
     )
 
 
-def finite_weights() -> TrainerCallback:
+def finite_weights(advice: str = GRPO_ADVICE) -> TrainerCallback:
     """Returns a callback that looks at all trained weights after each step of the optimizer."""
     import torch
     from transformers import TrainerCallback
@@ -36,7 +38,7 @@ def finite_weights() -> TrainerCallback:
                 bad = sum(not bool(torch.isfinite(_largest(weight))) for weight in trained if weight.numel())
             if bad:
                 raise diverged(
-                    f"{bad} of {len(trained)} trained tensors hold NaN or infinite weights", state.global_step
+                    f"{bad} of {len(trained)} trained tensors hold NaN or infinite weights", state.global_step, advice
                 )
 
     return FiniteWeights()
@@ -48,16 +50,15 @@ def _largest(weight: Any) -> Any:
     return local.abs().max() if local.numel() else local.new_zeros(())
 
 
-def trainer_class() -> type[GRPOTrainer]:
-    """Returns TRL's trainer, which looks at every loss: transformers leaves a NaN out of its log."""
+def finite_loss_trainer(trainer: Any, advice: str) -> Any:
+    """Returns a subclass of a trainer that looks at every loss: transformers leaves a NaN out of its log."""
     import torch
-    from trl import GRPOTrainer
 
-    class FiniteLossTrainer(GRPOTrainer):
+    class FiniteLossTrainer(trainer):
         def training_step(self, *arguments: Any, **named: Any) -> Any:
             loss = super().training_step(*arguments, **named)
             if not bool(torch.isfinite(loss)):
-                raise diverged(f"the loss is {float(loss)}", self.state.global_step + 1)
+                raise diverged(f"the loss is {float(loss)}", self.state.global_step + 1, advice)
             return loss
 
     return FiniteLossTrainer

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, ModelError
 from src.models.weights import is_local, pinned
-from src.training.config import LoraSettings, TrainingConfig
+from src.training.config import LoraSettings, PolicySettings
 from src.training.grpo.adapter_fields import checked_adapter_fields
-from src.training.grpo.precision import policy_precision
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -26,7 +25,10 @@ _VISION_WORDS = re.compile("image|video|vision", re.IGNORECASE)
 
 
 def load_policy(
-    config: TrainingConfig, checkpoint: Path | None = None, processor: ProcessorMixin | None = None
+    settings: PolicySettings,
+    number_type: str,
+    checkpoint: Path | None = None,
+    processor: ProcessorMixin | None = None,
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Loads the model, its vision tower frozen where that is asked for, and its processor.
 
@@ -35,7 +37,8 @@ def load_policy(
     `save_pretrained` gave them, warns, and goes on with the weights that it was given.
 
     Args:
-        config: The config of the run; its section `policy` names the model.
+        settings: They name the model.
+        number_type: Of the weights, as `Precision.weights`.
         checkpoint: Folder with a whole model to take the weights from.
         processor: What the policy reads by; None for the processor that is stored with it.
 
@@ -46,10 +49,9 @@ def load_policy(
     import torch
     import transformers
 
-    settings = config.policy
     transformers.utils.logging.disable_progress_bar()  # it would be drawn across the run's own display
     arguments = {**pinned(settings.model, settings.revision), "trust_remote_code": settings.trust_remote_code}
-    dtype = getattr(torch, policy_precision(config).weights)
+    dtype = getattr(torch, number_type)
     attention = {"attn_implementation": settings.attn_implementation} if settings.attn_implementation else {}
     try:
         processor = processor or transformers.AutoProcessor.from_pretrained(

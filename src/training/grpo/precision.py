@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from src.models.device import resolved_device, resolved_dtype
-from src.training.config import TrainingConfig
+from src.training.config import PolicySettings, TrainingConfig
 
 _TYPES = {"bf16": "bfloat16", "fp16": "float16"}
 _SWITCH = pydantic.TypeAdapter(bool | None)
@@ -33,12 +33,17 @@ def policy_precision(config: TrainingConfig) -> Precision:
     usual learning rates is nearly every one. DeepSpeed keeps such a copy in its optimizer, and computes with weights in
     half precision.
     """
-    mixed = _TYPES.get(mixed_precision(config.training.grpo))
-    if mixed is not None and _by_deepspeed(config.training.grpo):
+    return trained_precision(config.policy, config.training.grpo)
+
+
+def trained_precision(policy: PolicySettings, arguments: Mapping[str, Any]) -> Precision:
+    """As `policy_precision`, of a policy and the trainer's arguments as a YAML gives them."""
+    mixed = _TYPES.get(mixed_precision(arguments))
+    if mixed is not None and _by_deepspeed(arguments):
         return Precision(mixed, None)
-    if config.policy.trains_stored_weights:
+    if policy.trains_stored_weights:
         return Precision("float32", mixed)
-    return Precision(resolved_dtype(config.policy.dtype, "auto"), mixed)
+    return Precision(resolved_dtype(policy.dtype, "auto"), mixed)
 
 
 def mixed_precision(grpo: Mapping[str, Any]) -> str:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.errors import ConfigError
+
 if TYPE_CHECKING:
-    from trl import GRPOConfig
+    from transformers import TrainingArguments
 
 
 def machine_name() -> str:
@@ -20,6 +22,19 @@ def machine_name() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return f"{platform.node()} {uuid.getnode()}"
+
+
+def require_one_gpu(arguments: TrainingArguments) -> None:
+    """Refuses a process to which several GPUs are visible: the trainers would split its batches among them.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if arguments.n_gpu > 1:
+        raise ConfigError(
+            f"a single process sees {arguments.n_gpu} GPUs, over which nothing is trained here: "
+            "set CUDA_VISIBLE_DEVICES=0, or start one process for each GPU by `accelerate launch` (configs/accelerate)"
+        )
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Processes:
     """A name of this start of the run, equal in all processes and given to no other start."""
 
     @classmethod
-    def of(cls, arguments: GRPOConfig) -> Processes:
+    def of(cls, arguments: TrainingArguments) -> Processes:
         """Reads rank and number from the trainer's arguments, which set up the process group; all processes call it."""
         rank, count = arguments.process_index, arguments.world_size
         found = cls(rank, count).gathered([(machine_name(), uuid.uuid4().hex)])
@@ -106,7 +121,7 @@ ALONE = Processes()
 
 
 @contextmanager
-def without_zero3_sharding(arguments: GRPOConfig) -> Iterator[None]:
+def without_zero3_sharding(arguments: TrainingArguments) -> Iterator[None]:
     """Lets every process load whole models within the block, even if ZeRO-3 shards the policy.
 
     By a setting of the process as a whole, transformers (5.23) partitions every model that is loaded beside it, and an

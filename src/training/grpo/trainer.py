@@ -12,9 +12,10 @@ from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
 from src.training.curriculum import bin_scores, curriculum_order, stage_lines, stages_of
 from src.training.grpo.checkpoints import StepRandomState, unfounded_warnings_hidden, whole_model
-from src.training.grpo.divergence import finite_weights, trainer_class
+from src.training.grpo.divergence import GRPO_ADVICE, finite_loss_trainer, finite_weights
 from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
+from src.training.grpo.precision import policy_precision
 from src.training.grpo.reward_function import RewardFunction
 from src.training.grpo.settings import prompts_drawn, prompts_per_generation
 from src.training.grpo.vllm_prompts import collapse_image_tokens
@@ -58,8 +59,10 @@ def build_trainer(
         ModelError: the policy cannot be loaded.
     """
     from transformers import PrinterCallback
+    from trl import GRPOTrainer
 
-    model, processor = load_policy(config, whole_model(checkpoint), rewards.policy_processor())
+    number_type = policy_precision(config).weights
+    model, processor = load_policy(config.policy, number_type, whole_model(checkpoint), rewards.policy_processor())
     arguments.generation_kwargs = suppressed_vision_tokens(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
@@ -67,7 +70,7 @@ def build_trainer(
     arguments.num_train_epochs = 1
     rows = prompt_rows(examples, config.policy.image_max_side, PlainText([processor]), rewards.as_policy_sees)
     rewards.add_examples(examples)
-    trainer = trainer_class()(
+    trainer = finite_loss_trainer(GRPOTrainer, GRPO_ADVICE)(
         model=model,
         reward_funcs=[rewards],
         args=arguments,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -27,14 +26,12 @@ from src.training.preference.model import TrainableJudge, check_judge, checkpoin
 from src.training.preference.report import write_agreement
 from src.training.preference.score_map import MOST_ANCHORS, fit_score_map
 from src.training.preference.trainer import build_trainer, questions_of
-from src.training.storage.output_directory import HISTORY, set_aside, write_json
-from src.training.storage.stored_run import STORED_RUN
+from src.training.storage.kept_run import keep_run
+from src.training.storage.output_directory import HISTORY, write_json
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
     from trl import RewardTrainer
-
-logger = logging.getLogger(__name__)
 
 REWARD_MODEL = "src.models.reward.implementations.preference.PreferenceRewardModel"
 SCORER = "src.rewards.scorers.preference.PreferenceScorer"
@@ -89,24 +86,14 @@ def validate(config: PreferenceConfig) -> None:
 
 
 def _prepare(config: PreferenceConfig, *, resume: bool) -> None:
-    output_dir = config.training.output_dir
-    stored, now = output_dir / STORED_RUN, config.redacted()
-    if resume and stored.is_file():
-        earlier = json.loads(stored.read_text(encoding="utf-8"))
-        differ = [name for name in _FIXED if earlier.get(name) != now[name]]
-        differ += [
-            f"training.{name}"
-            for name, value in now["training"].items()
-            if name not in _MAY_CHANGE and earlier.get("training", {}).get(name, value) != value
-        ]
-        if differ:
-            raise ConfigError(
-                f"--resume: {', '.join(differ)} differ from the training in {output_dir} (see its {STORED_RUN}); set "
-                "them back, or start anew in another training.output_dir"
-            )
-    elif moved := set_aside(output_dir, ("checkpoints", JUDGE, "results", STORED_RUN, HISTORY)):
-        logger.warning("%s held an earlier training; it is now in %s", output_dir, moved)
-    write_json(stored, now)
+    keep_run(
+        config.training.output_dir,
+        config.redacted(),
+        resume=resume,
+        fixed=_FIXED,
+        may_change=_MAY_CHANGE,
+        names=("checkpoints", JUDGE, "results", HISTORY),
+    )
 
 
 def _train(

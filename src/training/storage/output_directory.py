@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -79,3 +80,14 @@ def set_aside(output_dir: Path, names: Iterable[str]) -> Path | None:
     for path in found:
         shutil.move(path, target / path.name)
     return target
+
+
+def require_writable(output_dir: Path) -> None:
+    """Looks at the directory, or at the nearest one above that exists; nothing is created.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    there = next(path for path in (output_dir.absolute(), *output_dir.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"training.output_dir {output_dir} cannot be written: {there} is no directory of yours")

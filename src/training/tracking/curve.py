@@ -1,4 +1,4 @@
-"""The reward of a run as a picture, where matplotlib is installed (the `dev` extra)."""
+"""The reward or loss of a run as a picture, where matplotlib is installed (the `dev` extra)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,23 @@ SMOOTHING = 10
 """Steps over which the curve's mean runs."""
 
 
-def draw_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draws the mean reward of each logged step, and its running mean, into a PNG; without matplotlib, nothing."""
-    points = [(entry["step"], entry["reward"]) for entry in history if entry.get("reward") is not None]
+def draw_curve(
+    history: Sequence[Mapping[str, Any]],
+    path: Path,
+    figure_name: str = "reward",
+    label: str = "reward (0–10)",
+    title: str = "Reward of the policy's completions",
+) -> None:
+    """Draws a figure of each logged step, and its running mean, into a PNG; without matplotlib, nothing.
+
+    Args:
+        history: Of the trainer.
+        path: Of the picture.
+        figure_name: The figure's name in the history.
+        label: Of the axis.
+        title: Of the picture.
+    """
+    points = [(entry["step"], entry[figure_name]) for entry in history if entry.get(figure_name) is not None]
     if not points:
         return
     try:
@@ -23,14 +37,12 @@ def draw_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     except ImportError:
         logger.info("matplotlib is not installed; %s is not drawn", path)
         return
-    steps, rewards = zip(*points, strict=True)
-    means = [
-        sum(part) / len(part) for part in (rewards[max(0, i + 1 - SMOOTHING) : i + 1] for i in range(len(rewards)))
-    ]
+    steps, values = zip(*points, strict=True)
+    means = [sum(part) / len(part) for part in (values[max(0, i + 1 - SMOOTHING) : i + 1] for i in range(len(values)))]
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(steps, rewards, color="0.75", label="step")
+    axes.plot(steps, values, color="0.75", label="step")
     axes.plot(steps, means, color="C0", label=f"mean of {SMOOTHING} steps")
-    axes.set(xlabel="step", ylabel="reward (0–10)", title="Reward of the policy's completions")
+    axes.set(xlabel="step", ylabel=label, title=title)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)

@@ -12,11 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-_SHOWN = {"reward": "reward", "completions/unparsable": "unparsable", "statuses/edit_failed": "edits failed"}
+_SHOWN = {
+    "reward": "reward",
+    "loss": "loss",
+    "eval_loss": "held-out loss",
+    "completions/unparsable": "unparsable",
+    "statuses/edit_failed": "edits failed",
+}
 
 
 class TrainingProgress:
-    """Steps done, time left, and the latest reward and failures."""
+    """Steps done, time left, and the latest reward, loss and failures."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Progress(

@@ -43,7 +43,7 @@ def open_trackers(report_to: Sequence[str], tensorboard_folder: Path) -> list[Tr
     Raises:
         ConfigError: a name is unknown, its package is missing, wandb has no key, or would be told a secret.
     """
-    _check(report_to)
+    check_trackers(report_to)
     known: dict[str, Tracker] = {
         "tensorboard": Tensorboard(tensorboard_folder),
         "wandb": Wandb(),
@@ -52,15 +52,23 @@ def open_trackers(report_to: Sequence[str], tensorboard_folder: Path) -> list[Tr
     return [FaultTolerantTracker(name, known[name]) for name in report_to if name in known]
 
 
-def _check(report_to: Sequence[str]) -> None:
-    """Finds what the trainer and the first step would find only when all models are loaded."""
+def check_trackers(report_to: Sequence[str], where: str = "training.grpo.report_to") -> None:
+    """Finds what the trainer and the first step would find only when all models are loaded.
+
+    Args:
+        report_to: As `open_trackers` takes it.
+        where: The setting, as messages name it.
+
+    Raises:
+        ConfigError: as `open_trackers`.
+    """
     from transformers.integrations import get_reporting_integration_callbacks
 
     try:
         for callback in get_reporting_integration_callbacks(list(report_to)):
             callback()
     except (ValueError, RuntimeError, ImportError) as error:
-        raise ConfigError(f"training.grpo.report_to: {error}") from error
+        raise ConfigError(f"{where}: {error}") from error
     if "wandb" in report_to:
         _check_wandb()
 
