@@ -220,9 +220,9 @@ def test_the_scorer_wants_a_preference_judge() -> None:
 def test_a_shipped_config_is_checked_without_weights_and_pairs(
     preset: Path, command: list[str], tmp_path: Path
 ) -> None:
-    done = CliRunner().invoke(
-        app, [command[0], "--config", str(preset), *command[1:], "--set", f"training.output_dir={tmp_path / 'out'}"]
-    )
+    settings = [f"training.output_dir={tmp_path / 'out'}", f"preferences.train={tmp_path / 'not_drawn_yet.jsonl'}"]
+    sets = [word for setting in settings for word in ("--set", setting)]
+    done = CliRunner().invoke(app, [command[0], "--config", str(preset), *command[1:], *sets])
     assert done.exit_code == 0, done.output
     assert "a scalar head and" in done.output
     assert "to get: the preference pairs" in done.output

@@ -67,6 +67,7 @@ def test_adapters_leave_the_vision_tower_alone(preset: TrainingConfig) -> None:
 
 def test_all_presets_are_here() -> None:
     assert {path.stem for path in PRESETS} >= {
+        "miniature_conditioning",
         "miniature_rewrite",
         "miniature_vqa",
         "qwen2_5_vl_7b_conditioning_edit_lora",

@@ -126,12 +126,32 @@ class BatchMaker:
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The batch of `step`."""
+        drawn = self.draw(step)
+        prompts = [self.prompts[prompt] for prompt in drawn.prompts]
+        return self.assembled(step, prompts, drawn.edits, drawn.unchanged, device)
+
+    def assembled(
+        self,
+        step: int,
+        prompts: Sequence[np.ndarray | Sequence[int]],
+        edits: np.ndarray,
+        unchanged: np.ndarray,
+        device: torch.device,
+    ) -> Batch:
+        """A batch with the noise of `step`.
+
+        Args:
+            step: Decides noise and noise levels.
+            prompts: Token ids of each sample.
+            edits: The edit of each sample, int64 (batch,).
+            unchanged: Whether the sample's result is its source, bool (batch,).
+            device: Where the batch is put.
+        """
         import torch
 
-        drawn = self.draw(step)
-        ids, mask = padded([self.prompts[prompt] for prompt in drawn.prompts], self.pad_id)
-        pictures = self.pairs.picture[drawn.edits]
-        results = np.where(drawn.unchanged, pictures, len(self.pairs.sources) + drawn.edits)
+        ids, mask = padded(prompts, self.pad_id)
+        pictures = self.pairs.picture[edits]
+        results = np.where(unchanged, pictures, len(self.pairs.sources) + edits)
         rng = np.random.default_rng([self.seed, step, 1])
         target = pack(torch.from_numpy(self.latents[results]).float())
         noise = torch.from_numpy(rng.standard_normal(target.shape, np.float32))
@@ -155,7 +175,7 @@ class BatchMaker:
         """The samples of `step`: `SIBLINGS` different edits of each of its pictures, a few with words of no meaning."""
         rng = np.random.default_rng([self.seed, step, 0])
         pictures = rng.integers(len(self.pairs.sources), size=self.size // SIBLINGS)
-        edits = np.concatenate([self._siblings(rng, picture) for picture in pictures])
+        edits = np.concatenate([self.siblings(rng, picture) for picture in pictures])
         difficulty = rng.choice(len(DIFFICULTY_SHARES), p=DIFFICULTY_SHARES, size=self.size)
         language = rng.integers(2, size=self.size)
         kind = rng.random(self.size)
@@ -167,7 +187,8 @@ class BatchMaker:
         without_wish = len(self.pairs) * TEXTS_PER_EDIT + rng.integers(len(NEUTRAL_TEXTS), size=self.size)
         return Draw(edits, np.where(neutral, without_wish, prompts), neutral | foreign)
 
-    def _siblings(self, rng: np.random.Generator, picture: int) -> np.ndarray:
+    def siblings(self, rng: np.random.Generator, picture: int) -> np.ndarray:
+        """At most `SIBLINGS` different edits of a picture, at random."""
         first, after = self.first_edits[picture], self.first_edits[picture + 1]
         return first + rng.permutation(after - first)[:SIBLINGS]
 

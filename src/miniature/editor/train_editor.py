@@ -93,7 +93,7 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
     pairs = load_or_draw_pairs(work, recipe.pictures)
     tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
     vae = _vae(work / "vae", pairs, recipe)
-    latents = _latents(work / "latents.npy", vae, pairs)
+    latents = kept_latents(work / "latents.npy", vae, pairs)
     torch.manual_seed(recipe.seed)
     text_encoder = build_text_encoder(recipe.size, tokenizer)
     transformer = build_transformer(recipe.size)
@@ -104,14 +104,14 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
         logger.info("wrote the pipeline after step %d to %s", step, out)
 
     first = draw_first_words(recipe.first_words, recipe.seed)
-    first_latents = _latents(work / "first_words.npy", vae, first)
+    first_latents = kept_latents(work / "first_words.npy", vae, first)
     batches = Lessons(
         BatchMaker(first, first_latents, tokenizer, recipe.batch, recipe.seed),
         BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed),
         recipe.first_lesson,
     )
     unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
-    held_out = BatchMaker(unseen, _encode(vae, unseen), tokenizer, recipe.batch, recipe.seed)
+    held_out = BatchMaker(unseen, encode_pictures(vae, unseen), tokenizer, recipe.batch, recipe.seed)
     return train_transformer(
         transformer,
         text_encoder,
@@ -154,15 +154,16 @@ def _vae(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> Autoencode
     return AutoencoderKLQwenImage.from_pretrained(folder)
 
 
-def _latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+def kept_latents(path: Path, vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+    """What `encode_pictures` returns, from a file that is written when absent."""
     if not path.exists():
         with written_whole(path) as partial:
-            np.save(partial, _encode(vae, pairs))
+            np.save(partial, encode_pictures(vae, pairs))
         logger.info("encoded the pictures of %d edits", len(pairs))
     return np.load(path)
 
 
-def _encode(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
+def encode_pictures(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.ndarray:
     """Normalised latents of all sources, then all targets: float16 (pictures + edits, channels, 16, 16)."""
     encoder = copy.deepcopy(vae).to(training_device())
     use_single_frame_convolutions(encoder)

@@ -130,9 +130,16 @@ def flow_matching_loss(
     The pipeline discards what the transformer says at the source's tokens. Here it learns to say target − source there,
     at every noise level: without noise between words and result, it finds much sooner which of the things is meant.
     """
+    embeddings, mask = prompt_embeddings(text_encoder, batch, prefix_length)
+    return painting_loss(transformer, embeddings, mask, batch)
+
+
+def painting_loss(
+    transformer: QwenImageTransformer2DModel, embeddings: torch.Tensor, mask: torch.Tensor, batch: Batch
+) -> torch.Tensor:
+    """`flow_matching_loss` from embeddings (batch, tokens, width) and the boolean mask of those that count."""
     import torch
 
-    embeddings, mask = prompt_embeddings(text_encoder, batch, prefix_length)
     level = batch.noise_level[:, None, None]
     noisy = (1.0 - level) * batch.target + level * batch.noise
     shape = (1, TOKENS_PER_SIDE, TOKENS_PER_SIDE)
