@@ -70,7 +70,7 @@ class ThoughtBatches:
         maker = self.maker
         rng = np.random.default_rng([maker.seed, step, 2])
         pictures = rng.integers(len(maker.pairs.sources), size=maker.size // SIBLINGS)
-        groups = [maker.siblings(rng, picture) for picture in pictures]
+        groups = [maker.draws.siblings(rng, picture) for picture in pictures]
         edits, neighbours = np.concatenate(groups), np.concatenate([np.roll(group, 1) for group in groups])
         misled = rng.random(len(edits)) < self.misled
         language = rng.integers(2, size=len(edits))

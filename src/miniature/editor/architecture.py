@@ -86,23 +86,31 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int, whole: Sequence[str] 
         vocabulary: Entries in all; at least 256 bytes and the special tokens.
         whole: The texts that become one token each; by default the fixed system text of the editor's prompts.
     """
-    from tokenizers import AddedToken, pre_tokenizers, trainers
+    from tokenizers import AddedToken
     from transformers import Qwen2Tokenizer
 
     if whole is None:
         whole = [prompt_template().partition("system\n")[2].partition("<|im_end|>")[0]]
-    trained = Qwen2Tokenizer().backend_tokenizer
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(SPECIAL_TOKENS) - len(whole),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    trained.train_from_iterator((piece for text in texts for piece in _PIECES.findall(text)), trainer)
-    vocab, merges = _model_of(trained)
+    vocab, merges = train_pieces(texts, vocabulary - len(SPECIAL_TOKENS) - len(whole))
     tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, padding_side="right")
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in whole])
     return tokenizer
+
+
+def train_pieces(texts: Iterable[str], entries: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The vocabulary and the merges of a byte-level BPE of `texts`, as `build_tokenizer` describes it."""
+    from tokenizers import pre_tokenizers, trainers
+    from transformers import Qwen2Tokenizer
+
+    trained = Qwen2Tokenizer().backend_tokenizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=entries,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    trained.train_from_iterator((piece for text in texts for piece in _PIECES.findall(text)), trainer)
+    return _model_of(trained)
 
 
 def _model_of(backend: Any) -> tuple[dict[str, int], list[tuple[str, str]]]:

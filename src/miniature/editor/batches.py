@@ -90,6 +90,48 @@ class Draw:
     unchanged: np.ndarray
 
 
+class SampleDraws:
+    """Chooses the samples of any step from `(seed, step)` alone.
+
+    Args:
+        pairs: The edits.
+        size: Samples of a batch, a multiple of `SIBLINGS`.
+        seed: Decides which samples a step sees, in which wording.
+
+    Raises:
+        ValueError: `size` is not a multiple of `SIBLINGS`.
+    """
+
+    def __init__(self, pairs: TrainingPairs, size: int, seed: int) -> None:
+        if size % SIBLINGS:
+            raise ValueError(f"a batch of {size} samples cannot hold {SIBLINGS} edits of each picture; use a multiple")
+        self.pairs, self.size, self.seed = pairs, size, seed
+        self.categories, named, _ = (np.array(column) for column in zip(*pairs.rules, strict=True))
+        self.foreign = np.flatnonzero(np.isin(named, sorted(FOREIGN_SETTINGS)))
+        self.first_edits = np.searchsorted(pairs.picture, np.arange(len(pairs.sources) + 1))
+
+    def draw(self, step: int) -> Draw:
+        """The samples of `step`: `SIBLINGS` different edits of each of its pictures, a few with words of no meaning."""
+        rng = np.random.default_rng([self.seed, step, 0])
+        pictures = rng.integers(len(self.pairs.sources), size=self.size // SIBLINGS)
+        edits = np.concatenate([self.siblings(rng, picture) for picture in pictures])
+        difficulty = rng.choice(len(DIFFICULTY_SHARES), p=DIFFICULTY_SHARES, size=self.size)
+        language = rng.integers(2, size=self.size)
+        kind = rng.random(self.size)
+        neutral = kind < NEUTRAL_SHARE
+        spoken_of = rng.choice(self.foreign, size=self.size) if len(self.foreign) else edits
+        foreign = ~neutral & (kind < NEUTRAL_SHARE + FOREIGN_SHARE)
+        foreign &= self.categories[spoken_of] != self.categories[edits]
+        prompts = np.where(foreign, spoken_of, edits) * TEXTS_PER_EDIT + 2 * difficulty + language
+        without_wish = len(self.pairs) * TEXTS_PER_EDIT + rng.integers(len(NEUTRAL_TEXTS), size=self.size)
+        return Draw(edits, np.where(neutral, without_wish, prompts), neutral | foreign)
+
+    def siblings(self, rng: np.random.Generator, picture: int) -> np.ndarray:
+        """At most `SIBLINGS` different edits of a picture, at random."""
+        first, after = self.first_edits[picture], self.first_edits[picture + 1]
+        return first + rng.permutation(after - first)[:SIBLINGS]
+
+
 class BatchMaker:
     """Makes the batch of any step from `(seed, step)` alone.
 
@@ -107,8 +149,6 @@ class BatchMaker:
     def __init__(
         self, pairs: TrainingPairs, latents: np.ndarray, tokenizer: Qwen2Tokenizer, size: int, seed: int
     ) -> None:
-        if size % SIBLINGS:
-            raise ValueError(f"a batch of {size} samples cannot hold {SIBLINGS} edits of each picture; use a multiple")
         template = prompt_template().replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
         texts = [text for texts in pairs.texts for text in texts] + list(NEUTRAL_TEXTS)
         different = list(dict.fromkeys(texts))
@@ -118,10 +158,8 @@ class BatchMaker:
         self.pad_id = tokenizer.pad_token_id
         self.prefix_length = template_prefix_length(tokenizer, prompt_template())
         self.pairs, self.latents = pairs, latents
-        self.categories, named, _ = (np.array(column) for column in zip(*pairs.rules, strict=True))
-        self.foreign = np.flatnonzero(np.isin(named, sorted(FOREIGN_SETTINGS)))
-        self.first_edits = np.searchsorted(pairs.picture, np.arange(len(pairs.sources) + 1))
-        self.weights = picture_weights(pairs, self.first_edits)
+        self.draws = SampleDraws(pairs, size, seed)
+        self.weights = picture_weights(pairs.changed(), self.draws.first_edits)
         self.size, self.seed = size, seed
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -172,25 +210,8 @@ class BatchMaker:
         return Batch(**{name: getattr(parts, name).to(device) for name in Batch.__dataclass_fields__})
 
     def draw(self, step: int) -> Draw:
-        """The samples of `step`: `SIBLINGS` different edits of each of its pictures, a few with words of no meaning."""
-        rng = np.random.default_rng([self.seed, step, 0])
-        pictures = rng.integers(len(self.pairs.sources), size=self.size // SIBLINGS)
-        edits = np.concatenate([self.siblings(rng, picture) for picture in pictures])
-        difficulty = rng.choice(len(DIFFICULTY_SHARES), p=DIFFICULTY_SHARES, size=self.size)
-        language = rng.integers(2, size=self.size)
-        kind = rng.random(self.size)
-        neutral = kind < NEUTRAL_SHARE
-        spoken_of = rng.choice(self.foreign, size=self.size) if len(self.foreign) else edits
-        foreign = ~neutral & (kind < NEUTRAL_SHARE + FOREIGN_SHARE)
-        foreign &= self.categories[spoken_of] != self.categories[edits]
-        prompts = np.where(foreign, spoken_of, edits) * TEXTS_PER_EDIT + 2 * difficulty + language
-        without_wish = len(self.pairs) * TEXTS_PER_EDIT + rng.integers(len(NEUTRAL_TEXTS), size=self.size)
-        return Draw(edits, np.where(neutral, without_wish, prompts), neutral | foreign)
-
-    def siblings(self, rng: np.random.Generator, picture: int) -> np.ndarray:
-        """At most `SIBLINGS` different edits of a picture, at random."""
-        first, after = self.first_edits[picture], self.first_edits[picture + 1]
-        return first + rng.permutation(after - first)[:SIBLINGS]
+        """The samples of `step`."""
+        return self.draws.draw(step)
 
 
 def padded(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> tuple[np.ndarray, np.ndarray]:
@@ -208,18 +229,19 @@ def padded(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> tupl
     return ids, mask
 
 
-def picture_weights(pairs: TrainingPairs, first_edits: np.ndarray) -> np.ndarray:
-    """The loss weights of every picture, the mean of those of all its changes: float32 (pictures, 16, 16).
+def picture_weights(changed: np.ndarray, first_edits: np.ndarray) -> np.ndarray:
+    """The loss weights of every picture, the mean of those of all its changes: float32 (pictures, rows, columns).
 
     They must not depend on the change that is asked for. Where only that one counted, an editor unsure of the words
     would do best to make every possible change at once.
 
     Args:
-        pairs: The pictures and their edits.
+        changed: Where each edit changes its picture, bool (edits, rows, columns).
         first_edits: The first edit of each picture, and the number of edits at the end.
     """
-    sums = np.add.reduceat(loss_weights(pairs.changed()), first_edits[:-1])
-    return sums / np.diff(first_edits)[:, None, None].astype(np.float32)
+    sums = np.add.reduceat(loss_weights(changed), first_edits[:-1])
+    weights: np.ndarray = sums / np.diff(first_edits)[:, None, None].astype(np.float32)
+    return weights
 
 
 def loss_weights(changed: np.ndarray) -> np.ndarray:
