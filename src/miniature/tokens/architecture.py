@@ -29,7 +29,7 @@ class LanguageModelSize:
     pieces: int = 1408
     width: int = 192
     inner: int = 512
-    layers: int = 6
+    layers: int = 5
     heads: int = 6
 
 

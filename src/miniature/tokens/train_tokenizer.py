@@ -166,7 +166,7 @@ def decoder_loss(vqvae: Emu3VQVAE, pairs: TrainingPairs, edits: np.ndarray) -> t
 
 
 def reconstruction(vqvae: Emu3VQVAE, pairs: TrainingPairs) -> tuple[float, float]:
-    """Peak signal-to-noise ratio in dB, and the mean reference score, of the targets' round trip through their codes."""
+    """Peak signal-to-noise ratio in dB, and the mean reference score, of the targets' round trip by codes."""
     passed = round_trips(vqvae, pairs.targets)
     error = np.square(passed.astype(np.float64) - pairs.targets).mean()
     sources = pairs.sources[pairs.picture]
