@@ -25,7 +25,7 @@ from src.miniature.editor.batches import NEUTRAL_TEXTS, SIBLINGS, Batch, BatchMa
 from src.miniature.editor.evaluate_editor import NEUTRAL_INSTRUCTIONS, evaluate, model_card
 from src.miniature.editor.opposites import contrary_edits, pair_shares
 from src.miniature.editor.pairs import FOREIGN_SETTINGS, draw_pairs, draw_picture, load_or_draw_pairs
-from src.miniature.editor.sampling import edit_pictures
+from src.miniature.editor.sampling import PipelineEditor, edit_pictures
 from src.miniature.editor.train_editor import EditorRecipe, make_editor
 from src.miniature.editor.train_transformer import flow_matching_loss, prompt_embeddings
 from src.miniature.editor.train_vae import as_frames, train_vae
@@ -360,8 +360,9 @@ def test_what_is_said_at_the_tokens_of_the_source_is_the_change() -> None:
 
 
 def test_the_model_card_tells_scores_controls_pairs_and_sizes(trained: dict[str, Any], pipeline: Any) -> None:
-    groups = evaluate(pipeline, count=1, steps=1)
-    pairs = pair_shares(pipeline, 5, steps=1)
+    editor = PipelineEditor(pipeline, steps=1)
+    groups = evaluate(editor, count=1)
+    pairs = pair_shares(editor, 5)
     card = model_card(trained["folder"] / "editor", pipeline, groups, pairs, seconds_per_edit=0.5, remark="By hand.")
     assert set(groups) == set(product(CATEGORIES, DIFFICULTIES))
     assert all(bool(scores["untaught"]) == (difficulty != "easy") for (_, difficulty), scores in groups.items())

@@ -17,8 +17,7 @@ import numpy as np
 from src.miniature.editor.batches import FOREIGN_SHARE, NEUTRAL_SHARE, SIBLINGS
 from src.miniature.editor.opposites import PairShares, pair_shares, pairs_table
 from src.miniature.editor.pairs import FOREIGN_SETTINGS
-from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
-from src.miniature.editor.train_vae import round_trips
+from src.miniature.editor.sampling import SAMPLING_STEPS, MiniatureEditor, PipelineEditor
 from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
@@ -52,6 +51,9 @@ COLUMNS = {
     "round_trip": "round trip",
 }
 """The scores of a group, and what the card calls them."""
+
+ASKED = ("english", "chinese", "reworded", "untaught", "untaught_explicit", "neutral", "unrelated")
+"""The columns for which the editor makes edits."""
 
 Scores = dict[str, list[float]]
 """Reference scores (0–10) of single edits, for each of `COLUMNS`; none where a column means nothing."""
@@ -116,16 +118,16 @@ def held_out_edits(
     ]
 
 
-def evaluate(pipeline: QwenImageEditPipeline, count: int, steps: int = SAMPLING_STEPS) -> dict[tuple[str, str], Scores]:
+def evaluate(editor: MiniatureEditor, count: int) -> dict[tuple[str, str], Scores]:
     """Scores `count` held-out edits of every category and difficulty with every wording and control."""
     groups = {}
     for category, difficulty in itertools.product(CATEGORIES, DIFFICULTIES):
-        groups[category, difficulty] = _evaluate_group(pipeline, category, difficulty, count, steps)
+        groups[category, difficulty] = _evaluate_group(editor, category, difficulty, count)
         logger.info("%s %s: English %.2f", category, difficulty, np.mean(groups[category, difficulty]["english"]))
     return groups
 
 
-def _evaluate_group(pipeline: QwenImageEditPipeline, category: str, difficulty: str, count: int, steps: int) -> Scores:
+def _evaluate_group(editor: MiniatureEditor, category: str, difficulty: str, count: int) -> Scores:
     taught = held_out_edits(category, difficulty, count, families(category, "training"), "training")
     reworded = held_out_edits(category, difficulty, count, families(category, "training"), "held_out")
     untaught = held_out_edits(category, difficulty, count, families(category, "held_out"), "training")
@@ -135,7 +137,7 @@ def _evaluate_group(pipeline: QwenImageEditPipeline, category: str, difficulty: 
     def scores(edits: list[MiniatureEdit], instructions: Iterable[str]) -> list[float]:
         if not edits:
             return []
-        return _scores(edits, edit_pictures(pipeline, [edit.source for edit in edits], list(instructions), steps))
+        return reference_scores(edits, editor.edit([edit.source for edit in edits], list(instructions)))
 
     return {
         "english": scores(taught, (edit.instruction_en for edit in taught)),
@@ -146,7 +148,7 @@ def _evaluate_group(pipeline: QwenImageEditPipeline, category: str, difficulty: 
         "neutral": scores(taught, in_turn([NEUTRAL_INSTRUCTIONS] * count)),
         "unrelated": scores(taught, unrelated_instructions(category, count)),
         "picture_only": [_picture_only(edit, index, difficulty) for index, edit in enumerate(taught)],
-        "round_trip": _scores(taught, round_trips(pipeline.vae, [edit.target for edit in taught])),
+        "round_trip": reference_scores(taught, editor.round_trips([edit.target for edit in taught])),
     }
 
 
@@ -158,10 +160,11 @@ def in_turn(texts: Iterable[tuple[str, str]]) -> list[str]:
 def _picture_only(edit: MiniatureEdit, index: int, difficulty: str) -> float:
     siblings = make_siblings(edit.category, difficulty, HELD_OUT_SEEDS.start + index, edit.family)
     targets = {sibling.target.tobytes(): sibling.target for sibling in siblings}
-    return float(np.mean(_scores([edit] * len(targets), list(targets.values()))))
+    return float(np.mean(reference_scores([edit] * len(targets), list(targets.values()))))
 
 
-def _scores(edits: list[MiniatureEdit], pictures: Sequence[np.ndarray] | np.ndarray) -> list[float]:
+def reference_scores(edits: Sequence[MiniatureEdit], pictures: Sequence[np.ndarray]) -> list[float]:
+    """The reference score (0–10) of each picture as the result of its edit."""
     return [
         compare_with_reference(edit.source, picture, edit.target).score
         for edit, picture in zip(edits, pictures, strict=True)
@@ -243,11 +246,11 @@ def main() -> None:
     start_command()
     pipeline = QwenImageEditPipeline.from_pretrained(chosen.model)
     began = time.perf_counter()
-    groups = evaluate(pipeline, chosen.count)
-    asked = ("english", "chinese", "reworded", "untaught", "untaught_explicit", "neutral", "unrelated")
-    edits = sum(len(scores[column]) for scores in groups.values() for column in asked)
+    editor = PipelineEditor(pipeline)
+    groups = evaluate(editor, chosen.count)
+    edits = sum(len(scores[column]) for scores in groups.values() for column in ASKED)
     seconds_per_edit = (time.perf_counter() - began) / edits
-    pairs = pair_shares(pipeline, chosen.count)
+    pairs = pair_shares(editor, chosen.count)
     write_card(chosen.model, model_card(chosen.model, pipeline, groups, pairs, seconds_per_edit, chosen.remark))
 
 

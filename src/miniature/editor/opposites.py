@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.editor.sampling import SAMPLING_STEPS, edit_pictures
+from src.miniature.editor.sampling import MiniatureEditor
 from src.miniature.model_card import markdown_table
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, MiniatureEdit, make_setting, settings
-
-if TYPE_CHECKING:
-    from diffusers import QwenImageEditPipeline
 
 PairShares = dict[str, list[tuple[bool, bool]]]
 """For each kind of contrary ("side", "which", …) and pair: whether each of both results is nearer to its own target."""
@@ -35,12 +31,12 @@ def contrary_edits(category: str, count: int) -> Iterator[tuple[MiniatureEdit, M
             yield one, other
 
 
-def pair_shares(pipeline: QwenImageEditPipeline, count: int, steps: int = SAMPLING_STEPS) -> PairShares:
+def pair_shares(editor: MiniatureEditor, count: int) -> PairShares:
     """Makes both edits of all contrary pairs of `count` held-out pictures of every category and compares them."""
     pairs = [pair for category in CATEGORIES for pair in contrary_edits(category, count)]
     edits = [edit for pair in pairs for edit in pair]
     instructions = [edit.instruction_zh if index // 2 % 2 else edit.instruction_en for index, edit in enumerate(edits)]
-    results = edit_pictures(pipeline, [edit.source for edit in edits], instructions, steps)
+    results = editor.edit([edit.source for edit in edits], instructions)
     shares: PairShares = defaultdict(list)
     for place, (one, other) in enumerate(pairs):
         first, second = results[2 * place : 2 * place + 2]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from src.miniature.editor.architecture import IMAGE_SIDE
+from src.miniature.editor.train_vae import round_trips
 from src.models.diffusion.condition_size import condition_sizes
 from src.models.diffusion.prompt_template import template_prefix_length
 
@@ -16,6 +18,34 @@ if TYPE_CHECKING:
 
 SAMPLING_STEPS = 6
 BATCH = 30
+
+
+class MiniatureEditor(Protocol):
+    """An editor of miniature pictures, uint8 (64, 64, 3), as `evaluate_editor` measures it."""
+
+    def edit(self, pictures: Sequence[np.ndarray], instructions: Sequence[str]) -> Sequence[np.ndarray]:
+        """Edits each picture by its instruction."""
+        ...
+
+    def round_trips(self, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Encodes and decodes pictures: no edit can be better than what comes back."""
+        ...
+
+
+@dataclass(frozen=True)
+class PipelineEditor:
+    """A pipeline as `train_editor` writes it."""
+
+    pipeline: QwenImageEditPipeline
+    steps: int = SAMPLING_STEPS
+
+    def edit(self, pictures: Sequence[np.ndarray], instructions: Sequence[str]) -> Sequence[np.ndarray]:
+        """Edits each picture by its instruction."""
+        return list(edit_pictures(self.pipeline, pictures, instructions, self.steps))
+
+    def round_trips(self, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Sends pictures through the autoencoder."""
+        return round_trips(self.pipeline.vae, pictures)
 
 
 def edit_pictures(

@@ -77,9 +77,7 @@ def set_linear_encoder(vqvae: Emu3VQVAE, quarters: torch.Tensor, cells: torch.Te
         for channel in range(3):
             encoder.conv_in.weight[channel, channel, 1, 1] = 1.0
         first, second, third = (stage.downsample.conv.weight for stage in encoder.down_block.down[:-1])
-        for row, column, channel in (
-            (row, column, channel) for row in (0, 1) for column in (0, 1) for channel in range(3)
-        ):
+        for row, column, channel in itertools.product((0, 1), (0, 1), range(3)):
             first[(2 * row + column) * 3 + channel, channel, row, column] = 1.0
         _gather(second, _of_pairs(quarters), 12)
         _gather(third, cells, len(quarters))
