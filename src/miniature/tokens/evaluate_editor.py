@@ -57,38 +57,40 @@ precision on disk, loaded in single precision). It reads a 64×64 picture of Edi
 It is a scientific instrument: the policy of the miniature reinforcement learning on tokens. It is useless outside its
 world, and **no number here is a claim about real editors**.
 
-- **Tokenizer**: `Emu3VQVAE`. Its encoder is not trained: its stock layers hold the principal directions of cells of 8×8
-  pixels, one cell at a time (`src/miniature/tokens/picture_tokens.py`), and k-means over {cells:,} cells, {changed:.0%} of
-  them changed by an edit, made the codebook. So an edit changes no code of a cell whose pixels it leaves alone. The
-  decoder sees all codes; it was trained for {decoder_steps:,} steps of {decoder_batch} pictures by absolute error, which counts
-  more where an edit changes the picture.
+- **Tokenizer**: `Emu3VQVAE`. Its encoder is not trained: its stock layers hold the principal directions of cells of
+  8×8 pixels, one cell at a time (`src/miniature/tokens/picture_tokens.py`), and k-means over {cells:,} cells,
+  {changed:.0%} of them changed by an edit, made the codebook. So an edit changes no code of a cell whose pixels it
+  leaves alone. The decoder sees all codes; it was trained for {decoder_steps:,} steps of {decoder_batch} pictures by
+  absolute error, which counts more where an edit changes the picture.
 - **Data**: {pictures:,} procedural pictures (training seeds from 1,000,000), each with every change that can be asked
   of it, about five, in explicit, medium and hard wordings of both languages. No outside picture, text or weight was
-  used. A batch holds {siblings} edits of each of its pictures; {foreign:.0%} of the samples speak of things that the picture does
-  not show, {neutral:.0%} ask for nothing, and both leave the picture as it is. No text of the families
+  used. A batch holds {siblings} edits of each of its pictures; {foreign:.0%} of the samples speak of things that the
+  picture does not show, {neutral:.0%} ask for nothing, and both leave the picture as it is. No text of the families
   {untaught}
   and no held-out wording (`src/miniature/world/split.py`) was in them.
-- **Training**: {steps:,} steps of {batch} edits by cross-entropy of the answer's codes, more where the edits of a picture
-  change it; the first {first_lesson:,} on a few shapes. The embeddings of codes began as a random map of the codebook. {remark}
-- **Sampling**: the likeliest codes (temperature {temperature:g}), {seconds_per_edit:.2f} s per edit in batches of {sampling_batch} on the machine that measured.
+- **Training**: {steps:,} steps of {batch} edits by cross-entropy of the answer's codes, more where the edits of a
+  picture change it; the first {first_lesson:,} on a few shapes. The embeddings of codes began as a random map of the
+  codebook. {remark}
+- **Sampling**: the likeliest codes (temperature {temperature:g}), {seconds_per_edit:.2f} s per edit in batches of
+  {sampling_batch} on the machine that measured.
 - **Made by** `python -m src.miniature.tokens.train_editor`,
   **measured by** `python -m src.miniature.tokens.evaluate_editor --count {count}`.
 
 ## Reconstruction
 
-Targets of all changes of {tokenizer_pictures} held-out pictures through the tokenizer: peak signal-to-noise ratio, and the reference
-score (`src/models/reward/reference_formula.py`, 0–10), above which no edit can come. *Kept* is the share of the cells
-that an edit leaves alone in every pixel, and whose code it leaves alone.
+Targets of all changes of {tokenizer_pictures} held-out pictures through the tokenizer: peak signal-to-noise ratio, and
+the reference score (`src/models/reward/reference_formula.py`, 0–10), above which no edit can come. *Kept* is the share
+of the cells that an edit leaves alone in every pixel, and whose code it leaves alone.
 
 {reconstruction}
 
 ## Held-out scores
 
 Mean reference score with its 95 % interval, of held-out edits (seeds from 500,000, in no training set and no shipped
-benchmark). The columns are those of the card of the diffusion editor (`assets/miniature/editor`): *English* and *Chinese* of
-taught families in taught wordings, *reworded* in wordings that training never read, *untaught wish* of families that no
-training read a word of and *its explicit wording* of the same edits, *neutral* asks for nothing, *unrelated* for
-something that the picture does not show. *Picture alone* makes one of the changes that the picture allows at random,
+benchmark). The rows are the columns on the card of the diffusion editor (`assets/miniature/editor`): *English* and
+*Chinese* of taught families in taught wordings, *reworded* in wordings that training never read, *untaught wish* of
+families that no training read a word of and *its explicit wording* of the same edits, *neutral* asks for nothing,
+*unrelated* for something that the picture does not show. *Picture alone* makes one of the changes that the picture allows at random,
 exactly. *Round trip* sends the exact target through the tokenizer, *no edit by codes* the source; the untouched source
 scores 0. *Diffusion editor* makes the edits of *English*.
 
@@ -108,8 +110,16 @@ Pairs of edits of one held-out picture that are the contrary of each other, as o
 
 def load_editor(folder: Path, temperature: float = TEMPERATURE) -> TokenEditor:
     """The editor in a folder that `train_editor` has written."""
-    settings: dict[str, Any] = {"model_name": str(folder), "batch_size": BATCH, "dtype": "float32", "device": "cpu"}
-    return TokenEditor(TokenEditModel(**settings, instruction_first=True, temperature=temperature, top_k=0))
+    settings: dict[str, Any] = {
+        "model_name": str(folder),
+        "device": "cpu",
+        "dtype": "float32",
+        "batch_size": BATCH,
+        "instruction_first": True,
+        "temperature": temperature,
+        "top_k": 0,
+    }
+    return TokenEditor(TokenEditModel(**settings))
 
 
 def add_columns_beside(groups: Groups, editor: MiniatureEditor, diffusion: MiniatureEditor) -> None:

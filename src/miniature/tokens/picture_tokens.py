@@ -146,10 +146,14 @@ def _pass_through(convolution: Any) -> None:
 
 
 def prepare_decoder(vqvae: Emu3VQVAE) -> None:
-    """Makes the layers over frames of the decoder (in place) hand on what they get: there is one frame only."""
+    """Makes the layers over frames of an untrained decoder (in place) hand on what they get: there is one frame only.
+
+    Its pictures begin pale as well: stock weights make pixels many times too large.
+    """
     import torch
 
     with torch.no_grad():
+        vqvae.decoder.conv_out.weight.mul_(0.1)
         for stack in vqvae.decoder.time_res_stack:
             stack.conv2.conv.weight.zero_()
             stack.conv2.conv.bias.zero_()

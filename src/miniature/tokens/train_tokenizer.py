@@ -125,7 +125,7 @@ def train_decoder(
     ).to(device)
     for part in trained.modules():
         if isinstance(part, torch.nn.Conv2d):
-            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            part.to(memory_format=torch.channels_last)
     unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
     plan = TrainingPlan(
         "decoder",
