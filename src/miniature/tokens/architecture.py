@@ -104,8 +104,10 @@ def build_token_editor(
         attention_dropout=0.0,
         tie_word_embeddings=True,
     )
+    pictures = vqvae.config.to_dict()
+    pictures.pop("_name_or_path", None)  # the folder that it was loaded from, which is nobody else's
     model = Emu3ForConditionalGeneration(
-        Emu3Config(vq_config=vqvae.config, text_config=text, vocabulary_map=words, tie_word_embeddings=True)
+        Emu3Config(vq_config=pictures, text_config=text, vocabulary_map=words, tie_word_embeddings=True)
     )
     model.model.vqmodel.load_state_dict(vqvae.state_dict())
     codebook = vqvae.quantize.embedding.weight.detach()

@@ -90,9 +90,9 @@ Mean reference score with its 95 % interval, of held-out edits (seeds from 500,0
 benchmark). The rows are the columns on the card of the diffusion editor (`assets/miniature/editor`): *English* and
 *Chinese* of taught families in taught wordings, *reworded* in wordings that training never read, *untaught wish* of
 families that no training read a word of and *its explicit wording* of the same edits, *neutral* asks for nothing,
-*unrelated* for something that the picture does not show. *Picture alone* makes one of the changes that the picture allows at random,
-exactly. *Round trip* sends the exact target through the tokenizer, *no edit by codes* the source; the untouched source
-scores 0. *Diffusion editor* makes the edits of *English*.
+*unrelated* for something that the picture does not show. *Picture alone* makes one of the changes that the picture
+allows at random, exactly. *Round trip* sends the exact target through the tokenizer, *no edit by codes* the source; the
+untouched source scores 0. *Diffusion editor* makes the edits of *English*.
 
 {intervals}
 
@@ -119,7 +119,7 @@ def load_editor(folder: Path, temperature: float = TEMPERATURE) -> TokenEditor:
         "temperature": temperature,
         "top_k": 0,
     }
-    return TokenEditor(TokenEditModel(**settings))
+    return TokenEditor(TokenEditModel(settings))
 
 
 def add_columns_beside(groups: Groups, editor: MiniatureEditor, diffusion: MiniatureEditor) -> None:
