@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from src.miniature.trainer import claim_work_folder, start_command, training_dev
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKLQwenImage, QwenImageEditPipeline
+    from diffusers import AutoencoderKLQwenImage, DiffusionPipeline
     from transformers import Qwen2Tokenizer
 
 HELD_OUT_PICTURES = 60
@@ -170,19 +171,24 @@ def encode_pictures(vae: AutoencoderKLQwenImage, pairs: TrainingPairs) -> np.nda
     return np.concatenate([part.astype(np.float16) for part in encoded(encoder, pairs.images())])
 
 
-def write_pipeline(pipeline: QwenImageEditPipeline, out: Path, facts: dict[str, object]) -> None:
+def write_pipeline(
+    pipeline: DiffusionPipeline, out: Path, facts: dict[str, object], beside: Mapping[str, Any] | None = None
+) -> None:
     """Replaces the folder `out` by the pipeline in half precision, loaded as single precision.
 
     Args:
         pipeline: What to write.
         out: The folder; its README.md is kept.
         facts: How the weights came about, written to `training.json` for the model card.
+        beside: What is saved besides in the folders of parts, by their names.
     """
     with replaced_folder(out, facts) as folder:
         pipeline.save_pretrained(folder)
         for part in ("vae", "text_encoder", "transformer"):
             save_half(getattr(pipeline, part), folder / part)
         load_as_single(folder / "text_encoder")
+        for part, more in (beside or {}).items():
+            more.save_pretrained(folder / part)
 
 
 def main() -> None:
