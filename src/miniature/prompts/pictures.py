@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
-from src.miniature.prompts.concepts import LOOKS
+from src.miniature.prompts.concepts import HUES, KINDS, LOOKS
 from src.miniature.world.scene import Scene, Thing
 
 Place = Literal["meadow", "lake"]
@@ -131,3 +131,9 @@ def graph_of(content: Content) -> KnowledgeGraph:
     dependencies = [Dependency(one, "Causes", other) for one, other in _CAUSES if {one, other} <= set(elements)]
     dependencies += [Dependency(kind, "HasColour", colour) for kind, colour in (left, right)]
     return KnowledgeGraph(elements, (*dependencies, Dependency(left[0], "LeftOf", right[0])))
+
+
+def nameable() -> frozenset[str]:
+    """Every element that a graph of this world can have."""
+    told = [f"{word} on the {side}" for word in (*KINDS, *HUES) for side in ("left", "right")]
+    return frozenset((*SIGNS, *told))

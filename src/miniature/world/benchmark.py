@@ -121,21 +121,21 @@ def _item(edit: MiniatureEdit, index: int, seed: int) -> dict[str, Any]:
         "original_description_en": edit.description_en,
         "edit_instruction": edit.instruction_zh,
         "edit_instruction_en": edit.instruction_en,
-        "src_img_b64": _png(edit.source),
+        "src_img_b64": png_base64(edit.source),
         "rationale_short": edit.rationale_zh,
         "rationale_short_en": edit.rationale_en,
         "tags": [*edit.tags, HELD_OUT_TAG] if edit.held_out else list(edit.tags),
         "difficulty": edit.difficulty,
         "original_image_path": f"miniature/{index:05d}_{edit.category}_{edit.difficulty}.png",
         "seed": seed,
-        "reference_img_b64": _png(edit.target),
+        "reference_img_b64": png_base64(edit.target),
         "explicit_instruction": edit.explicit_zh,
         "explicit_instruction_en": edit.explicit_en,
         "family": edit.family,
     }
 
 
-def _png(pixels: np.ndarray) -> str:
+def png_base64(pixels: np.ndarray) -> str:
     """Return uint8 of shape (height, width, 3) as a base64 PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

@@ -68,17 +68,22 @@ class KnowledgeGraphScorer(JudgedScorer):
         shown: set[str | Dependency] = {
             entry for entry in graph.elements + graph.dependencies if values[_key(entry)] > _MAJORITY
         }
-        fidelity = knowledge_fidelity(graph, shown)
         readability = self._readability.measure(edit.edited) if self._readability else 1.0
         full = SCORE_RANGE[1]
-        return full * fidelity * readability, {
-            "knowledge_fidelity": full * fidelity,
-            "readability": full * readability,
-            "elements": full * len(shown.intersection(graph.elements)) / len(graph.elements),
-            "dependencies": full * len(shown.intersection(graph.dependencies)) / len(graph.dependencies)
-            if graph.dependencies
-            else None,
-        }
+        fidelity = full * knowledge_fidelity(graph, shown)
+        told: dict[str, float | None] = {"knowledge_fidelity": fidelity, "readability": full * readability}
+        return fidelity * readability, told | graph_dimensions(graph, shown)
+
+
+def graph_dimensions(graph: KnowledgeGraph, shown: set[str | Dependency]) -> dict[str, float | None]:
+    """The shares of the elements and of the dependencies that are shown, 0–10 each; None where there are none."""
+    full = SCORE_RANGE[1]
+    return {
+        "elements": full * len(shown.intersection(graph.elements)) / len(graph.elements),
+        "dependencies": full * len(shown.intersection(graph.dependencies)) / len(graph.dependencies)
+        if graph.dependencies
+        else None,
+    }
 
 
 def knowledge_fidelity(graph: KnowledgeGraph, shown: set[str | Dependency]) -> float:
