@@ -58,7 +58,8 @@ class GeneratorRecipe:
     Attributes:
         editor: Fingerprint of the editor whose weights begin.
         vae_steps: Optimizer steps by which the autoencoder learns these pictures.
-        steps: Optimizer steps of transformer and text encoder.
+        caption_steps: Optimizer steps of transformer and text encoder on explicit captions alone.
+        steps: Their optimizer steps in all.
         batch: Prompts of a step.
         peak_rate: Their highest learning rate.
         writing: Weight of the loss of what is written, beside that of what is painted.
@@ -67,10 +68,11 @@ class GeneratorRecipe:
 
     editor: str
     vae_steps: int = 300
-    steps: int = 8_000
+    caption_steps: int = 2_000
+    steps: int = 6_000
     batch: int = 16
     peak_rate: float = 1e-3
-    writing: float = 0.1
+    writing: float = 0.3
     seed: int = 0
 
 
@@ -163,7 +165,9 @@ def make_generator(recipe: GeneratorRecipe, editor: Path, work: Path, out: Path,
     pipeline.vae = _vae(work / "vae", pipeline.vae, pictures, recipe)
     latents = _latents(work / "latents.npy", pipeline.vae, pictures)
     template = pipeline.prompt_template_encode
-    batches = GeneratorBatches(contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed)
+    batches = GeneratorBatches(
+        contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed, recipe.caption_steps
+    )
     unseen = contents(True)[:: max(1, len(contents(True)) // 256)]
     seen = np.concatenate(
         list(encoded(_for_encoding(pipeline.vae), np.stack([render(scene_of(one)) for one in unseen])))
@@ -276,7 +280,11 @@ def main() -> None:
     parser.add_argument("--editor", type=Path, default=EDITOR, help="folder of the editor that it begins as")
     parser.add_argument("--out", type=Path, default=OUTPUT, help="folder of the pipeline")
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_generator"), help="checkpoints and data")
-    for name, told in (("steps", "steps of transformer and text encoder"), ("vae-steps", "steps of the autoencoder")):
+    for name, told in (
+        ("steps", "steps of transformer and text encoder"),
+        ("caption-steps", "the first of these, on explicit captions alone"),
+        ("vae-steps", "steps of the autoencoder"),
+    ):
         parser.add_argument(f"--{name}", type=int, default=getattr(standard, name.replace("-", "_")), help=told)
     parser.add_argument("--batch", type=int, default=standard.batch, help="prompts of a step")
     parser.add_argument("--peak-rate", type=float, default=standard.peak_rate, help="highest learning rate")
@@ -286,6 +294,7 @@ def main() -> None:
     recipe = GeneratorRecipe(
         editor=resolve_revision(str(chosen.editor)),
         vae_steps=chosen.vae_steps,
+        caption_steps=chosen.caption_steps,
         steps=chosen.steps,
         batch=chosen.batch,
         peak_rate=chosen.peak_rate,
