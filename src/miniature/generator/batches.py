@@ -126,7 +126,10 @@ class GeneratorBatches:
         level = np.where(rng.random(self.size) < FIRST_STEP_SHARE, 1.0, rng.random(self.size))
         level = TIMESTEP_SHIFT * level / (1.0 + (TIMESTEP_SHIFT - 1.0) * level)
         parts = GeneratorBatch(
-            *(torch.from_numpy(array) for array in (ids, mask, painted, labels)),
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            painted=torch.from_numpy(painted),
+            labels=torch.from_numpy(labels),
             target=target,
             noise=torch.from_numpy(rng.standard_normal(target.shape, np.float32)),
             noise_level=torch.from_numpy(level.astype(np.float32)),

@@ -112,12 +112,13 @@ def painted(model: QwenImageModel, prompts: Sequence[str]) -> list[Image.Image]:
     return made
 
 
-def evaluate(folder: Path, count: int) -> tuple[dict[str, dict[str, float]], float]:
+def evaluate(folder: Path, count: int) -> tuple[dict[Difficulty, dict[str, float]], float]:
     """The mean scores of each difficulty, and the seconds of a picture."""
     stock = QwenImageModel({"model_name": str(folder), **SAMPLING})
     think = {"max_new_tokens": MAX_NEW_TOKENS, "batch_size": 16}
     thinks = QwenImageModel({"model_name": str(folder), "think": think, **SAMPLING})
-    found, seconds, made = {}, 0.0, 0
+    found: dict[Difficulty, dict[str, float]] = {}
+    seconds, made = 0.0, 0
     for difficulty in DIFFICULTIES:
         asked, prompts = zip(*held_out(difficulty, count, "training"), strict=True)
         others, reworded = zip(*held_out(difficulty, count, "held_out"), strict=True)

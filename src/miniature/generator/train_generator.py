@@ -115,7 +115,8 @@ def losses_of(
     wanted = batch.labels[:, 1:]
     taught = wanted >= 0
     logits = text_encoder.lm_head(hidden[:, :-1][taught]).float()
-    return Losses(painting, functional.cross_entropy(logits, wanted[taught], reduction="sum") / max(1, taught.sum()))
+    written = functional.cross_entropy(logits, wanted[taught], reduction="sum")
+    return Losses(painting, written / taught.sum().clamp(min=1))
 
 
 def initial_pipeline(editor: Path) -> QwenImagePipeline:
