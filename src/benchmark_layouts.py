@@ -15,5 +15,9 @@ BenchmarkLayout = Literal[
     "uniredit",
     "complex-edit",
     "mmmg",
+    "omni-edit",
+    "magicbrush",
+    "aurora",
+    "human-edit",
 ]
 """`native` is EditLoop's own; each of the others is the official layout of a public benchmark."""

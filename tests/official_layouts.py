@@ -213,3 +213,60 @@ def complex_edit_row(number: int, levels: int = 8) -> dict[str, Any]:
 
 def complex_edit(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     return gedit(folder, rows, "data/test_real-00000-of-00001.parquet")
+
+
+# Sets of right edits.
+
+
+def struct(number: int) -> dict[str, Any]:
+    """A picture as parquet files of the hub have it."""
+    return {"bytes": png(colour(number)), "path": None}
+
+
+OMNI_EDIT = [
+    {"omni_edit_id": f"task_obj_add_{number}", "task": "addition", "src_img": struct(number), "edited_img": struct(9)}
+    | {"edited_prompt_list": ["a hat", "add a red hat"], "width": 16, "height": 16, "sc_score_1": 9, "sc_score_2": 8}
+    | {"sc_reasoning": "r", "pq_score": 7, "pq_reasoning": "r", "o_score": 7.5}
+    for number in (1, 2)
+]
+MAGIC_BRUSH = [
+    {"img_id": img_id, "turn_index": turn, "source_img": struct(turn), "mask_img": struct(8)}
+    | {"instruction": f"turn {turn} of {img_id}", "target_img": struct(turn + 1)}
+    for img_id, turn in (("368667", 1), ("368667", 2), ("99", 1))
+]
+HUMAN_EDIT = [
+    {"IMAGE_ID": "a1", "EDITING_TYPE": "Add", "CORE": 1, "MASK": 0, "EDITING_INSTRUCTION": "add a hat"}
+    | {"OUTPUT_DESCRIPTION": "a man in a hat", "INPUT_CAPTION_BY_LLAMA": "a man", "OUTPUT_CAPTION_BY_LLAMA": "a hat"}
+    | {"INPUT_IMG": struct(1), "MASK_IMG": struct(8), "OUTPUT_IMG": struct(2)}
+]
+AURORA_BENCH = [{"input": struct(1), "instruction": "close the door", "source": "ag"}]
+
+
+def parquet(folder: Path, rows: Iterable[Mapping[str, Any]], name: str = "data/train-00000-of-00001.parquet") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(map(dict, rows))), path)
+    return folder
+
+
+def magic_brush_test(folder: Path) -> Path:
+    """The unpacked test set."""
+    turns = []
+    for turn in (1, 2):
+        before = "7-input.png" if turn == 1 else "7-output1.png"
+        turn_files = {"input": before, "mask": f"7-mask{turn}.png", "output": f"7-output{turn}.png"}
+        turns.append({**turn_files, "instruction": f"turn {turn}"})
+        for place, name in enumerate(turn_files.values()):
+            picture(folder / "images" / "7" / name, 3 * turn + place)
+    write_json(folder / "edit_turns.json", turns)
+    write_json(folder / "edit_sessions.json", {"7": turns})
+    return folder
+
+
+def aurora_json(folder: Path) -> Path:
+    """The repository with the unpacked pictures; returns the file of a part."""
+    row = {"instruction": "stand closer", "input": "data/ag/images/1K0SU_left.png"}
+    row |= {"output": "data/ag/images/1K0SU_right.png"}
+    for number, name in enumerate((row["input"], row["output"])):
+        picture(folder / name, number)
+    return write_json(folder / "data" / "ag" / "train.json", [row])

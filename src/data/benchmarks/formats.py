@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from src.benchmark_layouts import BenchmarkLayout
 from src.data.benchmarks.complex_edit import ComplexEditLevels
+from src.data.benchmarks.edit_pairs import Aurora, HumanEdit, MagicBrush, OmniEdit
 from src.data.benchmarks.gedit import GEdit
 from src.data.benchmarks.imgedit import ImgEdit, ImgEditUGE
 from src.data.benchmarks.imgedit_multiturn import ImgEditMultiTurn
@@ -26,6 +27,10 @@ FORMATS: dict[BenchmarkLayout, type[BenchmarkFormat]] = {
     "uniredit": UniREdit,
     "complex-edit": ComplexEditLevels,
     "mmmg": MMMG,
+    "omni-edit": OmniEdit,
+    "magicbrush": MagicBrush,
+    "aurora": Aurora,
+    "human-edit": HumanEdit,
 }
 """The layouts by the names that `benchmark.format` has for them."""
 
