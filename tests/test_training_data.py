@@ -22,7 +22,7 @@ from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.rewrite import CritiqueTask, RewriteTask
 from src.training.train import train
 from tests.conftest import item
-from tests.official_layouts import complex_edit, complex_edit_row
+from tests.official_layouts import complex_edit, complex_edit_row, magic_brush_test
 
 EDITOR = {"class_path": "tests.training_plugins.ToneEditor"}
 
@@ -115,6 +115,16 @@ def test_coefficients_say_how_often_a_sample_enters_an_epoch(
     assert [count for name, count in counts.items() if "often" in name] == [2] * 4
     assert 10 <= sum("rarely" in name for name in counts) <= 30
     assert {count for name, count in counts.items() if "rarely" in name} == {1}
+
+
+def test_a_file_may_have_a_layout_of_its_own(tmp_path: Path, write_benchmark: Callable[..., Path]) -> None:
+    own = write_benchmark([item(0)], "own.json")
+    files = [{"path": str(own)}, {"path": str(magic_brush_test(tmp_path / "test")), "format": "magicbrush"}]
+    assert [one.example_id for one in read(tmp_path, train=files).train] == [
+        "0-own/00000_物理_easy",
+        "1-test/7_1",
+        "1-test/7_2",
+    ]
 
 
 def test_bad_items_are_left_out_and_a_file_of_nothing_else_is_refused(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from src.benchmark_config import SelectionConfig
+from src.benchmark_layouts import BenchmarkLayout
 from src.config import (
     DECODED_MEGABYTES,
     DEFAULT_SCORER,
@@ -19,6 +20,7 @@ from src.config import (
     RuntimeConfig,
 )
 from src.config_file import checked, fill_in, load
+from src.data.selection import Selection
 from src.engine_config import EngineConfig
 from src.errors import ConfigError
 from src.section import Section
@@ -84,6 +86,22 @@ class DataFile(Section):
     """How often each sample enters an epoch: 2 is twice, 0.5 is a random half of them, 1.5 is all and a half again."""
 
 
+class SampleFile(DataFile):
+    """One file of samples, in the layout of all files or in one of its own."""
+
+    format: BenchmarkLayout | None = None
+    """The layout of this file; None is that of the section."""
+    image_dir: Path | None = None
+    """The folder from which its image paths lead; where neither is set, that of the section."""
+
+    def selection(self, section: SelectionConfig, *, limited: bool = True) -> Selection:
+        """What is taken of this file; see `Selection.of`."""
+        own: dict[str, Any] = {} if self.image_dir is None else {"image_dir": self.image_dir}
+        if self.format is not None:
+            own = {"format": self.format, "image_dir": self.image_dir}
+        return Selection.of(section.model_copy(update=own), limited=limited)
+
+
 class CurriculumSettings(Section):
     """Easy training samples first: bins of difficulty and category, opened in stages."""
 
@@ -95,9 +113,11 @@ class CurriculumSettings(Section):
 
 
 class DataSettings(SelectionConfig):
-    """The data that the policy is trained and tested on. `limit` counts in each file, and `format` is that of all."""
+    """The data that the policy is trained and tested on. `limit` counts in each file, and `format` is that of all that
+    name none of their own.
+    """
 
-    train: str | list[DataFile]
+    train: str | list[SampleFile]
     """One file, or several with coefficients."""
     held_out: str | float | None = None
     """A file of its own, or the share (0–1) of the training data's source images that is kept out of training."""
@@ -112,9 +132,9 @@ class DataSettings(SelectionConfig):
         return value
 
     @property
-    def files(self) -> list[DataFile]:
+    def files(self) -> list[SampleFile]:
         """The training files, in order."""
-        return [DataFile(path=self.train)] if isinstance(self.train, str) else self.train
+        return [SampleFile(path=self.train)] if isinstance(self.train, str) else self.train
 
 
 class ComparisonSettings(Section):

@@ -75,10 +75,8 @@ def read_split(task: Task, data: DataSettings, seed: int, store: ImageStore) -> 
     """
     own_file = isinstance(data.held_out, str)
     paths = [file.path for file in data.files] + ([str(data.held_out)] if own_file else [])
-    parts = [
-        _read(task, path, Selection.of(data, limited=position < len(data.files)), store)
-        for position, path in enumerate(paths)
-    ]
+    selections = [file.selection(data) for file in data.files] + [Selection.of(data, limited=False)]
+    parts = [_read(task, path, selection, store) for path, selection in zip(paths, selections, strict=False)]
     if len(parts) > 1:
         parts = [_prefixed(part, f"{position}-{Path(paths[position]).stem}/") for position, part in enumerate(parts)]
     if own_file:
