@@ -18,7 +18,7 @@ from src.config_file import checked
 from src.data.token_shards import TokenisedEdit, write_index, write_shard
 from src.errors import ConfigError, DataError, EditLoopError, ModelError
 from src.models.diffusion.implementations.token_edit import TokenEditModel
-from src.models.tokens.checkpoint import codec_digest
+from src.models.tokens.checkpoint import codec_digest, keep_codec
 from src.training.finetune.config import FinetuneConfig, load_finetune_config
 from src.training.finetune.lesson import IGNORED
 from src.training.finetune.train import finetune, is_measured, lesson_of
@@ -158,6 +158,22 @@ def test_the_editor_learns_and_its_folder_edits_with_the_codec_it_had(
     assert codec_digest(policy) == codec_digest(token_editor_folder)
     TokenEditModel.check_weights({"model_name": str(policy)})
     TokenEditModel({"model_name": str(policy), "device": "cpu", "grid": [2, 2]})
+
+
+def test_a_codec_that_was_rounded_in_storing_is_put_back(token_editor_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    saved = tmp_path / "saved"
+    shutil.copytree(token_editor_folder, saved)
+    before = load_file(saved / "model.safetensors")
+    rounded = {name: weight.bfloat16() for name, weight in before.items()}
+    save_file(rounded, saved / "model.safetensors", metadata={"format": "pt"})
+    assert codec_digest(saved) != codec_digest(token_editor_folder)
+    keep_codec(token_editor_folder, saved)
+    assert codec_digest(saved) == codec_digest(token_editor_folder)
+    after = load_file(saved / "model.safetensors")
+    assert all(bool((after[name] == rounded[name]).all()) for name in rounded if "vqmodel" not in name)
+    TokenEditModel({"model_name": str(saved), "device": "cpu", "grid": [2, 2]})
 
 
 def test_a_thought_is_learned_and_its_prefill_is_not(settings: Settings, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """`finetune` on completions: a policy learns what GRPO's task can read, at the prompts that GRPO asks."""
 
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +13,24 @@ from typing import Any
 import pytest
 
 from src.config_file import checked
-from src.errors import ConfigError, DataError
+from src.errors import ConfigError, DataError, ModelError
+from src.models.diffusion.conditioning import Conditioner, ConditioningRequest
+from src.models.diffusion.implementations.qwen_image import QwenImageModel
+from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
 from src.training.finetune.config import FinetuneConfig
 from src.training.finetune.lesson import IGNORED
 from src.training.finetune.train import finetune, lesson_of
-from tests.conftest import item
+from tests.conftest import item, png
+from tests.test_conditioning_generation import JUDGE, PAINTER
+from tests.test_conditioning_rewards import EDITOR, SMALL
+from tests.test_text_to_image import prompt_item
+from tests.tiny_pipelines import plus_folder, qwen_folder, qwen_image_folder  # noqa: F401 (fixtures)
 
 Settings = dict[str, Any]
 POLICY = "assets/miniature/policy"
 RIGHT = "<CoT>it is blue</CoT><Re_edit>paint the square red</Re_edit>"
 PROMPTS_OF = "configs/training/miniature_rewrite.yaml"
+END = "<|im_end|>"
 
 
 @pytest.fixture
@@ -102,3 +113,82 @@ def test_completions_without_prompts_are_refused(settings: Settings, tmp_path: P
     settings["completions"]["train"][0]["completions"] = str(empty)
     with pytest.raises(DataError, match=r"nobody: no selected item"):
         lesson_of(config(settings)).read(tmp_path / "images")
+
+
+def test_a_critique_is_learned_from_source_and_first_attempt_as_grpo_shows_them(
+    settings: Settings, tmp_path: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    attempt = base64.b64encode(png((9, 9, 9), size=(40, 24))).decode()
+    data = write_benchmark([item(0, id="00000", preliminary_img_b64=attempt), item(1, id="00001")], "attempts.json")
+    part = settings["completions"]
+    part |= {"prompts_of": "configs/training/miniature_critique.yaml"}
+    part["train"][0]["path"] = str(data)
+    lesson = lesson_of(config(settings))
+    train, _ = lesson.read(tmp_path / "images")
+    assert [[image.decode().size for image in row.example.images] for row in train.rows] == [[(16, 16), (40, 24)]] * 2
+    assert "preliminary_img" in train.left_out["00001"]
+    batch = lesson.collate(train.rows)
+    assert len(batch["image_grid_thw"]) == 2 * len(train.rows)
+
+
+def thinking(folder: Path, class_path: str, **params: object) -> dict[str, Any]:
+    """The section `completions.prompts_of` of a training through the conditioning of a tiny pipeline."""
+    return {
+        "policy": {"model": str(folder / "text_encoder")},
+        "task": {"class_path": "src.training.tasks.conditioning.ConditioningTask"},
+        "data": {"train": "not_read.json"},
+        "diffusion_model": {"class_path": class_path, "params": {"model_name": str(folder), **params}},
+        "reward_model": {"class_path": "tests.training_plugins.PixelJudge"},
+    }
+
+
+@pytest.mark.parametrize("fixture", ["qwen_folder", "plus_folder"])
+def test_a_text_encoder_learns_its_thought_behind_the_prompt_that_its_pipeline_encodes(
+    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest, fixture: str
+) -> None:
+    folder: Path = request.getfixturevalue(fixture)
+    following = thinking(folder, EDITOR, **SMALL, vl_resolution=56)
+    (tmp_path / "thinking.yaml").write_text(json.dumps(following))
+    settings["policy"] = following["policy"]
+    settings["completions"]["prompts_of"] = str(tmp_path / "thinking.yaml")
+    lesson = lesson_of(config(settings))
+    lesson.check_model()
+    row = lesson.read(tmp_path / "images")[0].rows[0]
+    batch = lesson.collate([row])
+    editor = QwenImageEditModel({"model_name": str(folder), "device": "cpu", **SMALL, "vl_resolution": 56})
+    shown = tuple(editor.shown_to_encoder(row.example.images[0].decode()))
+    prompt = Conditioner(editor.pipe)._inputs(ConditioningRequest(row.example.request, shown))
+    written = [*editor.pipe.tokenizer(row.completion).input_ids, editor.pipe.tokenizer.convert_tokens_to_ids(END)]
+    assert batch["input_ids"][0].tolist() == [*prompt["input_ids"][0].tolist(), *written]
+    assert bool((batch["pixel_values"] == prompt["pixel_values"]).all())
+    assert batch["labels"][0, -len(written) :].tolist() == written
+    assert set(batch["labels"][0, : -len(written)].tolist()) == {IGNORED}
+
+
+def test_a_text_encoder_is_taught_for_pictures_of_text_and_thinks_afterwards(
+    settings: Settings, tmp_path: Path, write_benchmark: Callable[..., Path], qwen_image_folder: Path
+) -> None:
+    data = write_benchmark([prompt_item(0, id="00000", prompt_en="a tree")], "prompts.json")
+    following = thinking(qwen_image_folder, PAINTER, num_inference_steps=1, true_cfg_scale=1.0, width=32, height=32)
+    following["scorer"] = {"class_path": "src.rewards.scorers.prompt_alignment.PromptAlignmentScorer"}
+    following["reward_model"] = {"class_path": JUDGE}
+    (tmp_path / "thinking.yaml").write_text(json.dumps(following))
+    settings["policy"] = following["policy"]
+    settings["completions"] |= {"prompts_of": str(tmp_path / "thinking.yaml")}
+    settings["completions"]["train"][0]["path"] = str(data)
+    settings["training"] |= {"max_steps": 20, "save_steps": 20, "learning_rate": 1e-2}
+    outcome = finetune(config(settings))
+    assert outcome is not None
+    losses = [entry["loss"] for entry in json.loads(outcome.history.read_text()) if "loss" in entry]
+    assert losses[-1] < 0.5 * losses[0]
+    params = following["diffusion_model"]["params"] | {"think": {"policy": str(outcome.policy), "max_new_tokens": 4}}
+    assert QwenImageModel({**params, "device": "cpu"}).generate_image("a tree").size == (32, 32)
+
+
+def test_a_policy_that_is_not_the_text_encoder_of_the_painter_is_refused(
+    settings: Settings, tmp_path: Path, qwen_folder: Path
+) -> None:
+    (tmp_path / "thinking.yaml").write_text(json.dumps(thinking(qwen_folder, EDITOR, **SMALL)))
+    settings["completions"]["prompts_of"] = str(tmp_path / "thinking.yaml")
+    with pytest.raises(ModelError, match=r"policy\.model"):
+        lesson_of(config(settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,6 +204,26 @@ def load_codec_parts(folder: Path, device: str) -> tuple[Any, Any]:
     except RuntimeError as error:
         raise ModelError(f"{folder}: the weights of the VQ-VAE do not fit its config ({error})") from error
     return vqvae.to(device, torch.float32).eval(), Emu3ImageProcessor.from_pretrained(folder)
+
+
+def keep_codec(source: Path, saved: Path) -> None:
+    """Gives a saved checkpoint the VQ-VAE of the one that it was trained from, where it has another.
+
+    A trainer that stores all weights in half precision (DeepSpeed) rounds those of the VQ-VAE as well, of which nothing
+    was trained, and codes would mean other pictures.
+    """
+    from safetensors.torch import load_file, save_file
+
+    if codec_digest(saved) == codec_digest(source):
+        return
+    own = dict(_vision_weights(source))
+    for file in sorted(saved.glob(_WEIGHTS)):
+        weights = load_file(file)
+        changed = {name: own[name.partition(_VQVAE)[2]] for name in weights if _VQVAE in name}
+        if changed:
+            part = file.with_suffix(".part")
+            save_file(weights | changed, part, metadata={"format": "pt"})
+            os.replace(part, file)
 
 
 def _vision_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -8,26 +8,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from src.counted import counted
 from src.data.items import text_field
 from src.data.sample import BadSample, Unusable
-from src.data.selection import Selection
 from src.data.sources import read_items
 from src.errors import ConfigError, DataError
+from src.models.diffusion.qwen_pipeline import QwenPipelineModel
+from src.models.diffusion.thinking import policy_processor
+from src.models.diffusion.weightless import without_weights
 from src.models.plain_text import PlainText
 from src.models.vlm.stored_architecture import require_vision_language
 from src.models.weights import is_local, pinned
 from src.pipeline.scorer_plan import ScorerPlan
+from src.registry import resolve
 from src.training.config import TrainingConfig, load_training_config
 from src.training.dataset import NAMED, ImageStore, copies
 from src.training.finetune.config import CompletionData, CompletionFile, FinetuneConfig
 from src.training.finetune.lesson import IGNORED, Lesson, TaughtData
+from src.training.grpo.conditioning_rewards import checked_system
 from src.training.grpo.policy import load_policy
 from src.training.policy_check import check_policy
 from src.training.prompts import prompt_rows
 from src.training.tasks.base import Task
 from src.training.tasks.conditioning import ConditioningTask
 from src.training.tasks.example import Example, UnparsableCompletion
+from src.training.tasks.rewrite import CritiqueTask
 from src.training.validate import build_task
 
 
@@ -59,7 +66,8 @@ class CompletionLesson(Lesson):
                 f"policy.image_max_side: {config.policy.image_max_side}, and {data.prompts_of} has "
                 f"{following.policy.image_max_side}; the policy would be taught on other pictures than it is trained on"
             )
-        self._task = _task_of(following)
+        self._following = following.model_copy(update={"policy": config.policy})
+        self._task = _task_of(self._following)
 
     def check_model(self) -> None:
         """Raises `ModelError` for what is no vision-language model, `ConfigError` for an adapter that does not fit."""
@@ -93,7 +101,7 @@ class CompletionLesson(Lesson):
     def _answered(self, file: CompletionFile, store: ImageStore, *, limited: bool) -> TaughtData:
         known, left_out = _completions(file.completions)
         rows: list[AnsweredExample] = []
-        for item in self._task.examples(file.path, Selection.of(self._data, limited=limited), store.keep):
+        for item in self._task.examples(file.path, file.selection(self._data, limited=limited), store.keep):
             name = item.sample_id if isinstance(item, BadSample) else item.example_id
             completions = known.pop(name, [])
             for completion in completions:
@@ -102,15 +110,27 @@ class CompletionLesson(Lesson):
                     continue
                 try:
                     self._task.read(completion)
+                    rows.append(AnsweredExample(self._as_asked(item), completion))
                 except UnparsableCompletion as error:
                     left_out[name] = f"the task could not read its completion: {error}"
-                    continue
-                rows.append(AnsweredExample(item, completion))
+                except Unusable as error:
+                    left_out[name] = str(error)
         left_out |= dict.fromkeys(known, f"no selected item of {file.path} has this id")
         if not rows:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in [*left_out.items()][:NAMED])
             raise DataError(f"no completion of {file.completions} answers a prompt; the first reasons: {reasons}")
         return TaughtData(rows, left_out)
+
+    def _as_asked(self, example: Example) -> Example:
+        """The example with the first attempt that GRPO would show beside its source; raises `Unusable` without one."""
+        if not isinstance(self._task, CritiqueTask):
+            return example
+        if example.subject.preliminary is None:
+            raise Unusable(
+                "its sample has no first attempt (field preliminary_img), which the policy is to answer; no editor is "
+                "asked for one here"
+            )
+        return replace(example, images=(*example.images, example.subject.preliminary))
 
     def lines(self, train: TaughtData, held_out: TaughtData | None) -> Iterator[str]:
         """How many completions, and to which task."""
@@ -123,9 +143,26 @@ class CompletionLesson(Lesson):
         return load_policy(self._policy, number_type, checkpoint, self._processor)
 
     @cached_property
+    def _painter(self) -> QwenPipelineModel | None:
+        """The model under whose own prompt a text encoder writes, without its weights; None for other policies."""
+        if not isinstance(self._task, ConditioningTask):
+            return None
+        section = self._following.diffusion_model
+        assert section is not None, "checked_system() has seen it"
+        return without_weights(resolve(section, QwenPipelineModel, "diffusion_model"), section.params)  # type: ignore[type-abstract]
+
+    def _as_policy_sees(self, image: Image.Image) -> Image.Image:
+        if self._painter is None:
+            return image
+        [shown] = self._painter.shown_to_encoder(image)
+        return shown
+
+    @cached_property
     def _processor(self) -> Any:
         import transformers
 
+        if self._painter is not None:
+            return policy_processor(self._painter.pipe)
         return transformers.AutoProcessor.from_pretrained(
             self._policy.model,
             padding_side="left",
@@ -140,7 +177,7 @@ class CompletionLesson(Lesson):
 
         processor, tokenizer = self._processor, self._processor.tokenizer
         examples = [replace(row.example, example_id=str(place)) for place, row in enumerate(rows)]
-        shown = prompt_rows(examples, self._policy.image_max_side, PlainText([processor]))
+        shown = prompt_rows(examples, self._policy.image_max_side, PlainText([processor]), self._as_policy_sees)
         prompts = processor.apply_chat_template(
             [prepare_multimodal_messages(row["prompt"], row["images"]) for row in shown],
             add_generation_prompt=True,
@@ -170,10 +207,7 @@ def _task_of(following: TrainingConfig) -> Task:
     """The task of a training, told the rules that its scorer would tell it."""
     task = build_task(following)
     if isinstance(task, ConditioningTask):
-        raise ConfigError(
-            "completions.prompts_of: the prompt of ConditioningTask is the editor's own and is not made here; name a "
-            "training of RewriteTask, CritiqueTask or VqaTask"
-        )
+        task.pipeline_system = checked_system(following)
     if following.diffusion_model is not None:
         plan = ScorerPlan(
             following.scorer, following.reward_model, following.prompts, task.language, has_completions=True

@@ -12,7 +12,7 @@ from src.benchmark_config import SelectionConfig
 from src.config import LoggingConfig
 from src.config_file import load
 from src.section import Section
-from src.training.config import POLICY, DataFile, PolicySettings
+from src.training.config import POLICY, DataFile, PolicySettings, SampleFile
 
 SECTIONS = ("token_edits", "completions")
 """The sections of which a config of `finetune` has exactly one."""
@@ -48,7 +48,7 @@ class TokenEditData(Section):
         return [DataFile(path=self.train)] if isinstance(self.train, str) else self.train
 
 
-class CompletionFile(DataFile):
+class CompletionFile(SampleFile):
     """A file of training data as GRPO reads it, and the right completions to its prompts."""
 
     completions: str
@@ -85,6 +85,7 @@ class FinetuneTraining(Section):
     weight_decay: float = pydantic.Field(0.0, ge=0, allow_inf_nan=False)
     adam_beta1: float = pydantic.Field(0.9, ge=0, lt=1)
     adam_beta2: float = pydantic.Field(0.999, ge=0, lt=1)
+    adam_epsilon: float = pydantic.Field(1e-8, gt=0, allow_inf_nan=False)
     max_grad_norm: float = pydantic.Field(1.0, gt=0, allow_inf_nan=False)
     gradient_checkpointing: bool = False
     bf16: bool | None = None

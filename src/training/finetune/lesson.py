@@ -53,6 +53,9 @@ class Lesson(ABC):
             ModelError: it cannot be loaded.
         """
 
+    def finish(self, policy: Path) -> None:
+        """Does what is left to do with the trained weights in their folder; called once, by the first process."""
+
     @abstractmethod
     def collate(self, rows: Sequence[Any]) -> Mapping[str, Any]:
         """The model's arguments for a batch: labels are `IGNORED` but for the tokens of the answers."""

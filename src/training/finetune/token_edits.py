@@ -15,6 +15,7 @@ from src.errors import DataError, ModelError
 from src.models.tokens.checkpoint import (
     checkpoint_folder,
     codec_digest,
+    keep_codec,
     load_token_editor,
     require_token_editor,
     stored_config,
@@ -193,6 +194,11 @@ class TokenEditLesson(Lesson):
             model.set_attn_implementation(policy.attn_implementation)
         torch.manual_seed(self._seed)
         return model, processor
+
+    def finish(self, policy: Path) -> None:
+        """Sees to it that a whole model has the codec that its data were made with."""
+        if self._policy.lora is None:
+            keep_codec(self._folder, policy)
 
     def collate(self, rows: Sequence[Any]) -> Mapping[str, Any]:
         """Pads on the right, to the longest sequence of the batch."""

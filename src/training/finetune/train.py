@@ -166,3 +166,5 @@ def _train(
             write_json(output_dir / HISTORY, history)
             draw_curve(history, output_dir / "loss_curve.png", "loss", "loss (nats a token)", "Loss of the answers")
     trainer.save_model(str(config.training.policy_folder))
+    if trainer.is_world_process_zero():
+        lesson.finish(config.training.policy_folder)

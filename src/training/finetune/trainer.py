@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _ADVICE = "training.learning_rate (or max_grad_norm), look at the data of the last steps"
 _SAME = {
     "seed", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate",
-    "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm",
+    "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
+    "max_grad_norm",
     "gradient_checkpointing", "logging_steps", "save_steps", "save_total_limit", "per_device_eval_batch_size",
     "dataloader_num_workers", "report_to",
 }  # fmt: skip
