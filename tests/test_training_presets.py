@@ -15,7 +15,7 @@ from src.rewards.scorers.six_dimension import SixDimensionScorer
 from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
 from src.training.grpo.policy import lora_config
 from src.training.grpo.settings import grpo_config
-from src.training.validate import build_task
+from src.training.validate import build_task, completed
 
 PRESETS = sorted(Path("configs/training").glob("*.yaml"))
 ACCELERATE = sorted(Path("configs/accelerate").glob("*.yaml"))
@@ -42,7 +42,7 @@ def test_the_scorer_of_a_preset_can_be_built(preset: TrainingConfig) -> None:
     from src.rewards.core.judge_handle import JudgeHandle
 
     path, params = preset.scorer.class_path, preset.scorer.params
-    if preset.diffusion_model is None:
+    if completed(preset).diffusion_model is None:
         load_class(path, CompletionScorer)(params)  # type: ignore[type-abstract,call-arg]
         return
     judge = JudgeHandle(preset.reward_model) if preset.reward_model else None

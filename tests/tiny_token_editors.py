@@ -13,19 +13,19 @@ from src.models.tokens.vocabulary import NAMES, code_name, picture_vocabulary
 CODEBOOK = 32
 FACTOR = 8
 """Pixels a code: the one that the processor of transformers takes for granted."""
-ADDED = ["<image>", *NAMES.values(), *(code_name(code) for code in range(CODEBOOK))]
 
 
-def tiny_tokenizer() -> Any:
-    """Bytes and the special tokens of Emu3, a codebook of `CODEBOOK` codes."""
+def tiny_tokenizer(codebook: int = CODEBOOK) -> Any:
+    """Bytes and the special tokens of Emu3, the tokens of so many codes among them."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *ADDED]
+    added = ["<image>", *NAMES.values(), *(code_name(code) for code in range(codebook))]
+    words = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *added]
     made = Tokenizer(models.BPE(vocab={word: place for place, word in enumerate(words)}, merges=[]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in ADDED])
+    made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in added])
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         bos_token=NAMES["bos"],
@@ -47,8 +47,17 @@ def tiny_vocabulary() -> PictureVocabulary:
     return picture_vocabulary(words, CODEBOOK, len(words))
 
 
-def tiny_token_editor(seed: int = 0, positions: int = 1024) -> tuple[Any, Any]:
-    """An `Emu3ForConditionalGeneration` and its `Emu3Processor`, the same at every call."""
+def tiny_token_editor(
+    seed: int = 0, positions: int = 1024, codebook: int = CODEBOOK, **language: Any
+) -> tuple[Any, Any]:
+    """An `Emu3ForConditionalGeneration` and its `Emu3Processor`, the same at every call.
+
+    Args:
+        seed: Of the weights.
+        positions: Of the language model.
+        codebook: How many codes there are.
+        language: Fields of `Emu3TextConfig` in the place of those here.
+    """
     import torch
     from transformers import (
         Emu3Config,
@@ -59,10 +68,10 @@ def tiny_token_editor(seed: int = 0, positions: int = 1024) -> tuple[Any, Any]:
         Emu3VQVAEConfig,
     )
 
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny_tokenizer(codebook)
     words = tokenizer.get_vocab()
     vqvae = Emu3VQVAEConfig(
-        codebook_size=CODEBOOK,
+        codebook_size=codebook,
         temporal_downsample_factor=1,
         base_channels=32,
         channel_multiplier=[1, 1, 1, 1],
@@ -70,20 +79,21 @@ def tiny_token_editor(seed: int = 0, positions: int = 1024) -> tuple[Any, Any]:
         attn_resolutions=[],
         hidden_size=32,
     )
-    text = Emu3TextConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=positions,
-        pad_token_id=words[NAMES["pad"]],
-        bos_token_id=words[NAMES["bos"]],
-        eos_token_id=words[NAMES["eos"]],
-        attention_dropout=0.0,
-        initializer_range=0.3,  # wide enough that every token of the prompt has a say
-    )
+    settings = {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": positions,
+        "pad_token_id": words[NAMES["pad"]],
+        "bos_token_id": words[NAMES["bos"]],
+        "eos_token_id": words[NAMES["eos"]],
+        "attention_dropout": 0.0,
+        "initializer_range": 0.3,  # wide enough that every token of the prompt has a say
+    }
+    text = Emu3TextConfig(**(settings | language))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Emu3ForConditionalGeneration(Emu3Config(vq_config=vqvae, text_config=text, vocabulary_map=words))

@@ -11,7 +11,7 @@ from PIL import Image
 from src.data.image import LazyImage, OpenedImage, encode_png
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, decoded_request, edit_each
-from src.models.diffusion.conditioning import Conditioning
+from src.models.diffusion.edit_input import EditInput
 from src.pipeline.pixels import PixelBudget, decoded_bytes
 from src.record.record import Sizes
 
@@ -31,8 +31,8 @@ class PendingEdit:
     seed: int = 0
     further_sources: tuple[LazyImage, ...] = ()
     """The source pictures after the first one; see `EditSample.further_sources`."""
-    conditioning: Conditioning | None = None
-    """What the editor's transformer is given in the place of the encoded instruction; None for the instruction."""
+    conditioning: EditInput | None = None
+    """What the editor is given in the place of the instruction; None for the instruction."""
     source_size: tuple[int, int] = (0, 0)
     further_bytes: int = 0
     """Bytes of the further sources when they are decoded."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from src.data.image import LazyImage
 from src.data.sample import EditSample
-from src.models.diffusion.conditioning import Conditioning
+from src.models.diffusion.edit_input import EditInput
 from src.pipeline.editing import PendingEdit
 from src.pipeline.pixels import decoded_bytes
 
@@ -72,7 +72,7 @@ def work_item(
     source: LazyImage | None = None,
     instruction: str | None = None,
     seed: int = 0,
-    conditioning: Conditioning | None = None,
+    conditioning: EditInput | None = None,
     source_size: tuple[int, int] = (0, 0),
     pictures: tuple[Image.Image | None, Image.Image] | None = None,
     in_one_call: bool = False,
@@ -86,7 +86,7 @@ def work_item(
         source: The picture that is edited; None for the sample's own.
         instruction: What the editor is told; None for the sample's own words.
         seed: The seed of the edit.
-        conditioning: What the editor's transformer is given in the place of the encoded instruction, if anything.
+        conditioning: What the editor is given in the place of the instruction, if anything.
         source_size: Width and height of the source in pixels, where they are known.
         pictures: Source and edit, of an edit that is only judged; None for one that is to be made.
         in_one_call: See `WorkItem`.

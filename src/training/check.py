@@ -28,6 +28,7 @@ from src.training.memory.parts import GIB, MemoryPart
 from src.training.memory.placement import Gpu, launches, place
 from src.training.memory.policy_memory import SequenceLengths, lengths
 from src.training.memory.text_encoder import shown_pictures
+from src.training.memory.token_editor import drawn_at_once, tokenised_pictures
 from src.training.policy_check import check_completions, check_policy
 from src.training.tasks.base import Task
 from src.training.tasks.example import Example
@@ -39,6 +40,7 @@ from src.training.validate import (
     check_devices,
     check_settings,
     check_vllm,
+    completed,
     longest_completion,
     models_of,
     validate,
@@ -79,7 +81,7 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
         EditLoopError: for whatever is wrong. Weights, keys, servers and data that are not there yet are lines instead.
     """
     processes = len(config.hardware.training) if config.hardware else 1
-    config = _as_one_process(config, processes)
+    config = _as_one_process(completed(config), processes)
     arguments, task = grpo_config(config.training), build_task(config)
     missing = list(_missing(config, arguments))
     if missing:
@@ -93,9 +95,10 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
         yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
-    images, side = shown_pictures(config) or (_images(task, data), data.side if data else None)
+    shown = shown_pictures(config) or tokenised_pictures(config, data.side if data else None)
+    images, side = shown or (_images(task, data), data.side if data else None)
     try:
-        sizes = lengths(config.policy, arguments, images, side, processes)
+        sizes = drawn_at_once(config, lengths(config.policy, arguments, images, side, processes))
     except UnknownShape as error:
         yield f"memory    {error}"
     else:

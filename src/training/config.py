@@ -29,6 +29,9 @@ DEFAULT_TASK = "src.training.tasks.rewrite.RewriteTask"
 LANGUAGE_MODEL_LAYERS = r"^(?!.*(visual|vision)).*\.(q|k|v|o|gate|up|down)_proj$"
 """Regular expression of every linear layer of the language model and of none of the vision tower."""
 
+CODEC_MODULES = r".*\bvqmodel\..*"
+"""Regular expression of every module of a token editor's VQ-VAE."""
+
 
 class LoraSettings(pydantic.BaseModel):
     """A low-rank adapter; further fields of `peft.LoraConfig` may be set beside these (`grpo.adapter_fields`)."""
@@ -76,6 +79,13 @@ class PolicySettings(Section):
             return True
         own = self.lora.model_extra or {}
         return bool(own.get("modules_to_save")) or own.get("bias", "none") != "none"
+
+    def of_token_editor(self) -> Self:
+        """Returns the policy as that of a token editor, whose adapter leaves the VQ-VAE out."""
+        if self.lora is None or "exclude_modules" in (self.lora.model_extra or {}):
+            return self
+        fields = self.lora.model_dump() | {"exclude_modules": CODEC_MODULES}
+        return self.model_copy(update={"lora": type(self.lora).model_validate(fields)})
 
 
 class DataFile(Section):
@@ -250,7 +260,7 @@ class TrainingConfig(Section):
     task: ClassConfig = ClassConfig(class_path=DEFAULT_TASK)
     data: DataSettings
     diffusion_model: ModelConfig | None = None
-    """The frozen editor; only tasks without edits do without."""
+    """The frozen editor; tasks without edits do without, and those whose policy is the editor."""
     reward_model: ModelConfig | None = None
     scorer: ClassConfig = ClassConfig(class_path=DEFAULT_SCORER)
     prompts: dict[str, PromptConfig] = pydantic.Field(default_factory=dict)

@@ -18,7 +18,7 @@ from src.training.held_out.gain import Gain
 from src.training.policy_check import check_completions, check_policy
 from src.training.storage.output_directory import GAINS, HISTORY, output_directory, write_json
 from src.training.tracking.curve import draw_curve
-from src.training.validate import Validated, check_data, check_devices, check_processes, validate
+from src.training.validate import Validated, check_data, check_devices, check_processes, completed, validate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -53,6 +53,7 @@ def train(
         EditLoopError: for everything that makes the run impossible, or makes it stop; in the latter case a checkpoint
             is there.
     """
+    config = completed(config)
     checked = validate(config)
     check_processes(config, checked.arguments)
     check_devices(config)

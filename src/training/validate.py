@@ -227,6 +227,15 @@ def build_task(config: TrainingConfig) -> Task:
     return task_class(config.task.params, config.data.language)
 
 
+def completed(config: TrainingConfig) -> TrainingConfig:
+    """Returns the config with what follows from its task; see `Task.completed`.
+
+    Raises:
+        ConfigError: for a wrong task, or settings that have no meaning with it.
+    """
+    return build_task(config).completed(config)
+
+
 def _check_judge_has_scorer(config: TrainingConfig) -> None:
     if config.evaluation.reward_model is not None and config.evaluation.scorer is None:
         raise ConfigError(

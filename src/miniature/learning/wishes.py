@@ -1,7 +1,8 @@
 """The wishes of the learning proof: those that GRPO practises on, and those that it is measured on.
 
 Run `python -m src.miniature.learning.wishes` to re-create `assets/miniature/rewrite_tasks.json`, the wishes of the
-families that neither editor nor supervised policy was taught, in the wordings that training may read.
+families that neither editor nor supervised policy was taught, in the wordings that training may read, and
+`assets/miniature/token_tasks.json`, on which a token editor practises: new pictures of the families that it was taught.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from src.miniature.world.split import Wordings
 TASKS_PATH = Path("assets/miniature/rewrite_tasks.json")
 TASKS_PER_CATEGORY = 64
 TASKS_SEED = 200_000
+TOKEN_TASKS_PATH = Path("assets/miniature/token_tasks.json")
+TOKEN_TASKS_PER_CATEGORY = 100
+TOKEN_TASKS_SEED = 406_000
+"""With these seeds no picture is one of the shipped benchmark, which other seeds may draw again."""
 MEASURED_SEED = 300_000
 """The first seed of the wishes that are measured on: no shipped file has these seeds, and no training."""
 IMPLICIT = ("medium", "hard")
@@ -63,6 +68,11 @@ def write_tasks(path: Path, per_category: int = TASKS_PER_CATEGORY) -> None:
     write_benchmark(path, per_category, TASKS_SEED, IMPLICIT, part="held_out", wordings="training")
 
 
+def write_token_tasks(path: Path, per_category: int = TOKEN_TASKS_PER_CATEGORY) -> None:
+    """Writes the edits that a token editor practises on by GRPO, as a benchmark file."""
+    write_benchmark(path, per_category, TOKEN_TASKS_SEED, part="training", wordings="training")
+
+
 def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
     """The wishes of a set, categories in turn; pictures are the same for the same number, set by set.
 
@@ -87,3 +97,4 @@ def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
 if __name__ == "__main__":
     only_help(__doc__)
     write_tasks(TASKS_PATH)
+    write_token_tasks(TOKEN_TASKS_PATH)

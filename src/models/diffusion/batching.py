@@ -14,7 +14,7 @@ from src.data.sample import MAX_INSTRUCTION
 from src.errors import ModelUnusable
 from src.models.base import named_arguments
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
-from src.models.diffusion.conditioning import Conditioning
+from src.models.diffusion.edit_input import EditInput
 from src.models.diffusion.generation_model import GenerationModel
 from src.reasons import is_failure, reason_of
 
@@ -32,8 +32,8 @@ class EditRequest:
     sample_id: str = ""
     further: tuple[Image.Image, ...] = ()
     """The source pictures after the first one, where there are several; they stay as they are, like `source`."""
-    conditioning: Conditioning | None = None
-    """What the transformer is given in the place of the encoded instruction, by an editor that can take it."""
+    conditioning: EditInput | None = None
+    """What is given in the place of the instruction to an editor that can take it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def decoded_request(
     seed: int,
     sample_id: str,
     further: Sequence[LazyImage] = (),
-    conditioning: Conditioning | None = None,
+    conditioning: EditInput | None = None,
 ) -> EditRequest | EditFailure:
     """The request for an edit of sources that are decoded now, or why that is impossible."""
     try:

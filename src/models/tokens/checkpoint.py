@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
 from src.models.device import pick_dtype
+from src.models.tokens.picture_grammar import PictureVocabulary
 from src.models.tokens.stored_weights import stored_weights
+from src.models.tokens.vocabulary import picture_vocabulary
 from src.models.weights import is_local, pinned, resolve_revision
 
 if TYPE_CHECKING:
@@ -119,6 +121,18 @@ def pixels_per_code(config: dict[str, Any]) -> int:
     stages = Emu3VQVAEConfig(**(config.get("vq_config") or {})).channel_multiplier
     side: int = 2 ** (len(stages) - 1)
     return side * side
+
+
+def stored_vocabulary(config: dict[str, Any]) -> PictureVocabulary:
+    """The token ids of a checkpoint, by its `config.json` alone.
+
+    Raises:
+        ModelError: a token is missing, or its id is beyond the logits.
+    """
+    from transformers import Emu3Config
+
+    known: Any = Emu3Config.from_dict(config)
+    return picture_vocabulary(known.vocabulary_map, known.vq_config.codebook_size, known.text_config.vocab_size)
 
 
 def load_token_editor(params: Any, device: str) -> tuple[Any, Any]:

@@ -42,3 +42,19 @@ def token_log_probabilities(
     return TokenLogProbabilities(
         chosen=chosen.masked_fill(is_forced, 0.0), allowed_mass=allowed - scaled.logsumexp(dim=-1)
     )
+
+
+def token_entropies(
+    logits: torch.Tensor, slots: torch.Tensor, masks: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
+    """The entropies, in nats, of the distributions of `token_log_probabilities`: 0 where only one token is allowed.
+
+    Args:
+        logits: Of the next token at each place, `… × vocabulary`.
+        slots: What might be there.
+        masks: Those of `allowed_masks`.
+        temperature: Above 0.
+    """
+    scaled = (logits.float() / temperature).masked_fill(~allowed_tokens(slots, masks), -float("inf"))
+    own = scaled.log_softmax(dim=-1)
+    return -(own.exp() * own.clamp(min=-1e9)).sum(dim=-1)  # 0 · -inf would be NaN

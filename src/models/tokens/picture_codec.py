@@ -63,6 +63,31 @@ class PictureCodec:
         return picture.convert("RGB")
 
 
+def grid_of(size: tuple[int, int], area: int | None, processor: Any, factor: int) -> tuple[int, int]:
+    """The rows and columns of codes that `PictureCodec.encode` makes of a picture, which need not be there.
+
+    Args:
+        size: Width and height of the picture.
+        area: How many pixels the VQ-VAE sees, about; None leaves the size to the processor.
+        processor: `Emu3ImageProcessor`.
+        factor: Pixels a code of the VQ-VAE.
+
+    Raises:
+        ModelError: the processor refuses the picture.
+    """
+    if area is not None:
+        width, height = size_of_area(size, area, factor)
+        return height // factor, width // factor
+    from transformers.models.emu3.image_processing_emu3 import smart_resize
+
+    limits = processor.spatial_factor, processor.min_pixels, processor.max_pixels
+    try:
+        height, width = smart_resize(size[1], size[0], *limits)
+    except ValueError as error:
+        raise ModelError(f"the checkpoint's processor refuses a picture of {size}: {error}") from error
+    return height // factor, width // factor
+
+
 def size_of_area(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
     """The width and height of about that many pixels with the aspect ratio of `size`, as multiples of `multiple`."""
     scale = math.sqrt(area / (size[0] * size[1]))

@@ -50,7 +50,12 @@ class Completion:
 
 
 def sample(
-    model: Any, requests: Sequence[TokenRequest], settings: SamplingSettings, use_cache: bool = True
+    model: Any,
+    requests: Sequence[TokenRequest],
+    settings: SamplingSettings,
+    use_cache: bool = True,
+    *,
+    synced: bool = False,
 ) -> list[Completion]:
     """Draws one completion for each request, all in one batch; each as if it were alone, but for rounding.
 
@@ -59,6 +64,8 @@ def sample(
         requests: Over one vocabulary.
         settings: Of the draws.
         use_cache: Whether keys and values of earlier tokens are kept; without, each token costs a whole pass.
+        synced: Whether all processes that share the model in shards sample at the same time, and those that are
+            through help the others. Processes that sample each for itself must not wait.
 
     Raises:
         ModelError: a completion has no room in the model's positions, or its logits hold NaN.
@@ -76,7 +83,7 @@ def sample(
     drawing = _Drawing(settings, [request.seed for request in requests])
     processors = [GrammarProcessor(grammars, model.device), drawing]
     ids, mask = _padded_on_the_left(prompts, known.pad, model.device)
-    with torch.inference_mode():
+    with torch.no_grad():  # tensors of inference mode would break a training that samples
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -88,7 +95,7 @@ def sample(
                 pad_token_id=known.pad,
                 use_cache=use_cache,
             ),
-            synced_gpus=False,  # in a sharded training it would wait for processes that sample nothing
+            synced_gpus=synced,
         )
     written = output[: len(requests), ids.shape[1] :].tolist()
     return [

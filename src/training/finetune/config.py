@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -16,8 +16,6 @@ from src.training.config import POLICY, DataFile, PolicySettings, SampleFile
 
 SECTIONS = ("token_edits", "completions")
 """The sections of which a config of `finetune` has exactly one."""
-_EXCLUDED_CODEC = r".*\bvqmodel\..*"
-"""Regular expression of every module of a token editor's VQ-VAE, which no adapter may change."""
 
 
 class TokenEditData(Section):
@@ -144,15 +142,8 @@ class FinetuneConfig(Section):
 
     @property
     def adapted(self) -> PolicySettings:
-        """The policy; the adapter of a token editor leaves its VQ-VAE out, for which it has no vision tower."""
-        policy = self.policy
-        if self.token_edits is None:
-            return policy
-        changes: dict[str, Any] = {"freeze_vision_tower": False}
-        if policy.lora is not None and "exclude_modules" not in (policy.lora.model_extra or {}):
-            fields = policy.lora.model_dump() | {"exclude_modules": _EXCLUDED_CODEC}
-            changes["lora"] = type(policy.lora).model_validate(fields)
-        return policy.model_copy(update=changes)
+        """The policy; the adapter of a token editor leaves its VQ-VAE out."""
+        return self.policy if self.token_edits is None else self.policy.of_token_editor()
 
 
 def load_finetune_config(path: Path, overrides: Sequence[str] = ()) -> FinetuneConfig:

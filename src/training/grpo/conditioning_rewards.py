@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ from src.registry import resolve
 from src.training.config import TrainingConfig
 from src.training.grpo.edit_pipeline import RewardRequest
 from src.training.grpo.edit_rewards import EditRewards
+from src.training.grpo.present_policy import present_policy
 from src.training.grpo.reward_function import RewardSetting
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout
 from src.training.tasks.base import Task
@@ -193,20 +193,6 @@ def averaged(outcomes: Sequence[CompletionOutcome]) -> CompletionOutcome:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
-
-
-@contextmanager
-def present_policy(trainer: GRPOTrainer) -> Iterator[Any]:
-    """The trainer's model as it is now, without what wraps it for several processes; ZeRO-3 gathers its weights."""
-    from trl.models import unwrap_model_for_generation
-
-    with unwrap_model_for_generation(
-        trainer.model_wrapped,
-        trainer.accelerator,
-        gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
-        gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
-    ) as model:
-        yield model
 
 
 def checked_system(config: TrainingConfig) -> str:

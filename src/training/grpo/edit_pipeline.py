@@ -20,7 +20,7 @@ from src.data.sample import EditSample
 from src.data.verdict import Verdict
 from src.errors import ConfigError
 from src.models.diffusion.batching import EditFailure
-from src.models.diffusion.conditioning import Conditioning
+from src.models.diffusion.edit_input import EditInput
 from src.pipeline.editor_plan import EditorPlan
 from src.pipeline.editors import Editors
 from src.pipeline.pixels import PixelBudget
@@ -49,8 +49,8 @@ class RewardRequest:
     """The instruction that the editor gets."""
     completion: str | None = None
     """The policy's whole text; None for the user's own words."""
-    conditioning: Conditioning | None = None
-    """What the editor's transformer is given in the place of the encoded instruction, if anything."""
+    conditioning: EditInput | None = None
+    """What the editor is given in the place of the instruction, if anything."""
     noise: int = 0
     """Which of the sample's seeds the edit has; the first, 0, is the benchmark's."""
 

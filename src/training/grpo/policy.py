@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VISION_TOWERS = ("visual", "vision_tower", "vision_model")
-"""What the vision tower is called in Qwen-VL; in LLaVA, Gemma and InternVL; and in Idefics."""
+VISION_TOWERS = ("visual", "vision_tower", "vision_model", "vqmodel")
+"""What the vision tower is called in Qwen-VL; in LLaVA, Gemma and InternVL; in Idefics; and in Emu3, where it is the
+VQ-VAE of pictures."""
 _VISION_WORDS = re.compile("image|video|vision", re.IGNORECASE)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from src.data.verdict import Status, Verdict
 from src.errors import EditLoopError
+from src.models.plain_text import PlainText
 from src.published_names import old_attribute, take_old_methods
 from src.record.record import DONE
 from src.training.config import TrainingConfig
@@ -22,11 +23,13 @@ from src.training.grpo.early_stop import UnscoredSteps
 from src.training.grpo.processes import ALONE, Processes
 from src.training.grpo.rollout import CompletionOutcome, ParsedCompletion, Rollout, rollout_metrics, verdicts_of
 from src.training.grpo.step_summary import commonest_failure, outage_reason, step_summary
+from src.training.prompts import prompt_rows
 from src.training.storage.record import PLACES, CompletionRow, TrainingRecord
 from src.training.tasks.example import CompletionReader, Example
 from src.training.tracking.show import StepPageWriter
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from trl import GRPOTrainer
 
 logger = logging.getLogger(__name__)
@@ -108,6 +111,15 @@ class RewardFunction(ABC):
     def as_policy_sees(self, image: Image.Image) -> Image.Image:
         """Returns a picture of an example as the policy is shown it."""
         return image
+
+    def prompt_rows(self, examples: Sequence[Example], processor: Any) -> Dataset:
+        """Returns the rows that TRL draws, one for each example; see `prompt_rows`."""
+        side = self.setting.config.policy.image_max_side
+        return prompt_rows(examples, side, PlainText([processor]), self.as_policy_sees)
+
+    def policy_trainer(self, base: Any) -> Any:
+        """Returns what builds the trainer: a class of TRL, or a subclass for completions of another kind than text."""
+        return base
 
     def take_trainer(self, trainer: GRPOTrainer) -> None:
         """Takes note of the trainer, whose policy a subclass may have to ask."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.models.plain_text import PlainText
 from src.models.vlm.adapter import load_adapter_weights
 from src.training.config import TrainingConfig
 from src.training.curriculum import bin_scores, curriculum_order, stage_lines, stages_of
@@ -20,7 +19,7 @@ from src.training.grpo.reward_function import RewardFunction
 from src.training.grpo.settings import prompts_drawn, prompts_per_generation
 from src.training.grpo.vllm_prompts import collapse_image_tokens
 from src.training.out_of_memory import out_of_memory_named
-from src.training.prompts import prompt_rows, run_order
+from src.training.prompts import run_order
 from src.training.tasks.example import Example
 
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ def build_trainer(
     )
     order = _order(config, arguments, examples)
     arguments.num_train_epochs = 1
-    rows = prompt_rows(examples, config.policy.image_max_side, PlainText([processor]), rewards.as_policy_sees)
+    rows = rewards.prompt_rows(examples, processor)
     rewards.add_examples(examples)
-    trainer = finite_loss_trainer(GRPOTrainer, GRPO_ADVICE)(
+    trainer = rewards.policy_trainer(finite_loss_trainer(GRPOTrainer, GRPO_ADVICE))(
         model=model,
         reward_funcs=[rewards],
         args=arguments,

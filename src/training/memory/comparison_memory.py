@@ -10,6 +10,7 @@ from src.training.config import TrainingConfig
 from src.training.memory.parts import MemoryPart, Sharding
 from src.training.memory.policy_memory import SequenceLengths, count, generation_memory
 from src.training.memory.text_encoder import text_encoder_task
+from src.training.memory.token_editor import token_editor_task
 
 
 def asked_policy_memory(
@@ -38,8 +39,8 @@ def asked_policy_memory(
 
 
 def compared_editor(config: TrainingConfig) -> ModelConfig | None:
-    """The editor at the fidelity of the comparison, of which there is one."""
-    if config.diffusion_model is None:
+    """The editor at the fidelity of the comparison, of which there is one; None where the policy is the editor."""
+    if config.diffusion_model is None or token_editor_task(config) is not None:
         return None
     params = config.diffusion_model.params | config.evaluation.diffusion_params
     alone = {name: value for name, value in params.items() if name != "device_ids"}

@@ -13,6 +13,7 @@ from src.errors import ModelError
 from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.implementations.qwen_image import GUIDANCE, QwenImageModel
 from src.models.diffusion.implementations.qwen_image_edit import QwenImageEditModel
+from src.models.diffusion.implementations.token_decoder import TokenDecoder
 from src.models.diffusion.pipeline_editor import PipelineEditor
 from src.models.diffusion.quantization import Quantization
 from src.models.diffusion.thinking import needs_own_encoder
@@ -63,6 +64,8 @@ def editor_memory(config: ModelConfig, *, own_encoder: bool = True) -> Iterator[
         UnknownShape: its size cannot be told.
     """
     editor = load_class(config.class_path, BaseDiffusionModel)  # type: ignore[type-abstract]
+    if issubclass(editor, TokenDecoder):
+        yield MemoryPart("VQ-VAE", _codec_size(str(config.params["model_name"])))
     if not issubclass(editor, PipelineEditor):
         return
     params: Any = editor.Params(**config.params)  # type: ignore[misc]
@@ -89,6 +92,16 @@ def editor_memory(config: ModelConfig, *, own_encoder: bool = True) -> Iterator[
         largest = max(component.largest for component in components.values())
         yield MemoryPart("editor's largest layer (offload)", float(largest * width), "edit")
     yield MemoryPart("editor's activations", DECODING * width / 2 * _pixels(editor, params) * params.batch_size, "edit")
+
+
+def _codec_size(name: str) -> float:
+    """Bytes of the VQ-VAE of a token editor, which computes in float32."""
+    import torch
+    from transformers import Emu3VQVAE
+
+    known: Any = vision_language_config(name)
+    with torch.device("meta"):
+        return 4.0 * sum(weight.numel() for weight in Emu3VQVAE(known.vq_config).parameters())
 
 
 def guidance_of(params: Any) -> float:

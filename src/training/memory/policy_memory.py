@@ -31,6 +31,11 @@ BUCKET = 5e8
 LOGITS_TILE = 4096 * 32768
 """Positions × vocabulary of the tiles in which TRL (1.16) computes log-probabilities."""
 
+CONSTRAINED = 31.0
+"""Bytes for each logit of the completions of a forward pass when a token editor's tokens are scored, of which the whole
+vocabulary's are needed: logits of autocast, in float32 and scaled, those of allowed tokens alone, and their gradients.
+By `LiveBytes`."""
+
 
 @dataclass(frozen=True)
 class ParameterCounts:
@@ -71,8 +76,7 @@ def lengths(
         side: Of the square with the area of the largest picture, in pixels; None where it is not known.
         processes: Among which the work is divided.
     """
-    vision = vision_language_config(settings.model).vision_config
-    pixels = vision.patch_size * getattr(vision, "spatial_merge_size", 1)
+    pixels = _token_side(vision_language_config(settings.model))
     told = side or settings.image_max_side or LARGEST_SIDE
     side = min(told, settings.image_max_side or told)
     batch = arguments.per_device_train_batch_size // processes
@@ -82,6 +86,14 @@ def lengths(
         prompt=images * round(side / pixels) ** 2 + TEXT_TOKENS,
         completion=int(arguments.max_completion_length or 0),
     )
+
+
+def _token_side(config: Any) -> int:
+    """The side in pixels of the square of a picture that becomes one token."""
+    if (codec := getattr(config, "vq_config", None)) is not None:
+        return int(2 ** (len(codec.channel_multiplier) - 1))
+    vision = config.vision_config
+    return int(vision.patch_size * getattr(vision, "spatial_merge_size", 1))
 
 
 def count(settings: PolicySettings) -> ParameterCounts:
@@ -290,9 +302,15 @@ def _pretend_on_cpu(model: PreTrainedModel) -> None:
 
 
 def _log_probabilities(settings: PolicySettings, sizes: SequenceLengths) -> float:
-    """A tile of logits in float32 and its gradient, gradients of the hidden states, and of the head where it learns."""
-    text = vision_language_config(settings.model).get_text_config()
+    """A tile of logits in float32 and its gradient, gradients of the hidden states, and of the head where it learns.
+
+    Of a token editor all logits of a forward pass are there at once.
+    """
+    config = vision_language_config(settings.model)
+    text = config.get_text_config()
     scored = sizes.batch * sizes.completion
+    if getattr(config, "vq_config", None) is not None:
+        return CONSTRAINED * scored * text.vocab_size
     tile = min(LOGITS_TILE, scored * min(32768, text.vocab_size))
     head = 0 if settings.lora is not None else text.vocab_size * text.hidden_size
     return 4.0 * (2 * tile + scored * text.hidden_size + head)

@@ -35,6 +35,14 @@ class Task(ABC, Generic[Subject]):
         self.rules = ""
         """The scorer's rules of form; the reward function sets them; the policy reads them below the prompt."""
 
+    def completed(self, config: TrainingConfig) -> TrainingConfig:
+        """Returns the config with what follows from the task and need not be said; nothing is loaded for it.
+
+        Raises:
+            ConfigError: settings that have no meaning with this task.
+        """
+        return config
+
     @property
     def instructions(self) -> str:
         """The system message that is the same for all examples, without the rules; empty where a task has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import pydantic
 from PIL import Image
@@ -22,15 +22,16 @@ from src.models.tokens.checkpoint import (
     stored_config,
 )
 from src.models.tokens.completion_grammar import CompletionGrammar
+from src.models.tokens.edit_writer import EditFormParams, EditWriter
 from src.models.tokens.picture_codec import PictureCodec, with_aspect_ratio
-from src.models.tokens.prompt import EditPrompts
 from src.models.tokens.sampling import Completion, SamplingSettings, TokenRequest, sample
 from src.models.tokens.vocabulary import picture_vocabulary
+from src.models.vlm.adapter import require_adapter_files, with_adapter
+from src.models.weights import resolve_revision
 
 logger = logging.getLogger(__name__)
 
 _MEMORY_SETTINGS = "batch_size, image_area, grid or thinking_tokens (smaller), or dtype (bfloat16)"
-Codes = Annotated[int, pydantic.Field(ge=1, le=256)]
 
 
 class TokenEditModel(CheckpointModel, BaseDiffusionModel):
@@ -45,23 +46,15 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
         ModelError: on construction, when weights or the device are missing, or are of another kind of model.
     """
 
-    class Params(CheckpointParams):
+    class Params(EditFormParams, CheckpointParams):
         """Which checkpoint edits, how its tokens are drawn, and in which sizes."""
 
         device: str = "auto"
         """`auto` (cuda, else mps, else cpu), `cuda:1`, `cpu` …"""
         device_ids: list[int | str] | None = None
         """The run makes one replica for each of these devices, with `device` set; a single instance ignores it."""
-        image_area: Annotated[int, pydantic.Field(ge=64)] | None = None
-        """How many pixels of the source the model sees, about; None leaves it to the checkpoint's processor."""
-        grid: tuple[Codes, Codes] | None = None
-        """Rows and columns of codes of every edit; None takes the source's own."""
-        thinking_tokens: int = pydantic.Field(0, ge=0)
-        """The largest number of tokens of text in front of the picture; 0 has the picture follow at once."""
-        thinking_prefill: str = " Let's think step by step. <|start thinking|>"
-        """The words with which the text begins, which the model has been taught; those of EARL."""
-        instruction_first: bool = False
-        """Whether the instruction precedes the source in the prompt, instead of following it."""
+        adapter: str | None = None
+        """Hub id or local folder of a PEFT adapter for the checkpoint, such as a training's `policy` folder."""
         temperature: float = pydantic.Field(1.0, ge=0)
         """0 takes the likeliest token."""
         top_k: int = pydantic.Field(2048, ge=0)
@@ -88,11 +81,19 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
         found, checked = identity["params"], cls.Params(**params)
         if not checked.thinking_tokens:
             del found["thinking_prefill"]
+        if checked.adapter is None:
+            del found["adapter"]
         if checked.guidance_scale == 1:
             del found["negative_prompt"]
         if checked.batch_size > 1 and found["dtype"] != "float32":
             found["batch_size"] = checked.batch_size
         return identity
+
+    @classmethod
+    def weights_revision(cls, params: dict[str, Any]) -> str | None:
+        """The revision of the checkpoint and, joined by `+`, the revision of its adapter."""
+        own, adapter = super().weights_revision(params), cls.Params(**params).adapter
+        return own if adapter is None else f"{own}+{resolve_revision(adapter)}"
 
     @classmethod
     def check_ready(cls, params: dict[str, Any]) -> None:
@@ -103,9 +104,15 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
 
     @classmethod
     def check_weights(cls, params: dict[str, Any]) -> None:
-        """Raises `ModelError` for a checkpoint that is no token editor of transformers' layout, or misses files."""
+        """Looks at the files of the checkpoint and of the adapter.
+
+        Raises:
+            ModelError: it is no token editor of transformers' layout, or no adapter, or misses files.
+        """
         checked = cls.Params(**params)
         require_token_editor(checked.model_name, checked.revision)
+        if checked.adapter is not None:
+            require_adapter_files(checked.adapter)
 
     @classmethod
     def check_devices(cls, params: dict[str, Any]) -> None:
@@ -148,13 +155,10 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
             config.vocabulary_map, vqvae.config.codebook_size, config.text_config.vocab_size
         )
         self.codec = PictureCodec(vqvae, processor.image_processor, self.params.image_area)
-        self.prompts = EditPrompts(
-            processor.tokenizer,
-            vocabulary,
-            self.params.thinking_prefill,
-            self.params.thinking_tokens,
-            self.params.instruction_first,
-        )
+        self.prompts = self.params.prompts(processor.tokenizer, vocabulary)
+        self.writer = EditWriter(self.codec, self.prompts, self.params.grid)
+        if self.params.adapter is not None:
+            self.model = with_adapter(self.model, self.params.adapter).get_base_model()
         self.load_to_gpu()
 
     def edit_image(
@@ -187,11 +191,7 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
     def request(self, image: Image.Image, instruction: str, seed: int) -> TokenRequest:
         """The prompt of an edit, the grammar of its answer and the seed of its draws."""
         source = self.codec.encode(image)
-        rows, columns = self.params.grid or (len(source), len(source[0]))
-        grammar = self.prompts.grammar(rows, columns)
-        negative = self.prompts.prompt(source, self.params.negative_prompt, grammar)
-        prompt = self.prompts.prompt(source, instruction, grammar)
-        return TokenRequest(prompt, grammar, self.params.seed + seed, negative)
+        return self.writer.request(source, instruction, self.params.seed + seed, self.params.negative_prompt)
 
     def picture(self, tokens: Sequence[int], grammar: CompletionGrammar, source: Image.Image) -> Image.Image:
         """The picture of a completion, with the aspect ratio of the source.
