@@ -49,6 +49,7 @@ RUNS = (
     Run("judge_prefill"),
     Run("judge_batching"),
     Run("rl_step", quick="--steps 0"),
+    Run("token_step", quick="--rounds 3 --steps 2"),
     Run("report_page", quick="--samples 1000", on_cpu=False),
     Run("large_record", quick="--quick"),
     Run("statistics_coverage", quick="--trials 1000"),
