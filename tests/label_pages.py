@@ -19,6 +19,7 @@ from src.pipeline.evaluation import evaluate
 from src.reporting.stored_runs import StoredRun, latest_run
 from src.serving.label.label import LabelOptions, label_edits
 from tests.conftest import item
+from tests.test_text_to_image import GRAPH_SCORER, JUDGE, PAINTER, prompt_item
 
 SAMPLES = 8
 EVIL = "<img src=x onerror=alert(1)>"
@@ -36,6 +37,25 @@ def two_runs(folder: Path) -> list[StoredRun]:
             "diffusion_model": {"class_path": f"tests.plugins.{editor}"},
             "reward_model": {"class_path": "tests.plugins.BrightnessJudge"},
             "evaluation": {"output_dir": str(folder / name)},
+        }
+        evaluate(parse_config(sections, "test"))
+        found.append(latest_run(folder / name))
+    return found
+
+
+def two_runs_of_text_alone(folder: Path) -> list[StoredRun]:
+    """Two runs of the same eight prompts, with seeds of their own."""
+    data = folder / "prompts.json"
+    data.write_text(json.dumps([prompt_item(index) for index in range(SAMPLES)]), encoding="utf-8")
+    found = []
+    for seed, name in enumerate("ab"):
+        sections = {
+            "benchmark": {"data_path": str(data)},
+            "diffusion_model": PAINTER,
+            "reward_model": JUDGE,
+            "scorer": GRAPH_SCORER,
+            "evaluation": {"output_dir": str(folder / name)},
+            "runtime": {"seed": seed},
         }
         evaluate(parse_config(sections, "test"))
         found.append(latest_run(folder / name))

@@ -11,7 +11,7 @@ import pytest
 from src.reporting.calibration.labels import read_labels
 from src.reporting.stored_runs import StoredRun
 from tests.browser import OpenPage, opened_in
-from tests.label_pages import EVIL, SAMPLES, labelling, two_runs
+from tests.label_pages import EVIL, SAMPLES, labelling, two_runs, two_runs_of_text_alone
 
 pytestmark = pytest.mark.browser
 
@@ -70,6 +70,29 @@ def test_a_rater_chooses_between_two_by_arrows_and_sees_the_source_behind_them(
     others = {"a": "b", "b": "a"}
     left = [line["left"] for line in stored]
     assert [line["winner"] for line in stored] == [left[0], others[left[1]], "tie", "both_bad"]
+
+
+def test_a_rater_of_pictures_of_text_alone_sees_no_source_and_no_word_of_one(browser: Any, tmp_path: Path) -> None:
+    runs = two_runs_of_text_alone(tmp_path)
+    file = tmp_path / "labels.jsonl"
+    with labelling(runs[:1], file) as served, opened_in(browser, locale="en-US") as shown:
+        shown.page.goto(served.address)
+        shown.until(SHOWN, "edit")
+        assert not shown.page.locator("#source").is_visible()
+        assert shown.page.locator("#title").inner_text() == "How good is this picture?"
+        assert "source" not in shown.page.locator("main").inner_text()
+        edit = shown.page.locator("#edit").get_attribute("src")
+        shown.page.keyboard.press(" ")
+        assert shown.page.locator("#edit").get_attribute("src") == edit
+        shown.page.keyboard.press("7")
+        shown.until(COUNT, f"1 of {SAMPLES}")
+        assert (shown.errors, shown.violations) == ([], [])
+    with labelling(runs, tmp_path / "choices.jsonl") as served, opened_in(browser, locale="en-US") as shown:
+        shown.page.goto(served.address)
+        shown.until(SHOWN, "right")
+        assert not shown.page.locator("#source").is_visible()
+        assert (shown.errors, shown.violations) == ([], [])
+    assert [label.score for label in read_labels(file)] == [7]
 
 
 def test_an_instruction_that_would_run_is_shown_as_text(browser: Any, runs: list[StoredRun], tmp_path: Path) -> None:

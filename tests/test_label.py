@@ -172,7 +172,8 @@ def test_the_order_is_random_seeded_and_the_same_for_all_raters_and_sides_are_no
 def test_nothing_that_the_page_gets_names_an_editor_a_judge_or_a_score(runs: list[StoredRun], tmp_path: Path) -> None:
     with labelling(runs, tmp_path / "labels.jsonl") as page:
         state = page.task()
-        assert set(state["task"]) == {"sample", "instruction"}
+        assert set(state["task"]) == {"sample", "instruction", "pictures"}
+        assert state["task"]["pictures"] == ["left", "right", "source"]
         texts = [page.client.get("/").text, json.dumps(state)]
         secret = [
             "InvertEditor",
@@ -347,7 +348,7 @@ def test_a_benchmark_that_has_changed_is_a_sentence(
     write_benchmark([item(0), item(1), item(5, original_image_path=item(2)["original_image_path"])])
     arguments = ["label", str(tmp_path / "out"), "--port", "0"]
     done = CliRunner().invoke(app, arguments)
-    assert "no longer has the source pictures of 1 sample of" in " ".join(done.output.split())
+    assert "no longer has the source pictures or prompts of 1 sample of" in " ".join(done.output.split())
     path.unlink()
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1

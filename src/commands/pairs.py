@@ -28,4 +28,5 @@ def pairs(
     from src.reporting.stored_runs import runs_to_compare
 
     written = write_run_pairs(runs_to_compare(run_dirs), output, labels, least_gap)
-    print_lines([f"{output}: {counted(written.pairs, 'pair')}; {written.left_out} left out, as pictures are gone"])
+    left_out = f"{written.left_out} left out, for want of a source or an edit that can be read"
+    print_lines([f"{output}: {counted(written.pairs, 'pair')}; {left_out}"])

@@ -44,7 +44,7 @@ class WrittenPairs:
 
     pairs: int
     left_out: int
-    """Pairs of which a picture is gone or cannot be read."""
+    """Pairs of which a picture is gone or cannot be read, or that were made of text alone: a pair has a source."""
 
 
 def write_run_pairs(
@@ -128,6 +128,8 @@ def _write(
     try:
         with unfinished.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
             for sample, data in sources_of_run(runs[0].info, rows):
+                if data is None:
+                    continue
                 source = LazyImage.from_bytes(data)
                 for choice in by_sample[sample.sample_id]:
                     try:
@@ -137,7 +139,7 @@ def _write(
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     written += 1
         if not written:
-            raise DataError(f"none of {counted(len(choices), 'pair')} has pictures that can be read")
+            raise DataError(f"none of {counted(len(choices), 'pair')} has a source and edits that can be read")
         unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)

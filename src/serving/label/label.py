@@ -15,7 +15,7 @@ from src.serving.admission import Admission
 from src.serving.label.label_file import LabelFile
 from src.serving.label.server import create_label_app
 from src.serving.label.session import LabelSession
-from src.serving.label.tasks import label_tasks, source_pictures
+from src.serving.label.tasks import label_tasks, with_sources
 from src.serving.patience import uvicorn_settings
 from src.serving.serve import bound_socket
 
@@ -57,8 +57,6 @@ def label_edits(runs: Sequence[StoredRun], options: LabelOptions, ready: Callabl
     ):
         raise ConfigError(f"--rater {options.rater!r:.120} is no name: use 1 to {MAX_RATER} printable characters")
     tasks = label_tasks(runs, options.rater, options.seed, options.limit)
-    names = {task.sample_id for task in tasks}
-    rows = {row.sample_id: row for row in runs[0].results if row.sample_id in names}
     known = {row.sample_id: [row.edit_key] for row in runs[0].results}
     for run in runs[1:]:
         keys = {row.sample_id: row.edit_key for row in run.results}
@@ -69,8 +67,9 @@ def label_edits(runs: Sequence[StoredRun], options: LabelOptions, ready: Callabl
         LabelFile(options.labels, options.rater) as file,
         bound_socket(HOST, options.port) as listener,
     ):
+        tasks = with_sources(tasks, runs[0], Path(folder))
         session = LabelSession(tasks, file, known, " and ".join(str(run.folder) for run in runs))
-        app = create_label_app(session, source_pictures(runs[0].info, rows, Path(folder)), admission)
+        app = create_label_app(session, admission)
         address = f"http://{HOST}:{listener.getsockname()[1]}/#{admission.token}"
 
         class Server(uvicorn.Server):

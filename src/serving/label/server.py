@@ -4,7 +4,7 @@
 |---|---|
 | `GET /` | the page; it has no data of the run and needs no token |
 | `GET /task` | progress, and the task whose turn it is |
-| `GET /picture?sample=…&which=…` | a picture of a task as PNG: `source`, and `edit` or `left` and `right` |
+| `GET /picture?sample=…&which=…` | one of the task's `pictures` as PNG: `edit`, or `left` and `right`, and a `source` |
 | `POST /answer` | stores `{"sample": …, "answer": …}`, and answers with the next task |
 | `POST /undo` | takes the latest answer back |
 
@@ -15,7 +15,6 @@ prints, which browsers send to nobody; no page of another origin can ask or read
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from src.errors import EditLoopError
 from src.serving.admission import Admission
 from src.serving.json_body import read_json
 from src.serving.label.session import LabelSession
-from src.serving.label.tasks import SOURCE, as_png
+from src.serving.label.tasks import as_png
 from src.serving.label.words import WORDS
 from src.serving.refused import Refused
 
@@ -50,12 +49,11 @@ class AnswerBody(pydantic.BaseModel):
     answer: int | str
 
 
-def create_label_app(session: LabelSession, sources: Mapping[str, Path], admission: Admission) -> FastAPI:
+def create_label_app(session: LabelSession, admission: Admission) -> FastAPI:
     """The web application.
 
     Args:
         session: Of the one rater who uses it.
-        sources: The source pictures of the tasks.
         admission: With the token.
     """
     app = FastAPI(openapi_url=None)
@@ -87,7 +85,7 @@ def create_label_app(session: LabelSession, sources: Mapping[str, Path], admissi
     async def picture(request: Request, sample: str = "", which: str = "") -> Response:
         admission.check(request)
         found = session.task(sample)
-        path = None if found is None else ({SOURCE: sources[sample]} | dict(found.pictures)).get(which)
+        path = None if found is None else found.pictures.get(which)
         if path is None:
             raise Refused(404, "unknown", "there is no such picture among the tasks")
         try:

@@ -59,13 +59,13 @@ class LabelSession:
         left = [task for name, task in self._tasks.items() if name not in done]
         if left and self._shown[0] != left[0].sample_id:
             self._shown = (left[0].sample_id, time.monotonic())
-        tasks = [{"sample": task.sample_id, "instruction": task.instruction} for task in left[:2]]
+        tasks = [_shown_of(task) for task in left[:2]]
         return {
             "done": len(done),
             "total": len(self._tasks),
             "pairs": self.of_pairs,
             "task": tasks[0] if tasks else None,
-            "next": tasks[1]["sample"] if len(tasks) > 1 else None,
+            "next": tasks[1] if len(tasks) > 1 else None,
             "undo": bool(self._done),
         }
 
@@ -118,3 +118,7 @@ class LabelSession:
         if not isinstance(answer, str) or answer not in words:
             raise Refused(422, "bad_request", f"a choice is one of {', '.join(words)}")
         return {"winner": words[answer], "left": task.left}
+
+
+def _shown_of(task: LabelTask) -> dict[str, Any]:
+    return {"sample": task.sample_id, "instruction": task.instruction, "pictures": sorted(task.pictures)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.counted import counted
 from src.data.image import decode_image, encode_png
 from src.errors import DataError
 from src.pipeline.run_sources import sources_of_run
-from src.record.results import RunInfo, SampleResult
+from src.record.results import SampleResult
 from src.reporting.calibration.calibrate import scored_samples
 from src.reporting.comparability import check_comparable
 from src.reporting.mismatch import Difference
@@ -31,7 +31,7 @@ class LabelTask:
     edit_keys: tuple[str | None, ...]
     """Key of the edit, or of the edits of the first and the second run."""
     pictures: Mapping[str, Path]
-    """Stored edits by what they are called on the page: `edit`, or `left` and `right`."""
+    """What is shown, by what it is called on the page: `edit`, or `left` and `right`; `source` where there is one."""
     left: str | None
     """Which run's edit is on the left, `a` or `b`; None for single edits."""
 
@@ -82,22 +82,24 @@ def _digest(*parts: object) -> bytes:
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).digest()
 
 
-def source_pictures(info: RunInfo, rows: Mapping[str, SampleResult], folder: Path) -> dict[str, Path]:
-    """Reads the sources of these samples from the run's benchmark, into files of a folder.
+def with_sources(tasks: Sequence[LabelTask], run: StoredRun, folder: Path) -> list[LabelTask]:
+    """Adds the source pictures to the tasks, read from the run's benchmark; tasks of text alone have none.
 
     Args:
-        info: Of the run.
-        rows: The samples by id.
-        folder: An empty folder.
+        tasks: Without source pictures.
+        run: One of those that are labelled.
+        folder: An empty folder, which gets the pictures.
 
     Raises:
         ConfigError: the benchmark cannot be read, or has other sources today.
     """
-    found: dict[str, Path] = {}
-    for sample, data in sources_of_run(info, rows):
-        path = found[sample.sample_id] = folder / f"{len(found)}"
-        path.write_bytes(data)
-    return found
+    found: dict[str, dict[str, Path]] = {}
+    for sample, data in sources_of_run(run.info, {task.sample_id: run.by_id[task.sample_id] for task in tasks}):
+        found[sample.sample_id] = {}
+        if data is not None:
+            path = found[sample.sample_id][SOURCE] = folder / f"{len(found)}"
+            path.write_bytes(data)
+    return [replace(task, pictures=found[task.sample_id] | dict(task.pictures)) for task in tasks]
 
 
 def as_png(path: Path) -> bytes:
