@@ -18,7 +18,8 @@ from src.config_file import checked
 from src.data.token_shards import TokenisedEdit, write_index, write_shard
 from src.errors import ConfigError, DataError, EditLoopError, ModelError
 from src.models.diffusion.implementations.token_edit import TokenEditModel
-from src.models.tokens.checkpoint import codec_digest, keep_codec
+from src.models.tokens.checkpoint import codec_digest
+from src.models.tokens.frozen_codec import freeze_codec, keep_codec
 from src.training.finetune.config import FinetuneConfig, load_finetune_config
 from src.training.finetune.lesson import IGNORED
 from src.training.finetune.train import finetune, is_measured, lesson_of
@@ -174,6 +175,22 @@ def test_a_codec_that_was_rounded_in_storing_is_put_back(token_editor_folder: Pa
     after = load_file(saved / "model.safetensors")
     assert all(bool((after[name] == rounded[name]).all()) for name in rounded if "vqmodel" not in name)
     TokenEditModel({"model_name": str(saved), "device": "cpu", "grid": [2, 2]})
+
+
+@pytest.mark.parametrize("largest", ["5GB", "20KB"], ids=["one file", "several files"])
+def test_a_frozen_codec_has_no_buffers_to_store_and_is_stored_whole(
+    token_editor_folder: Path, tmp_path: Path, largest: str
+) -> None:
+    model, processor = tiny_token_editor()
+    freeze_codec(model.model.vqmodel)
+    assert model.state_dict().keys() <= dict(model.named_parameters()).keys()
+    assert not any(weight.requires_grad for weight in model.model.vqmodel.parameters())
+    model.save_pretrained(tmp_path, max_shard_size=largest)
+    processor.save_pretrained(tmp_path)
+    keep_codec(token_editor_folder, tmp_path)
+    assert codec_digest(tmp_path) == codec_digest(token_editor_folder)
+    editor = TokenEditModel({"model_name": str(tmp_path), "device": "cpu", "grid": [2, 2]})
+    assert editor is not None
 
 
 def test_a_thought_is_learned_and_its_prefill_is_not(settings: Settings, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 _TOKENIZER = "tokenizer.json"
 _PROCESSORS = ("processor_config.json", "preprocessor_config.json")
-_WEIGHTS = "*.safetensors"
-_VQVAE = "vqmodel."
+WEIGHTS = "*.safetensors"
+VQVAE = "vqmodel."
 """In the names of the VQ-VAE's weights; what follows is its own name of each."""
 _NUMBER_TYPES = ("dtype", "torch_dtype")
 """In a config; transformers writes them when it saves."""
@@ -59,7 +58,7 @@ def require_token_editor(model_name: str, revision: str | None) -> None:
 def _require_files(folder: Path) -> None:
     missing = [] if (folder / _TOKENIZER).is_file() else [_TOKENIZER]
     missing += [] if any((folder / name).is_file() for name in _PROCESSORS) else [_PROCESSORS[0]]
-    missing += [] if any(folder.glob(_WEIGHTS)) else [_WEIGHTS]
+    missing += [] if any(folder.glob(WEIGHTS)) else [WEIGHTS]
     if missing:
         raise ModelError(f"{folder} is incomplete: there is no {', no '.join(missing)}; copy the whole checkpoint")
 
@@ -171,7 +170,7 @@ def checkpoint_folder(model_name: str, revision: str | None) -> Path:
     if not is_local(model_name):
         from huggingface_hub import snapshot_download
 
-        wanted = ["*.json", _WEIGHTS]
+        wanted = ["*.json", WEIGHTS]
         try:
             folder = Path(snapshot_download(model_name, allow_patterns=wanted, **pinned(model_name, revision)))
         except Exception as error:  # the hub's client passes on errors of its HTTP library, which have no common base
@@ -193,7 +192,7 @@ def codec_digest(folder: Path) -> str:
     decides = {name: value for name, value in (config.get("vq_config") or {}).items() if name not in _NUMBER_TYPES}
     told = [decides, [found.get("image_processor", found) for found in processors]]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for name, stored in sorted(_vision_weights(folder), key=lambda one: one[0]):
+    for name, stored in sorted(vision_weights(folder), key=lambda one: one[0]):
         weight = stored.float()
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.flatten().view(torch.uint8).numpy().tobytes())
@@ -214,33 +213,14 @@ def load_codec_parts(folder: Path, device: str) -> tuple[Any, Any]:
     config = stored_config(str(folder), None) or {}
     vqvae = Emu3VQVAE(Emu3VQVAEConfig(**(config.get("vq_config") or {})))
     try:
-        vqvae.load_state_dict(dict(_vision_weights(folder)))
+        vqvae.load_state_dict(dict(vision_weights(folder)))
     except RuntimeError as error:
         raise ModelError(f"{folder}: the weights of the VQ-VAE do not fit its config ({error})") from error
     return vqvae.to(device, torch.float32).eval(), Emu3ImageProcessor.from_pretrained(folder)
 
 
-def keep_codec(source: Path, saved: Path) -> None:
-    """Gives a saved checkpoint the VQ-VAE of the one that it was trained from, where it has another.
-
-    A trainer that stores all weights in half precision (DeepSpeed) rounds those of the VQ-VAE as well, of which nothing
-    was trained, and codes would mean other pictures.
-    """
-    from safetensors.torch import load_file, save_file
-
-    if codec_digest(saved) == codec_digest(source):
-        return
-    own = dict(_vision_weights(source))
-    for file in sorted(saved.glob(_WEIGHTS)):
-        weights = load_file(file)
-        changed = {name: own[name.partition(_VQVAE)[2]] for name in weights if _VQVAE in name}
-        if changed:
-            part = file.with_suffix(".part")
-            save_file(weights | changed, part, metadata={"format": "pt"})
-            os.replace(part, file)
-
-
-def _vision_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    for file in sorted(folder.glob(_WEIGHTS)):
-        for name, weight in stored_weights(file, _VQVAE):
-            yield name.partition(_VQVAE)[2], weight
+def vision_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights of a checkpoint's VQ-VAE by its own names of them, one at a time."""
+    for file in sorted(folder.glob(WEIGHTS)):
+        for name, weight in stored_weights(file, VQVAE):
+            yield name.partition(VQVAE)[2], weight

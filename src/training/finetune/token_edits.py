@@ -15,11 +15,11 @@ from src.errors import DataError, ModelError
 from src.models.tokens.checkpoint import (
     checkpoint_folder,
     codec_digest,
-    keep_codec,
     load_token_editor,
     require_token_editor,
     stored_config,
 )
+from src.models.tokens.frozen_codec import freeze_codec, keep_codec
 from src.models.tokens.picture_grammar import PictureVocabulary
 from src.models.tokens.prompt import EditPrompts
 from src.models.tokens.vocabulary import picture_vocabulary
@@ -189,7 +189,7 @@ class TokenEditLesson(Lesson):
         policy = self._policy
         source = (policy.model, policy.revision) if checkpoint is None else (str(checkpoint), None)
         model, processor = load_token_editor(_Weights(*source, number_type), "cpu")
-        model.model.vqmodel.requires_grad_(False)
+        freeze_codec(model.model.vqmodel)
         if policy.attn_implementation is not None:
             model.set_attn_implementation(policy.attn_implementation)
         torch.manual_seed(self._seed)
