@@ -20,7 +20,14 @@ from src.miniature.tokens.fast_language_model import hidden_states
 from src.miniature.tokens.fast_vqvae import as_images, as_pixels, codes_of, decoded
 from src.miniature.tokens.picture_tokens import TokenizerSize
 from src.miniature.tokens.reconstruction import TokenEditor, reconstruction_table
-from src.miniature.tokens.train_editor import TokenEditorRecipe, answer_loss, make_token_editor
+from src.miniature.tokens.sheet import draw_sheet, sheet_edits
+from src.miniature.tokens.train_editor import (
+    SOURCE_WEIGHT,
+    TokenEditorRecipe,
+    answer_loss,
+    make_token_editor,
+    training_loss,
+)
 from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_tokenizer
 from src.miniature.world.benchmark import TRAINING_SEEDS
 
@@ -116,6 +123,9 @@ def test_a_batch_holds_the_ids_that_the_editor_is_fed_and_has_to_write(
         assert batch.input_ids[row, :last].tolist() == whole[:last]
         assert batch.places[row].tolist() == [len(request.prompt) + place - 1 for place in codes]
         assert batch.labels[row].tolist() == [answer[place] for place in codes]
+        source = editor.codes([pairs.sources[pairs.picture[edit]]]).flatten().tolist()
+        tokens = [editor.model.prompts.vocabulary.codes[code] for code in source]
+        assert [whole[place] for place in batch.source_places[row]] == tokens
 
 
 def test_words_that_ask_for_nothing_leave_the_codes_as_they_are(maker: TokenBatchMaker) -> None:
@@ -127,16 +137,22 @@ def test_words_that_ask_for_nothing_leave_the_codes_as_they_are(maker: TokenBatc
 
 
 def test_the_loss_is_that_of_the_answer_alone_and_by_its_weights(editor: TokenEditor, maker: TokenBatchMaker) -> None:
-    batch, model = maker.batch(0, torch.device("cpu")), editor.model.model
+    batch, model = maker.batch(0, torch.device("cpu")), editor.model.model.model
     with torch.inference_mode():
-        logits = model(input_ids=batch.input_ids).logits.log_softmax(-1)
-        found = answer_loss(model.model.text_model, batch)
-    losses = [
-        -float(logits[row, place, label]) * float(weight)
-        for row in range(len(batch.labels))
-        for place, label, weight in zip(batch.places[row], batch.labels[row], batch.weight[row], strict=True)
-    ]
-    assert float(found) == pytest.approx(np.mean(losses), rel=1e-4)
+        logits = editor.model.model(input_ids=batch.input_ids).logits.log_softmax(-1)
+        found = answer_loss(model.text_model, batch)
+        both = training_loss(model.text_model, batch)
+
+    def expected(places: torch.Tensor) -> float:
+        losses = [
+            -float(logits[row, place, label]) * float(weight)
+            for row in range(len(batch.labels))
+            for place, label, weight in zip(places[row], batch.labels[row], batch.weight[row], strict=True)
+        ]
+        return float(np.mean(losses))
+
+    assert float(found) == pytest.approx(expected(batch.places), rel=1e-4)
+    assert float(both - found) == pytest.approx(SOURCE_WEIGHT * expected(batch.source_places), rel=1e-3)
     assert float(batch.weight.mean()) == pytest.approx(1.0, abs=1e-3)
 
 
@@ -184,7 +200,8 @@ def test_a_work_folder_of_another_tokenizer_is_refused(trained: dict[str, Any], 
 def test_the_editor_edits_pictures_of_any_words(editor: TokenEditor, pairs: TrainingPairs) -> None:
     texts = [pairs.texts[0][0], pairs.texts[5][1], ""]
     edited = editor.edit(list(pairs.sources[:3]), texts)
-    assert [(image.shape, image.dtype) for image in edited] == [((64, 64, 3), np.uint8)] * 3
+    assert [image.shape for image in edited] == [(64, 64, 3)] * 3
+    assert [str(image.dtype) for image in edited] == ["uint8"] * 3
 
 
 def test_the_card_tells_reconstruction_scores_controls_and_the_diffusion_editor(
@@ -203,6 +220,7 @@ def test_the_card_tells_reconstruction_scores_controls_and_the_diffusion_editor(
     few = TrainingPairs(pairs.sources, pairs.targets[:40], pairs.picture[:40], pairs.texts[:40], pairs.rules[:40])
     table = reconstruction_table(editor, few)
     folder = trained["folder"] / "editor"
+    assert draw_sheet(copies, sheet_edits(1)).size == (5 * 68 * 2, 4 * 68 * 2)
     card = model_card(folder, editor, groups, pair_shares(copies, 2), table, seconds_per_edit=0.5, remark="By hand.")
     assert "100.0% |" in table
     assert "| 社会 | 0 |" not in table

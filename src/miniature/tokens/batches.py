@@ -29,12 +29,14 @@ class TokenBatch:
     Attributes:
         input_ids: Prompts with answers, int64 (batch, tokens), padded on the right.
         places: Of the tokens whose successors are the answer's codes, int64 (batch, codes).
-        labels: The token ids of these codes, int64 (batch, codes).
+        source_places: Of the source's codes, in the same order, int64 (batch, codes).
+        labels: The token ids of the answer's codes, int64 (batch, codes).
         weight: The loss weight of each, float32 (batch, codes), 1 on average.
     """
 
     input_ids: torch.Tensor
     places: torch.Tensor
+    source_places: torch.Tensor
     labels: torch.Tensor
     weight: torch.Tensor
 
@@ -90,8 +92,8 @@ class TokenBatchMaker:
         ids = np.full((len(texts), -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE), self.pad, np.int64)
         for row, (text, block) in enumerate(zip(texts, blocks, strict=True)):
             ids[row, : len(text)], ids[row, len(text) : len(text) + len(block)] = text, block
-        places = np.array([len(text) for text in texts])[:, None] + self._answer - 1
-        parts = ids, places, results, self.weights[pictures]
+        starts = np.array([len(text) for text in texts])[:, None]
+        parts = ids, starts + self._answer - 1, starts + self._source, results, self.weights[pictures]
         return TokenBatch(*(torch.from_numpy(part).to(device) for part in parts))
 
 

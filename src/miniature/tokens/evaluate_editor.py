@@ -26,6 +26,7 @@ from src.miniature.editor.sampling import MiniatureEditor, PipelineEditor
 from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.tokens.codebook import CHANGED_SHARE
 from src.miniature.tokens.reconstruction import TokenEditor, reconstruction_table, with_interval
+from src.miniature.tokens.sheet import draw_sheet, sheet_edits
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import CATEGORIES, families
@@ -52,7 +53,7 @@ An image editor with transformers' own Emu3 classes at {total:.1f} million param
 precision on disk, loaded in single precision). It reads a 64×64 picture of EditLoop's procedural world as 8×8 tokens of
 {codes:,}, and an English or Chinese instruction, and writes the edited picture as 8×8 tokens.
 `Emu3ForConditionalGeneration.from_pretrained` and `Emu3Processor.from_pretrained` load the folder; EditLoop runs it as
-`TokenEditModel` with `instruction_first: true` (`configs/miniature_tokens.yaml`).
+`TokenEditModel` with `instruction_first: true` (`configs/evaluation/miniature_tokens.yaml`).
 
 It is a scientific instrument: the policy of the miniature reinforcement learning on tokens. It is useless outside its
 world, and **no number here is a claim about real editors**.
@@ -195,6 +196,7 @@ def main() -> None:
     parser = card_parser("token_editor")
     parser.add_argument("--count", type=int, default=20, help="held-out edits of each category and difficulty")
     parser.add_argument("--diffusion", type=Path, default=Path("assets/miniature/editor"), help="the editor beside it")
+    parser.add_argument("--sheet", type=Path, help="writes a picture of two edits of each category to this file")
     chosen = parser.parse_args()
     from diffusers import QwenImageEditPipeline
 
@@ -207,6 +209,8 @@ def main() -> None:
     seconds_per_edit = (time.perf_counter() - began) / edits
     pairs = pair_shares(editor, chosen.count)
     add_columns_beside(groups, editor, PipelineEditor(QwenImageEditPipeline.from_pretrained(chosen.diffusion)))
+    if chosen.sheet is not None:
+        draw_sheet(editor, sheet_edits(2)).save(chosen.sheet)
     card = model_card(chosen.model, editor, groups, pairs, reconstruction, seconds_per_edit, chosen.remark)
     write_card(chosen.model, card)
 

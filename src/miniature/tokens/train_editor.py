@@ -1,8 +1,9 @@
 """Makes the miniature token editor from nothing: `python -m src.miniature.tokens.train_editor`.
 
 The stages are training pairs, codebook, codes of all pictures, tokenizer of texts, language model, decoder. They leave
-their results in the work folder and are skipped when these exist, so the same command goes on after a kill. As the
-codes of a picture do not depend on the decoder, `train_tokenizer` may train it in the same folder at the same time.
+their results in the work folder and are skipped when these exist, so the same command goes on after a kill. The
+codes of a picture do not depend on the decoder: once `codes.npy` is there, `train_tokenizer` may train it in the same
+folder at the same time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from src.miniature.tokens.architecture import LanguageModelSize, build_processor
 from src.miniature.tokens.batches import TokenBatch, TokenBatchMaker, TokenLessons
 from src.miniature.tokens.fast_language_model import hidden_states
 from src.miniature.tokens.fast_vqvae import codes_of
-from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_codebook, make_tokenizer
+from src.miniature.tokens.train_tokenizer import TokenizerRecipe, kept_codes, load_vqvae, make_codebook, make_tokenizer
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
@@ -38,12 +39,15 @@ from src.models.tokens.vocabulary import picture_vocabulary
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Emu3ForConditionalGeneration, Emu3VQVAE, PreTrainedTokenizerFast
+    from transformers import Emu3ForConditionalGeneration, PreTrainedTokenizerFast
 
 CHECKPOINT_EVERY = 250
 HELD_OUT_PICTURES = 60
 HELD_OUT_BATCHES = 8
 """Pictures and batches whose loss is logged during training."""
+
+SOURCE_WEIGHT = 0.5
+"""How much the loss at the source's codes counts beside that of the answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +68,8 @@ class TokenEditorRecipe:
 
     size: LanguageModelSize = field(default_factory=LanguageModelSize)
     first_words: int = 3_000
-    first_lesson: int = 1_000
-    steps: int = 10_000
+    first_lesson: int = 2_500
+    steps: int = 13_000
     batch: int = 16
     peak_rate: float = 1.5e-3
     seed: int = 0
@@ -107,7 +111,7 @@ def make_token_editor(
     first = draw_first_words(recipe.first_words, recipe.seed)
     batches = TokenLessons(
         maker(first, codes_of(vqvae, first.images())),
-        maker(pairs, _codes(work / "codes.npy", vqvae, pairs)),
+        maker(pairs, kept_codes(work, vqvae, pairs)),
         recipe.first_lesson,
     )
     unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
@@ -135,16 +139,6 @@ def _tokenizer(folder: Path, pairs: TrainingPairs, pieces: int, codes: int) -> P
         with written_whole(folder) as partial:
             tokenizer.save_pretrained(partial)
     return PreTrainedTokenizerFast.from_pretrained(folder)
-
-
-def _codes(path: Path, vqvae: Emu3VQVAE, pairs: TrainingPairs) -> np.ndarray:
-    """The codes of all sources, then all targets: uint16 (pictures + edits, 8, 8)."""
-    if not path.exists():
-        with written_whole(path) as partial, partial.open("wb") as file:
-            np.save(file, codes_of(vqvae, pairs.images()).astype(np.uint16))
-        logger.info("encoded the pictures of %d edits", len(pairs))
-    found: np.ndarray = np.load(path)
-    return found
 
 
 def _take_decoder(model: Emu3ForConditionalGeneration, work: Path) -> None:
@@ -183,7 +177,7 @@ def train_language_model(
 
     def loss_of(step: int) -> torch.Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            return answer_loss(text, batches.batch(step, device))
+            return training_loss(text, batches.batch(step, device))
 
     def export_measured(done: int) -> None:
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
@@ -212,10 +206,24 @@ def answer_loss(text: Any, batch: TokenBatch) -> torch.Tensor:
         text: An `Emu3TextModel`, whose embeddings are those of the output as well.
         batch: What it reads and what it should write.
     """
+    return _loss_at(text, hidden_states(text, batch.input_ids), batch.places, batch)
+
+
+def training_loss(text: Any, batch: TokenBatch) -> torch.Tensor:
+    """The loss of the answers, and, less, of what each code of the source should become, said at the code itself.
+
+    Nobody reads what a model writes at its prompt. But there a code and the words meet without a detour, and what has
+    been understood there the answer only has to fetch.
+    """
+    hidden = hidden_states(text, batch.input_ids)
+    at_source = _loss_at(text, hidden, batch.source_places, batch)
+    return _loss_at(text, hidden, batch.places, batch) + SOURCE_WEIGHT * at_source
+
+
+def _loss_at(text: Any, hidden: torch.Tensor, places: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
     from torch.nn import functional
 
-    hidden = hidden_states(text, batch.input_ids)
-    asked = hidden.gather(1, batch.places[:, :, None].expand(-1, -1, hidden.shape[-1]))
+    asked = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
     logits = functional.linear(asked, text.embed_tokens.weight).flatten(0, 1).float()
     losses = functional.cross_entropy(logits, batch.labels.flatten(), reduction="none")
     return (losses * batch.weight.flatten()).mean()

@@ -1,7 +1,8 @@
 """Makes the tokenizer of miniature pictures from nothing: `python -m src.miniature.tokens.train_tokenizer`.
 
-First the encoder and the codebook, in about a minute: from then on the codes of a picture are fixed, and the language
-model can be trained. Then the decoder, which paints what it sees in a cell's code and in those around it.
+First the encoder and the codebook, in about a minute: from then on the codes of a picture are fixed. They are kept for
+the language model, which can be trained once they are there. Then the decoder, which paints what it sees in a cell's
+code and in those around it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def make_tokenizer(recipe: TokenizerRecipe, work: Path, pairs: TrainingPairs) ->
     folder = work / "vqvae"
     if not (work / "decoder.done").exists():
         vqvae = make_codebook(recipe, work, pairs)
-        train_decoder(vqvae, recipe, pairs, work / "decoder.pt", lambda done: _write(vqvae, folder))
+        codes = kept_codes(work, vqvae, pairs)[len(pairs.sources) :]
+        train_decoder(vqvae, recipe, pairs, codes, work / "decoder.pt", lambda done: _write(vqvae, folder))
         (work / "decoder.done").touch()
     return load_vqvae(folder)
 
@@ -106,8 +108,24 @@ def _write(vqvae: Emu3VQVAE, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def kept_codes(work: Path, vqvae: Emu3VQVAE, pairs: TrainingPairs) -> np.ndarray:
+    """The codes of all sources, then all targets: uint16 (pictures + edits, 8, 8); kept in `work`."""
+    path = work / "codes.npy"
+    if not path.exists():
+        with written_whole(path) as partial:
+            np.save(partial, codes_of(vqvae, pairs.images()).astype(np.uint16))
+        logger.info("encoded the pictures of %d edits", len(pairs))
+    found: np.ndarray = np.load(path)
+    return found
+
+
 def train_decoder(
-    vqvae: Emu3VQVAE, recipe: TokenizerRecipe, pairs: TrainingPairs, checkpoint: Path, export: Callable[[int], None]
+    vqvae: Emu3VQVAE,
+    recipe: TokenizerRecipe,
+    pairs: TrainingPairs,
+    codes: np.ndarray,
+    checkpoint: Path,
+    export: Callable[[int], None],
 ) -> list[float]:
     """Trains the decoder of `vqvae` in place; resumes from `checkpoint` when it exists.
 
@@ -140,7 +158,7 @@ def train_decoder(
 
     def loss_of(step: int) -> torch.Tensor:
         edits = np.random.default_rng([recipe.seed, step]).integers(len(pairs), size=recipe.batch)
-        return decoder_loss(vqvae, pairs, edits)
+        return decoder_loss(vqvae, pairs, codes, edits)
 
     def export_measured(done: int) -> None:
         decibels, score = reconstruction(vqvae, unseen)
@@ -152,16 +170,16 @@ def train_decoder(
     )
 
 
-def decoder_loss(vqvae: Emu3VQVAE, pairs: TrainingPairs, edits: np.ndarray) -> torch.Tensor:
-    """The weighted mean absolute error of the decoded targets."""
+def decoder_loss(vqvae: Emu3VQVAE, pairs: TrainingPairs, codes: np.ndarray, edits: np.ndarray) -> torch.Tensor:
+    """The weighted mean absolute error of the decoded targets of `edits`; `codes` are those of all targets."""
     import torch
 
     targets, sources = pairs.targets[edits], pairs.sources[pairs.picture[edits]]
     changed = np.abs(targets.astype(np.int16) - sources).max(axis=3) > 8
     device = vqvae.device
     weight = torch.from_numpy(loss_weights(changed)).unsqueeze(1).to(device)
-    codes = torch.from_numpy(codes_of(vqvae, targets)).to(device)
-    error = decoded(vqvae, codes).float() - as_pixels(targets).to(device)
+    painted = decoded(vqvae, torch.from_numpy(codes[edits].astype(np.int64)).to(device))
+    error = painted.float() - as_pixels(targets).to(device)
     return (error.abs() * weight).mean()
 
 
