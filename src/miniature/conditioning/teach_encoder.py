@@ -2,9 +2,10 @@
 
 The encoder learns to write the explicit wording of a wish where its pipeline lets the assistant begin. Three losses act
 at once: of the tokens that are written; of the pictures that the frozen transformer paints from wish and completion, so
-that what is written is what is painted; and of the prompt's hidden states, which stay those of the shipped encoder: an
-empty completion still means the user's words. The output layer gets weights of its own, as the embeddings are part of
-the conditioning. What is left to learn from rewards are the wishes of families that nobody taught
+that what is written is what is painted; and, in the first half of the training, of the hidden states, of which it says
+where to find them: a completion is to be read as the shipped encoder reads the same words as an instruction, and the
+wish before it is to be passed over. The output layer gets weights of its own, as the embeddings are part of the
+conditioning. What is left to learn from rewards are the wishes of families that nobody taught
 (`configs/training/miniature_conditioning.yaml`).
 """
 
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.miniature.conditioning.batches import ThoughtBatch, ThoughtBatches
+from src.miniature.conditioning.batches import Reading, ThoughtBatch, ThoughtBatches
 from src.miniature.editor.architecture import IMAGE_SIDE, PATCHES_PER_SIDE
-from src.miniature.editor.batches import BatchMaker
+from src.miniature.editor.batches import Batch, BatchMaker
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.editor.train_editor import encode_pictures, kept_latents
 from src.miniature.editor.train_transformer import painting_loss
@@ -59,22 +60,24 @@ class EncoderRecipe:
         editor: Fingerprint of the editor whose text encoder is taught.
         pictures: Training pictures, each with all its changes.
         steps: Optimizer steps.
-        batch: Wishes of a step.
+        batch: Wishes of a step that are written for.
+        painted: Wishes of a step that are painted from.
         peak_rate: The highest learning rate.
-        misled: Share of the wishes that are those of another change than the completion and the picture.
-        anchor: Weight of the loss that keeps the conditioning of a prompt alone.
+        misled: Share of the wishes painted from that are those of another change than the completion and the picture.
+        guide: Weight of the loss of hidden states at the first step; it falls to zero until the middle of the training.
         painting: Weight of the loss of what is painted.
         seed: Decides order and noise.
     """
 
     editor: str
     pictures: int = 12_000
-    steps: int = 2_000
+    steps: int = 3_000
     batch: int = 32
-    peak_rate: float = 5e-4
-    misled: float = 0.3
-    anchor: float = 3.0
-    painting: float = 3.0
+    painted: int = 16
+    peak_rate: float = 1e-3
+    misled: float = 0.5
+    guide: float = 3.0
+    painting: float = 6.0
     seed: int = 0
 
 
@@ -84,12 +87,12 @@ class Losses:
 
     Attributes:
         writing: Cross-entropy of a token of the completions, in nats.
-        anchor: Squared distance of the prompts' hidden states from the shipped encoder's, as a share of their variance.
+        guide: Squared distance of hidden states from those of `ThoughtBatch.guides`, as a share of their variance.
         painting: Weighted squared error of the velocity.
     """
 
     writing: torch.Tensor
-    anchor: torch.Tensor
+    guide: torch.Tensor
     painting: torch.Tensor
 
 
@@ -115,37 +118,49 @@ class Teacher:
             batch: What is read, written and painted.
             prefix: Tokens of the template that are no part of the conditioning.
         """
-        import torch
         from torch.nn import functional
 
-        with torch.no_grad():
-            was = hidden_states(self.shipped, batch, as_chat=False)[:, prefix:].float()
-        states = hidden_states(self.encoder, batch, as_chat=False)[:, prefix:]
-        in_prompt = batch.in_prompt[:, prefix:].bool()
-        anchor = (states.float() - was)[in_prompt].square().mean() / was[in_prompt].var()
-        written = hidden_states(self.encoder, batch, as_chat=True)[:, :-1]
+        written = hidden_states(self.encoder, batch.writing, as_chat=True)[:, :-1]
         wanted = batch.labels[:, 1:]
         taught = wanted >= 0
         writing = functional.cross_entropy(self.encoder.lm_head(written[taught]).float(), wanted[taught])
-        painted = painting_loss(self.transformer, states, batch.painted[:, prefix:].bool(), batch.edits)
-        return Losses(writing, anchor, painted)
+        states = hidden_states(self.encoder, batch.edits, as_chat=False)
+        guide = self._distance(states, batch, prefix)
+        painted = painting_loss(self.transformer, states[:, prefix:], batch.painted[:, prefix:], batch.edits)
+        return Losses(writing, guide, painted)
+
+    def _distance(self, states: torch.Tensor, batch: ThoughtBatch, prefix: int) -> torch.Tensor:
+        """How far hidden states are from their guides; what is not to matter is guided to the mean of what does."""
+        import torch
+
+        with torch.no_grad():
+            told = hidden_states(self.shipped, batch.instructions, as_chat=False).float()
+        counted = batch.painted.clone()
+        counted[:, :prefix] = False
+        silent, here = batch.guides < 0, torch.arange(batch.guides.shape[1], device=told.device)
+        places = batch.guides.clamp(0, told.shape[1] - 1)
+        wanted = told.gather(1, places[..., None].expand(-1, -1, told.shape[2]))
+        words = wanted[counted & ~silent & (batch.guides != here)]
+        wanted = torch.where(silent[..., None], words.mean(0), wanted)[counted]
+        return (states.float()[counted] - wanted).square().mean() / words.var()
 
 
-def hidden_states(encoder: Qwen2_5_VLForConditionalGeneration, batch: ThoughtBatch, *, as_chat: bool) -> torch.Tensor:
+def hidden_states(
+    encoder: Qwen2_5_VLForConditionalGeneration, read: Reading | Batch, *, as_chat: bool
+) -> torch.Tensor:
     """The last hidden states (batch, tokens, width), as the pipeline reads or as a chat model writes.
 
     Only the latter says which tokens are a picture's, from which the positions follow.
     """
     import torch
 
-    edits = batch.edits
-    grid = torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]], device=edits.input_ids.device)
-    kinds = (edits.input_ids == encoder.config.image_token_id).long() if as_chat else None
+    grid = torch.tensor([[1, PATCHES_PER_SIDE, PATCHES_PER_SIDE]], device=read.input_ids.device)
+    kinds = (read.input_ids == encoder.config.image_token_id).long() if as_chat else None
     found: torch.Tensor = encoder.model(
-        input_ids=edits.input_ids,
-        attention_mask=edits.attention_mask,
-        pixel_values=edits.pixel_values,
-        image_grid_thw=grid.expand(len(edits.input_ids), -1),
+        input_ids=read.input_ids,
+        attention_mask=read.attention_mask,
+        pixel_values=read.pixel_values,
+        image_grid_thw=grid.expand(len(read.input_ids), -1),
         mm_token_type_ids=kinds,
         use_cache=False,
     ).last_hidden_state
@@ -198,7 +213,8 @@ def teach_encoder(recipe: EncoderRecipe, editor: Path, work: Path, out: Path, ex
 
     def loss_of(step: int) -> torch.Tensor:
         found = losses(batches, step)
-        return found.writing + recipe.anchor * found.anchor + recipe.painting * found.painting
+        guide = recipe.guide * max(0.0, 1.0 - 2.0 * step / recipe.steps)
+        return found.writing + guide * found.guide + recipe.painting * found.painting
 
     def export(done: int) -> None:
         with torch.no_grad():
@@ -232,8 +248,8 @@ def _processor(pipeline: QwenImageEditPipeline) -> object:
 def _batches(
     pipeline: QwenImageEditPipeline, pairs: TrainingPairs, latents: np.ndarray, recipe: EncoderRecipe
 ) -> ThoughtBatches:
-    maker = BatchMaker(pairs, latents, pipeline.tokenizer, recipe.batch, recipe.seed)
-    return ThoughtBatches(maker, pipeline.tokenizer, recipe.misled)
+    maker = BatchMaker(pairs, latents, pipeline.tokenizer, recipe.painted, recipe.seed)
+    return ThoughtBatches(maker, pipeline.tokenizer, recipe.batch, recipe.misled)
 
 
 def main() -> None:
@@ -244,7 +260,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUTPUT, help="folder of the encoder")
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_encoder"), help="data and checkpoint")
     parser.add_argument("--steps", type=int, default=standard.steps)
-    parser.add_argument("--batch", type=int, default=standard.batch, help="wishes of a step")
+    parser.add_argument("--batch", type=int, default=standard.batch, help="wishes of a step that are written for")
     parser.add_argument("--pictures", type=int, default=standard.pictures, help="training pictures")
     parser.add_argument("--peak-rate", type=float, default=standard.peak_rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=standard.seed)
