@@ -42,7 +42,7 @@ TINY = EditorSize(
     vocabulary=400, text_width=64, text_layers=1, vision_width=64, vision_layers=1, heads=1, layers=1, vae_width=4,
     latent_channels=4,
 )  # fmt: skip
-RECIPE = EncoderRecipe("tiny", pictures=12, steps=4, batch=4)
+RECIPE = EncoderRecipe("tiny", pictures=12, steps=4, batch=4, painted=4)
 CPU = torch.device("cpu")
 
 
@@ -63,43 +63,55 @@ def pipeline(pairs: TrainingPairs) -> QwenImageEditPipeline:
 
 def batches(pipeline: QwenImageEditPipeline, pairs: TrainingPairs, misled: float) -> ThoughtBatches:
     latents = np.random.default_rng(0).standard_normal((len(pairs.sources) + len(pairs), 4, 16, 16)).astype(np.float16)
-    return ThoughtBatches(BatchMaker(pairs, latents, pipeline.tokenizer, 8, 0), pipeline.tokenizer, misled)
+    return ThoughtBatches(BatchMaker(pairs, latents, pipeline.tokenizer, 8, 0), pipeline.tokenizer, 6, misled)
 
 
-def texts_of(pipeline: QwenImageEditPipeline, batch: ThoughtBatch, row: int) -> tuple[str, str, str]:
-    """The prompt, the completion with its end, and what is taught of a row."""
-    ids, prompt = batch.edits.input_ids[row], batch.in_prompt[row].bool()
-    written = batch.edits.attention_mask[row].bool() & ~prompt
-    taught = batch.labels[row][batch.labels[row] != IGNORE_INDEX]
-    return tuple(pipeline.tokenizer.decode(part) for part in (ids[prompt], ids[written], taught))  # type: ignore[return-value]
+def parts(pipeline: QwenImageEditPipeline, ids: torch.Tensor, mask: torch.Tensor) -> tuple[str, str]:
+    """The wish of a row and the completion that follows its prompt, end included."""
+    text = pipeline.tokenizer.decode(ids[mask.bool()])
+    prompt, begins, completion = text.partition("<|im_start|>assistant\n")
+    assert begins
+    return prompt.partition("<|vision_end|>")[2].partition("<|im_end|>")[0], completion
 
 
-def test_a_completion_is_the_explicit_wording_of_what_is_painted_and_follows_a_wish_for_it(
+def test_a_wish_is_answered_by_the_explicit_wording_of_its_own_change_which_alone_is_taught(
     pipeline: QwenImageEditPipeline, pairs: TrainingPairs
 ) -> None:
-    source = batches(pipeline, pairs, misled=0.0)
+    batch = batches(pipeline, pairs, misled=1.0).batch(3, CPU)
+    assert len(batch.labels) == 6
+    for ids, mask, labels in zip(batch.writing.input_ids, batch.writing.attention_mask, batch.labels, strict=True):
+        wish, completion = parts(pipeline, ids, mask)
+        answers = {text for texts in pairs.texts for k in (0, 1) if wish in texts[k::2] for text in texts[k:2:2]}
+        assert completion.endswith(END)
+        assert completion.removesuffix(END) in answers
+        assert pipeline.tokenizer.decode(labels[labels != IGNORE_INDEX]) == completion
+
+
+@pytest.mark.parametrize("misled", [0.0, 1.0])
+def test_what_is_painted_is_what_the_completion_says_whosever_the_wish_is(
+    pipeline: QwenImageEditPipeline, pairs: TrainingPairs, misled: float
+) -> None:
+    source = batches(pipeline, pairs, misled)
     batch = source.batch(3, CPU)
     for row in range(8):
         edit = edit_painted(batch, source, row)
-        prompt, completion, taught = texts_of(pipeline, batch, row)
-        language = pairs.texts[edit][:2].index(completion.removesuffix(END))
-        assert any(f"<|vision_end|>{wish}<|im_end|>" in prompt for wish in pairs.texts[edit][language::2])
-        assert prompt.endswith("<|im_start|>assistant\n")
-        assert taught == completion
+        wish, completion = parts(pipeline, batch.edits.input_ids[row], batch.edits.attention_mask[row])
+        assert completion.removesuffix(END) in pairs.texts[edit][:2]
+        assert (wish in pairs.texts[edit]) == (misled == 0.0)
         assert int(batch.painted[row].sum()) == int(batch.edits.attention_mask[row].sum()) - 1
 
 
-def test_a_wish_for_another_change_is_followed_by_what_is_painted_and_nobody_is_taught_to_write_that(
+def test_a_completion_is_guided_to_the_same_words_as_an_instruction_and_the_wish_to_nothing(
     pipeline: QwenImageEditPipeline, pairs: TrainingPairs
 ) -> None:
-    source = batches(pipeline, pairs, misled=1.0)
-    batch = source.batch(3, CPU)
+    batch = batches(pipeline, pairs, misled=1.0).batch(3, CPU)
     for row in range(8):
-        edit = edit_painted(batch, source, row)
-        prompt, completion, taught = texts_of(pipeline, batch, row)
-        assert completion.removesuffix(END) in pairs.texts[edit][:2]
-        assert not any(f"<|vision_end|>{wish}<|im_end|>" in prompt for wish in pairs.texts[edit])
-        assert taught == ""
+        ids, guides = (part[row][batch.painted[row]] for part in (batch.edits.input_ids, batch.guides))
+        told = pipeline.tokenizer.decode(batch.instructions.input_ids[row]).partition("<|vision_end|>")[2]
+        wish, completion = parts(pipeline, batch.edits.input_ids[row], batch.edits.attention_mask[row])
+        assert told.startswith(completion)
+        assert torch.equal(ids[guides >= 0], batch.instructions.input_ids[row][guides[guides >= 0]])
+        assert pipeline.tokenizer.decode(ids[guides < 0]) == f"{wish}{END}\n<|im_start|>assistant\n"
 
 
 def edit_painted(batch: ThoughtBatch, source: ThoughtBatches, row: int) -> int:
@@ -118,7 +130,7 @@ def test_an_encoder_that_was_taught_nothing_has_the_conditioning_and_the_words_o
     own = writing_encoder(pipeline.text_encoder)
     batch = batches(pipeline, pairs, 0.3).batch(0, CPU)
     with torch.no_grad():
-        one, other = (hidden_states(encoder, batch, as_chat=False) for encoder in (own, pipeline.text_encoder))
+        one, other = (hidden_states(encoder, batch.edits, as_chat=False) for encoder in (own, pipeline.text_encoder))
         assert torch.equal(one, other)
         assert torch.equal(own.lm_head(one), pipeline.text_encoder.lm_head(one))
     assert own.lm_head.weight is not own.get_input_embeddings().weight
@@ -131,14 +143,13 @@ def test_what_is_painted_in_training_is_painted_from_the_embeddings_of_the_task(
     batch = source.batch(1, CPU)
     conditioner = Conditioner(pipeline)
     with torch.no_grad():
-        states = hidden_states(pipeline.text_encoder.eval(), batch, as_chat=False)
+        states = hidden_states(pipeline.text_encoder.eval(), batch.edits, as_chat=False)
     for row in range(4):
-        edit = edit_painted(batch, source, row)
-        ids, prompt = batch.edits.input_ids[row], batch.in_prompt[row].bool()
-        painted = batch.painted[row].bool()
-        wish = pipeline.tokenizer.decode(ids[prompt]).partition("<|vision_end|>")[2].partition("<|im_end|>")[0]
+        edit, painted = edit_painted(batch, source, row), batch.painted[row]
+        wish, completion = parts(pipeline, batch.edits.input_ids[row], batch.edits.attention_mask[row])
+        words = pipeline.tokenizer(completion.removesuffix(END))["input_ids"]
         picture = Image.fromarray(pairs.sources[pairs.picture[edit]])
-        request = ConditioningRequest(wish, (picture,), tuple(ids[painted & ~prompt].tolist()))
+        request = ConditioningRequest(wish, (picture,), tuple(words))
         wanted = conditioner.encode(request, pipeline.text_encoder, torch.float32).embeds
         found = states[row][painted][source.prefix_length :]
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -152,14 +163,52 @@ def test_losses_begin_at_the_shipped_editor_and_train_the_encoder_alone(
     teacher = Teacher(pipeline)
     batch = source.batch(2, CPU)
     found = teacher.losses(batch, source.prefix_length)
-    whole = replace(batch.edits, attention_mask=batch.painted)
+    whole = replace(batch.edits, attention_mask=batch.painted.long())
     wanted = flow_matching_loss(teacher.transformer, teacher.shipped, whole, source.prefix_length)
-    assert found.anchor.item() == pytest.approx(0.0, abs=1e-8)
     assert found.painting.item() == pytest.approx(wanted.item(), rel=1e-4)
     (found.writing + found.painting).backward()
     assert teacher.encoder.lm_head.weight.grad.abs().sum() > 0
     assert all(weight.grad is None for part in (teacher.transformer, teacher.shipped) for weight in part.parameters())
     pipeline.transformer.set_attn_processor(stock)
+
+
+def test_nothing_is_left_of_the_guide_where_a_completion_is_read_as_an_instruction(
+    pipeline: QwenImageEditPipeline, pairs: TrainingPairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import src.miniature.conditioning.teach_encoder as module
+
+    source = batches(pipeline, pairs, 1.0)
+    batch, prefix, stock = source.batch(2, CPU), source.prefix_length, pipeline.transformer.attn_processors
+    teacher = Teacher(pipeline)
+    begun = teacher.losses(batch, prefix).guide.item()
+    told = hidden_states(teacher.shipped, batch.instructions, as_chat=False).detach()
+    words = [told[row][guide[guide >= told_begin(guide)]] for row, guide in enumerate(completed(batch))]
+    silent = torch.cat(words).mean(0)
+    states = torch.stack(
+        [torch.where(guide[:, None] < 0, silent, told[row][guide.clamp(0, told.shape[1] - 1)])
+         for row, guide in enumerate(batch.guides)]
+    )  # fmt: skip
+    read = lambda encoder, what, *, as_chat: (
+        states
+        if what is batch.edits
+        else hidden_states(  # noqa: E731
+            encoder, what, as_chat=as_chat
+        )
+    )
+    monkeypatch.setattr(module, "hidden_states", read)
+    assert begun > 0.01
+    assert teacher.losses(batch, prefix).guide.item() == pytest.approx(0.0, abs=1e-8)
+    pipeline.transformer.set_attn_processor(stock)
+
+
+def completed(batch: ThoughtBatch) -> list[torch.Tensor]:
+    """The guides of each row's painted tokens."""
+    return [guide[painted] for guide, painted in zip(batch.guides, batch.painted, strict=True)]
+
+
+def told_begin(guide: torch.Tensor) -> int:
+    """The place of the wish's first token."""
+    return int((guide < 0).int().argmax())
 
 
 def test_an_empty_completion_paints_the_stock_edit_and_another_one_something_else(
@@ -196,4 +245,4 @@ def test_a_killed_teaching_goes_on_with_the_losses_of_an_unbroken_one_and_refuse
     assert (loaded.dtype, loaded.config.tie_word_embeddings) == (torch.float32, False)
     assert not torch.equal(loaded.lm_head.weight, loaded.get_input_embeddings().weight)
     with pytest.raises(ConfigError, match="misled"):
-        teach_encoder(replace(RECIPE, misled=0.5), tmp_path / "editor", tmp_path / "broken", tmp_path / "two")
+        teach_encoder(replace(RECIPE, misled=0.25), tmp_path / "editor", tmp_path / "broken", tmp_path / "two")

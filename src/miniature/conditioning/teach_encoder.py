@@ -145,9 +145,7 @@ class Teacher:
         return (states.float()[counted] - wanted).square().mean() / words.var()
 
 
-def hidden_states(
-    encoder: Qwen2_5_VLForConditionalGeneration, read: Reading | Batch, *, as_chat: bool
-) -> torch.Tensor:
+def hidden_states(encoder: Qwen2_5_VLForConditionalGeneration, read: Reading | Batch, *, as_chat: bool) -> torch.Tensor:
     """The last hidden states (batch, tokens, width), as the pipeline reads or as a chat model writes.
 
     Only the latter says which tokens are a picture's, from which the positions follow.
