@@ -76,7 +76,7 @@ class EncoderRecipe:
     painted: int = 16
     peak_rate: float = 1e-3
     misled: float = 0.5
-    guide: float = 3.0
+    guide: float = 30.0
     painting: float = 6.0
     seed: int = 0
 
