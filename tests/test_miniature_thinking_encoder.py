@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from transformers import AutoModelForImageTextToText
 
 from src.errors import ConfigError
 from src.miniature.conditioning.batches import END, ThoughtBatch, ThoughtBatches
+from src.miniature.conditioning.card import model_card
+from src.miniature.conditioning.measure import OWN, STOCK, TAUGHT, TRAINED, Painted, table
 from src.miniature.conditioning.painting import paint_completions
 from src.miniature.conditioning.teach_encoder import (
     EncoderRecipe,
@@ -34,9 +39,11 @@ from src.miniature.editor.batches import BatchMaker
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs
 from src.miniature.editor.sampling import edit_pictures
 from src.miniature.editor.train_transformer import flow_matching_loss
+from src.miniature.model_folder import write_chat_model
 from src.miniature.policy.batches import IGNORE_INDEX
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.models.diffusion.conditioning import Conditioner, ConditioningRequest
+from src.models.diffusion.thinking import policy_processor
 
 TINY = EditorSize(
     vocabulary=400, text_width=64, text_layers=1, vision_width=64, vision_layers=1, heads=1, layers=1, vae_width=4,
@@ -180,35 +187,23 @@ def test_nothing_is_left_of_the_guide_where_a_completion_is_read_as_an_instructi
     source = batches(pipeline, pairs, 1.0)
     batch, prefix, stock = source.batch(2, CPU), source.prefix_length, pipeline.transformer.attn_processors
     teacher = Teacher(pipeline)
+    monkeypatch.setattr(Teacher, "_seen", lambda self, states: states.float())
     begun = teacher.losses(batch, prefix).guide.item()
     told = hidden_states(teacher.shipped, batch.instructions, as_chat=False).detach()
-    words = [told[row][guide[guide >= told_begin(guide)]] for row, guide in enumerate(completed(batch))]
-    silent = torch.cat(words).mean(0)
-    states = torch.stack(
-        [torch.where(guide[:, None] < 0, silent, told[row][guide.clamp(0, told.shape[1] - 1)])
+    said = [guide[painted] for guide, painted in zip(batch.guides, batch.painted, strict=True)]
+    words = torch.cat([told[row][guide[guide >= int((guide < 0).int().argmax())]] for row, guide in enumerate(said)])
+    perfect = torch.stack(
+        [torch.where(guide[:, None] < 0, words.mean(0), told[row][guide.clamp(0, told.shape[1] - 1)])
          for row, guide in enumerate(batch.guides)]
     )  # fmt: skip
-    read = lambda encoder, what, *, as_chat: (
-        states
-        if what is batch.edits
-        else hidden_states(  # noqa: E731
-            encoder, what, as_chat=as_chat
-        )
-    )
+
+    def read(encoder: Any, what: Any, *, as_chat: bool) -> torch.Tensor:
+        return perfect if what is batch.edits else hidden_states(encoder, what, as_chat=as_chat)
+
     monkeypatch.setattr(module, "hidden_states", read)
     assert begun > 0.01
     assert teacher.losses(batch, prefix).guide.item() == pytest.approx(0.0, abs=1e-8)
     pipeline.transformer.set_attn_processor(stock)
-
-
-def completed(batch: ThoughtBatch) -> list[torch.Tensor]:
-    """The guides of each row's painted tokens."""
-    return [guide[painted] for guide, painted in zip(batch.guides, batch.painted, strict=True)]
-
-
-def told_begin(guide: torch.Tensor) -> int:
-    """The place of the wish's first token."""
-    return int((guide < 0).int().argmax())
 
 
 def test_an_empty_completion_paints_the_stock_edit_and_another_one_something_else(
@@ -246,3 +241,41 @@ def test_a_killed_teaching_goes_on_with_the_losses_of_an_unbroken_one_and_refuse
     assert not torch.equal(loaded.lm_head.weight, loaded.get_input_embeddings().weight)
     with pytest.raises(ConfigError, match="misled"):
         teach_encoder(replace(RECIPE, misled=0.25), tmp_path / "editor", tmp_path / "broken", tmp_path / "two")
+
+
+def test_every_way_of_painting_is_compared_with_the_stock_path_and_with_what_the_taught_encoder_wrote(
+    pairs: TrainingPairs,
+) -> None:
+    class Brightness:
+        def scores(self, samples: object, pictures: list[np.ndarray]) -> list[float]:
+            return [float(picture.mean()) for picture in pictures]
+
+    wishes = [SimpleNamespace(sample=None, edit=SimpleNamespace(source=source)) for source in pairs.sources[:4]]
+    shades = {STOCK: (1, 2, 3, 4), OWN.format(TAUGHT): (2, 3, 4, 6), OWN.format(TRAINED): (5, 5, 6, 7)}
+    ways = [
+        Painted(title, np.stack([np.full((2, 2, 3), shade, np.uint8) for shade in row]), [])
+        for title, row in shades.items()
+    ]
+    rows = table(ways, wishes, {"oracle": Brightness()})  # type: ignore[arg-type, list-item]
+    assert [row["way"] for row in rows] == list(shades)
+    assert [row["mean"] for row in rows] == [2.5, 3.75, 5.75]
+    assert [row["difference"] for row in rows] == [0.0, 1.25, 3.25]
+    assert [row["from_taught"] for row in rows] == [-1.25, 0.0, 2.0]
+
+
+def test_the_model_card_tells_the_recipe_and_what_was_measured(pipeline: QwenImageEditPipeline, tmp_path: Path) -> None:
+    facts = {"recipe": asdict(RECIPE), "steps_done": 7, "held_out_losses": {"writing": 1.5}}
+    write_chat_model(pipeline.text_encoder, policy_processor(pipeline), tmp_path / "encoder", facts)
+    rows = [
+        {"instrument": name, "way": way, "wishes": 4, "mean": 2.5, "difference": 0.5, "ci95": between}
+        for name in ("oracle", "judge") for way, between in ((STOCK, None), (OWN.format(TAUGHT), (0.25, 0.75)))
+    ]  # fmt: skip
+    told = {"set": "taught", "rows": rows, "texts": {OWN.format(TAUGHT): ["Melt it. → A puddle."]}}
+    (tmp_path / "measured.json").write_text(json.dumps(told), encoding="utf-8")
+    card = model_card(tmp_path / "encoder", [tmp_path], remark="By hand.")
+    assert "7 steps of 4 wishes" in card
+    assert "By hand." in card
+    assert "writing 1.500" in card
+    assert f"| {OWN.format(TAUGHT)} | 2.50 (+0.50 [+0.25, +0.75]) | 2.50 (+0.50 [+0.25, +0.75]) |" in card
+    assert f"| {STOCK} | 2.50 (+0.50) |" in card
+    assert "- Melt it. → A puddle." in card

@@ -21,6 +21,7 @@ from src.training.held_out.edits import write_held_out_samples as write_held_out
 from src.training.prompts import prompt_rows, run_order
 from src.training.tasks.rewrite import CritiqueTask, RewriteTask
 from src.training.train import train
+from src.training.validate import build_task
 from tests.conftest import item
 from tests.official_layouts import complex_edit, complex_edit_row, magic_brush_test
 
@@ -145,6 +146,23 @@ def test_a_sample_with_any_broken_picture_is_left_out_by_its_name(
     assert len(read(tmp_path, train=str(data)).train) == 1
     for name in ("source", "reference", "preliminary"):
         assert f"{name} image: not a readable image" in caplog.text
+
+
+@pytest.mark.parametrize("task", ["rewrite.RewriteTask", "conditioning.ConditioningTask"])
+def test_what_is_edited_from_several_pictures_or_in_several_turns_is_no_training_sample(
+    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture, task: str
+) -> None:
+    several = item(1, further_src_imgs=[item(2)["src_img_b64"]])
+    turns = item(3, edit_turns=["first", "then"])
+    section = {"class_path": f"src.training.tasks.{task}"}
+    reader = build_task(config(task=section))
+    mixed = DataSettings(train=str(write_benchmark([item(0), several, turns], "mixed.json")))
+    assert len(read_split(reader, mixed, 0, ImageStore(tmp_path / "images")).train) == 1
+    assert "00001_环境_medium (item 1): it has several source pictures, and a training edits one" in caplog.text
+    assert "(item 2): it is edited in several turns, and a training edits in one" in caplog.text
+    alone = str(write_benchmark([several], "several.json"))
+    with pytest.raises(DataError, match=r"no usable item; .*several source pictures"):
+        train(config(task=section, data={"train": alone}, training={"output_dir": str(tmp_path / "out")}))
 
 
 def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(

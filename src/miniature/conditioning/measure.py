@@ -1,9 +1,9 @@
-"""Measures text encoders that write: `python -m src.miniature.conditioning.measure FOLDER [FOLDER …]`.
+"""Measures text encoders that write: `python -m src.miniature.conditioning.measure TAUGHT [TRAINED]`.
 
-Wishes of held-out families in wordings that GRPO may read, on new pictures, in English. Each encoder paints from its
-own likeliest completion, from none (the user's words), and from the exact words as its completion; the shipped editor
+Wishes on new pictures, in English, of the sets of `src.miniature.learning.wishes`. Each encoder paints from its own
+likeliest completion, from none (the user's words), and from the exact words as its completion; the shipped editor
 paints from the user's words and from the exact words through the stock path. All by the oracle and by the judge, every
-row with its paired difference from the stock path with the user's words.
+row with its paired difference from the stock path with the user's words and from what the taught encoder wrote.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from diffusers import QwenImageEditPipeline
 
 STOCK = "the user's words, stock path"
+TAUGHT, TRAINED = "the taught encoder", "after GRPO"
+OWN = "{}: its own completion"
 MAX_NEW_TOKENS = 48
 
 logger = logging.getLogger(__name__)
@@ -76,8 +78,14 @@ def written(
     return thinking, [reply.tokens for reply in replies]
 
 
-def painted(pipeline: QwenImageEditPipeline, folders: Sequence[Path], wishes: Sequence[Wish]) -> list[Painted]:
-    """All ways of painting the wishes; the first one is `STOCK`."""
+def painted(pipeline: QwenImageEditPipeline, encoders: dict[str, Path], wishes: Sequence[Wish]) -> list[Painted]:
+    """All ways of painting the wishes; the first one is `STOCK`.
+
+    Args:
+        pipeline: The shipped editor.
+        encoders: Folders by the names that the table gives them.
+        wishes: What is to be painted.
+    """
     sources = [wish.edit.source for wish in wishes]
     own, exact = ([getattr(wish.edit, name) for wish in wishes] for name in ("instruction_en", "explicit_en"))
     nothing: list[tuple[int, ...]] = [()] * len(wishes)
@@ -92,44 +100,44 @@ def painted(pipeline: QwenImageEditPipeline, folders: Sequence[Path], wishes: Se
     found = [
         paint(STOCK, shipped, own, nothing),
         paint("the exact words, stock path", shipped, exact, nothing),
-        paint("shipped encoder, the exact words as completion", shipped, own, exact_ids),
+        paint("the shipped encoder: the exact words as completion", shipped, own, exact_ids),
     ]
-    for folder in folders:
+    for name, folder in encoders.items():
         thinking, ids = written(pipeline, folder, wishes)
         found += [
-            paint(f"{folder}: no completion", thinking.model, own, nothing),
-            paint(f"{folder}: the exact words as completion", thinking.model, own, exact_ids),
-            paint(f"{folder}: its own completion", thinking.model, own, ids),
+            paint(f"{name}: no completion", thinking.model, own, nothing),
+            paint(f"{name}: the exact words as completion", thinking.model, own, exact_ids),
+            paint(OWN.format(name), thinking.model, own, ids),
         ]
     return found
 
 
 def table(ways: Sequence[Painted], wishes: Sequence[Wish], known: dict[str, Instrument]) -> list[dict[str, object]]:
-    """One row for each way of painting and instrument: mean, and paired difference from the first way."""
+    """One row for each way of painting and instrument: mean, and paired differences with their 95 % intervals.
+
+    Differences are from the first way and from the taught encoder's own completions. Wishes of one picture are one
+    cluster.
+    """
     samples = [wish.sample for wish in wishes]
     keys = [wish.edit.source.tobytes() for wish in wishes]
+    before = [way.title for way in ways].index(OWN.format(TAUGHT))
     rows: list[dict[str, object]] = []
     for name, instrument in known.items():
         scores = [instrument.scores(samples, list(way.pictures)) for way in ways]
         for way, score in zip(ways, scores, strict=True):
             found = paired_difference(scores[0], score, keys, bootstrap=False)
-            rows.append(
-                {
-                    "instrument": name,
-                    "way": way.title,
-                    "wishes": found.pairs,
-                    "mean": found.mean_second,
-                    "difference": found.difference,
-                    "ci95": found.ci95,
-                }
-            )
+            gain = paired_difference(scores[before], score, keys, bootstrap=False)
+            row = {"instrument": name, "way": way.title, "wishes": found.pairs, "mean": found.mean_second}
+            row |= {"difference": found.difference, "ci95": found.ci95}
+            rows.append(row | {"from_taught": gain.difference, "from_taught_ci95": gain.ci95})
     return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("encoders", type=Path, nargs="+", help="folders of text encoders, before and after training")
+    parser.add_argument("taught", type=Path, help="folder of the taught text encoder")
+    parser.add_argument("trained", type=Path, nargs="?", help="folder of the same encoder after GRPO")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="folder of the editor")
     parser.add_argument("--set", choices=tuple(SETS), default="new_pictures", help="which wishes")
     parser.add_argument("--per-category", type=int, default=40, help="wishes of each category")
@@ -139,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     start_command()
     wishes = measured_wishes(chosen.set, chosen.out / "wishes", chosen.per_category)
-    ways = painted(QwenImageEditPipeline.from_pretrained(chosen.editor), chosen.encoders, wishes)
+    encoders = {TAUGHT: chosen.taught} | ({TRAINED: chosen.trained} if chosen.trained else {})
+    ways = painted(QwenImageEditPipeline.from_pretrained(chosen.editor), encoders, wishes)
     rows = table(ways, wishes, instruments(Judges()))
     texts = {way.title: way.texts for way in ways}
     (chosen.out / "measured.json").write_text(

@@ -89,7 +89,8 @@ class Losses:
 
     Attributes:
         writing: Cross-entropy of a token of the completions, in nats.
-        guide: Squared distance of hidden states from those of `ThoughtBatch.guides`, as a share of their variance.
+        guide: Squared distance of hidden states from those of `ThoughtBatch.guides`, as the transformer sees them, as a
+            share of their variance.
         painting: Weighted squared error of the velocity.
     """
 
@@ -135,11 +136,13 @@ class Teacher:
         return Losses(self.writing(batch), guide, painted)
 
     def _distance(self, states: torch.Tensor, batch: ThoughtBatch, prefix: int) -> torch.Tensor:
-        """How far hidden states are from their guides; what is not to matter is guided to the mean of what does."""
+        """How far hidden states are from their guides, as the transformer sees them: what it does not use of them is
+        left to writing. What is not to matter is guided to the mean of what does.
+        """
         import torch
 
         with torch.no_grad():
-            told = hidden_states(self.shipped, batch.instructions, as_chat=False).float()
+            told = self._seen(hidden_states(self.shipped, batch.instructions, as_chat=False))
         counted = batch.painted.clone()
         counted[:, :prefix] = False
         silent, here = batch.guides < 0, torch.arange(batch.guides.shape[1], device=told.device)
@@ -147,7 +150,12 @@ class Teacher:
         wanted = told.gather(1, places[..., None].expand(-1, -1, told.shape[2]))
         words = wanted[counted & ~silent & (batch.guides != here)]
         wanted = torch.where(silent[..., None], words.mean(0), wanted)[counted]
-        return (states.float()[counted] - wanted).square().mean() / words.var()
+        return (self._seen(states)[counted] - wanted).square().mean() / words.var(0).mean()
+
+    def _seen(self, states: torch.Tensor) -> torch.Tensor:
+        """What enters the transformer's first block of hidden states (…, width)."""
+        seen: torch.Tensor = self.transformer.txt_in(self.transformer.txt_norm(states)).float()
+        return seen
 
 
 def hidden_states(encoder: Qwen2_5_VLForConditionalGeneration, read: Reading | Batch, *, as_chat: bool) -> torch.Tensor:
