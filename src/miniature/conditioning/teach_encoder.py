@@ -74,8 +74,8 @@ class EncoderRecipe:
     editor: str
     pictures: int = 12_000
     steps: int = 3_000
-    batch: int = 32
-    painted: int = 16
+    batch: int = 16
+    painted: int = 8
     peak_rate: float = 1e-3
     misled: float = 0.5
     guide: float = 30.0
