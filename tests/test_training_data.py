@@ -148,21 +148,31 @@ def test_a_sample_with_any_broken_picture_is_left_out_by_its_name(
         assert f"{name} image: not a readable image" in caplog.text
 
 
-@pytest.mark.parametrize("task", ["rewrite.RewriteTask", "conditioning.ConditioningTask"])
+SHIPPED = "assets/miniature/editor"
+THINKING = {
+    "policy": {"model": f"{SHIPPED}/text_encoder"},
+    "task": {"class_path": "src.training.tasks.conditioning.ConditioningTask"},
+    "diffusion_model": {
+        "class_path": "src.models.diffusion.implementations.qwen_image_edit.QwenImageEditModel",
+        "params": {"model_name": SHIPPED, "true_cfg_scale": 1.0},
+    },
+}
+
+
+@pytest.mark.parametrize("sections", [{}, THINKING], ids=["rewrite", "conditioning"])
 def test_what_is_edited_from_several_pictures_or_in_several_turns_is_no_training_sample(
-    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture, task: str
+    tmp_path: Path, write_benchmark: Callable[..., Path], caplog: pytest.LogCaptureFixture, sections: dict[str, Any]
 ) -> None:
     several = item(1, further_src_imgs=[item(2)["src_img_b64"]])
     turns = item(3, edit_turns=["first", "then"])
-    section = {"class_path": f"src.training.tasks.{task}"}
-    reader = build_task(config(task=section))
+    reader = build_task(config(**sections))
     mixed = DataSettings(train=str(write_benchmark([item(0), several, turns], "mixed.json")))
     assert len(read_split(reader, mixed, 0, ImageStore(tmp_path / "images")).train) == 1
     assert "00001_环境_medium (item 1): it has several source pictures, and a training edits one" in caplog.text
     assert "(item 2): it is edited in several turns, and a training edits in one" in caplog.text
     alone = str(write_benchmark([several], "several.json"))
     with pytest.raises(DataError, match=r"no usable item; .*several source pictures"):
-        train(config(task=section, data={"train": alone}, training={"output_dir": str(tmp_path / "out")}))
+        train(config(**sections, data={"train": alone}, training={"output_dir": str(tmp_path / "out")}))
 
 
 def test_images_are_kept_in_files_and_decoded_when_a_row_is_drawn(
