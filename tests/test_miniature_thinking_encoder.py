@@ -21,6 +21,7 @@ from src.miniature.conditioning.card import model_card
 from src.miniature.conditioning.measure import OWN, STOCK, TAUGHT, TRAINED, Painted, table
 from src.miniature.conditioning.painting import paint_completions
 from src.miniature.conditioning.teach_encoder import (
+    OUTPUT,
     EncoderRecipe,
     Teacher,
     hidden_states,
@@ -44,6 +45,7 @@ from src.miniature.policy.batches import IGNORE_INDEX
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.models.diffusion.conditioning import Conditioner, ConditioningRequest
 from src.models.diffusion.thinking import policy_processor
+from src.models.weights import resolve_revision
 
 TINY = EditorSize(
     vocabulary=400, text_width=64, text_layers=1, vision_width=64, vision_layers=1, heads=1, layers=1, vae_width=4,
@@ -266,10 +268,12 @@ def test_every_way_of_painting_is_compared_with_the_stock_path_and_with_what_the
 def test_the_model_card_tells_the_recipe_and_what_was_measured(pipeline: QwenImageEditPipeline, tmp_path: Path) -> None:
     facts = {"recipe": asdict(RECIPE), "steps_done": 7, "held_out_losses": {"writing": 1.5}}
     write_chat_model(pipeline.text_encoder, policy_processor(pipeline), tmp_path / "encoder", facts)
+    ways = {STOCK: None, OWN.format(TAUGHT): (0.25, 0.75), OWN.format(TRAINED): (1.0, 2.0)}
     rows = [
         {"instrument": name, "way": way, "wishes": 4, "mean": 2.5, "difference": 0.5, "ci95": between}
-        for name in ("oracle", "judge") for way, between in ((STOCK, None), (OWN.format(TAUGHT), (0.25, 0.75)))
-    ]  # fmt: skip
+        for name in ("oracle", "judge")
+        for way, between in ways.items()
+    ]
     told = {"set": "taught", "rows": rows, "texts": {OWN.format(TAUGHT): ["Melt it. → A puddle."]}}
     (tmp_path / "measured.json").write_text(json.dumps(told), encoding="utf-8")
     card = model_card(tmp_path / "encoder", [tmp_path], remark="By hand.")
@@ -279,3 +283,9 @@ def test_the_model_card_tells_the_recipe_and_what_was_measured(pipeline: QwenIma
     assert f"| {OWN.format(TAUGHT)} | 2.50 (+0.50 [+0.25, +0.75]) | 2.50 (+0.50 [+0.25, +0.75]) |" in card
     assert f"| {STOCK} | 2.50 (+0.50) |" in card
     assert "- Melt it. → A puddle." in card
+    assert TRAINED not in card
+
+
+def test_the_shipped_encoder_was_taught_in_front_of_the_shipped_editor() -> None:
+    facts = json.loads((OUTPUT / "training.json").read_text(encoding="utf-8"))
+    assert facts["recipe"]["editor"] == resolve_revision("assets/miniature/editor")

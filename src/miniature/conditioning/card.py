@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.miniature.conditioning.measure import OWN, TAUGHT
+from src.miniature.conditioning.measure import OWN, TAUGHT, TRAINED
 from src.miniature.conditioning.teach_encoder import PAINT_EVERY
 from src.miniature.editor.sampling import SAMPLING_STEPS
 from src.miniature.learning.wishes import SETS
@@ -39,8 +39,6 @@ real editors**.
 - **Training**: {steps:,} steps of {batch} wishes; every {every} steps, {painted} of them are painted from by the
   frozen transformer of the editor. {remark}
 - **Losses on held-out pictures**: {losses}.
-- **What it is not**: without a completion it does not paint as the shipped encoder does (see *no completion*): the
-  wish is passed over in favour of what was written.
 - **Made by** `python -m src.miniature.conditioning.teach_encoder`, **measured by**
   `python -m src.miniature.conditioning.measure`, written by `python -m src.miniature.conditioning.card`.
 
@@ -89,9 +87,11 @@ def model_card(folder: Path, measured: Sequence[Path], remark: str) -> str:
 
 
 def scores_table(measured: dict[str, Any]) -> str:
-    """The table of a set: a row for each way of painting, a column for each instrument."""
+    """The table of a set: a row for each way of painting but those after GRPO, a column for each instrument."""
     rows: dict[str, list[str]] = {}
     for row in measured["rows"]:
+        if row["way"].startswith(TRAINED):
+            continue
         between = "" if row["ci95"] is None else " [{:+.2f}, {:+.2f}]".format(*row["ci95"])
         rows.setdefault(row["way"], []).append(f"{row['mean']:.2f} ({row['difference']:+.2f}{between})")
     instruments = list(dict.fromkeys(row["instrument"] for row in measured["rows"]))
