@@ -22,6 +22,7 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.models.diffusion.generation_model import GenerationModel
 from src.models.diffusion.implementations.http_editor import HttpEditor
+from src.models.reward.base_reward import BaseRewardModel
 from src.pipeline.check import check_run
 from src.pipeline.evaluation import evaluate
 from src.pipeline.plan import RunPlan
@@ -29,6 +30,7 @@ from src.registry import load_class, resolve
 from src.reporting.page.run_page import run_page
 from src.rewards.core.judge_handle import JudgeHandle
 from src.rewards.core.scorer import NEEDS_SOURCE, Scorer, ScorerSetting
+from src.rewards.scorers.category import CategoryScorer
 from tests.conftest import item, png
 from tests.edit_servers import CLIENT, edit_server
 from tests.plugins import InvertEditor
@@ -241,6 +243,40 @@ def test_a_prompt_of_the_config_can_ask_about_a_picture_of_text_alone(t2i_config
     config = t2i_config(scorer=section, prompts={"Biology": own})
     assert evaluate(config).report["overall_statistics"]["mean"] == 7.0
     assert all(len(shown) == 1 for shown in WatchedJudge.shown)
+
+
+class SharpnessJudge(BaseRewardModel):
+    """Looks at the picture alone."""
+
+    needs_prompts = False
+    needs_source = False
+
+    def _initialize(self) -> None: ...
+
+    def score(self, edited_image: Image.Image, *texts: str, original_image: Any = None, **kwargs: Any) -> float:
+        return 6.0 if original_image is None else 4.0
+
+
+class ComparingJudge(SharpnessJudge):
+    needs_source = True
+
+
+def test_a_judge_that_says_that_it_needs_no_source_scores_pictures_of_text_alone(t2i_config: Make) -> None:
+    section = {"class_path": "src.rewards.scorers.category.CategoryScorer"}
+    judge = {"class_path": "tests.test_text_to_image.SharpnessJudge"}
+    config = t2i_config(scorer=section, reward_model=judge)
+    assert not any("not applicable" in line for line in check_run(config))
+    report = evaluate(config).report
+    assert (report["statuses"], report["overall_statistics"]["mean"]) == ({"scored": 3}, 6.0)
+
+
+def test_a_judge_that_says_nothing_is_given_no_picture_of_text_alone(t2i_config: Make) -> None:
+    section = {"class_path": "src.rewards.scorers.category.CategoryScorer"}
+    judge = {"class_path": "tests.test_text_to_image.ComparingJudge"}
+    said = not_applicable(t2i_config(scorer=section, reward_model=judge))
+    assert said == NEEDS_SOURCE
+    named = said.rpartition(" ")[2]
+    assert not issubclass(load_class(named, Scorer), CategoryScorer)
 
 
 def test_parts_of_a_combination_that_need_a_source_are_left_out(t2i_config: Make) -> None:

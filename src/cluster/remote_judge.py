@@ -61,9 +61,8 @@ class RemoteJudge(BaseRewardModel):
         original_image: Image.Image | None = None,
         **kwargs: Any,
     ) -> float:
-        """Has one edit judged; without a source, the edit stands for it."""
-        source = original_image or edited_image
-        asked = (edited_image, source, original_description, edit_instruction, system_prompt, user_prompt)
+        """Has one edit judged."""
+        asked = (edited_image, original_image, original_description, edit_instruction, system_prompt, user_prompt)
         return self.judge(JudgeRequest(*asked, reference_image=kwargs.get("reference_image"))).score
 
     def stop_waiting(self) -> None:

@@ -20,7 +20,8 @@ class JudgeRequest:
     """Everything that a judge may look at for one edit."""
 
     edited_image: Image.Image
-    original_image: Image.Image
+    original_image: Image.Image | None
+    """None where the picture was made of text alone; only judges without `needs_source` see that."""
     original_description: str
     edit_instruction: str
     system_prompt: str = ""
@@ -28,6 +29,17 @@ class JudgeRequest:
     reference_image: Image.Image | None = None
     rationale: str | None = None
     """Why the right edit looks as it does; None where the scorer does not pass it on."""
+
+    @property
+    def given_source(self) -> Image.Image:
+        """The source, for a judge that compares with it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.original_image is None:
+            raise ValueError("the judge compares with the source image, and there is none")
+        return self.original_image
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,9 @@ class BaseRewardModel(BaseModel):
     """False for judges that only compare pixels; others need a prompt for every category that is run."""
     needs_reference: ClassVar[bool] = False
     """True for judges to which samples without a reference image are not applicable."""
+    needs_source: ClassVar[bool] = True
+    """False for judges that also score a picture made of text alone, which come without an original image: a scorer
+    that gives no prompts of its own then passes such samples on."""
     batch_size: int = 1
     """How many edits `judge_batch` wants at once."""
     max_concurrency: int = 1
@@ -77,11 +92,13 @@ class BaseRewardModel(BaseModel):
         edit_instructions: list[str],
         system_prompts: list[str],
         user_prompts: list[str],
-        original_images: list[Image.Image] | None = None,
+        original_images: list[Image.Image | None] | None = None,
         reference_images: list[Image.Image | None] | None = None,
         **kwargs: Any,
     ) -> list[float]:
-        """Scores several edits; by default one after the other. A sample without a reference has None in its place."""
+        """Scores several edits; by default one after the other. A sample without a reference has None in its place, and
+        one without a source as well.
+        """
         columns = (edited_images, original_descriptions, edit_instructions, system_prompts, user_prompts)
         if len({len(column) for column in columns}) != 1:
             raise ValueError(f"columns of unequal length: {[len(column) for column in columns]}")

@@ -68,8 +68,6 @@ class ForwardJudge(CheckpointModel, BaseRewardModel):
         Raises:
             ValueError: there is no source image, or the judge's value is no number.
         """
-        if original_image is None:
-            raise ValueError("the judge compares with the source image, and there is none")
         return self.judge(JudgeRequest(edited_image, original_image, original_description, edit_instruction)).score
 
     @classmethod

@@ -207,4 +207,7 @@ class CompletionScorer(ABC):
 
 
 NO_REFERENCE = "the sample has no reference image"
-NEEDS_SOURCE = "the sample has no source picture, with which the scorer compares"
+NEEDS_SOURCE = (
+    "the sample has no source picture, with which the scorer compares: name one that needs none, such as "
+    "src.rewards.scorers.prompt_alignment.PromptAlignmentScorer"
+)

@@ -74,9 +74,10 @@ class CategoryScorer(JudgedScorer):
                 raise ConfigError(problem)
 
     def needs_source(self, sample: EditSample) -> bool:
-        """The shipped rubrics do, and judges that only score; a prompt of the config asks about what it says."""
-        own_prompt = self._converses and self._inline(sample.category) is not None
-        return not own_prompt and self._missing_prompt(sample.category) is None
+        """The shipped rubrics do; a prompt of the config asks about what it says; a judge that only scores says so."""
+        if self._missing_prompt(sample.category) is not None:
+            return False
+        return self._inline(sample.category) is None if self._converses else self._handle.model_class.needs_source
 
     def inapplicable(self, sample: EditSample) -> str | None:
         """Why the sample cannot be judged: the judge needs a prompt or a reference image that is not there."""
@@ -142,7 +143,7 @@ class CategoryScorer(JudgedScorer):
         sent = edit.sample.reference if self._handle.model_class.takes_reference() else None
         return JudgeRequest(
             edited_image=edit.edited,
-            original_image=edit.given_source,
+            original_image=edit.given_source if self._handle.model_class.needs_source else edit.source,
             original_description=edit.sample.description,
             edit_instruction=edit.sample.instruction,
             system_prompt=asked.system,

@@ -117,4 +117,4 @@ def _question(request: JudgeRequest) -> Question:
         "0: not at all, or the picture is ruined; 5: completely, and nothing else has changed. "
         "Answer with a single digit from 0 to 5 and nothing else."
     )
-    return Question("", before_and_after(request.original_image, request.edited_image), text)
+    return Question("", before_and_after(request.given_source, request.edited_image), text)

@@ -174,7 +174,7 @@ class EditRewardModel(ForwardJudge):
         return kept
 
     def _pictures(self, request: JudgeRequest) -> tuple[LabelledImage, ...]:
-        return tuple(LabelledImage("", self._sized(image)) for image in (request.original_image, request.edited_image))
+        return tuple(LabelledImage("", self._sized(image)) for image in (request.given_source, request.edited_image))
 
     def _sized(self, image: Image.Image) -> Image.Image:
         """The picture with sides that the vision tower can divide and about the wanted number of pixels."""

@@ -100,7 +100,7 @@ class PreferenceRewardModel(ForwardJudge):
 
     def _question(self, request: JudgeRequest) -> Any:
         rationale = request.rationale if self._description.rationale else None
-        return preference_question(request.original_image, request.edited_image, request.edit_instruction, rationale)
+        return preference_question(request.given_source, request.edited_image, request.edit_instruction, rationale)
 
     def judge_batch(self, requests: list[JudgeRequest]) -> list[Judgement]:
         """Judges several edits in one pass.
