@@ -9,7 +9,6 @@ import importlib.util
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.launched import run_launcher
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -52,13 +53,7 @@ def trained(
     command = [*launch, "tests/distributed_run.py", "train", "--config", "configs/training/miniature_rewrite.yaml"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
     own = {"PATH": path, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    done = subprocess.run(
-        [sys.executable, *command, *assignments],
-        cwd=ROOT,
-        env={**os.environ, **own, **environment},
-        capture_output=True,
-        text=True,
-    )
+    done = run_launcher([sys.executable, *command, *assignments], ROOT, {**os.environ, **own, **environment})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.training.grpo.vllm_prompts import single_tokens
+from tests.launched import run_launcher
 
 PICTURE = 7
 
@@ -50,7 +50,7 @@ def test_vllm_samples_from_the_policy_that_is_trained_in_every_step(tmp_path: Pa
     ]
     for one in sets:
         command += ["--set", one]
-    finished = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    finished = run_launcher(command, Path.cwd(), {**os.environ, **environment})
     assert finished.returncode == 0, finished.stderr[-3000:]
 
     steps = [row for row in json.loads((output / "history.json").read_text(encoding="utf-8")) if "loss" in row]
