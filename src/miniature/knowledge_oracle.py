@@ -10,7 +10,7 @@ from PIL import Image
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.data.sample import EditSample
 from src.data.verdict import SCORE_RANGE, Status, Verdict
-from src.miniature.prompts.pictures import nameable, shown
+from src.miniature.prompts.pictures import nameable, relations, shown
 from src.miniature.prompts.reading import read_picture
 from src.miniature.world.scene import SIZE
 from src.rewards.core.scorer import EditedSample, Scorer
@@ -20,9 +20,9 @@ from src.rewards.scorers.knowledge_graph import graph_dimensions, knowledge_fide
 class KnowledgeOracleScorer(Scorer):
     """`score = 10 × knowledge fidelity`, as `KnowledgeGraphScorer` without readability and without a judge.
 
-    The scene of the world whose drawing is nearest to the picture says which elements are there; a dependency is there
-    where both its ends are. A picture that is far from every drawing shows nothing. Pictures of another size are read
-    at 64×64. Samples without a graph, or with elements that this world does not know, are not applicable.
+    The scene of the world whose drawing is nearest to the picture says which elements and dependencies are there. A
+    picture that is far from every drawing shows nothing. Pictures of another size are read at 64×64. Samples without a
+    graph, or with elements that this world does not know, are not applicable.
 
     Dimensions: `knowledge_fidelity`, `elements` and `dependencies`, 0–10.
     """
@@ -64,6 +64,7 @@ def shown_of(graph: KnowledgeGraph, picture: Image.Image) -> set[str | Dependenc
     if pixels.size != (SIZE, SIZE):
         pixels = pixels.resize((SIZE, SIZE), Image.Resampling.BOX)
     reading = read_picture(np.asarray(pixels))
-    there = set(shown(reading.scene)) if reading.legible else set()
-    elements = there.intersection(graph.elements)
-    return elements | {one for one in graph.dependencies if {one.source, one.target} <= elements}
+    if not reading.legible:
+        return set()
+    found: set[str | Dependency] = {*shown(reading.scene), *relations(reading.scene)}
+    return found.intersection(graph.elements + graph.dependencies)

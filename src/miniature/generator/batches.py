@@ -80,8 +80,6 @@ class GeneratorBatches:
         template: The pipeline's prompt template.
         size: Samples of a batch.
         seed: Decides which samples a step sees, in which words, with which noise.
-        caption_steps: The first steps, in which every prompt is the explicit caption that is written later on, and none
-            has a completion: at fixed places, words are soonest tied to places in the picture.
     """
 
     def __init__(
@@ -92,9 +90,7 @@ class GeneratorBatches:
         template: str,
         size: int,
         seed: int,
-        caption_steps: int = 0,
     ) -> None:
-        self._caption_steps = caption_steps
         self.contents, self.latents, self.size, self.seed = contents, latents, size, seed
         self._tokenizer, self._template = tokenizer, template
         self.prefix_length = template_prefix_length(tokenizer, template)
@@ -102,9 +98,6 @@ class GeneratorBatches:
     def rows(self, step: int) -> list[Row]:
         """What the samples of `step` read."""
         rng = random.Random(f"{self.seed} {step}")
-        if step < self._caption_steps:
-            places = [rng.randrange(len(self.contents)) for _ in range(self.size)]
-            return [Row(place, caption(self.contents[place]), None, taught=False) for place in places]
         return [self._row(rng) for _ in range(self.size)]
 
     def batch(self, step: int, device: torch.device) -> GeneratorBatch:

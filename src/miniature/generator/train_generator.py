@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 OUTPUT = Path("assets/miniature/generator")
 EDITOR = Path("assets/miniature/editor")
-HELD_OUT_BATCHES, HELD_OUT_CONTENTS = 4, 240
+HELD_OUT_BATCHES = 4
 CHECKPOINT_EVERY = 250
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,7 @@ class GeneratorRecipe:
     Attributes:
         editor: Fingerprint of the editor whose weights begin.
         vae_steps: Optimizer steps by which the autoencoder learns these pictures.
-        caption_steps: Optimizer steps of transformer and text encoder on explicit captions alone.
-        steps: Their optimizer steps in all.
+        steps: Optimizer steps of transformer and text encoder.
         batch: Prompts of a step.
         peak_rate: Their highest learning rate.
         writing: Weight of the loss of what is written, beside that of what is painted.
@@ -68,8 +67,7 @@ class GeneratorRecipe:
 
     editor: str
     vae_steps: int = 300
-    caption_steps: int = 2_000
-    steps: int = 6_000
+    steps: int = 5_000
     batch: int = 16
     peak_rate: float = 1e-3
     writing: float = 0.3
@@ -166,9 +164,7 @@ def make_generator(recipe: GeneratorRecipe, editor: Path, work: Path, out: Path,
     pipeline.vae = _vae(work / "vae", pipeline.vae, pictures, recipe)
     latents = _latents(work / "latents.npy", pipeline.vae, pictures)
     template = pipeline.prompt_template_encode
-    batches = GeneratorBatches(
-        contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed, recipe.caption_steps
-    )
+    batches = GeneratorBatches(contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed)
     unseen = contents(True)[:: max(1, len(contents(True)) // 256)]
     seen = np.concatenate(
         list(encoded(_for_encoding(pipeline.vae), np.stack([render(scene_of(one)) for one in unseen])))
@@ -283,7 +279,6 @@ def main() -> None:
     parser.add_argument("--work-dir", type=Path, default=Path("runs/miniature_generator"), help="checkpoints and data")
     for name, told in (
         ("steps", "steps of transformer and text encoder"),
-        ("caption-steps", "the first of these, on explicit captions alone"),
         ("vae-steps", "steps of the autoencoder"),
     ):
         parser.add_argument(f"--{name}", type=int, default=getattr(standard, name.replace("-", "_")), help=told)
@@ -295,7 +290,6 @@ def main() -> None:
     recipe = GeneratorRecipe(
         editor=resolve_revision(str(chosen.editor)),
         vae_steps=chosen.vae_steps,
-        caption_steps=chosen.caption_steps,
         steps=chosen.steps,
         batch=chosen.batch,
         peak_rate=chosen.peak_rate,

@@ -182,10 +182,19 @@ HUES: dict[str, Hue] = {
 KINDS = ("house", "ball", "box", "car")
 """The kinds of things that these prompts ask for."""
 
-HELD_OUT_PAIRS: frozenset[frozenset[str]] = frozenset(
-    frozenset(pair) for pair in (("red", "green"), ("orange", "blue"), ("yellow", "purple"))
+HELD_OUT_THINGS: frozenset[tuple[str, str]] = frozenset(
+    (
+        ("house", "red"),
+        ("ball", "orange"),
+        ("box", "yellow"),
+        ("car", "green"),
+        ("house", "blue"),
+        ("ball", "purple"),
+        ("box", "red"),
+        ("car", "orange"),
+    )
 )
-"""Colours that meet in no picture and no prompt of any training: those of every measurement."""
+"""Kinds and colours that meet in no picture and no prompt of any training: those of every measurement."""
 
 
 def names_of_look(name: str, knowledge: Knowledge) -> tuple[str, ...]:

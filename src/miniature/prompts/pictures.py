@@ -8,13 +8,14 @@ from typing import Literal
 
 from src.data.knowledge_graph import Dependency, KnowledgeGraph
 from src.miniature.prompts.concepts import HUES, KINDS, LOOKS
-from src.miniature.world.scene import Scene, Thing
+from src.miniature.world.scene import Scene, Side, Thing
 
 Place = Literal["meadow", "lake"]
 PLACES: tuple[Place, ...] = ("meadow", "lake")
 SIZES = {"house": 16, "ball": 13, "box": 13, "car": 18}
 """Widths in pixels."""
 LEFT_X, TREE_X, RIGHT_X = 11, 28, 46
+SIDES: tuple[Side, ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,16 @@ class Content:
     Attributes:
         place: Where it is.
         look: One of `LOOKS`.
-        left: Kind and colour of the thing on the left.
-        right: Kind and colour of the thing on the right.
+        kind: What stands there besides the tree.
+        colour: Its colour.
+        side: On which side of the tree it stands.
     """
 
     place: Place
     look: str
-    left: tuple[str, str]
-    right: tuple[str, str]
+    kind: str
+    colour: str
+    side: Side
 
 
 def thing(place: str, x: float, kind: str, colour: str) -> Thing:
@@ -47,10 +50,10 @@ def tree(place: str) -> Thing:
 def scene_of(content: Content) -> Scene:
     """The one scene of a content: in winter a lake is frozen, and sun and moon are on the right."""
     look = LOOKS[content.look]
-    sides = ((LEFT_X, content.left), (RIGHT_X, content.right))
+    x = LEFT_X if content.side == "left" else RIGHT_X
     return Scene(
         content.place,
-        (tree(content.place), *(thing(content.place, x, *told) for x, told in sides)),
+        (tree(content.place), thing(content.place, x, content.kind, content.colour)),
         horizon=34 if content.place == "lake" else 38,
         time=look.time,
         weather=look.weather,
@@ -75,9 +78,9 @@ def _white(scene: Scene) -> bool:
 SIGNS: dict[str, Callable[[Scene], bool]] = {
     "meadow": lambda scene: scene.backdrop == "meadow",
     "lake": lambda scene: scene.backdrop == "lake",
-    "tree in blossom": lambda scene: scene.season == "spring" and scene.weather != "snow",
-    "tree with green leaves": lambda scene: scene.season == "summer" and scene.weather != "snow",
-    "tree with orange leaves": lambda scene: scene.season == "autumn" and scene.weather != "snow",
+    "pink blossoms": lambda scene: scene.season == "spring" and scene.weather != "snow",
+    "green leaves": lambda scene: scene.season == "summer" and scene.weather != "snow",
+    "orange leaves": lambda scene: scene.season == "autumn" and scene.weather != "snow",
     "snow on the tree": _white,
     "snow on the ground": lambda scene: scene.season == "winter",
     "snow on the roof": lambda scene: _white(scene) and _has_house(scene),
@@ -99,6 +102,7 @@ SIGNS: dict[str, Callable[[Scene], bool]] = {
 }
 """What a scene may show besides its things, each as a fact of the scene."""
 
+TREE = "tree"
 _CAUSES = (
     ("sun", "shadows"),
     ("setting sun", "shadows"),
@@ -112,28 +116,30 @@ _CAUSES = (
 
 
 def shown(scene: Scene) -> tuple[str, ...]:
-    """Every element that a scene shows, things by place: `house on the left`, `red on the left`."""
-    signs = [name for name, holds in SIGNS.items() if holds(scene)]
+    """Every element that a scene shows: signs, the tree, kinds, and colours."""
+    elements = [name for name, holds in SIGNS.items() if holds(scene)]
+    things = [one for one in scene.things if one.kind != "tree"]
+    return tuple(dict.fromkeys((*elements, TREE, *(one.kind for one in things), *(one.colour for one in things))))
+
+
+def relations(scene: Scene) -> frozenset[Dependency]:
+    """Every dependency that a scene shows: what causes what, which colour is whose, and what is beside the tree."""
+    elements = set(shown(scene))
+    found = {Dependency(one, "Causes", other) for one, other in _CAUSES if {one, other} <= elements}
     for one in scene.things:
         if one.kind != "tree":
-            side = "left" if one.x < TREE_X else "right"
-            signs += [f"{one.kind} on the {side}", f"{one.colour} on the {side}"]
-    return tuple(signs)
+            found.add(Dependency(one.kind, "HasColour", one.colour))
+            found.add(Dependency(one.kind, "LeftOf" if one.x < TREE_X else "RightOf", TREE))
+    return frozenset(found)
 
 
 def graph_of(content: Content) -> KnowledgeGraph:
-    """What a right picture shows: all that its scene shows, which is caused by what, and what belongs together."""
-    elements = shown(scene_of(content))
-    left, right = (
-        tuple(f"{word} on the {side}" for word in told)
-        for side, told in (("left", content.left), ("right", content.right))
-    )
-    dependencies = [Dependency(one, "Causes", other) for one, other in _CAUSES if {one, other} <= set(elements)]
-    dependencies += [Dependency(kind, "HasColour", colour) for kind, colour in (left, right)]
-    return KnowledgeGraph(elements, (*dependencies, Dependency(left[0], "LeftOf", right[0])))
+    """What a right picture shows: all that its scene shows."""
+    scene = scene_of(content)
+    order = sorted(relations(scene), key=lambda one: (one.relation, one.source, one.target))
+    return KnowledgeGraph(shown(scene), tuple(order))
 
 
 def nameable() -> frozenset[str]:
     """Every element that a graph of this world can have."""
-    told = [f"{word} on the {side}" for word in (*KINDS, *HUES) for side in ("left", "right")]
-    return frozenset((*SIGNS, *told))
+    return frozenset((*SIGNS, TREE, *KINDS, *HUES))

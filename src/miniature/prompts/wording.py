@@ -8,7 +8,7 @@ import random
 from typing import Literal
 
 from src.miniature.prompts.concepts import (
-    HELD_OUT_PAIRS,
+    HELD_OUT_THINGS,
     HUES,
     KINDS,
     LOOKS,
@@ -16,7 +16,7 @@ from src.miniature.prompts.concepts import (
     names_of_look,
     names_of_thing,
 )
-from src.miniature.prompts.pictures import PLACES, Content
+from src.miniature.prompts.pictures import PLACES, SIDES, Content
 from src.miniature.world.split import Wordings
 
 Difficulty = Literal["easy", "medium", "hard", "untaught"]
@@ -26,31 +26,27 @@ taught; that of concepts that no model is taught."""
 
 PLACE_WORDS = {"meadow": "on a meadow", "lake": "at a lake"}
 EXPLICIT = (
-    "{Left} left, {right} right, {place}: {drawn}.",
-    "{Drawn}, {place}. On the left {left}, on the right {right}.",
-    "On the left {left}, on the right {right}. {Drawn}, {place}.",
-    "{Place}, {drawn}; {left} on the left and {right} on the right.",
+    "{Thing} {side}, {place}: {drawn}.",
+    "{Drawn}, {place}. On the {side} {thing}.",
+    "On the {side} {thing}. {Drawn}, {place}.",
+    "{Place}, {drawn}; {thing} on the {side}.",
 )
 PROMPTS = (
-    "{Left} on the left and {right} on the right, {place} {look}.",
-    "{Look} {place}: {left} on the left, {right} on the right.",
-    "{Place} {look}, on the left {left} and on the right {right}.",
-    "On the left {left}, {look}, on the right {right}, {place}.",
+    "{Thing} on the {side}, {place} {look}.",
+    "{Look} {place}: {thing} on the {side}.",
+    "{Place} {look}, on the {side} {thing}.",
+    "On the {side} {thing}, {look}, {place}.",
 )
 """Templates; the last of each tuple is held out, as everywhere in the world."""
 RIDDLES = 0.7
-"""How often a colour is told by a concept, in prompts that tell the look by one."""
+"""How often the colour is told by a concept, in prompts that tell the look by one."""
 
 
 @functools.cache
-def contents(held_out_pair: bool) -> tuple[Content, ...]:
-    """Every content whose two colours are a held-out pair, or every one whose colours differ and are none."""
-    return tuple(
-        Content(place, look, (kind, colour), (other_kind, other))
-        for place, look, kind, other_kind in itertools.product(PLACES, LOOKS, KINDS, KINDS)
-        for colour, other in itertools.permutations(HUES, 2)
-        if (frozenset((colour, other)) in HELD_OUT_PAIRS) == held_out_pair
-    )
+def contents(held_out: bool) -> tuple[Content, ...]:
+    """Every content with one of `HELD_OUT_THINGS`, or every other one."""
+    every = itertools.product(PLACES, LOOKS, KINDS, HUES, SIDES)
+    return tuple(Content(*one) for one in every if ((one[2], one[3]) in HELD_OUT_THINGS) == held_out)
 
 
 def drawn_words(content: Content) -> str:
@@ -66,8 +62,8 @@ def drawn_words(content: Content) -> str:
 
 def caption(content: Content, template: str = EXPLICIT[0]) -> str:
     """The content in explicit words; by default in the form in which models are taught to write it."""
-    left, right = (names_of_thing(*told, "plain")[0] for told in (content.left, content.right))
-    return _filled(template, left=left, right=right, place=PLACE_WORDS[content.place], drawn=drawn_words(content))
+    thing = names_of_thing(content.kind, content.colour, "plain")[0]
+    return _filled(template, content, thing=thing, drawn=drawn_words(content))
 
 
 def prompt(rng: random.Random, content: Content, difficulty: Difficulty, wordings: Wordings = "training") -> str:
@@ -75,17 +71,18 @@ def prompt(rng: random.Random, content: Content, difficulty: Difficulty, wording
     if difficulty == "easy":
         return caption(content, rng.choice(_usable(EXPLICIT, wordings)))
     knowledge: Knowledge = {"medium": "plain", "hard": "taught", "untaught": "untaught"}[difficulty]  # type: ignore[assignment]
-    told = [
-        rng.choice(names_of_thing(*one, knowledge if rng.random() < RIDDLES else "plain"))
-        for one in (content.left, content.right)
-    ]
-    look = rng.choice(names_of_look(content.look, knowledge))
-    template = rng.choice(_usable(PROMPTS, wordings))
-    return _filled(template, left=told[0], right=told[1], place=PLACE_WORDS[content.place], look=look)
+    of_thing = knowledge if rng.random() < RIDDLES else "plain"
+    return _filled(
+        rng.choice(_usable(PROMPTS, wordings)),
+        content,
+        thing=rng.choice(names_of_thing(content.kind, content.colour, of_thing)),
+        look=rng.choice(names_of_look(content.look, knowledge)),
+    )
 
 
-def _filled(template: str, **words: str) -> str:
+def _filled(template: str, content: Content, **words: str) -> str:
     """A template with its words; a name with a capital stands for the words with one."""
+    words |= {"place": PLACE_WORDS[content.place], "side": content.side}
     return template.format(**words, **{name.capitalize(): text[0].upper() + text[1:] for name, text in words.items()})
 
 
