@@ -15,7 +15,7 @@ from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.miniature.knowledge_oracle import KnowledgeOracleScorer
-from src.miniature.prompts.concepts import HELD_OUT_PAIRS, HUES, LOOKS
+from src.miniature.prompts.concepts import HELD_OUT_THINGS, HUES, KINDS, LOOKS
 from src.miniature.prompts.pictures import Content, graph_of, nameable, scene_of, shown
 from src.miniature.prompts.prompt_set import BENCHMARK, HELD_OUT_WORDING, TASKS, items, write_prompts
 from src.miniature.prompts.reading import read_picture
@@ -23,7 +23,7 @@ from src.miniature.prompts.wording import DIFFICULTIES, EXPLICIT, PROMPTS, capti
 from src.miniature.world.render import render
 from src.rewards.core.scorer import EditedSample
 
-RAIN = Content("meadow", "rain", ("house", "red"), ("ball", "blue"))
+RAIN = Content("meadow", "rain", "ball", "blue", "left")
 
 
 def some_contents(count: int) -> list[Content]:
@@ -54,26 +54,25 @@ def test_a_picture_is_read_through_noise_that_hides_no_thing() -> None:
 
 
 def test_the_elements_of_a_rainy_meadow_are_those_that_one_sees_there() -> None:
-    assert set(shown(scene_of(RAIN))) == {
-        "meadow", "tree with green leaves", "falling rain", "puddles",
-        "house on the left", "red on the left", "ball on the right", "blue on the right",
+    graph = graph_of(RAIN)
+    assert set(graph.elements) == {
+        "meadow", "green leaves", "falling rain", "puddles", "tree", "ball", "blue",
     }  # fmt: skip
-    assert set(graph_of(RAIN).dependencies) == {
+    assert set(graph.dependencies) == {
         Dependency("falling rain", "Causes", "puddles"),
-        Dependency("house on the left", "HasColour", "red on the left"),
-        Dependency("ball on the right", "HasColour", "blue on the right"),
-        Dependency("house on the left", "LeftOf", "ball on the right"),
+        Dependency("ball", "HasColour", "blue"),
+        Dependency("ball", "LeftOf", "tree"),
     }
 
 
 @pytest.mark.parametrize(
     ("content", "sign"),
     [
-        (Content("lake", "frost", ("house", "red"), ("ball", "blue")), "ice on the water"),
-        (Content("lake", "frost", ("house", "red"), ("ball", "blue")), "snow on the roof"),
-        (Content("lake", "summer", ("car", "red"), ("ball", "blue")), "mirror image in the water"),
-        (Content("meadow", "night", ("house", "red"), ("ball", "blue")), "lit windows"),
-        (Content("meadow", "autumn", ("box", "red"), ("ball", "blue")), "shadows"),
+        (Content("lake", "frost", "ball", "blue", "left"), "ice on the water"),
+        (Content("lake", "frost", "house", "blue", "left"), "snow on the roof"),
+        (Content("lake", "summer", "ball", "blue", "left"), "mirror image in the water"),
+        (Content("meadow", "night", "house", "blue", "left"), "lit windows"),
+        (Content("meadow", "autumn", "ball", "blue", "left"), "shadows"),
     ],
 )
 def test_what_nobody_says_follows_from_what_is_said(content: Content, sign: str) -> None:
@@ -88,9 +87,14 @@ def test_the_oracle_gives_the_exact_picture_ten_and_a_picture_of_nothing_zero() 
 
 
 def test_the_oracle_takes_off_what_a_wrong_colour_breaks_in_the_graph() -> None:
-    other = Content("meadow", "rain", ("house", "red"), ("ball", "purple"))
-    # of 8 elements one is missing, of 4 edges the one to it: |G| = 12, |S| = 10, hence 2 · 10 / (12 + 10)
-    assert score(RAIN, render(scene_of(other))) == pytest.approx(10 * 20 / 22)
+    other = Content("meadow", "rain", "ball", "purple", "left")
+    # of 7 elements one is missing, of 3 edges the one to it: |G| = 10, |S| = 8, hence 2 · 8 / (10 + 8)
+    assert score(RAIN, render(scene_of(other))) == pytest.approx(10 * 16 / 18)
+
+
+def test_the_oracle_takes_off_the_relation_of_a_thing_on_the_wrong_side() -> None:
+    other = Content("meadow", "rain", "ball", "blue", "right")
+    assert score(RAIN, render(scene_of(other))) == pytest.approx(10 * 18 / 19)
 
 
 def test_the_oracle_reads_large_pictures_and_needs_no_source() -> None:
@@ -107,13 +111,15 @@ def test_the_oracle_refuses_what_the_world_does_not_know() -> None:
     assert all(set(graph_of(content).elements) <= nameable() for content in some_contents(200))
 
 
-def test_contents_of_trainings_and_of_measurements_share_no_pair_of_colours() -> None:
-    def pairs(held_out: bool) -> set[frozenset[str]]:
-        return {frozenset((one.left[1], one.right[1])) for one in contents(held_out)}
+def test_trainings_and_measurements_share_no_coloured_thing() -> None:
+    assert {(one.kind, one.colour) for one in contents(True)} == HELD_OUT_THINGS
+    assert not {(one.kind, one.colour) for one in contents(False)} & HELD_OUT_THINGS
 
-    assert pairs(True) == HELD_OUT_PAIRS
-    assert not pairs(False) & HELD_OUT_PAIRS
-    assert set().union(*HELD_OUT_PAIRS) == set(HUES)
+
+def test_every_kind_and_every_colour_is_trained_and_measured() -> None:
+    for held_out in (False, True):
+        assert {one.kind for one in contents(held_out)} == set(KINDS)
+        assert {one.colour for one in contents(held_out)} == set(HUES)
 
 
 def test_no_prompt_for_teaching_has_a_word_of_an_untaught_concept() -> None:
@@ -140,13 +146,12 @@ def test_the_shipped_files_are_what_the_command_writes(tmp_path: Path) -> None:
     assert BENCHMARK.read_text().startswith((tmp_path / "few.json").read_text()[:-3])
 
 
-def test_the_benchmark_asks_for_held_out_pairs_and_the_tasks_for_others() -> None:
+def test_the_benchmark_asks_for_held_out_things_and_the_tasks_for_others() -> None:
     for path, held_out in ((BENCHMARK, True), (TASKS, False)):
         for item in json.loads(path.read_text()):
-            sided = [one.partition(" on the ") for one in item["knowledge_graph"]["elements"]]
-            colours = {word for word, _, side in sided if side in ("left", "right") and word in HUES}
-            assert (frozenset(colours) in HELD_OUT_PAIRS) == held_out
-            assert (item["difficulty"] == "untaught") or held_out
+            ((kind, _, colour),) = [one for one in item["knowledge_graph"]["dependencies"] if one[1] == "HasColour"]
+            assert ((kind, colour) in HELD_OUT_THINGS) == held_out
+            assert item["difficulty"] == "untaught" or held_out
 
 
 def test_the_shipped_samples_load_and_score_ten_with_their_own_references() -> None:
@@ -164,8 +169,8 @@ def test_the_shipped_samples_load_and_score_ten_with_their_own_references() -> N
 def test_held_out_wordings_are_the_last_ones() -> None:
     told = [item for item in items(160, DIFFICULTIES, measured=True) if HELD_OUT_WORDING in item["tags"]]
     assert len(told) == 80
-    assert all(", right " not in item["prompt_en"] for item in told)
-    hard = [item["prompt_en"] for item in told if item["difficulty"] != "easy"]
-    assert all(text.startswith("On the left ") and ", on the right " in text for text in hard)
-    assert PROMPTS[-1].startswith("On the left")
+    for item in told:
+        starts = "On the " if item["difficulty"] != "easy" else ("On a meadow, ", "At a lake, ")
+        assert item["prompt_en"].startswith(starts), item["prompt_en"]
+    assert PROMPTS[-1].startswith("On the {side}")
     assert EXPLICIT[-1].startswith("{Place}")

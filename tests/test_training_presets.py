@@ -69,6 +69,7 @@ def test_all_presets_are_here() -> None:
     assert {path.stem for path in PRESETS} >= {
         "miniature_conditioning",
         "miniature_rewrite",
+        "miniature_text_to_image",
         "miniature_vqa",
         "qwen2_5_vl_7b_conditioning_edit_lora",
         "qwen2_5_vl_7b_conditioning_image_full",

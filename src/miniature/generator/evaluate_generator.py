@@ -57,8 +57,8 @@ from English words. `QwenImagePipeline.from_pretrained` loads the folder, and `t
 
 It is a scientific instrument: **no number here is a claim about real models**.
 
-- **Data**: of {contents:,} contents (place, look, two coloured things) all but those whose two colours are a held-out
-  pair (`HELD_OUT_PAIRS`). Prompts are explicit ({easy:.0%}), name the look ({medium:.0%}), or tell look and colours by
+- **Data**: of {contents:,} contents (place, look, a coloured thing and its side) all but those of held-out things
+  (`HELD_OUT_THINGS`). Prompts are explicit ({easy:.0%}), name the look ({medium:.0%}), or tell look and colours by
   concepts ({hard:.0%}); {thinking:.0%} are followed by the explicit words as completion, {misled:.0%} of these by those
   of another content, which is then painted. {untaught} concepts (`untaught` in `concepts.py`) and the last wording of
   each tuple were in no training.
@@ -72,7 +72,7 @@ It is a scientific instrument: **no number here is a claim about real models**.
 
 ## Held-out scores
 
-Mean of 10 × knowledge fidelity by `KnowledgeOracleScorer`, of {count} prompts a row, whose colours met in no training;
+Mean of 10 × knowledge fidelity by `KnowledgeOracleScorer`, of {count} prompts a row for things that no training had;
 {seconds:.2f} s a picture on the machine that measured. *Prompt alone* is the stock path, *thinks first* the same with
 the text encoder's own likeliest completion. *Reworded* asks in wordings that training never read, *exact words* says
 what is to be drawn. *Round trip* sends the exact picture through the autoencoder. *Another content* is the exact
@@ -86,7 +86,7 @@ gain that learns these concepts from rewards (`configs/training/miniature_text_t
 
 
 def held_out(difficulty: Difficulty, count: int, wordings: Wordings) -> list[tuple[Content, str]]:
-    """Contents of held-out pairs with a prompt each; the looks take turns."""
+    """Contents of held-out things with a prompt each; the looks take turns."""
     rng = random.Random(f"card {difficulty} {wordings}")
     by_look = [[one for one in contents(True) if one.look == look] for look in LOOKS]
     chosen = [rng.choice(by_look[index % len(by_look)]) for index in range(count)]

@@ -1,8 +1,8 @@
 """Writes the shipped prompts: `python -m src.miniature.prompts.prompt_set`.
 
-`assets/miniature/prompts.json` is the benchmark of pictures of text alone: all four difficulties in turn, colours that
-meet in no training, every second prompt in a held-out wording. `assets/miniature/prompt_tasks.json` is what
-reinforcement learning trains on: concepts that no model was taught, other colours together, training wordings.
+`assets/miniature/prompts.json` is the benchmark of pictures of text alone: all four difficulties in turn, coloured
+things that no training has, every other ten in held-out wordings. `assets/miniature/prompt_tasks.json` is what
+reinforcement learning trains on: concepts that no model was taught, other things, training wordings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def items(count: int, difficulties: Sequence[Difficulty], *, measured: bool) -> 
     Args:
         count: How many.
         difficulties: Those that take turns.
-        measured: Whether they are for measuring: held-out pairs of colours, and every second time held-out wordings.
+        measured: Whether they are for measuring: held-out things, and every second time held-out wordings.
             Else they are for training.
     """
     rng = random.Random(f"prompts {measured}")
