@@ -67,7 +67,7 @@ class GeneratorRecipe:
 
     editor: str
     vae_steps: int = 300
-    steps: int = 5_000
+    steps: int = 5_500
     batch: int = 16
     peak_rate: float = 1e-3
     writing: float = 0.3
