@@ -110,7 +110,7 @@ def test_a_thinking_editor_paints_from_what_its_own_encoder_wrote(kind: str, req
     folder = request.getfixturevalue(kind)
     model, plain = thinker(folder), editor(folder)
     found = model.edit_image(gradient(), WISH, seed=3)
-    [conditioning] = model._thinker.conditionings([model.shown_to_encoder(gradient())], [WISH])  # type: ignore[union-attr]
+    [conditioning] = model._thinker.conditionings([model.shown_to_encoder(gradient())], [WISH], [0])  # type: ignore[union-attr]
     assert len(conditioning.embeds) > len(encode(plain, WISH).embeds)
     assert difference(found, plain.edit_image(gradient(), WISH, seed=3)) > 0
     assert difference(found, plain.edit_image(gradient(), "", seed=3, conditioning=conditioning)) == 0
@@ -122,9 +122,9 @@ def test_what_is_written_is_what_plain_transformers_generates_under_the_pipeline
     model = thinker(qwen_folder)
     pictures = model.shown_to_encoder(gradient())
     replies: list[Any] = []
-    ask = ThinkingEncoder.ask
+    ask = ThinkingEncoder.ask_seeded
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ThinkingEncoder, "ask", lambda self, asked: replies.extend(ask(self, asked)) or replies)
+        patch.setattr(ThinkingEncoder, "ask_seeded", lambda self, *asked: replies.extend(ask(self, *asked)) or replies)
         model.edit_image(gradient(), WISH)
     prompt = Conditioner(model.pipe).text(ConditioningRequest(WISH, tuple(pictures)))
     inputs = model.pipe.processor(text=[prompt], images=pictures, return_tensors="pt")
@@ -154,7 +154,7 @@ def test_a_trained_encoder_stands_in_the_place_of_the_checkpoints_own_as_plain_d
     stock = diffusers.DiffusionPipeline.from_pretrained(qwen_folder, text_encoder=encoder)
     own = editor(qwen_folder)
     own.pipe.text_encoder = stock.text_encoder
-    [conditioning] = model._thinker.conditionings([model.shown_to_encoder(gradient())], [WISH])  # type: ignore[union-attr]
+    [conditioning] = model._thinker.conditionings([model.shown_to_encoder(gradient())], [WISH], [0])  # type: ignore[union-attr]
     pictures = tuple(own.shown_to_encoder(gradient()))
     ids = model._thinker.ask([model._thinker._question(pictures, WISH)])[0].tokens  # type: ignore[union-attr]
     assert torch.equal(conditioning.embeds, encode(own, WISH, ids).embeds)

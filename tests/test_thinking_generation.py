@@ -36,7 +36,7 @@ def encode(model: QwenImageModel, prompt: str, completion: tuple[int, ...] = ())
 
 def written(model: QwenImageModel, prompt: str) -> Conditioning:
     assert model._thinker is not None
-    [found] = model._thinker.conditionings([[]], [prompt])
+    [found] = model._thinker.conditionings([[]], [prompt], [0])
     return found
 
 
@@ -119,6 +119,37 @@ def test_a_trained_encoder_thinks_as_the_one_that_plain_diffusers_loads(
     measured = thinker(qwen_image_folder, {"policy": str(trained)}).generate_image(WISH, seed=1)
     assert difference(measured, thinker(tmp_path / "whole").generate_image(WISH, seed=1)) == 0
     assert difference(measured, thinker(qwen_image_folder).generate_image(WISH, seed=1)) > 0
+
+
+def test_a_drawn_thought_follows_from_the_seed_of_its_picture_and_not_from_what_shares_its_call(
+    qwen_image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = thinker(qwen_image_folder, {"temperature": 1.0})
+    thoughts: list[tuple[int, ...]] = []
+    encode_of = Conditioner.encode
+
+    def watched(self: Conditioner, request: ConditioningRequest, *rest: Any) -> Conditioning:
+        thoughts.append(request.completion)
+        return encode_of(self, request, *rest)
+
+    monkeypatch.setattr(Conditioner, "encode", watched)
+    seeds = [7, 7, 8]
+    model.batch_generate([WISH] * 3, seeds=seeds)
+    together, thoughts = thoughts, []
+    for seed in seeds:
+        model.generate_image(WISH, seed=seed)
+    assert together == thoughts
+    assert together[0] == together[1] != together[2]
+
+
+def test_the_way_in_which_thoughts_are_drawn_is_part_of_the_identity_where_they_are(qwen_image_folder: Path) -> None:
+    params = {"model_name": str(qwen_image_folder), **SMALL}
+    drawn, likeliest = (
+        QwenImageModel.identity({**params, "think": {"temperature": temperature}})["params"]["think"]
+        for temperature in (0.5, 0)
+    )
+    assert drawn["draws"] == 2
+    assert "draws" not in likeliest
 
 
 def test_keys_of_a_model_that_does_not_think_are_what_they_were_and_thinking_changes_them(

@@ -119,17 +119,18 @@ class QwenPipelineModel(PipelineEditor):
             kwargs: They override the arguments of the pipeline.
         """
         if conditionings is None and self._thinker is not None:
-            conditionings = self._thought(self._thinker, images, instructions)
+            conditionings = self._thought(self._thinker, images, instructions, seeds or [0] * len(images))
         if conditionings is None:
             return super().batch_edit(images, instructions, seeds, **kwargs)
         return self._edit_all(images, conditionings, seeds, kwargs)
 
     def _thought(
-        self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str]
+        self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str], seeds: list[int]
     ) -> list[Conditioning]:
         shown = [self.shown_to_encoder(image) for image in images]
         with self._explained_memory_errors():
-            found = thinker.conditionings(shown, [self.plain(instruction) for instruction in instructions])
+            own_seeds = [self.params.seed + seed for seed in seeds]
+            found = thinker.conditionings(shown, [self.plain(instruction) for instruction in instructions], own_seeds)
             if self.guidance <= 1 or thinker.settings.negative_prompt_from == "initial":
                 return found
             negative = [thinker.negative(pictures, self.params.negative_prompt) for pictures in shown]

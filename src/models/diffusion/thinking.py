@@ -22,6 +22,7 @@ from src.models.diffusion.conditioning import (
 )
 from src.models.vlm.adapter import with_adapter
 from src.models.vlm.question import LabelledImage, Question, Reply
+from src.models.vlm.seeded_sampling import question_seed
 from src.models.vlm.transformers_model import TransformersModel
 from src.models.weights import pinned, resolve_revision
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 _END = "<|im_end|>"
 """What ends a turn in Qwen's chat format."""
+_DRAWS = 2
+"""Raise it when thoughts are drawn in another way. Of 1, equal prompts depended on what shared their call."""
 _KEPT_OUT = frozenset({"batch_size", "revision"})
 """Settings that change no edit."""
 
@@ -48,7 +51,7 @@ class ThinkSettings(ModelParams):
     temperature: float = pydantic.Field(0.0, ge=0)
     """0 takes the likeliest tokens; above, they are drawn."""
     seed: int = 0
-    """Seed of the draws."""
+    """Seed of the draws, together with that of the edit."""
     batch_size: int = pydantic.Field(8, ge=1)
     """How many completions are written at once."""
     max_tokens: int | None = pydantic.Field(None, ge=1)
@@ -71,7 +74,8 @@ class ThinkSettings(ModelParams):
         kept = self.model_dump(mode="json", exclude=set(_KEPT_OUT))
         weights = [resolve_revision(self.policy, self.revision)] if self.policy else []
         weights += [resolve_revision(self.adapter)] if self.adapter else []
-        return kept | ({"weights": "+".join(weights)} if weights else {})
+        draws = {"draws": _DRAWS} if self.temperature else {}
+        return kept | draws | ({"weights": "+".join(weights)} if weights else {})
 
 
 def needs_own_encoder(negative_prompt_from: str, guidance: float) -> bool:
@@ -145,19 +149,22 @@ class ThinkingEncoder(TransformersModel):
         return model.to(self.device)
 
     def conditionings(
-        self, pictures: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
+        self, pictures: Sequence[Sequence[Image.Image]], instructions: Sequence[str], seeds: Sequence[int]
     ) -> list[Conditioning]:
         """Writes a completion for each instruction, and encodes it.
 
         Args:
             pictures: For each instruction, what the pipeline shows to its text encoder.
             instructions: The users' words, without special tokens.
+            seeds: Those of the edits: with `ThinkSettings.seed` and the question they decide what is drawn, whatever
+                is written in the same call.
 
         Raises:
             ModelError: a completion could not be written.
         """
         asked = [self._question(*about) for about in zip(pictures, instructions, strict=True)]
-        rows = zip(pictures, instructions, self.ask(asked), strict=True)
+        drawn = [question_seed(one, self.settings.seed, seed) for one, seed in zip(asked, seeds, strict=True)]
+        rows = zip(pictures, instructions, self.ask_seeded(asked, drawn), strict=True)
         return [self._conditioning(tuple(images), instruction, reply) for images, instruction, reply in rows]
 
     def _question(self, pictures: Sequence[Image.Image], instruction: str) -> Question:

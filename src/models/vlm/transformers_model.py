@@ -122,7 +122,11 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
 
     def ask(self, questions: Sequence[Question], attempt: int = 0) -> list[Reply]:
         """Answers in batches; a failure is a reply with `error`, which says what to change when memory ran out."""
-        asked = list(zip(questions, self._seeds(questions, attempt), strict=True))
+        return self.ask_seeded(questions, self._seeds(questions, attempt))
+
+    def ask_seeded(self, questions: Sequence[Question], seeds: Sequence[int]) -> list[Reply]:
+        """Answers as `ask` does, each question with the seed that is given for its draws."""
+        asked = list(zip(questions, seeds, strict=True))
         replies: list[Reply] = []
         while len(replies) < len(asked):
             replies += self._answer(asked[len(replies) : len(replies) + self._rows])
