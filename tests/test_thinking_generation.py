@@ -142,6 +142,19 @@ def test_a_drawn_thought_follows_from_the_seed_of_its_picture_and_not_from_what_
     assert together[0] == together[1] != together[2]
 
 
+def test_as_many_thoughts_as_share_a_call_are_part_of_the_identity_where_rounding_shows_it(
+    qwen_image_folder: Path,
+) -> None:
+    def identity(thoughts: int, dtype: str, batch_size: int = 4) -> dict[str, Any]:
+        params = {"model_name": str(qwen_image_folder), **SMALL, "batch_size": batch_size, "dtype": dtype}
+        return QwenImageModel.identity({**params, "think": {"batch_size": thoughts}})
+
+    assert identity(2, "bfloat16") != identity(4, "bfloat16")
+    assert identity(4, "bfloat16") == identity(8, "bfloat16"), "no more are written than pictures are painted"
+    assert identity(2, "float32") == identity(4, "float32")
+    assert identity(2, "bfloat16", batch_size=1) == identity(4, "bfloat16", batch_size=1)
+
+
 def test_the_way_in_which_thoughts_are_drawn_is_part_of_the_identity_where_they_are(qwen_image_folder: Path) -> None:
     params = {"model_name": str(qwen_image_folder), **SMALL}
     drawn, likeliest = (

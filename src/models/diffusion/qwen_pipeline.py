@@ -61,12 +61,19 @@ class QwenPipelineModel(PipelineEditor):
 
     @classmethod
     def identity(cls, params: dict[str, Any]) -> dict[str, Any]:
-        """The identity of any pipeline, with how the text encoder thinks where it does."""
+        """The identity of any pipeline, with how the text encoder thinks where it does.
+
+        Where the number of edits that share a call is part of it, so is that of thoughts, which are never more.
+        """
         identity = super().identity(params)
         checked: Any = cls.Params(**params)  # type: ignore[misc]
         own = {name: value for name, value in identity["params"].items() if name != "think"}
-        thinking = {} if checked.thinking is None else {"think": checked.thinking.identity()}
-        return identity | {"params": own | thinking}
+        if checked.thinking is None:
+            return identity | {"params": own}
+        think = checked.thinking.identity()
+        if "batch_size" in own:
+            think["batch_size"] = min(checked.thinking.batch_size, own["batch_size"])
+        return identity | {"params": own | {"think": think}}
 
     @classmethod
     def weights_revision(cls, params: dict[str, Any]) -> str | None:

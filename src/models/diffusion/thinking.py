@@ -33,7 +33,7 @@ _END = "<|im_end|>"
 _DRAWS = 2
 """Raise it when thoughts are drawn in another way. Of 1, equal prompts depended on what shared their call."""
 _KEPT_OUT = frozenset({"batch_size", "revision"})
-"""Settings that change no edit."""
+"""Settings that change no edit, but for rounding, which `QwenPipelineModel.identity` sees to."""
 
 
 class ThinkSettings(ModelParams):
