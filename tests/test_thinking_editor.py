@@ -134,6 +134,28 @@ def test_what_is_written_is_what_plain_transformers_generates_under_the_pipeline
     assert len(replies[0].tokens) == 6
 
 
+def test_an_encoder_that_thinks_about_an_edit_of_several_sources_sees_them_all(plus_folder: Path) -> None:
+    model, plain = thinker(plus_folder), editor(plus_folder)
+    assert model.takes_further_images(model.config)
+    sources, seen = [gradient(), gradient(turn=1)], []
+    encode_of = Conditioner.encode
+    with pytest.MonkeyPatch.context() as patch:
+        watched = lambda self, request, *rest: seen.append(request) or encode_of(self, request, *rest)  # noqa: E731
+        patch.setattr(Conditioner, "encode", watched)
+        found = model.edit_image(sources[0], WISH, seed=3, further_images=sources[1:])
+    [request] = seen
+    assert request.pictures == tuple(model.shown_to_encoder(sources[0], sources[1:]))
+    assert [picture.tobytes() for picture in request.pictures] == [
+        shown.tobytes() for source in sources for shown in model.shown_to_encoder(source)
+    ]
+    conditioning = Conditioner(plain.pipe).encode(request, plain.pipe.text_encoder, torch.float32)
+    painted = plain.edit_image(sources[0], "", seed=3, further_images=sources[1:], conditioning=conditioning)
+    assert difference(found, painted) == 0
+    stock, _ = plain.pipe.encode_prompt(prompt=[WISH], image=list(request.pictures))
+    asked = ConditioningRequest(WISH, request.pictures)
+    assert torch.equal(Conditioner(plain.pipe).encode(asked, plain.pipe.text_encoder, torch.float32).embeds, stock[0])
+
+
 def test_a_batch_of_thoughts_gives_the_edits_of_single_ones(qwen_folder: Path) -> None:
     model = thinker(qwen_folder, true_cfg_scale=4.0)
     wishes, sources = [WISH, "remove the tree, then paint the house", "x"], [gradient(turn=turn) for turn in range(3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,8 +87,8 @@ class QwenPipelineModel(PipelineEditor):
         """The scale of guidance; 1 or less is none."""
 
     @abstractmethod
-    def shown_to_encoder(self, image: Image.Image) -> list[Image.Image]:
-        """The pictures that the pipeline shows to its text encoder for an edit of this image."""
+    def shown_to_encoder(self, image: Image.Image, further: Sequence[Image.Image] = ()) -> list[Image.Image]:
+        """The pictures that the pipeline shows to its text encoder for an edit of this image, or of several."""
 
     def _prepare(self) -> None:
         if self.params.scheduler_config:
@@ -114,6 +115,7 @@ class QwenPipelineModel(PipelineEditor):
         seeds: list[int] | None = None,
         *,
         conditionings: list[Conditioning] | None = None,
+        further_images: Sequence[Image.Image] = (),
         **kwargs: Any,
     ) -> list[Image.Image]:
         """Edits several images; see `PipelineEditor.batch_edit`.
@@ -123,18 +125,21 @@ class QwenPipelineModel(PipelineEditor):
             instructions: What to do with each; nothing where it has a conditioning.
             seeds: One for each.
             conditionings: What the transformer is given in the place of each encoded instruction.
+            further_images: The sources after the first one, of a single edit.
             kwargs: They override the arguments of the pipeline.
         """
         if conditionings is None and self._thinker is not None:
-            conditionings = self._thought(self._thinker, images, instructions, seeds or [0] * len(images))
+            shown = [self.shown_to_encoder(image, further_images) for image in images]
+            conditionings = self._thought(self._thinker, shown, instructions, seeds or [0] * len(images))
+        if further_images:
+            kwargs["image"] = [*images, *further_images]
         if conditionings is None:
             return super().batch_edit(images, instructions, seeds, **kwargs)
         return self._edit_all(images, conditionings, seeds, kwargs)
 
     def _thought(
-        self, thinker: ThinkingEncoder, images: list[Image.Image], instructions: list[str], seeds: list[int]
+        self, thinker: ThinkingEncoder, shown: list[list[Image.Image]], instructions: list[str], seeds: list[int]
     ) -> list[Conditioning]:
-        shown = [self.shown_to_encoder(image) for image in images]
         with self._explained_memory_errors():
             own_seeds = [self.params.seed + seed for seed in seeds]
             found = thinker.conditionings(shown, [self.plain(instruction) for instruction in instructions], own_seeds)

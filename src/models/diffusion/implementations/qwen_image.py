@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import pydantic
@@ -121,7 +122,7 @@ class QwenImageModel(QwenPipelineModel, GenerationModel):
         """The scale of guidance; 1 or less is none."""
         return float(self.params.true_cfg_scale)
 
-    def shown_to_encoder(self, image: Image.Image) -> list[Image.Image]:
+    def shown_to_encoder(self, image: Image.Image, further: Sequence[Image.Image] = ()) -> list[Image.Image]:
         """No pictures: the encoder reads the prompt alone."""
         return []
 

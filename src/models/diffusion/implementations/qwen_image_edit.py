@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -95,9 +95,8 @@ class QwenImageEditModel(QwenPipelineModel):
 
     @classmethod
     def takes_further_images(cls, params: Mapping[str, Any]) -> bool:
-        """Whether one edit can have several sources: not with the first pipeline, nor with an encoder that thinks."""
-        checked = cls.Params(**params)
-        return checked.thinking is None and not cls._shares_calls(checked)
+        """Whether one edit can have several sources: not with the first pipeline."""
+        return not cls._shares_calls(cls.Params(**params))
 
     def _class_name(self) -> str:
         index = stored_index(self.params.model_name, self.params.revision)
@@ -139,7 +138,7 @@ class QwenImageEditModel(QwenPipelineModel):
         """
         given: dict[str, Any] = {} if conditioning is None else {"conditionings": [conditioning]}
         if further_images:
-            given["image"] = [original_image, *further_images]
+            given["further_images"] = further_images
         seeds = None if seed is None else [seed]
         return self.batch_edit([original_image], [edit_instruction], seeds, **given, **kwargs)[0]
 
@@ -148,10 +147,11 @@ class QwenImageEditModel(QwenPipelineModel):
         """The scale of guidance; 1 or less is none."""
         return self._kind.guidance_of(self.params)
 
-    def shown_to_encoder(self, image: Image.Image) -> list[Image.Image]:
-        """The pictures that the pipeline shows to its text encoder for an edit of this image."""
+    def shown_to_encoder(self, image: Image.Image, further: Sequence[Image.Image] = ()) -> list[Image.Image]:
+        """The pictures that the pipeline shows to its text encoder for an edit of this image, or of several."""
+        arguments = self._call_arguments([image], [""]) | {"image": [image, *further]}
         with self._calling([image], [0]):
-            return shown_to_encoder(self.pipe, self._call_arguments([image], [""]))
+            return shown_to_encoder(self.pipe, arguments)
 
     def _size_vision_input(self) -> None:
         """Lets the processor of the vision-language encoder scale the picture it gets to the size that is wanted."""
