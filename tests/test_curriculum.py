@@ -119,6 +119,7 @@ def test_a_summary_as_mmmg_writes_it_is_read(tmp_path: Path) -> None:
         ([entry("a", "b", "much")], "entry 0, has no number for avg_k_score_w or score"),
         ([entry("a", "b", True)], "has no number"),
         ([entry("a", "b", float("nan"))], "has no number"),
+        ([entry("a", "b", -(10**400))], "entry 0, has no number"),
         ([{"level": "a", "score": 1}], "has no text for level or difficulty"),
         (["a"], "is str, not an object"),
         ({"a": [1], "b": [2]}, "has 2 lists of bins"),

@@ -100,9 +100,17 @@ def _entry(entry: Any) -> tuple[str | None, str, float]:
     )
     if not isinstance(discipline, str) or not isinstance(level, str | None):
         raise ValueError(f"has no text for {' or '.join(_LEVEL)}, or {' or '.join(_DISCIPLINE)}")
-    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+    return level, discipline, _number(score)
+
+
+def _number(score: Any) -> float:
+    try:
+        number = float(score) if isinstance(score, int | float) and not isinstance(score, bool) else math.nan
+    except OverflowError:  # JSON knows whole numbers of any length
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"has no number for {' or '.join(_SCORE)}")
-    return level, discipline, float(score)
+    return number
 
 
 def stages_of(examples: Sequence[Example], scores: Mapping[Bin, float], count: int) -> list[int]:
