@@ -19,17 +19,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from src.audit.check import Check
+from src.audit.check import Check, why_not
 from src.audit.checks import kendall_tau_a
 from src.audit.figures import CheckOutcome, Threshold, by_interval, lead_figure
 from src.audit.partners import with_partners
 from src.audit.plan import plan_lines
 from src.audit.preference import preference
-from src.audit.probes import NAMES
+from src.audit.probes import NAMES, TARGET, UNSEEN
 from src.audit.reorder import reordered
+from src.audit.robustness import reply_length
 from src.audit.run import Audit, audit
 from src.audit.table import print_audit, to_json, write_audit
-from src.config import Config
+from src.audit.targets import ReferenceTargets
+from src.config import AuditConfig, Config
 from src.data.image import LazyImage
 from src.data.loader import load_samples
 from src.data.sample import EditSample
@@ -512,3 +514,9 @@ def test_a_figure_passes_or_fails_only_when_its_whole_interval_does(
     interval: tuple[float, float] | None, outcome: CheckOutcome
 ) -> None:
     assert by_interval("share", 0.5, interval, 10, Threshold(">=", 0.5)).outcome is outcome
+
+
+def test_an_audit_in_which_no_sample_could_be_probed_advises_no_other_edits() -> None:
+    targets = ReferenceTargets()
+    said = [why_not([], targets, TARGET, *UNSEEN), reply_length([], targets, AuditConfig(), None).reason]
+    assert set(said) == {"no sample could be probed; its bad samples say why"}

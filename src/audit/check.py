@@ -128,11 +128,18 @@ def why_not(samples: Sequence[ProbedSample], targets: Targets, *names: str) -> s
 
 
 def _not_made(samples: Sequence[ProbedSample], targets: Targets, name: str) -> str:
-    if name == TARGET or not any(TARGET in sample.results for sample in samples):
-        return targets.absent
+    if (no_target := why_no_target(samples, targets)) is not None:
+        return no_target
     borrows = name in (*WORDS, *PICTURES)
     lonely = "no two samples of a category differ in source and instruction"
     return lonely if borrows else "no such question was asked"
+
+
+def why_no_target(samples: Sequence[ProbedSample], targets: Targets) -> str | None:
+    """Why no sample has a right edit; None where one has."""
+    if not samples:
+        return "no sample could be probed; its bad samples say why"
+    return None if any(TARGET in sample.results for sample in samples) else targets.absent
 
 
 def scored(results: Iterable[SampleResult]) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from src.audit import probes
-from src.audit.check import SHARES, Check, ProbedSample, moved, why_not
+from src.audit.check import SHARES, Check, ProbedSample, moved, why_no_target, why_not
 from src.audit.figures import Figure, Threshold, by_interval, mean_figure
 from src.audit.targets import Targets
 from src.config import AuditConfig
@@ -49,8 +49,8 @@ def reply_length(samples: Sequence[ProbedSample], targets: Targets, asked: Audit
     correlation = _correlation(samples, asked.length_correlation)
     cut = _misread(samples, asked) if not_cut is None else not_cut
     reasons = [found for found in (correlation, cut) if isinstance(found, str)]
-    if not any(probes.TARGET in sample.results for sample in samples):
-        reasons = [targets.absent]
+    if (no_target := why_no_target(samples, targets)) is not None:
+        reasons = [no_target]
     return Check(
         name="reply_length",
         question="Is the score free of how long the reply is?",
