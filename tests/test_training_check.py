@@ -44,7 +44,7 @@ def test_a_preset_passes_says_what_to_get_and_fits_its_hardware(path: Path) -> N
     lines = _lines(path)
     text = "\n".join(lines)
     assert "hf download Qwen/Qwen2.5-VL-7B-Instruct" in text
-    assert f"to get    data.train: {load_training_config(path).data.train} is not there" in text
+    assert f"to get    data.train: {load_training_config(path).data.train} is not there: download it" in text
     gpus = [line for line in lines if line.startswith("GPU")]
     assert gpus
     assert all(re.search(r"GiB of [\d.]+: [\d.]+ left$", line) for line in gpus)

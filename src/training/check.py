@@ -94,7 +94,10 @@ def check_training(config: TrainingConfig, path: Path) -> Iterator[str]:
         yield f"to get    {need}"
     if data is None:
         files = [file.path for file in config.data.files if not _is_there(file.path)]
-        yield f"to get    data.train: {', '.join(files)} is not there (python main.py data convert makes such files)"
+        yield (
+            f"to get    data.train: {', '.join(files)} is not there: download it (docs/public_benchmarks.md), or "
+            "make one of your own data by python main.py data convert"
+        )
     shown = shown_pictures(config) or tokenised_pictures(config, data.side if data else None)
     images, side = shown or (_images(task, data), data.side if data else None)
     try:
