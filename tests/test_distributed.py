@@ -35,7 +35,12 @@ needs_deepspeed = pytest.mark.skipif(
 
 
 def trained(
-    folder: Path, launch: Sequence[str], processes: int, more: Mapping[str, object] | None = None, **environment: str
+    folder: Path,
+    launch: Sequence[str],
+    processes: int,
+    more: Mapping[str, object] | None = None,
+    config: str = "configs/training/miniature_rewrite.yaml",
+    **environment: str,
 ) -> Path:
     """The output directory of a finished run; `more` are settings of the training beside those of all runs."""
     settings = {
@@ -50,7 +55,7 @@ def trained(
         **(more or {}),
     }
     assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = [*launch, "tests/distributed_run.py", "train", "--config", "configs/training/miniature_rewrite.yaml"]
+    command = [*launch, "tests/distributed_run.py", "train", "--config", config]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
     own = {"PATH": path, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     done = run_launcher([sys.executable, *command, *assignments], ROOT, {**os.environ, **own, **environment})

@@ -107,12 +107,6 @@ def test_other_prompts_than_those_of_the_training_are_refused(settings: Settings
         lesson_of(config(settings))
 
 
-def test_a_token_editor_is_not_taught_by_completions(settings: Settings) -> None:
-    settings["completions"]["prompts_of"] = "configs/training/miniature_token_edit.yaml"
-    with pytest.raises(ConfigError, match="token_edits"):
-        lesson_of(config(settings))
-
-
 def test_completions_without_prompts_are_refused(settings: Settings, tmp_path: Path) -> None:
     empty = tmp_path / "other.jsonl"
     empty.write_text(json.dumps({"id": "nobody", "completion": RIGHT}))

@@ -13,7 +13,6 @@ from src.registry import check_params, load_class
 from src.rewards.core.scorer import CompletionScorer, Scorer, ScorerSetting
 from src.rewards.scorers.six_dimension import SixDimensionScorer
 from src.training.config import LANGUAGE_MODEL_LAYERS, TrainingConfig, load_training_config
-from src.training.finetune.config import load_finetune_config
 from src.training.grpo.policy import lora_config
 from src.training.grpo.settings import grpo_config
 from src.training.validate import build_task, completed
@@ -68,8 +67,6 @@ def test_adapters_leave_the_vision_tower_alone(preset: TrainingConfig) -> None:
 
 def test_all_presets_are_here() -> None:
     assert {path.stem for path in PRESETS} >= {
-        "emu3_earl_rl_simple_complex",
-        "emu3_earl_think_rl_simple_complex",
         "miniature_conditioning",
         "miniature_rewrite",
         "miniature_text_to_image",
@@ -82,17 +79,6 @@ def test_all_presets_are_here() -> None:
         "qwen2_5_vl_7b_rewrite_lora",
     }
     assert {path.stem for path in ACCELERATE} == {"cpu_zero2", "ddp", "fsdp", "zero2", "zero3", "zero3_offload"}
-
-
-@pytest.mark.parametrize("think", ["", "think_"])
-def test_earl_is_rewarded_in_the_form_in_which_it_was_taught(think: str) -> None:
-    taught = load_finetune_config(Path(f"configs/finetune/emu3_earl_{think}simple.yaml"))
-    rewarded = load_training_config(Path(f"configs/training/emu3_earl_{think}rl_simple_complex.yaml"))
-    assert taught.token_edits is not None
-    assert rewarded.task.params.get("thinking_tokens", 0) == taught.token_edits.thinking_tokens
-    assert rewarded.policy.model == str(taught.training.policy_folder)
-    grpo = rewarded.training.grpo
-    assert 4 * grpo["per_device_train_batch_size"] * grpo["gradient_accumulation_steps"] == 128, "EARL's, on 4 GPUs"
 
 
 @pytest.mark.parametrize("path", ACCELERATE, ids=lambda path: path.stem)

@@ -99,6 +99,8 @@ def _train_policy(
                 write_json(output_dir / HISTORY, trainer.state.log_history)
                 draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
         trainer.save_model(str(config.training.policy_folder))
+        if trainer.is_world_process_zero() and config.policy.lora is None:
+            rewards.complete_saved(config.training.policy_folder)
 
 
 def _compare_on_held_out(config: TrainingConfig, checked: Validated, split: Split) -> list[Gain]:

@@ -35,7 +35,6 @@ from src.training.tasks.base import Task
 from src.training.tasks.conditioning import ConditioningTask
 from src.training.tasks.example import Example, UnparsableCompletion
 from src.training.tasks.rewrite import CritiqueTask
-from src.training.tasks.token_edit import TokenEditTask
 from src.training.validate import build_task
 
 
@@ -207,11 +206,6 @@ class CompletionLesson(Lesson):
 def _task_of(following: TrainingConfig) -> Task:
     """The task of a training, told the rules that its scorer would tell it."""
     task = build_task(following)
-    if isinstance(task, TokenEditTask):
-        raise ConfigError(
-            "completions.prompts_of: a policy of TokenEditTask answers in pictures, which are taught by the section "
-            "token_edits; name a training whose policy writes texts"
-        )
     if isinstance(task, ConditioningTask):
         task.pipeline_system = checked_system(following)
     if following.diffusion_model is not None:

@@ -112,6 +112,12 @@ class RewardFunction(ABC):
         """Returns a picture of an example as the policy is shown it."""
         return image
 
+    def take_policy(self, policy: Any) -> None:
+        """Takes note of the loaded policy, and changes it where it has to be changed before the trainer has it."""
+
+    def complete_saved(self, folder: Path) -> None:
+        """Completes a whole policy that the trainer has saved; called in the first process."""
+
     def prompt_rows(self, examples: Sequence[Example], processor: Any) -> Dataset:
         """Returns the rows that TRL draws, one for each example; see `prompt_rows`."""
         side = self.setting.config.policy.image_max_side

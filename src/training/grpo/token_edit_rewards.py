@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, DataError, ModelError
@@ -14,6 +15,7 @@ from src.models.diffusion.implementations.token_decoder import TokenDecoder
 from src.models.tokens.checkpoint import checkpoint_folder, stored_config, stored_vocabulary
 from src.models.tokens.drawn_codes import DrawnCodes
 from src.models.tokens.edit_writer import EditWriter
+from src.models.tokens.frozen_codec import freeze_codec, keep_codec
 from src.models.tokens.picture_codec import PictureCodec
 from src.models.tokens.picture_grammar import GrammarError
 from src.training.dataset import NAMED
@@ -127,6 +129,15 @@ class TokenEditRewards(EditRewards):
         """What draws the completions."""
         assert self._rollouts is not None, "load() must be called before the first completion"
         return self._rollouts
+
+    def take_policy(self, policy: Any) -> None:
+        """Lets its VQ-VAE, which computes in a copy, be sharded and stored with the rest."""
+        freeze_codec(policy.model.vqmodel)
+
+    def complete_saved(self, folder: Path) -> None:
+        """Puts back what the trainer has rounded or left out of the VQ-VAE, whose codes the policy was trained with."""
+        policy = self.setting.config.policy
+        keep_codec(checkpoint_folder(policy.model, policy.revision), folder)
 
     def prompt_rows(self, examples: Sequence[Example], processor: Any) -> Dataset:
         """Returns rows whose prompts name the examples, of which the rollouts make token ids."""

@@ -62,6 +62,7 @@ def build_trainer(
 
     number_type = policy_precision(config).weights
     model, processor = load_policy(config.policy, number_type, whole_model(checkpoint), rewards.policy_processor())
+    rewards.take_policy(model)
     arguments.generation_kwargs = suppressed_vision_tokens(
         processor, config.training.grpo.get("generation_kwargs") or {}, vllm=arguments.use_vllm
     )
