@@ -1,16 +1,24 @@
-"""Two processes train the miniature editor's text encoder as one does, however the policy is sharded.
+"""Two processes train a text encoder as one does, the miniature editor's however the policy is sharded.
 
 Real launches of the command line, on the CPU (gloo), as those of `test_distributed.py`.
 """
 
+# ruff: noqa: F811 (tests take imported fixtures by name)
+
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.test_conditioning_generation import JUDGE, PAINTER
 from tests.test_distributed import DEEPSPEED, ROOT, TWO, ZERO_3, assert_same_training, needs_deepspeed, trained
+from tests.test_text_to_image import prompt_item
+from tests.test_thinking_generation import SMALL
+from tests.tiny_pipelines import qwen_image_folder  # noqa: F401 (fixture)
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -50,3 +58,20 @@ def test_zero_2_trains_the_text_encoder_as_one_process_does(alone: Path, tmp_pat
 @needs_deepspeed
 def test_a_text_encoder_sharded_by_zero_3_is_gathered_for_its_pass(alone: Path, tmp_path: Path) -> None:
     assert_same_training(alone, trained(tmp_path, (*DEEPSPEED, *ZERO_3), 2, THINKING))
+
+
+def test_two_copies_of_the_text_encoder_of_a_text_to_image_model_train_as_one_does(
+    tmp_path: Path, write_benchmark: Callable[..., Path], qwen_image_folder: Path
+) -> None:
+    prompts = write_benchmark([prompt_item(place, prompt_en=f"paint {'a tree ' * place}") for place in range(1, 5)])
+    painting = {
+        **THINKING,
+        "policy.model": str(qwen_image_folder / "text_encoder"),
+        "data": json.dumps({"train": str(prompts)}),
+        "diffusion_model.class_path": PAINTER,
+        "diffusion_model.params": json.dumps({"model_name": str(qwen_image_folder), **SMALL, "batch_size": 1}),
+        "reward_model": json.dumps({"class_path": JUDGE}),
+        "scorer.class_path": "src.rewards.scorers.prompt_alignment.PromptAlignmentScorer",
+    }
+    one = trained(tmp_path / "one", (), 1, painting)
+    assert_same_training(one, trained(tmp_path / "two", TWO, 2, painting))
