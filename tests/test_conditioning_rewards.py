@@ -184,14 +184,20 @@ def test_a_negative_prompt_of_the_present_weights_follows_them_and_one_of_the_in
     make_bench: Callable[..., Bench], qwen_folder: Path
 ) -> None:
     guided = {"params": {"model_name": str(qwen_folder), **SMALL, "true_cfg_scale": 4.0}}
+    reference = plain_editor(qwen_folder, true_cfg_scale=4.0)
     made = {}
     for source in ("initial", "present"):
         task = {"params": {"negative_prompt_from": source}}
         class_path = "src.training.tasks.conditioning.ConditioningTask"
         bench = make_bench(diffusion_model={"class_path": EDITOR, **guided}, task={"class_path": class_path, **task})
         assert (bench.rewards._editor.pipe.text_encoder is None) == (source == "present")
-        made[source] = bench([IDS[0]])
-    assert made["initial"] == pytest.approx(made["present"], abs=0.02)  # nothing is trained yet
+        with torch.no_grad():
+            bench.encoder.model.language_model.layers[-1].mlp.down_proj.weight.mul_(3)
+        [made[source]] = bench([IDS[0]])
+        if source == "present":
+            reference.pipe.text_encoder = bench.encoder
+        assert made[source] == pytest.approx(brightness(bench.painted(reference, IDS[0])), abs=0.02)
+    assert made["initial"] != pytest.approx(made["present"], abs=0.02)
 
 
 def test_several_noises_are_shared_by_a_group_and_averaged(make_bench: Callable[..., Bench], qwen_folder: Path) -> None:
