@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,13 +88,19 @@ def test_a_path_with_nothing_there_is_an_error_and_no_hub_request(
         resolve_revision(name)
 
 
-@pytest.mark.parametrize("name", ["editor", "judge"])
-def test_missing_miniature_weights_name_their_recipe(
+SHIPPED = sorted(folder.name for folder in Path("assets/miniature").iterdir() if folder.is_dir())
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, "token_editor"])
+def test_missing_miniature_weights_name_a_recipe_that_exists(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=rf"python -m src\.miniature\.{name}\.train_{name}"):
+    with pytest.raises(ModelError, match="there are no weights") as raised:
         resolve_revision(f"assets/miniature/{name}")
+    named = re.search(r"python -m (src\.miniature\.[\w.]+)$", str(raised.value))
+    assert named is not None, raised.value
+    assert importlib.util.find_spec(named.group(1)) is not None, named.group(1)
 
 
 @pytest.fixture

@@ -67,9 +67,20 @@ def is_local(model_name: str) -> bool:
     raise ModelError(f"there are no weights at {model_name}; {_remedy(path)}")
 
 
+MINIATURE_RECIPES = {
+    "editor": "editor.train_editor",
+    "generator": "generator.train_generator",
+    "judge": "judge.train_judge",
+    "policy": "policy.train_policy",
+    "thinking_encoder": "conditioning.teach_encoder",
+    "token_editor": "tokens.train_editor",
+}
+"""The module below `src.miniature` that makes the weights of a folder of `assets/miniature`."""
+
+
 def _remedy(path: Path) -> str:
-    if path.parent.parts[-2:] == ("assets", "miniature"):
-        return f"run from the project root, or train them: python -m src.miniature.{path.name}.train_{path.name}"
+    if path.parent.parts[-2:] == ("assets", "miniature") and path.name in MINIATURE_RECIPES:
+        return f"run from the project root, or train them: python -m src.miniature.{MINIATURE_RECIPES[path.name]}"
     return f"correct the path ({RULE}), or name a Hugging Face repository as organisation/name"
 
 
