@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.miniature.editor.architecture import IMAGE_SIDE, train_pieces
 from src.miniature.tokens.picture_tokens import CELL
+from src.models.tokens.emu3.tokenizer import with_emu3_tokens
 from src.models.tokens.vocabulary import NAMES, PLACEHOLDER, code_name
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def build_tokenizer(texts: Iterable[str], pieces: int, codes: int) -> PreTrained
     Codes are entries of the vocabulary that no text is cut into, and none of the special tokens: thousands of these
     would make up most of the folder.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models
-    from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
+    from tokenizers import Tokenizer, models
+    from transformers import Qwen2Tokenizer
 
     words, merges = train_pieces(texts, pieces)
     special = [PLACEHOLDER, *NAMES.values()]
@@ -48,22 +49,7 @@ def build_tokenizer(texts: Iterable[str], pieces: int, codes: int) -> PreTrained
         words[name] = len(words)
     made = Tokenizer(models.BPE(vocab=words, merges=merges))
     made.pre_tokenizer = Qwen2Tokenizer().backend_tokenizer.pre_tokenizer
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made,
-        bos_token=NAMES["bos"],
-        eos_token=NAMES["eos"],
-        pad_token=NAMES["pad"],
-        padding_side="left",
-        extra_special_tokens={
-            "image_token": PLACEHOLDER,
-            "boi_token": NAMES["picture_start"],
-            "eoi_token": NAMES["picture_end"],
-            "image_wrapper_token": NAMES["grid_end"],
-            "eof_token": NAMES["frame_end"],
-        },
-    )
+    return with_emu3_tokens(made, special)
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> Emu3Processor:

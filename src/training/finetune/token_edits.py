@@ -18,11 +18,11 @@ from src.models.tokens.checkpoint import (
     load_token_editor,
     require_token_editor,
     stored_config,
+    stored_vocabulary,
 )
 from src.models.tokens.frozen_codec import freeze_codec, keep_codec
 from src.models.tokens.picture_grammar import PictureVocabulary
 from src.models.tokens.prompt import EditPrompts
-from src.models.tokens.vocabulary import picture_vocabulary
 from src.models.weights import resolve_revision
 from src.training.config import DataFile
 from src.training.dataset import NAMED
@@ -242,10 +242,7 @@ class TokenEditLesson(Lesson):
 
     @cached_property
     def _vocabulary(self) -> PictureVocabulary:
-        from transformers import Emu3VQVAEConfig
-
-        codebook = Emu3VQVAEConfig(**(self._settings.get("vq_config") or {})).codebook_size
-        return picture_vocabulary(self._settings["vocabulary_map"], codebook, self._text_settings.vocab_size)
+        return stored_vocabulary(self._settings)
 
     @cached_property
     def _prompts(self) -> EditPrompts:

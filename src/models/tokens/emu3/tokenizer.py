@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
 from src.models.tokens.vocabulary import NAMES, PLACEHOLDER
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
 RANKS = "emu3.tiktoken"
 VISION_TOKENS = "emu3_vision_tokens.txt"
@@ -28,8 +33,7 @@ def converted_tokenizer(folder: Path) -> Any:
     Raises:
         ModelError: a file is missing, or is not what it should be.
     """
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
     ranks = _ranks(folder / RANKS)
     words = {_as_text(token): rank for token, rank in ranks.items()}
@@ -43,6 +47,19 @@ def converted_tokenizer(folder: Path) -> Any:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
+    return with_emu3_tokens(made, special)
+
+
+def with_emu3_tokens(made: Tokenizer, special: Sequence[str]) -> PreTrainedTokenizerFast:
+    """The tokenizer as transformers' Emu3 classes know it.
+
+    Args:
+        made: Splits text into bytes; its vocabulary has the special tokens already.
+        special: Tokens that are never split, among them those of `NAMES` and the placeholder of pictures.
+    """
+    from tokenizers import AddedToken, decoders
+    from transformers import PreTrainedTokenizerFast
+
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
     return PreTrainedTokenizerFast(
