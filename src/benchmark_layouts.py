@@ -19,5 +19,6 @@ BenchmarkLayout = Literal[
     "magicbrush",
     "aurora",
     "human-edit",
+    "vismin",
 ]
 """`native` is EditLoop's own; each of the others is the official layout of a public benchmark."""

@@ -239,6 +239,10 @@ HUMAN_EDIT = [
     | {"OUTPUT_DESCRIPTION": "a man in a hat", "INPUT_CAPTION_BY_LLAMA": "a man", "OUTPUT_CAPTION_BY_LLAMA": "a hat"}
     | {"INPUT_IMG": struct(1), "MASK_IMG": struct(8), "OUTPUT_IMG": struct(2)}
 ]
+VISMIN = [
+    {"id": 7, "source_image": struct(1), "edited_image": struct(2), "edit_instruction": instruction}
+    for instruction in ("add a second dog", "edit_instruction: move the cup to the left of the plate")
+]
 AURORA_BENCH = [{"input": struct(1), "instruction": "close the door", "source": "ag"}]
 
 

@@ -21,6 +21,7 @@ from tests.official_layouts import (
     HUMAN_EDIT,
     MAGIC_BRUSH,
     OMNI_EDIT,
+    VISMIN,
     aurora_json,
     colour,
     magic_brush_test,
@@ -33,6 +34,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "magicbrush": lambda folder: parquet(folder, MAGIC_BRUSH),
     "aurora": aurora_json,
     "human-edit": lambda folder: parquet(folder, HUMAN_EDIT),
+    "vismin": lambda folder: parquet(folder, VISMIN),
 }
 
 
@@ -131,6 +133,19 @@ def test_human_edit_has_its_types_as_categories_and_says_what_the_source_shows(t
     assert sample.attributes["IMAGE_ID"] == "a1"
 
 
+def test_instructions_of_vismin_are_without_the_name_of_their_column_and_ids_may_come_twice(tmp_path: Path) -> None:
+    samples = sound(WRITERS["vismin"](tmp_path), "vismin")
+    assert [sample.attributes["id"] for sample in samples] == ["7", "7"]
+    assert facts(samples[0])["instruction"] == "add a second dog"
+    assert facts(samples[1]) == {
+        "id": "item_00001",
+        "category": "vismin",
+        "instruction": "move the cup to the left of the plate",
+        "source": drawn(1),
+        "edit": drawn(2),
+    }
+
+
 @pytest.mark.parametrize(
     ("layout", "rows", "changes", "reason"),
     [
@@ -140,6 +155,8 @@ def test_human_edit_has_its_types_as_categories_and_says_what_the_source_shows(t
         ("magicbrush", MAGIC_BRUSH, {"source_img": None}, "source_img"),
         ("human-edit", HUMAN_EDIT, {"EDITING_INSTRUCTION": " "}, "EDITING_INSTRUCTION"),
         ("aurora", AURORA_BENCH, {"instruction": None}, "instruction"),
+        ("vismin", VISMIN, {"edit_instruction": "edit_instruction:  "}, "edit_instruction"),
+        ("vismin", VISMIN, {"source_image": None}, "source_image"),
     ],
 )
 def test_a_row_without_what_it_needs_is_a_bad_sample(
@@ -158,6 +175,7 @@ def test_a_row_without_what_it_needs_is_a_bad_sample(
         ("omni-edit", "hf://TIGER-Lab/OmniEdit-Filtered-1.2M", "hf://TIGER-Lab/OmniEdit-Filtered-1.2M@dev"),
         ("magicbrush", "hf://osunlp/MagicBrush@train", "hf://osunlp/MagicBrush@train"),
         ("human-edit", "hf://BryanW/HumanEdit", "hf://BryanW/HumanEdit@train"),
+        ("vismin", "hf://mair-lab/escher-vismin-dev", "hf://mair-lab/escher-vismin-dev@train"),
         ("aurora", "hf://McGill-NLP/aurora-bench@test", "hf://McGill-NLP/aurora-bench@test"),
     ],
 )

@@ -145,3 +145,25 @@ class HumanEdit(EditPairs):
     def content(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """As of every set, with the caption of the source as its description."""
         return {**super().content(row), "original_description_en": row.get("INPUT_CAPTION_BY_LLAMA")}
+
+
+class VisMin(EditPairs):
+    """VisMin's minimal changes as pairs, as EARL's evaluation reads them (mair-lab): parquet on the hub, one split.
+
+    Not `mair-lab/vismin`, whose rows are single pictures. Some instructions begin with the name of their column.
+    """
+
+    NAME: ClassVar[str] = "VisMin"
+    HUB_ID: ClassVar[str] = "mair-lab/escher-vismin-dev"
+    HUB_SPLIT: ClassVar[str] = "train"
+    SOURCE, INSTRUCTION, TARGET = "source_image", "edit_instruction", "edited_image"
+    ATTRIBUTES: ClassVar[tuple[str, ...]] = ("id",)
+
+    def instruction(self, row: Mapping[str, Any]) -> str:
+        """Without the name of its column."""
+        text = required_text(row, self.INSTRUCTION).removeprefix(f"{self.INSTRUCTION}:")
+        return required_text({self.INSTRUCTION: text}, self.INSTRUCTION)
+
+    def identity(self, row: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+        """The kind of change is in the names of the files alone, and each file has ids of its own: ids are places."""
+        return {"subset": "vismin"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from src.benchmark_layouts import BenchmarkLayout
 from src.data.benchmarks.complex_edit import ComplexEditLevels
-from src.data.benchmarks.edit_pairs import Aurora, HumanEdit, MagicBrush, OmniEdit
+from src.data.benchmarks.edit_pairs import Aurora, HumanEdit, MagicBrush, OmniEdit, VisMin
 from src.data.benchmarks.gedit import GEdit
 from src.data.benchmarks.imgedit import ImgEdit, ImgEditUGE
 from src.data.benchmarks.imgedit_multiturn import ImgEditMultiTurn
@@ -31,6 +31,7 @@ FORMATS: dict[BenchmarkLayout, type[BenchmarkFormat]] = {
     "magicbrush": MagicBrush,
     "aurora": Aurora,
     "human-edit": HumanEdit,
+    "vismin": VisMin,
 }
 """The layouts by the names that `benchmark.format` has for them."""
 
