@@ -51,7 +51,7 @@ test-browser: $(READY)
 test-deepspeed: $(READY)
 	DS_BUILD_OPS=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation \
 		--constraint requirements.lock --editable '.[deepspeed]'
-	$(BIN)/python -m pytest tests/test_distributed.py tests/test_conditioning_distributed.py -k zero
+	$(BIN)/python -m pytest tests/test_*distributed.py -k zero
 
 # Clusters of two nodes on this machine; a node is a few processes, its CPUs are numbers in a book.
 test-ray: $(READY)

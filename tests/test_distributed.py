@@ -30,8 +30,24 @@ DEEPSPEED = (
 )
 ZERO_3 = ("--zero_stage", "3", "--zero3_init_flag", "true", "--zero3_save_16bit_model", "true")
 needs_deepspeed = pytest.mark.skipif(
-    importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: make deepspeed"
+    importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: make test-deepspeed"
 )
+OWN = {"PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+"""Environment variables of every launch."""
+
+
+def sharded() -> dict[str, str]:
+    """Environment variables of FSDP as `configs/accelerate/fsdp.yaml` sets them."""
+    settings = yaml.safe_load((ROOT / "configs/accelerate/fsdp.yaml").read_text(encoding="utf-8"))["fsdp_config"]
+    return {"ACCELERATE_USE_FSDP": "true", **{name.upper(): str(value) for name, value in settings.items()}}
+
+
+def launched(launch: Sequence[str], words: Sequence[str], **environment: str) -> None:
+    """A run of the command line to its end, in as many processes as the launcher starts."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
+    command = [sys.executable, *launch, "tests/distributed_run.py", *words]
+    done = run_launcher(command, ROOT, {**os.environ, "PATH": path, **OWN, **environment})
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
 
 def trained(
@@ -55,11 +71,7 @@ def trained(
         **(more or {}),
     }
     assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = [*launch, "tests/distributed_run.py", "train", "--config", config]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
-    own = {"PATH": path, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    done = run_launcher([sys.executable, *command, *assignments], ROOT, {**os.environ, **own, **environment})
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    launched(launch, ["train", "--config", config, *assignments], **environment)
     return folder
 
 
@@ -109,12 +121,10 @@ def test_two_copies_of_the_policy_train_as_one_does(alone: Path, tmp_path: Path)
 
 
 def test_a_policy_sharded_by_fsdp_trains_as_a_whole_one_does(alone: Path, tmp_path: Path) -> None:
-    settings = yaml.safe_load((ROOT / "configs/accelerate/fsdp.yaml").read_text(encoding="utf-8"))["fsdp_config"]
-    sharded = {name.upper(): str(value) for name, value in settings.items()}
-    assert sharded["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "True", (
+    assert sharded()["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "True", (
         "it would leave frozen models empty in the second process"
     )
-    assert_same_training(alone, trained(tmp_path, TWO, 2, ACCELERATE_USE_FSDP="true", **sharded))
+    assert_same_training(alone, trained(tmp_path, TWO, 2, **sharded()))
 
 
 @needs_deepspeed

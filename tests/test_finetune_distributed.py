@@ -8,17 +8,14 @@ Real launches of the command line, on the CPU (gloo), as those of `test_distribu
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 
 from src.models.tokens.checkpoint import codec_digest
 from src.training.finetune.train import finetune
-from tests.test_distributed import ROOT, TWO
+from tests.test_distributed import DEEPSPEED, TWO, ZERO_3, launched, needs_deepspeed, sharded
 from tests.test_finetune import Settings, config, edit, stored, tokens
 from tests.tiny_token_editors import token_editor_folder  # noqa: F401 (fixture)
 
@@ -47,19 +44,12 @@ def alone(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def together(settings: Settings, folder: Path, **environment: str) -> Path:
+def together(settings: Settings, folder: Path, launch: Sequence[str] = TWO, **environment: str) -> Path:
     """The output directory of two processes, each with half of the rows of a step."""
     training = {**settings["training"], "output_dir": str(folder), "per_device_train_batch_size": ROWS // 2}
     path = folder / "config.yaml"
     path.write_text(json.dumps({**settings, "training": training}))
-    done = subprocess.run(
-        [sys.executable, *TWO, "tests/distributed_run.py", "finetune", "--config", str(path)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    launched(launch, ["finetune", "--config", str(path)], **environment)
     return folder
 
 
@@ -86,6 +76,16 @@ def test_two_copies_of_the_editor_learn_as_one_does(settings: Settings, alone: P
 
 
 def test_an_editor_sharded_by_fsdp_learns_as_a_whole_one_does(settings: Settings, alone: Path, tmp_path: Path) -> None:
-    options = yaml.safe_load((ROOT / "configs/accelerate/fsdp.yaml").read_text(encoding="utf-8"))["fsdp_config"]
-    sharded = {name.upper(): str(value) for name, value in options.items()}
-    assert_same_teaching(alone, together(settings, tmp_path, ACCELERATE_USE_FSDP="true", **sharded))
+    assert_same_teaching(alone, together(settings, tmp_path, **sharded()))
+
+
+@needs_deepspeed
+def test_zero_2_teaches_an_editor_as_one_process_does(settings: Settings, alone: Path, tmp_path: Path) -> None:
+    assert_same_teaching(alone, together(settings, tmp_path, DEEPSPEED))
+
+
+@needs_deepspeed
+def test_an_editor_sharded_by_zero_3_learns_as_a_whole_one_does(
+    settings: Settings, alone: Path, tmp_path: Path
+) -> None:
+    assert_same_teaching(alone, together(settings, tmp_path, (*DEEPSPEED, *ZERO_3)))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 IGNORED = -100
 """The label of a token that is not learned, as transformers has it."""
@@ -24,6 +24,9 @@ class TaughtData:
 
 class Lesson(ABC):
     """A model's kind, with the data that it is taught. Nothing is loaded before `load`."""
+
+    LOADS_WHOLE: ClassVar[bool] = False
+    """Whether each process loads the whole model, which ZeRO-3 shards afterwards."""
 
     @abstractmethod
     def check_model(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from src.counted import counted
 from src.data.token_shards import EditShape, TokenisedEdit
@@ -116,6 +116,9 @@ class TokenEditLesson(Lesson):
     Raises:
         ConfigError: nothing yet; `check_model` and `read` look.
     """
+
+    LOADS_WHOLE: ClassVar[bool] = True
+    """While transformers (5.23) loads a VQ-VAE, it needs the shapes of its weights, which ZeRO-3 has flattened."""
 
     def __init__(self, config: FinetuneConfig, data: TokenEditData) -> None:
         self._policy, self._data, self._seed = config.adapted, data, config.training.seed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from src.training.grpo.checkpoints import whole_model
 from src.training.grpo.divergence import finite_loss_trainer, finite_weights
 from src.training.grpo.policy import keep_trained_in_float32, lora_config
 from src.training.grpo.precision import mixed_precision, trained_precision
+from src.training.grpo.processes import without_zero3_sharding
 from src.training.grpo.settings import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -97,7 +99,8 @@ def build_trainer(
 
     policy = config.adapted
     number_type = trained_precision(policy, {"bf16": config.training.bf16}).weights
-    model, processor = lesson.load(number_type, whole_model(checkpoint))
+    with without_zero3_sharding(arguments) if lesson.LOADS_WHOLE else nullcontext():
+        model, processor = lesson.load(number_type, whole_model(checkpoint))
     if policy.lora is not None:
         model = _with_adapter(config, model)
     train, held_out = data

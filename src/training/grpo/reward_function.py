@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 
@@ -64,6 +64,9 @@ class RewardFunction(ABC):
     A completion that cannot be read costs nothing and gets `training.unparsable_reward`. A failure of editor or judge
     is `None`, which TRL leaves out of its group's mean and spread, with advantage 0. The scale is the scorer's, 0–10.
     """
+
+    LOADS_WHOLE_POLICY: ClassVar[bool] = False
+    """Whether each process loads the whole policy, and the whole reference model, which ZeRO-3 shards afterwards."""
 
     def __init__(self, task: CompletionReader, setting: RewardSetting) -> None:
         self.setting = setting

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from src.errors import ConfigError, DataError, ModelError
 from src.models.diffusion.implementations.token_decoder import TokenDecoder
@@ -52,6 +52,9 @@ class TokenEditRewards(EditRewards):
         ConfigError: on construction, for anything in the config that could not run.
         ModelError: on construction, when weights are missing.
     """
+
+    LOADS_WHOLE_POLICY: ClassVar[bool] = True
+    """While transformers (5.23) loads a VQ-VAE, it needs the shapes of its weights, which ZeRO-3 has flattened."""
 
     def __init__(self, task: Task, setting: RewardSetting) -> None:
         super().__init__(task, setting)

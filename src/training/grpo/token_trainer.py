@@ -51,6 +51,7 @@ def token_trainer(base: Any, scoring: TokenScoring) -> Any:
         scoring: Of the completions.
     """
     import torch
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     on = cache(scoring.on)
 
@@ -61,6 +62,10 @@ def token_trainer(base: Any, scoring: TokenScoring) -> Any:
                 if model is not None:
                     switch_off_dropout(model)
             self.eos_token_ids = [scoring.vocabulary.eos]  # whatever the tokenizer says ends a text
+
+        def create_accelerator_and_postprocess(self) -> None:
+            super().create_accelerator_and_postprocess()
+            unset_hf_deepspeed_config()  # which has ZeRO-3 load the reference in shards: `LOADS_WHOLE_POLICY`
 
         def _get_per_token_logps_and_entropies(
             self,

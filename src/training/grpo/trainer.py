@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from src.training.grpo.divergence import GRPO_ADVICE, finite_loss_trainer, finit
 from src.training.grpo.early_stop import TrainingStopped
 from src.training.grpo.policy import keep_trained_in_float32, load_policy, lora_config, suppressed_vision_tokens
 from src.training.grpo.precision import policy_precision
+from src.training.grpo.processes import without_zero3_sharding
 from src.training.grpo.reward_function import RewardFunction
 from src.training.grpo.settings import prompts_drawn, prompts_per_generation
 from src.training.grpo.vllm_prompts import collapse_image_tokens
@@ -57,6 +59,28 @@ def build_trainer(
         ConfigError: there are too few examples for one generation.
         ModelError: the policy cannot be loaded.
     """
+    with without_zero3_sharding(arguments) if rewards.LOADS_WHOLE_POLICY else nullcontext():
+        trainer = _built(config, arguments, rewards, examples, callbacks, checkpoint)
+    rewards.take_trainer(trainer)
+    if arguments.use_vllm and arguments.vllm_mode == "colocate":
+        collapse_image_tokens(trainer)
+    if config.policy.lora is not None:
+        if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
+            keep_trained_in_float32(trainer.model)
+        if checkpoint is not None:
+            load_adapter_weights(trainer.model, checkpoint)
+    return trainer
+
+
+def _built(
+    config: TrainingConfig,
+    arguments: GRPOConfig,
+    rewards: RewardFunction,
+    examples: Sequence[Example],
+    callbacks: Sequence[TrainerCallback],
+    checkpoint: Path | None,
+) -> GRPOTrainer:
+    """TRL's trainer, which loads the reference model where there is one."""
     from transformers import PrinterCallback
     from trl import GRPOTrainer
 
@@ -70,7 +94,7 @@ def build_trainer(
     arguments.num_train_epochs = 1
     rows = rewards.prompt_rows(examples, processor)
     rewards.add_examples(examples)
-    trainer = rewards.policy_trainer(finite_loss_trainer(GRPOTrainer, GRPO_ADVICE))(
+    trainer: GRPOTrainer = rewards.policy_trainer(finite_loss_trainer(GRPOTrainer, GRPO_ADVICE))(
         model=model,
         reward_funcs=[rewards],
         args=arguments,
@@ -80,14 +104,6 @@ def build_trainer(
         callbacks=[finite_weights(), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
-    rewards.take_trainer(trainer)
-    if arguments.use_vllm and arguments.vllm_mode == "colocate":
-        collapse_image_tokens(trainer)
-    if config.policy.lora is not None:
-        if not trainer.is_deepspeed_enabled:  # whose optimizer keeps such copies
-            keep_trained_in_float32(trainer.model)
-        if checkpoint is not None:
-            load_adapter_weights(trainer.model, checkpoint)
     return trainer
 
 
