@@ -29,6 +29,7 @@ EDITORS = {
     "flux2_klein_4b": ("Flux2KleinPipeline", 4, {"guidance_scale": 1.0}),
     "flux2_klein_9b_kv": ("Flux2KleinKVPipeline", 4, {}),
     "flux2_klein_base_9b": ("Flux2KleinPipeline", 50, {"guidance_scale": 4.0}),
+    "glm_image": ("GlmImagePipeline", 30, {"guidance_scale": 1.5}),
     "flux_kontext": ("FluxKontextPipeline", 28, {"guidance_scale": 2.5}),
     "joyai_image_edit": ("JoyImageEditPipeline", 40, {"guidance_scale": 4.0}),
     "longcat_image_edit": ("LongCatImageEditPipeline", 50, {"guidance_scale": 4.5}),

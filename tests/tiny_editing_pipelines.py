@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests import tiny_text_pipelines, tiny_vlm_pipelines
+from tests.tiny_glm_image import glm_image_pipeline
 from tests.tiny_pipelines import pix2pix_pipeline
 from tests.tiny_qwen21 import qwen21_pipeline
 
@@ -39,6 +40,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "DreamLitePipeline": lambda: tiny_vlm_pipelines.dreamlite("DreamLitePipeline"),
     "DreamLiteMobilePipeline": lambda: tiny_vlm_pipelines.dreamlite("DreamLiteMobilePipeline"),
     "OmniGenPipeline": tiny_text_pipelines.omnigen,
+    "GlmImagePipeline": glm_image_pipeline,
 }
 """By the name of the pipeline class."""
 

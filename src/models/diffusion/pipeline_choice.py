@@ -32,12 +32,10 @@ def editing_pipeline(name: str) -> EditingPipeline:
     """How the pipeline class `name` is called; looks into diffusers for classes outside the table only.
 
     Raises:
-        ConfigError: it does not edit pictures by an instruction, or cannot in this version of diffusers.
+        ConfigError: it does not edit pictures by an instruction.
         ModelError: diffusers has no such pipeline, or the pipeline needs a package that is missing.
     """
     row = PIPELINES.get(name) or _unlisted(name)
-    if row.broken is not None:
-        raise ConfigError(f"{name} cannot edit: {row.broken}. {_PAGE}.")
     for package in row.packages:
         if importlib.util.find_spec(package) is None:
             raise ModelError(f"{name} needs the package {package!r}, which is not installed; pip install {package}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src.command_line import only_help
-from src.models.diffusion.pipeline_table import PIPELINES, EditingPipeline, as_it_is
+from src.models.diffusion.pipeline_table import MEGAPIXEL, PIPELINES, EditingPipeline, as_it_is
 
 PAGE = Path(__file__).parents[3] / "docs" / "editors.md"
 _START = "<!-- written by python -m src.models.diffusion.pipeline_page -->\n"
@@ -19,7 +19,6 @@ def table() -> str:
     """Returns a Markdown table with a row for each pipeline."""
     heads = (
         "pipeline",
-        "runs",
         "pictures per call",
         "sources of an edit",
         "size without `resolution`",
@@ -42,7 +41,6 @@ def _cells(row: EditingPipeline) -> tuple[str, ...]:
     defaults = (f"{row.steps} steps", *(f"{name} {value:g}" for name, value in row.guidance.items()))
     return (
         f"`{row.name}`",
-        "no" if row.broken else "yes",
         "`batch_size`" if row.shares_calls else "1",
         "one or several" if row.several else "one",
         _size(row),
@@ -57,12 +55,15 @@ def _size(row: EditingPipeline) -> str:
         return f"nearest of its own sizes of about {_MEGAPIXEL}"
     if row.area is not None:
         return f"{_MEGAPIXEL if row.area == 1024**2 else '480 × 832 pixels'}, aspect ratio of the source"
-    return "that of the source" + (f", at most {_MEGAPIXEL}" if row.largest else "")
+    bounds = ", ".join(
+        f"{name} {area / MEGAPIXEL:g} megapixel{'s' if area > MEGAPIXEL else ''}"
+        for name, area in (("at least", row.smallest), ("at most", row.largest))
+        if area is not None
+    )
+    return f"that of the source, {bounds}" if bounds else "that of the source"
 
 
 def _remarks(row: EditingPipeline) -> Iterator[str]:
-    if row.broken:
-        yield row.broken
     if row.dtype:
         yield f"needs `dtype: {row.dtype}`"
     if row.packages:

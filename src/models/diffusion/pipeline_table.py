@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from src.models.diffusion.glm_image import one_source_apart
 from src.models.diffusion.pipeline_sizes import (
     Resizing,
     own_buckets,
@@ -53,17 +54,19 @@ class EditingPipeline:
         shares_calls: Whether a list of sources and a list of prompts are edited in pairs, each as if alone: proven by a
             test. Elsewhere a list is often one set of references for every prompt, or padding changes the pixels.
         area: Pixels of the result where no `resolution` is set; None is the area of the source.
+        smallest: Where the area is the source's: at least this.
         largest: Where the area is the source's: at most this.
         own_sizes: Without `resolution` it picks the nearest of its own fixed sizes, cropping or stretching the source.
         multiple: Width and height are multiples of this times the scale factor of the autoencoder.
         size: The arguments that make it work at a width and height.
         when_scaled: Further arguments when a `resolution` is set.
         resizing: What else must be changed for that.
+        mending: What must be changed of it in every call, or it does not edit: in the installed versions, proven by a
+            test.
         draws_globally: Whether it also draws noise without naming a generator.
         dtype: The only number type it runs in.
         packages: Needed besides diffusers' own.
         ignored: Arguments of a call that change nothing, each with the reason.
-        broken: Why it cannot edit in the installed version of diffusers.
     """
 
     name: str
@@ -76,17 +79,18 @@ class EditingPipeline:
     output: Literal["images", "image", "frames"] = "images"
     shares_calls: bool = False
     area: int | None = None
+    smallest: int | None = None
     largest: int | None = None
     own_sizes: bool = False
     multiple: int = 2
     size: Callable[[int, int], dict[str, Any]] = _width_and_height
     when_scaled: Mapping[str, Any] = field(default_factory=dict)
     resizing: Resizing | None = None
+    mending: Resizing | None = None
     draws_globally: bool = False
     dtype: str | None = None
     packages: tuple[str, ...] = ()
     ignored: Mapping[str, str] = field(default_factory=dict)
-    broken: str | None = None
 
 
 def _max_area(width: int, height: int) -> dict[str, Any]:
@@ -240,12 +244,11 @@ PIPELINES: dict[str, EditingPipeline] = {
             steps=50,
             guidance={"guidance_scale": 1.5},
             pictures="list",
+            smallest=512 * 512,
+            largest=2048 * 2048,
             multiple=4,
+            mending=one_source_apart,
             draws_globally=True,
-            broken=(
-                "diffusers 0.42.1 joins the features of the source in a shape that transformers 5.23 does not take, "
-                "and fails on every picture"
-            ),
         ),
     )
 }

@@ -162,7 +162,7 @@ class DiffusersEditModel(PipelineEditor):
         elif self.row.own_sizes:
             return None
         else:
-            area = self.row.area or min(own, self.row.largest or own)
+            area = self.row.area or min(max(own, self.row.smallest or own), self.row.largest or own)
         names = ("vae_scale_factor", "vae_scale_factor_spatial")
         factor = next((int(getattr(self.pipe, name)) for name in names if hasattr(self.pipe, name)), 8)
         return fit_area(area, source.width / source.height, self.row.multiple * factor)
@@ -172,6 +172,8 @@ class DiffusersEditModel(PipelineEditor):
         size = self._size(images[0])
         if self.params.resolution is not None and self.row.resizing is not None and size is not None:
             stack.enter_context(self.row.resizing(self.pipe, *size))
+        if self.row.mending is not None and size is not None:
+            stack.enter_context(self.row.mending(self.pipe, *size))
         if self.row.draws_globally:
             stack.enter_context(own_noise(seeds[0]))
         return stack
