@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make setup           install into .venv, with the command editloop (.venv/bin/editloop)"
 	@echo "make demo            install, benchmark the miniature editor, say where the reports are (minutes, no GPU)"
-	@echo "make test            install, run the test suite"
+	@echo "make test            install, run the test suite on all cores, 8 at most (WORKERS=1: on one)"
 	@echo "make test-browser    install Playwright and Debian's Chromium as well, run the tests of pages in it"
 	@echo "make test-deepspeed  install DeepSpeed as well, run the tests of ZeRO-2 and ZeRO-3 (two processes, no GPU)"
 	@echo "make test-quantization  install torchao as well, run the tests of quantised editors"
@@ -31,8 +31,11 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/editloop --config config.yaml
 
+# A file's tests share fixtures that are costly to make. In their order, since files of few tests, which xdist would take
+# last, take longest.
+WORKERS ?= logical
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # The browser is the system's: where it is missing, root gets Debian's.
 test-browser: $(READY)

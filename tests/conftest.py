@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,11 @@ settings.load_profile("editloop")
 # A shell starts commands in the background with Ctrl-C ignored, and their children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Workers beside each other take a core each, and so do the processes that they start. No torch is loaded as yet.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,7 @@ from src.training.storage.shared_record import prepare_shared_record
 from src.training.tasks.base import Example
 from src.training.tasks.rewrite import CritiqueTask
 from tests.conftest import item, png
+from tests.edit_servers import free_port
 
 
 def launched(folder: Path, what: str, count: int = 1) -> list[str]:
@@ -235,10 +235,7 @@ def test_processes_that_start_together_decode_each_picture_in_one_of_them_alone(
     tmp_path: Path, write_benchmark: Callable[..., Path]
 ) -> None:
     write_benchmark(4)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.reading_process", str(tmp_path)],
