@@ -6,6 +6,7 @@ are. Here a token is drawn by the number of its row in the whole batch: rows are
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -66,4 +67,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     allow_fsdp_without_accelerator()
     with patch.object(trl, "GRPOTrainer", DrawnByRow):
-        app()
+        # The last line, and not by an exit with 0, from which torchrun would wait on for the end of a forked worker.
+        if code := app(standalone_mode=False):
+            sys.exit(code)

@@ -1,6 +1,7 @@
 """Two processes train as one does: the same completions, rewards, losses and weights, however the policy is sharded.
 
-Real launches of the command line, with the miniature policy, editor and judge, on the CPU (gloo).
+Real launches of the command line, with the miniature policy, editor and judge, on the CPU (gloo). Workers of `TWO`
+are forked by torchrun, by its own option, from a process that has the libraries loaded; others start as users' do.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.launched import run_launcher
+from tests.launched import ROOT, run_launcher, run_warm
 
 pytestmark = pytest.mark.timeout(400)
 
-ROOT = Path(__file__).parent.parent
 STEPS, ROWS = 2, 8
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+TWO = (*TORCHRUN, "--run_path", "--start_method", "fork")
 DEEPSPEED = (
     *("-m", "accelerate.commands.launch", "--config_file", "configs/accelerate/cpu_zero2.yaml"),
     *("--main_process_port", "0"),
@@ -45,8 +46,12 @@ def sharded() -> dict[str, str]:
 def launched(launch: Sequence[str], words: Sequence[str], **environment: str) -> None:
     """A run of the command line to its end, in as many processes as the launcher starts."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DeepSpeed compiles by ninja
-    command = [sys.executable, *launch, "tests/distributed_run.py", *words]
-    done = run_launcher(command, ROOT, {**os.environ, "PATH": path, **OWN, **environment})
+    command = [*launch, "tests/distributed_run.py", *words]
+    environment = {**os.environ, "PATH": path, **OWN, **environment}
+    if launch in ((), TWO):
+        done = run_warm(command, environment)
+    else:
+        done = run_launcher([sys.executable, *command], ROOT, environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
 
@@ -117,7 +122,7 @@ def assert_same_training(alone: Path, together: Path) -> None:
 
 
 def test_two_copies_of_the_policy_train_as_one_does(alone: Path, tmp_path: Path) -> None:
-    assert_same_training(alone, trained(tmp_path, TWO, 2))
+    assert_same_training(alone, trained(tmp_path, TORCHRUN, 2))
 
 
 def test_a_policy_sharded_by_fsdp_trains_as_a_whole_one_does(alone: Path, tmp_path: Path) -> None:
@@ -137,6 +142,13 @@ def test_a_policy_sharded_by_zero_3_trains_as_a_whole_one_does_beside_a_whole_ed
     alone: Path, tmp_path: Path
 ) -> None:
     assert_same_training(alone, trained(tmp_path, (*DEEPSPEED, *ZERO_3), 2))
+
+
+def test_a_forked_script_has_its_own_environment_and_is_told_with_its_code_and_its_words(tmp_path: Path) -> None:
+    code = "import os, sys; print(sys.argv[1], *os.environ); sys.stderr.write('alas'); sys.exit(3)"
+    (tmp_path / "script.py").write_text(code, encoding="utf-8")
+    ended = run_warm([str(tmp_path / "script.py"), "done in"], {"SURROUNDINGS": ""})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "done in SURROUNDINGS\n", "alas")
 
 
 def test_two_processes_meet_the_prompts_of_a_curriculum_in_the_order_of_one(tmp_path: Path) -> None:

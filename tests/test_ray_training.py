@@ -17,7 +17,7 @@ from src.cluster.actor_pool import ActorPool
 from src.cluster.connection import connect
 from src.cluster.seat import ActorKind, SharedPool
 from src.engine_config import RayConfig
-from tests.test_distributed import ROWS, STEPS, TWO, completions, trained
+from tests.test_distributed import ROWS, STEPS, TORCHRUN, completions, trained
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
@@ -34,10 +34,10 @@ def cluster() -> Iterator[Nodes]:
 def test_two_processes_with_one_shared_editor_get_the_rewards_of_local_editors_and_the_first_compares_after_it(
     cluster: Nodes, tmp_path: Path
 ) -> None:
-    local = trained(tmp_path / "local", TWO, 2)
+    local = trained(tmp_path / "local", TORCHRUN, 2)
     places = {"address": cluster.address, "editors": 1, "editor_gpus": 0, "judge_gpus": 0}
     ray = {"training.engine": "ray", **{f"training.ray.{name}": value for name, value in places.items()}}
-    shared = trained(tmp_path / "ray", TWO, 2, ray | {"evaluation.enabled": "true", "evaluation.limit": 2})
+    shared = trained(tmp_path / "ray", TORCHRUN, 2, ray | {"evaluation.enabled": "true", "evaluation.limit": 2})
     assert len(completions(local)) == STEPS * ROWS
     assert completions(shared) == completions(local)
     assert edits(shared) == edits(local)
