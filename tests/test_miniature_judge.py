@@ -79,7 +79,7 @@ def test_a_prompt_is_about_a_hundred_tokens(pairs: JudgePairs, processor: Any) -
 
 
 def test_training_reads_the_tokens_and_patches_that_the_judge_reads(
-    trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    trained: dict[str, Any], pairs: JudgePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, torch.Tensor]] = []
     generate = Qwen3VLRewardModel._generate
@@ -91,7 +91,6 @@ def test_training_reads_the_tokens_and_patches_that_the_judge_reads(
             return generate(judge, *arguments)
 
     monkeypatch.setattr(Qwen3VLRewardModel, "_generate", spy)
-    pairs = draw_chunk(SETTINGS, 0)
     params = {"model_name": str(trained["work"] / "export"), "max_new_tokens": 1}
     handle = JudgeHandle(ModelConfig(class_path=JUDGE_CLASS, params=params))
     maker = JudgeBatchMaker(pairs, handle.load().processor, 4, 0)  # type: ignore[attr-defined]

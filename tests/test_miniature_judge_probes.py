@@ -115,16 +115,19 @@ def test_values_without_a_score_are_left_out() -> None:
     assert cell(Share("x", 0.5, (0.25, 0.75), 8), 100) == "50% [25% to 75%; 8]"
 
 
-def test_held_out_families_are_drawn_alone_and_in_no_explicit_wording() -> None:
+@pytest.fixture(scope="module")
+def taught() -> JudgePairs:
+    return draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=0, outputs=0), 0)
+
+
+def test_held_out_families_are_drawn_alone_and_in_no_explicit_wording(taught: JudgePairs) -> None:
     drawn = draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=0, outputs=0, held_out=True), 0)
     assert {rule[2] for rule in drawn.rules} <= HELD_OUT_FAMILIES
     assert {rule[3] for rule in drawn.rules} == {"medium", "hard"}
-    taught = draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=0, outputs=0), 0)
     assert not {rule[2] for rule in taught.rules} & HELD_OUT_FAMILIES
 
 
-def test_held_out_wordings_are_none_of_the_taught_ones() -> None:
-    taught = draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=0, outputs=0), 0)
+def test_held_out_wordings_are_none_of_the_taught_ones(taught: JudgePairs) -> None:
     reworded = draw_chunk(PairSettings(HELD_OUT_SEEDS, candidates=0, outputs=0, wordings="held_out"), 0)
     assert not {words[0] for words in taught.words} & {words[0] for words in reworded.words}
 

@@ -10,7 +10,7 @@ import pytest
 from src.miniature.editor.architecture import EditorSize, build_text_encoder
 from src.models.vlm.question import LabelledImage, Question
 from src.models.vlm.question_encoder import QuestionEncoder
-from tests.tiny_parts import VOCABULARY, gradient, qwen2_processor, qwen_tokenizer
+from tests.tiny_parts import VOCABULARY, gradient, once, qwen2_processor, qwen_tokenizer
 
 SIZE = EditorSize(vocabulary=VOCABULARY, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
 PIXELS = {"shortest_edge": 32 * 32, "longest_edge": 64 * 64}
@@ -34,6 +34,7 @@ def save_texts(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def edit_score_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen2.5-VL that says anything."""
     import torch
@@ -51,6 +52,7 @@ def edit_score_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def edit_score_adapter(edit_score_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that was trained to say `FULL` as often as `PARTLY`, whatever is shown."""
     import torch

@@ -14,6 +14,7 @@ import pytest
 
 from tests import tiny_text_pipelines, tiny_vlm_pipelines
 from tests.tiny_glm_image import glm_image_pipeline
+from tests.tiny_parts import once
 from tests.tiny_pipelines import pix2pix_pipeline
 from tests.tiny_qwen21 import qwen21_pipeline
 
@@ -69,6 +70,7 @@ def _widen(model: Any) -> None:
 
 
 @pytest.fixture(scope="session")
+@once
 def editing_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a pipeline class's checkpoint, made when first asked for."""
     made: dict[str, Path] = {}

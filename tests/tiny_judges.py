@@ -19,6 +19,7 @@ IMAGE_PIXELS = {"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
 SAMPLED = {"temperature": 1.0, "top_p": 0.9, "seed": 3}
 LEAKY = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.5, "max_length": 3}
 """Generation settings as checkpoints bring them along; none may reach the judge."""
+_SAVED: dict[str, Path] = {}
 
 
 def save_judge(folder: Path, family: str) -> Path:
@@ -42,13 +43,19 @@ def save_judge(folder: Path, family: str) -> Path:
 @pytest.fixture(scope="session", params=["qwen3", "qwen2.5"])
 def judge_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-VL, then a Qwen2.5-VL."""
-    return save_judge(tmp_path_factory.mktemp("judge"), request.param)
+    return _saved_judge(tmp_path_factory, request.param)
 
 
 @pytest.fixture(scope="session")
 def qwen3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-VL alone, for what does not depend on the family."""
-    return save_judge(tmp_path_factory.mktemp("qwen3"), "qwen3")
+    return _saved_judge(tmp_path_factory, "qwen3")
+
+
+def _saved_judge(tmp_path_factory: pytest.TempPathFactory, family: str) -> Path:
+    if family not in _SAVED:
+        _SAVED[family] = save_judge(tmp_path_factory.mktemp("judge"), family)
+    return _SAVED[family]
 
 
 def judge(folder: Path, **changes: Any) -> Qwen3VLRewardModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -11,6 +13,19 @@ from src.miniature.judge.architecture import CHAT_TEMPLATE
 
 TEXTS = ["make the sky red", "remove the tree", "把天空变成红色"]
 VOCABULARY = 300
+
+
+def once(build: Callable[..., Any]) -> Callable[..., Any]:
+    """A fixture that several modules import is one fixture in each; they share what the first of them has built."""
+    built: list[Any] = []
+
+    @functools.wraps(build)
+    def shared(*arguments: Any, **others: Any) -> Any:
+        if not built:
+            built.append(build(*arguments, **others))
+        return built[0]
+
+    return shared
 
 
 def gradient(size: tuple[int, int] = (64, 64), turn: int = 0) -> Image.Image:

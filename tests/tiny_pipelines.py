@@ -18,7 +18,7 @@ from src.miniature.editor.architecture import (
     build_transformer,
     build_vae,
 )
-from tests.tiny_parts import TEXTS, VOCABULARY, autoencoder, clip_text_encoder, clip_tokenizer, fill, pix2pix_unet
+from tests.tiny_parts import TEXTS, VOCABULARY, autoencoder, clip_text_encoder, clip_tokenizer, fill, once, pix2pix_unet
 
 SIZE = EditorSize(
     vocabulary=VOCABULARY,
@@ -46,6 +46,7 @@ def qwen_pipeline() -> Any:
 
 
 @pytest.fixture(scope="session")
+@once
 def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `QwenImageEditPipeline`: 4× autoencoder, 64×64 pictures for the vision-language encoder."""
     folder = tmp_path_factory.mktemp("qwen")
@@ -54,6 +55,7 @@ def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def plus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same parts as a `QwenImageEditPlusPipeline`."""
     from diffusers import QwenImageEditPlusPipeline
@@ -64,6 +66,7 @@ def plus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def qwen_image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same parts as a `QwenImagePipeline`, text to image, which has no processor."""
     from diffusers import QwenImagePipeline
@@ -75,6 +78,7 @@ def qwen_image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def pix2pix_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `StableDiffusionInstructPix2PixPipeline`."""
     folder = tmp_path_factory.mktemp("pix2pix")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from src.miniature.editor.architecture import EditorSize, build_text_encoder
 from src.models.vlm.prompts import load_prompt
-from tests.tiny_parts import VOCABULARY, qwen2_processor, qwen_tokenizer
+from tests.tiny_parts import VOCABULARY, once, qwen2_processor, qwen_tokenizer
 
 SIZE = EditorSize(vocabulary=VOCABULARY, text_width=64, text_layers=1, vision_width=64, vision_layers=1)
 PROMPTS = ("first_pass", "second_pass", "think_answer")
@@ -45,12 +45,14 @@ def _save(folder: Path, *parts: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def policy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that says anything."""
     return _save(tmp_path_factory.mktemp("policy"), *_build())
 
 
 @pytest.fixture(scope="session")
+@once
 def parrot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that was trained to say `PARROT`, whatever it is shown."""
     import torch

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from src.miniature.editor.architecture import build_tokenizer
-from tests.tiny_parts import TEXTS, VOCABULARY, fill, qwen3_processor, qwen3_vl
+from tests.tiny_parts import TEXTS, VOCABULARY, fill, once, qwen3_processor, qwen3_vl
 
 PATCH_SIDE = 16
 REAL_PIXELS = {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096}
@@ -75,6 +75,7 @@ def qwen21_pipeline(sample_sigmas: list[float] | None = None) -> Any:
 
 
 @pytest.fixture(scope="session")
+@once
 def qwen21_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `QwenImage21Pipeline`."""
     folder = tmp_path_factory.mktemp("qwen21")
@@ -83,6 +84,7 @@ def qwen21_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@once
 def distilled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with sampling sigmas of its own, for two steps."""
     folder = tmp_path_factory.mktemp("qwen21-distilled")

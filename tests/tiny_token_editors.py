@@ -9,6 +9,7 @@ import pytest
 
 from src.models.tokens.picture_grammar import PictureVocabulary
 from src.models.tokens.vocabulary import NAMES, code_name, picture_vocabulary
+from tests.tiny_parts import once
 
 CODEBOOK = 32
 FACTOR = 8
@@ -104,6 +105,7 @@ def tiny_token_editor(
 
 
 @pytest.fixture(scope="session")
+@once
 def token_editor_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of transformers' layout."""
     folder = tmp_path_factory.mktemp("token_editor")
