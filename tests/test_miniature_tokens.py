@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import PreTrainedTokenizerFast
 
 from src.errors import ConfigError
 from src.miniature.editor.opposites import pair_shares
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs
-from src.miniature.tokens.architecture import LanguageModelSize
-from src.miniature.tokens.batches import TokenBatchMaker
+from src.miniature.tokens.architecture import LanguageModelSize, build_token_editor
+from src.miniature.tokens.batches import SOURCE_CODES, TokenBatchMaker
 from src.miniature.tokens.codebook import as_cells, draw_cells, k_means, linear_maps, nearest_codes, values_of
 from src.miniature.tokens.evaluate_editor import BESIDE, add_columns_beside, evaluate, load_editor, model_card
 from src.miniature.tokens.fast_language_model import hidden_states
 from src.miniature.tokens.fast_vqvae import as_images, as_pixels, codes_of, decoded
+from src.miniature.tokens.initial_weights import write_words
 from src.miniature.tokens.picture_tokens import TokenizerSize
 from src.miniature.tokens.reconstruction import TokenEditor, reconstruction_table
 from src.miniature.tokens.sheet import draw_sheet, sheet_edits
@@ -30,6 +32,7 @@ from src.miniature.tokens.train_editor import (
 )
 from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_tokenizer
 from src.miniature.world.benchmark import TRAINING_SEEDS
+from src.models.tokens.vocabulary import code_name
 
 TOKENS = TokenizerRecipe(TokenizerSize(codes=40), pictures=20, cells=2_000, rounds=2, decoder_steps=3, batch=2)
 RECIPE = TokenEditorRecipe(
@@ -123,9 +126,24 @@ def test_a_batch_holds_the_ids_that_the_editor_is_fed_and_has_to_write(
         assert batch.input_ids[row, :last].tolist() == whole[:last]
         assert batch.places[row].tolist() == [len(request.prompt) + place - 1 for place in codes]
         assert batch.labels[row].tolist() == [answer[place] for place in codes]
-        source = editor.codes([pairs.sources[pairs.picture[edit]]]).flatten().tolist()
-        tokens = [editor.model.prompts.vocabulary.codes[code] for code in source]
-        assert [whole[place] for place in batch.source_places[row]] == tokens
+        source = editor.codes([pairs.sources[pairs.picture[edit]]]).flatten()
+        known = set(editor.model.prompts.vocabulary.codes)
+        of_source = [place for place, token in enumerate(request.prompt) if token in known]
+        assert len(of_source) == source.size == 64
+        cells = [of_source.index(place) for place in batch.source_places[row]]
+        assert batch.source_labels[row].tolist() == [answer[codes[cell]] for cell in cells]
+
+
+def test_the_loss_at_the_source_is_said_where_changes_of_the_picture_are(
+    editor: TokenEditor, maker: TokenBatchMaker
+) -> None:
+    batch, known = maker.batch(2, torch.device("cpu")), set(editor.model.prompts.vocabulary.codes)
+    for ids, places, weights in zip(batch.input_ids.tolist(), batch.source_places, batch.weight.numpy(), strict=True):
+        codes = [place for place, token in enumerate(ids) if token in known]
+        cells = [codes.index(place) for place in places.tolist()]
+        assert len(set(cells)) == SOURCE_CODES
+        assert max(cells) < 64, "these are codes of the source, not of the answer"
+        assert np.sort(weights[cells]) == pytest.approx(np.sort(weights)[-SOURCE_CODES:])
 
 
 def test_words_that_ask_for_nothing_leave_the_codes_as_they_are(maker: TokenBatchMaker) -> None:
@@ -143,16 +161,17 @@ def test_the_loss_is_that_of_the_answer_alone_and_by_its_weights(editor: TokenEd
         found = answer_loss(model.text_model, batch)
         both = training_loss(model.text_model, batch)
 
-    def expected(places: torch.Tensor) -> float:
+    def expected(places: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> float:
         losses = [
             -float(logits[row, place, label]) * float(weight)
-            for row in range(len(batch.labels))
-            for place, label, weight in zip(places[row], batch.labels[row], batch.weight[row], strict=True)
+            for row in range(len(labels))
+            for place, label, weight in zip(places[row], labels[row], weights[row], strict=True)
         ]
         return float(np.mean(losses))
 
-    assert float(found) == pytest.approx(expected(batch.places), rel=1e-4)
-    assert float(both - found) == pytest.approx(SOURCE_WEIGHT * expected(batch.source_places), rel=1e-3)
+    assert float(found) == pytest.approx(expected(batch.places, batch.labels, batch.weight), rel=1e-4)
+    at_source = expected(batch.source_places, batch.source_labels, torch.ones(batch.source_labels.shape))
+    assert float(both - found) == pytest.approx(SOURCE_WEIGHT * at_source, rel=1e-3)
     assert float(batch.weight.mean()) == pytest.approx(1.0, abs=1e-3)
 
 
@@ -229,3 +248,23 @@ def test_the_card_tells_reconstruction_scores_controls_and_the_diffusion_editor(
     assert "| diffusion editor | 0.00" in card, "and a copy of the source nothing"
     assert "By hand." in card
     assert "8×8 tokens of\n40, and" in card
+
+
+def test_a_word_begins_near_the_codes_that_its_edits_exchange(trained: dict[str, Any]) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(trained["folder"] / "work" / "text")
+    torch.manual_seed(0)
+    model = build_token_editor(RECIPE.size, load_vqvae(trained["folder"] / "work" / "codebook"), tokenizer)
+    red, green = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("Rot", "花"))
+    assert not set(red) & set(green)
+    blank = np.zeros((2, 64, 64, 3), np.uint8)
+    pairs = TrainingPairs(blank, blank, np.arange(2), [["Rot"] * 6, ["花"] * 6], [["指代", "row", "row"]] * 2)
+    codes = np.zeros((4, 8, 8), np.int64)
+    codes[:, 2, 3] = 1, 5, 2, 6  # the first edit exchanges code 1 for 2, the second 5 for 6
+    write_words(model, tokenizer, pairs, codes)
+    first = tokenizer.convert_tokens_to_ids(code_name(0))
+    embeddings = model.get_input_embeddings().weight.detach()
+    of_code = embeddings[first : first + TOKENS.size.codes]
+    of_code = of_code - of_code.mean(0)
+    for pieces, own, foreign in ((red, [1, 2], [5, 6]), (green, [5, 6], [1, 2])):
+        alike = torch.nn.functional.cosine_similarity(of_code, embeddings[pieces[0]][None])
+        assert alike[own].mean() > alike[foreign].mean() + 0.3

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,31 @@ _WEIGHT_KEYS = ("weights", "model", "models", "trained", "policy")
 """What a checkpoint may call its weights: the first is written, the others were before all trainings had one loop."""
 
 logger = logging.getLogger(__name__)
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimizer; those of torch have it."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of parameters. A group may have a `rate_share`, by which its learning rate is multiplied."""
+        ...
+
+    def step(self) -> Any:
+        """Moves all parameters by their gradients."""
+        ...
+
+    def zero_grad(self, set_to_none: bool = ...) -> None:
+        """Forgets all gradients."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint needs."""
+        ...
+
+    def load_state_dict(self, stored: dict[str, Any], /) -> None:
+        """Takes up what `state_dict` gave."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +84,7 @@ class TrainingPlan:
 def run_training(
     plan: TrainingPlan,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     loss_of: Callable[[int], torch.Tensor],
     export: Callable[[int], None] = lambda done: None,
 ) -> list[float]:
@@ -104,14 +129,14 @@ def run_training(
 def _optimizer_step(
     plan: TrainingPlan,
     parameters: list[torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     loss_of: Callable[[int], torch.Tensor],
     step: int,
 ) -> float:
     import torch
 
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, plan.steps, plan.peak_rate)
+        group["lr"] = learning_rate(step, plan.steps, plan.peak_rate) * group.get("rate_share", 1.0)
     loss = loss_of(step)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -182,7 +207,7 @@ class AveragedWeights:
 
 
 def save_checkpoint(
-    path: Path, model: torch.nn.Module, average: AveragedWeights, optimizer: torch.optim.Optimizer, done: int
+    path: Path, model: torch.nn.Module, average: AveragedWeights, optimizer: Optimizer, done: int
 ) -> None:
     """Writes a checkpoint so that a kill at any moment leaves the old or the new one, never half of one."""
     import torch
@@ -197,9 +222,7 @@ def save_checkpoint(
         torch.save(state, partial)
 
 
-def _resume(
-    plan: TrainingPlan, model: torch.nn.Module, average: AveragedWeights, optimizer: torch.optim.Optimizer
-) -> int:
+def _resume(plan: TrainingPlan, model: torch.nn.Module, average: AveragedWeights, optimizer: Optimizer) -> int:
     """Takes up the plan's checkpoint if there is one, and returns the number of steps done."""
     import torch
 

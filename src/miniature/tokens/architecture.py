@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from src.miniature.editor.architecture import IMAGE_SIDE, train_pieces
+from src.miniature.tokens.initial_weights import write_codes
 from src.miniature.tokens.picture_tokens import CELL
 from src.models.tokens.emu3.tokenizer import with_emu3_tokens
 from src.models.tokens.vocabulary import NAMES, PLACEHOLDER, code_name
@@ -67,10 +68,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Emu3Processor:
 def build_token_editor(
     size: LanguageModelSize, vqvae: Emu3VQVAE, tokenizer: PreTrainedTokenizerFast
 ) -> Emu3ForConditionalGeneration:
-    """The editor around a finished VQ-VAE; the embeddings of codes are a random map of its codebook.
-
-    Codes of cells that look alike begin alike, so that what is learned of a common one holds for a rare one.
-    """
+    """The editor around a finished VQ-VAE; the embeddings of codes are a random map of its codebook."""
     import torch
     from transformers import Emu3Config, Emu3ForConditionalGeneration, Emu3TextConfig
 
@@ -99,14 +97,5 @@ def build_token_editor(
     codebook = vqvae.quantize.embedding.weight.detach()
     first = words[code_name(0)]
     with torch.no_grad():
-        _write_codes(model.get_input_embeddings().weight[first : first + len(codebook)], codebook)
+        write_codes(model.get_input_embeddings().weight[first : first + len(codebook)], codebook)
     return model
-
-
-def _write_codes(rows: Any, codebook: Any) -> None:
-    """Fills the embeddings of codes: a random map of each code's values, scaled as the other embeddings are."""
-    import torch
-
-    scale = rows.std()
-    mapped = (codebook - codebook.mean(0)) @ torch.randn(codebook.shape[1], rows.shape[1])
-    rows.copy_(rows * 0.5 + mapped / mapped.std() * scale)

@@ -13,13 +13,17 @@ from src.miniature.editor.batches import (
     SampleDraws,
     picture_weights,
 )
-from src.miniature.editor.lessons import FIRST_WORDS_EVERY
 from src.miniature.editor.pairs import TrainingPairs
 from src.models.tokens.picture_grammar import ANY_CODE, PictureVocabulary
 from src.models.tokens.prompt import EditPrompts
 
 if TYPE_CHECKING:
     import torch
+
+FIRST_WORDS_EVERY = 3
+"""One of so many steps after the first lesson repeats first words."""
+SOURCE_CODES = 16
+"""At how many codes of a source the loss is said as well."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,19 @@ class TokenBatch:
     Attributes:
         input_ids: Prompts with answers, int64 (batch, tokens), padded on the right.
         places: Of the tokens whose successors are the answer's codes, int64 (batch, codes).
-        source_places: Of the source's codes, in the same order, int64 (batch, codes).
         labels: The token ids of the answer's codes, int64 (batch, codes).
         weight: The loss weight of each, float32 (batch, codes), 1 on average.
+        source_places: Of those of the source's codes that changes of the picture touch most, int64
+            (batch, `SOURCE_CODES`).
+        source_labels: The token ids of the answer's codes at the same cells, same shape.
     """
 
     input_ids: torch.Tensor
     places: torch.Tensor
-    source_places: torch.Tensor
     labels: torch.Tensor
     weight: torch.Tensor
+    source_places: torch.Tensor
+    source_labels: torch.Tensor
 
 
 class TokenBatchMaker:
@@ -75,7 +82,7 @@ class TokenBatchMaker:
         self.pictures, self.picture = len(pairs.sources), pairs.picture
         changed = codes[pairs.picture] != codes[self.pictures :]
         self.weights = picture_weights(changed, self.draws.first_edits).reshape(self.pictures, -1)
-        self.pad = vocabulary.pad
+        self.pad, self.seed = vocabulary.pad, seed
         self._block, self._source, self._answer = _block(prompts, *codes.shape[1:])
 
     def batch(self, step: int, device: torch.device) -> TokenBatch:
@@ -93,7 +100,11 @@ class TokenBatchMaker:
         for row, (text, block) in enumerate(zip(texts, blocks, strict=True)):
             ids[row, : len(text)], ids[row, len(text) : len(text) + len(block)] = text, block
         starts = np.array([len(text) for text in texts])[:, None]
-        parts = ids, starts + self._answer - 1, starts + self._source, results, self.weights[pictures]
+        weights = self.weights[pictures]
+        ties = np.random.default_rng([self.seed, step, 1]).random(weights.shape, np.float32)
+        most = np.argsort(-weights - 1e-3 * ties, axis=1)[:, :SOURCE_CODES]
+        asked = np.take_along_axis(results, most, axis=1)
+        parts = ids, starts + self._answer - 1, results, weights, starts + self._source[most], asked
         return TokenBatch(*(torch.from_numpy(part).to(device) for part in parts))
 
 

@@ -20,16 +20,16 @@ import numpy as np
 from src.miniature.editor.first_words import draw_first_words
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
 from src.miniature.model_folder import load_as_single, replaced_folder, save_half, written_whole
+from src.miniature.muon import MuonWithAdamW
 from src.miniature.tokens.architecture import LanguageModelSize, build_processor, build_token_editor, build_tokenizer
 from src.miniature.tokens.batches import TokenBatch, TokenBatchMaker, TokenLessons
 from src.miniature.tokens.fast_language_model import hidden_states
 from src.miniature.tokens.fast_vqvae import codes_of
+from src.miniature.tokens.initial_weights import align_queries, write_words
 from src.miniature.tokens.train_tokenizer import TokenizerRecipe, kept_codes, load_vqvae, make_codebook, make_tokenizer
 from src.miniature.trainer import (
     TrainingPlan,
-    adamw,
     claim_work_folder,
-    decay_groups,
     run_training,
     start_command,
     training_device,
@@ -46,7 +46,7 @@ HELD_OUT_PICTURES = 60
 HELD_OUT_BATCHES = 8
 """Pictures and batches whose loss is logged during training."""
 
-SOURCE_WEIGHT = 0.5
+SOURCE_WEIGHT = 1.0
 """How much the loss at the source's codes counts beside that of the answer."""
 
 logger = logging.getLogger(__name__)
@@ -62,16 +62,18 @@ class TokenEditorRecipe:
         first_lesson: Optimizer steps on these alone.
         steps: Optimizer steps of the language model in all.
         batch: Edits of each.
-        peak_rate: The highest learning rate.
+        peak_rate: The highest learning rate of the matrices in the layers, which Muon steps.
+        adamw_share: The learning rate of all else, as a share of it.
         seed: Decides initial weights and order.
     """
 
     size: LanguageModelSize = field(default_factory=LanguageModelSize)
     first_words: int = 3_000
-    first_lesson: int = 2_500
-    steps: int = 13_000
+    first_lesson: int = 2_000
+    steps: int = 8_000
     batch: int = 16
-    peak_rate: float = 1.5e-3
+    peak_rate: float = 4e-3
+    adamw_share: float = 0.375
     seed: int = 0
 
 
@@ -109,8 +111,11 @@ def make_token_editor(
         return TokenBatchMaker(some, codes, tokenizer, vocabulary, recipe.batch, recipe.seed)
 
     first = draw_first_words(recipe.first_words, recipe.seed)
+    first_codes = codes_of(vqvae, first.images())
+    write_words(model, tokenizer, first, first_codes)
+    align_queries(model.model.text_model)
     batches = TokenLessons(
-        maker(first, codes_of(vqvae, first.images())),
+        maker(first, first_codes),
         maker(pairs, kept_codes(work, vqvae, pairs)),
         recipe.first_lesson,
     )
@@ -195,7 +200,7 @@ def train_language_model(
         checkpoint_every=CHECKPOINT_EVERY,
         export_every=export_every,
     )
-    optimizer = adamw(decay_groups(text.parameters()), recipe.peak_rate, fused=True)
+    optimizer = MuonWithAdamW(text.layers, [text.embed_tokens, text.norm], recipe.peak_rate, recipe.adamw_share)
     return run_training(plan, text, optimizer, loss_of, export_measured)
 
 
@@ -206,7 +211,8 @@ def answer_loss(text: Any, batch: TokenBatch) -> torch.Tensor:
         text: An `Emu3TextModel`, whose embeddings are those of the output as well.
         batch: What it reads and what it should write.
     """
-    return _loss_at(text, hidden_states(text, batch.input_ids), batch.places, batch)
+    losses = _losses_at(text, hidden_states(text, batch.input_ids), batch.places, batch.labels)
+    return (losses * batch.weight).mean()
 
 
 def training_loss(text: Any, batch: TokenBatch) -> torch.Tensor:
@@ -216,17 +222,17 @@ def training_loss(text: Any, batch: TokenBatch) -> torch.Tensor:
     been understood there the answer only has to fetch.
     """
     hidden = hidden_states(text, batch.input_ids)
-    at_source = _loss_at(text, hidden, batch.source_places, batch)
-    return _loss_at(text, hidden, batch.places, batch) + SOURCE_WEIGHT * at_source
+    answer = _losses_at(text, hidden, batch.places, batch.labels) * batch.weight
+    return answer.mean() + SOURCE_WEIGHT * _losses_at(text, hidden, batch.source_places, batch.source_labels).mean()
 
 
-def _loss_at(text: Any, hidden: torch.Tensor, places: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
+def _losses_at(text: Any, hidden: torch.Tensor, places: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of each of `labels` at its place: (batch, places)."""
     from torch.nn import functional
 
     asked = hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
     logits = functional.linear(asked, text.embed_tokens.weight).flatten(0, 1).float()
-    losses = functional.cross_entropy(logits, batch.labels.flatten(), reduction="none")
-    return (losses * batch.weight.flatten()).mean()
+    return functional.cross_entropy(logits, labels.flatten(), reduction="none").view_as(labels)
 
 
 def write_token_editor(
