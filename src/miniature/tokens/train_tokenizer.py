@@ -57,7 +57,7 @@ class TokenizerRecipe:
     pictures: int = 12_000
     cells: int = 150_000
     rounds: int = 8
-    decoder_steps: int = 3_000
+    decoder_steps: int = 2_000
     batch: int = 16
     peak_rate: float = 2e-3
     seed: int = 0
