@@ -1,8 +1,8 @@
 """The wishes of the learning proof: those that GRPO practises on, and those that it is measured on.
 
 Run `python -m src.miniature.learning.wishes` to re-create `assets/miniature/rewrite_tasks.json`, the wishes of the
-families that neither editor nor supervised policy was taught, in the wordings that training may read, and
-`assets/miniature/token_tasks.json`, on which a token editor practises: new pictures of the families that it was taught.
+families that neither editors nor supervised policy were taught, in the wordings that training may read, and
+`assets/miniature/rewrite_held_out.json`, such wishes of other pictures.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from src.miniature.world.split import Wordings
 TASKS_PATH = Path("assets/miniature/rewrite_tasks.json")
 TASKS_PER_CATEGORY = 64
 TASKS_SEED = 200_000
-TOKEN_TASKS_PATH = Path("assets/miniature/token_tasks.json")
-TOKEN_TASKS_PER_CATEGORY = 100
-TOKEN_TASKS_SEED = 406_000
-"""With these seeds no picture is one of the shipped benchmark, which other seeds may draw again."""
+HELD_OUT_PATH = Path("assets/miniature/rewrite_held_out.json")
+HELD_OUT_PER_CATEGORY = 40
 MEASURED_SEED = 300_000
-"""The first seed of the wishes that are measured on: no shipped file has these seeds, and no training."""
+"""The first seed of the wishes that are measured on; no training has these seeds."""
 IMPLICIT = ("medium", "hard")
 """Difficulties whose wording leaves something to infer; the easy wording belongs to the change, which is taught."""
 
@@ -68,9 +66,10 @@ def write_tasks(path: Path, per_category: int = TASKS_PER_CATEGORY) -> None:
     write_benchmark(path, per_category, TASKS_SEED, IMPLICIT, part="held_out", wordings="training")
 
 
-def write_token_tasks(path: Path, per_category: int = TOKEN_TASKS_PER_CATEGORY) -> None:
-    """Writes the edits that a token editor practises on by GRPO, as a benchmark file."""
-    write_benchmark(path, per_category, TOKEN_TASKS_SEED, part="training", wordings="training")
+def write_held_out(path: Path, name: str = "new_pictures", per_category: int = HELD_OUT_PER_CATEGORY) -> None:
+    """Writes the wishes of one of SETS as a benchmark file."""
+    chosen = SETS[name]
+    write_benchmark(path, per_category, MEASURED_SEED, IMPLICIT, chosen.part, chosen.wordings)
 
 
 def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
@@ -83,7 +82,7 @@ def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
     """
     chosen = SETS[name]
     path = folder / f"{name}.json"
-    write_benchmark(path, per_category, MEASURED_SEED, IMPLICIT, chosen.part, chosen.wordings)
+    write_held_out(path, name, per_category)
     items = json.loads(path.read_text(encoding="utf-8"))
     samples = load_samples(str(path), Selection())
     wishes = []
@@ -97,4 +96,4 @@ def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
 if __name__ == "__main__":
     only_help(__doc__)
     write_tasks(TASKS_PATH)
-    write_token_tasks(TOKEN_TASKS_PATH)
+    write_held_out(HELD_OUT_PATH)
