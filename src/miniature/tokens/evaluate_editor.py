@@ -70,9 +70,9 @@ world, and **no number here is a claim about real editors**.
   {untaught}
   and no held-out wording (`src/miniature/world/split.py`) was in them.
 - **Training**: {steps:,} steps of {batch} edits by cross-entropy of the answer's codes, more where the edits of a
-  picture change it; the first {first_lesson:,} on a few shapes. Muon stepped the matrices of the layers (peak rate {peak_rate:g}), AdamW
-  all else. The embeddings of codes began as a random map of the codebook, those of words near the codes that their
-  edits exchange. {remark}
+  picture change it; the first {first_lesson:,} on a few shapes. Muon stepped the matrices of the layers (peak rate
+  {peak_rate:g}), AdamW all else. The embeddings of codes began as a random map of the codebook, those of words near the
+  codes that their edits exchange. {remark}
 - **Sampling**: the likeliest codes (temperature {temperature:g}), {seconds_per_edit:.2f} s per edit in batches of
   {sampling_batch} on the machine that measured.
 - **Made by** `python -m src.miniature.tokens.train_editor`,
