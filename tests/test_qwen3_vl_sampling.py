@@ -92,3 +92,20 @@ def test_repeats_of_a_question_draw_on_their_own_and_the_same_in_any_batch(qwen3
 def test_greedy_repeats_are_equal(qwen3_folder: Path) -> None:
     first, second = texts(judge(qwen3_folder).ask([question(), question()]))
     assert first == second
+
+
+def test_a_token_without_probability_is_never_drawn_though_sums_are_rounded() -> None:
+    """The largest number that `random` gives is 1 in single precision, and a rounded sum may end below it."""
+    import torch
+
+    class Largest:
+        def random(self) -> float:
+            return 1.0 - 2.0**-53
+
+    scores = torch.randn(200, 600, generator=torch.Generator().manual_seed(0)) * 3.0
+    scores[:, 300:] = -torch.inf
+    for top_k in (None, 400):
+        sampler = SeededSampler(1.0, 1.0, range(200), top_k)
+        sampler._draws = [Largest() for _ in range(200)]  # type: ignore[misc]
+        drawn = sampler(torch.zeros(200, 1), scores).argmax(dim=-1)
+        assert drawn.max() < 300

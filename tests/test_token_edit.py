@@ -206,6 +206,20 @@ def test_a_picture_without_room_is_refused_before_anything_is_drawn(tmp_path: Pa
         build(tmp_path, image_area=64 * 64).edit_image(SOURCES[0], "paint")
 
 
+def test_edits_that_have_room_one_by_one_have_it_together(tmp_path: Path) -> None:
+    long_text, tall = "w " * 70, Image.new("RGB", (8, 512), (9, 9, 9))
+    for part in tiny_token_editor(positions=300):
+        part.save_pretrained(tmp_path)
+    editor = build(tmp_path, image_area=64 * 64, batch_size=2)
+    images, texts = [SOURCES[0], tall], [long_text, "paint"]
+    alone = [
+        editor.edit_image(image, text, seed=place)
+        for place, (image, text) in enumerate(zip(images, texts, strict=True))
+    ]
+    together = editor.batch_edit(images, texts, [0, 1])
+    assert [edit.tobytes() for edit in together] == [edit.tobytes() for edit in alone]
+
+
 def test_memory_that_runs_out_halves_the_batch_for_good(
     token_editor_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

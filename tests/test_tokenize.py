@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from main import app
+from src.data.loader import load_samples
 from src.data.selection import Selection
 from src.data.token_shards import TokenisedData, TokenisedEdit, write_index, write_shard
 from src.errors import DataError, ModelError
@@ -163,6 +165,47 @@ def test_another_encoder_picture_or_text_makes_other_shards(write_benchmark: Wri
     tokenise(str(write_benchmark(plain, "0.json")), Selection(), out, encoder(CountingCodec(), image_area=64), 2)
     assert len(list((out / "shards").iterdir())) == len(variants) + 1
     assert TokenisedData(out).encoder == {"codec": "counting", "image_area": 64}
+
+
+def test_a_shard_that_is_not_what_the_index_says_is_made_again_and_never_certified(
+    write_benchmark: Write, tmp_path: Path
+) -> None:
+    data, out = str(write_benchmark(items(4))), tmp_path / "out"
+    tokenise(data, Selection(), out, encoder(CountingCodec()), shard_size=2)
+    shard = sorted((out / "shards").iterdir())[0]
+    sound = shard.read_bytes()
+    other = tmp_path / "other"
+    changed = [{**item, "reference_img_b64": encoded(9, 9, 9)} for item in items(4)]
+    tokenise(str(write_benchmark(changed, "changed.json")), Selection(), other, encoder(CountingCodec()), shard_size=2)
+    shard.write_bytes(sorted((other / "shards").iterdir())[0].read_bytes())  # can be read, and is another's
+    done = tokenise(data, Selection(), out, encoder(CountingCodec()), shard_size=2)
+    assert (done.written, done.kept) == (1, 1)
+    assert shard.read_bytes() == sound
+
+
+def test_a_folder_is_unfinished_while_another_encoder_is_at_work_in_it(write_benchmark: Write, tmp_path: Path) -> None:
+    data, out = str(write_benchmark(items(4))), tmp_path / "out"
+    tokenise(data, Selection(), out, encoder(CountingCodec()), 2)
+    tokenise(data, Selection(), out, encoder(CountingCodec(), image_area=64), 2, Shard(1, 2))
+    with pytest.raises(DataError, match="unfinished; run data tokenize to its end"):
+        TokenisedData(out)
+    tokenise(data, Selection(), out, encoder(CountingCodec(), image_area=64), 2, Shard(2, 2))
+    assert TokenisedData(out).encoder == {"codec": "counting", "image_area": 64}
+
+
+def test_samples_of_several_sources_or_turns_are_left_out_and_named(write_benchmark: Write, tmp_path: Path) -> None:
+    from src.models.tokens.tokenize_data import _usable
+
+    rows = items(3)
+    rows[1]["further_src_imgs"] = [rows[0]["src_img_b64"]]
+    samples = [*load_samples(str(write_benchmark(rows)), Selection())]
+    turned = dataclasses.replace(samples[2], turns=("first this", "then that"))
+    usable, bad = _usable([*samples[:2], turned])
+    assert [pair.sample.sample_id for pair in usable] == [samples[0].sample_id]
+    assert bad == {
+        samples[1].sample_id: "it has several source pictures, and a token editor reads one",
+        turned.sample_id: "it is edited in several turns, and a token editor edits in one",
+    }
 
 
 def test_samples_without_a_target_and_refused_pictures_are_left_out_and_named(

@@ -129,6 +129,41 @@ def write_index(folder: Path, encoder: Mapping[str, Any], names: Sequence[str]) 
     return shards
 
 
+def begin_folder(folder: Path, encoder: Mapping[str, Any]) -> dict[str, str]:
+    """Removes the index that another encoder left, and returns the digests of the shards that one of this lists.
+
+    Args:
+        folder: Of tokenised data, finished or not.
+        encoder: What will make the codes.
+
+    Returns:
+        SHA-256 by the names of shards; empty for a folder without a readable index.
+    """
+    try:
+        index = _read_index(folder)
+    except DataError:
+        return {}
+    if index["encoder"] != dict(encoder):
+        (folder / INDEX).unlink(missing_ok=True)  # its data are not those that are being made
+        return {}
+    return {entry["name"]: entry["sha256"] for entry in index["shards"]}
+
+
+def require_content(path: Path, sha256: str) -> None:
+    """Compares a shard with what the index says.
+
+    Raises:
+        DataError: it cannot be read or is another.
+    """
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"shard {path} cannot be read ({error}); {_AGAIN}") from error
+    if found != sha256:
+        raise DataError(f"shard {path} is not what the index says; {_AGAIN}")
+
+
 class TokenisedData(Sequence[TokenisedEdit]):
     """The tokenised edits of a folder, in the order of the benchmark; a row is read when it is asked for.
 
@@ -147,7 +182,7 @@ class TokenisedData(Sequence[TokenisedEdit]):
         for entry in index["shards"]:
             path = folder / SHARDS / entry["name"]
             if verify:
-                _require_content(path, entry["sha256"])
+                require_content(path, entry["sha256"])
             table = shard_table(path)
             if table.num_rows != entry["rows"]:
                 raise DataError(f"shard {path} has {table.num_rows} rows, and the index says {entry['rows']}; {_AGAIN}")
@@ -262,13 +297,3 @@ def _read_index(folder: Path) -> dict[str, Any]:
     if version != VERSION:
         raise DataError(f"{path} is of version {version!r}, and this EditLoop reads {VERSION}; run data tokenize again")
     return index
-
-
-def _require_content(path: Path, sha256: str) -> None:
-    try:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"shard {path} cannot be read ({error}); {_AGAIN}") from error
-    if found != sha256:
-        raise DataError(f"shard {path} is not what the index says; remove it and {_AGAIN}")

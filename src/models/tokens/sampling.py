@@ -78,7 +78,8 @@ def sample(
     prompts = [request.prompt for request in requests]
     prompts += [request.unguided_prompt for request in requests] if is_guided else []
     longest = max(request.grammar.longest for request in requests)
-    _require_room(model, max(map(len, prompts)), longest)
+    for prompt, request in zip(prompts, [*requests, *requests], strict=False):
+        _require_room(model, len(prompt), request.grammar.longest)
     grammars = [request.grammar for request in requests] * (1 + is_guided)
     drawing = _Drawing(settings, [request.seed for request in requests])
     processors = [GrammarProcessor(grammars, model.device), drawing]

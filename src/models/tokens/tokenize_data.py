@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,17 @@ from src.data.image import ImageError, content_hash, decode_image
 from src.data.loader import load_samples
 from src.data.sample import BadSample, EditSample
 from src.data.selection import Selection
-from src.data.token_shards import SHARDS, Codes, TokenisedEdit, left_out_of, shard_table, write_index, write_shard
+from src.data.token_shards import (
+    SHARDS,
+    Codes,
+    TokenisedEdit,
+    begin_folder,
+    left_out_of,
+    require_content,
+    shard_table,
+    write_index,
+    write_shard,
+)
 from src.errors import DataError, ModelError
 from src.models.device import pick_device
 from src.models.tokens.checkpoint import checkpoint_folder, codec_digest, load_codec_parts
@@ -94,12 +104,13 @@ def tokenise(
     done = Tokenisation()
     names: list[str] = []
     codec: PictureCodec | None = None
+    digests = begin_folder(output, encoder.identity)
     for number, block in enumerate(_blocks(load_samples(data_path, selection), shard_size)):
         usable, bad = _usable(block)
         name = f"{_key(encoder.identity, usable, bad)}.arrow"
         names.append(name)
         path = output / SHARDS / name
-        if _is_whole(path):
+        if _is_whole(path, digests):
             done.kept += 1
         elif number % part.count == part.number - 1:
             codec = codec or encoder.load()
@@ -112,7 +123,7 @@ def tokenise(
 
 
 def _finished(done: Tokenisation, output: Path, encoder: Encoder, names: list[str]) -> Tokenisation:
-    done.missing = sum(not _is_whole(output / SHARDS / name) for name in names)
+    done.missing = sum(not _is_whole(output / SHARDS / name, {}) for name in names)
     if done.missing:
         return done
     for name in names:
@@ -148,12 +159,20 @@ def _usable(block: Iterable[EditSample | BadSample]) -> tuple[list[_Pair], dict[
             bad[item.sample_id] = item.reason
             continue
         try:
+            _require_one_edit(item)
             if item.reference is None:
                 raise ImageError(_NO_TARGET)
             pairs.append(_Pair(item, item.given_source.read_bytes(), item.reference.read_bytes()))
         except ImageError as error:
             bad[item.sample_id] = str(error)
     return pairs, bad
+
+
+def _require_one_edit(sample: EditSample) -> None:
+    if sample.further_sources:
+        raise ImageError("it has several source pictures, and a token editor reads one")
+    if sample.turns:
+        raise ImageError("it is edited in several turns, and a token editor edits in one")
 
 
 def _key(encoder: dict[str, Any], pairs: list[_Pair], bad: dict[str, str]) -> str:
@@ -172,11 +191,14 @@ def _key(encoder: dict[str, Any], pairs: list[_Pair], bad: dict[str, str]) -> st
     return hashlib.sha256(json.dumps([encoder, told, bad], sort_keys=True).encode()).hexdigest()
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: Path, digests: Mapping[str, str]) -> bool:
+    """Whether a shard can be read and is, where an index lists it, what the index says."""
     if not path.is_file():
         return False
     try:
         shard_table(path)
+        if path.name in digests:
+            require_content(path, digests[path.name])
     except DataError as error:
         logger.warning("%s", error)
         return False

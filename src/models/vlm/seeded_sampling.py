@@ -53,7 +53,7 @@ class SeededSampler:
             ordered, tokens = ordered[:, : self._top_k], tokens[:, : self._top_k]
             ordered = ordered / ordered.sum(dim=-1, keepdim=True)
         cumulative = ordered.cumsum(dim=-1)
-        in_nucleus = cumulative - ordered < self._top_p
+        in_nucleus = (cumulative - ordered < self._top_p) & (ordered > 0)  # rounded sums may never reach 1
         last = in_nucleus.sum(dim=-1, keepdim=True) - 1
         draws = torch.tensor([[row.random()] for row in self._draws], device=scores.device)
         fallen = torch.searchsorted(cumulative, draws * cumulative.gather(-1, last), right=True)
