@@ -118,9 +118,7 @@ def write_index(folder: Path, encoder: Mapping[str, Any], names: Sequence[str]) 
     shards = []
     for name in names:
         path = folder / SHARDS / name
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        shards.append(Shard(name, shard_table(path).num_rows, digest))
+        shards.append(Shard(name, shard_table(path).num_rows, _sha256(path)))
     listed = [{"name": one.name, "rows": one.rows, "sha256": one.sha256} for one in shards]
     text = json.dumps({"version": VERSION, "encoder": dict(encoder), "shards": listed}, indent=1)
     part = folder / f"{INDEX}.{os.getpid()}.part"
@@ -156,8 +154,7 @@ def require_content(path: Path, sha256: str) -> None:
         DataError: it cannot be read or is another.
     """
     try:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = _sha256(path)
     except OSError as error:
         raise DataError(f"shard {path} cannot be read ({error}); {_AGAIN}") from error
     if found != sha256:
@@ -297,3 +294,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
     if version != VERSION:
         raise DataError(f"{path} is of version {version!r}, and this EditLoop reads {VERSION}; run data tokenize again")
     return index
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from src.miniature.trainer import adamw, decay_groups
+from src.miniature.trainer import WEIGHT_DECAY, adamw, decay_groups
 
 if TYPE_CHECKING:
     import torch
-
-WEIGHT_DECAY = 0.03
 
 
 class MuonWithAdamW:

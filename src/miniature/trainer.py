@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WARM_UP_STEPS = 200
 DECAY_SHARE = 0.35
 """The last share of the steps, in which the learning rate falls linearly to zero."""
+WEIGHT_DECAY = 0.03
+"""Of matrices, where vectors have none."""
 _WEIGHT_KEYS = ("weights", "model", "models", "trained", "policy")
 """What a checkpoint may call its weights: the first is written, the others were before all trainings had one loop."""
 
@@ -172,7 +174,7 @@ def decay_groups(parameters: Iterable[torch.nn.Parameter]) -> list[dict[str, Any
     """Parameter groups for AdamW: matrices decay, vectors (norms, biases) do not."""
     known = list(parameters)
     return [
-        {"params": [parameter for parameter in known if parameter.ndim > 1], "weight_decay": 0.03},
+        {"params": [parameter for parameter in known if parameter.ndim > 1], "weight_decay": WEIGHT_DECAY},
         {"params": [parameter for parameter in known if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
 
