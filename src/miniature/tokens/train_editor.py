@@ -70,7 +70,7 @@ class TokenEditorRecipe:
     size: LanguageModelSize = field(default_factory=LanguageModelSize)
     first_words: int = 3_000
     first_lesson: int = 2_000
-    steps: int = 9_400
+    steps: int = 10_400
     batch: int = 16
     peak_rate: float = 4e-3
     adamw_share: float = 0.375
