@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# A process that may not keep what it compiles compiles its imports anew, which takes it longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test test-browser test-deepspeed test-quantization test-ray test-vllm gpu-check check lock clean
 
 help:
