@@ -8,9 +8,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
 
-from src.models.vlm.seeded_sampling import SeededSampler
+from src.models.diffusion.implementations.rewrite_editor import RewriteEditor
+from src.models.diffusion.implementations.token_edit import TokenEditModel
+from src.models.diffusion.thinking import ThinkSettings
+from src.models.reward.implementations.edit_score import EditScoreRewardModel
+from src.models.vlm.seeded_sampling import LEAST_TEMPERATURE, SeededSampler
+from src.models.vlm.transformers_model import TransformersModel
 from tests.tiny_judges import SAMPLED, judge, judge_folder, question, qwen3_folder, texts  # noqa: F401 (fixtures)
 
 VISION_TOKENS = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
@@ -109,3 +115,22 @@ def test_a_token_without_probability_is_never_drawn_though_sums_are_rounded() ->
         sampler._draws = [Largest() for _ in range(200)]  # type: ignore[misc]
         drawn = sampler(torch.zeros(200, 1), scores).argmax(dim=-1)
         assert drawn.max() < 300
+
+
+def test_at_the_least_temperature_the_likeliest_token_is_drawn_of_logits_of_any_model() -> None:
+    import torch
+
+    logits = torch.tensor([[-torch.inf, 1e4, -1e4, 1e4 - 0.01]])
+    assert SeededSampler(LEAST_TEMPERATURE, 1.0, [7])(torch.zeros(1, 1), logits).argmax() == 1
+
+
+@pytest.mark.parametrize("temperature", [1e-40, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "params",
+    [TransformersModel.Params, EditScoreRewardModel.Params, TokenEditModel.Params, RewriteEditor.Params, ThinkSettings],
+)
+def test_a_temperature_that_logits_cannot_be_divided_by_is_refused_with_the_least_one_that_they_can(
+    params: type[pydantic.BaseModel], temperature: float
+) -> None:
+    with pytest.raises(pydantic.ValidationError, match=r"temperature\n.* is 0, .* or a number from 1e-06 on: .* set 0"):
+        params(temperature=temperature)

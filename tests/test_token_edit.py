@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from src.config import Config, load_config
@@ -19,6 +21,7 @@ from src.errors import ConfigError, ModelError
 from src.models.diffusion.batching import EditFailure, EditRequest, edit_each
 from src.models.diffusion.implementations.token_edit import TokenEditModel
 from src.models.tokens.checkpoint import needed_bytes, pixels_per_code
+from src.models.tokens.picture_codec import size_of_area
 from src.models.tokens.sampling import SamplingSettings, TokenRequest, sample
 from src.pipeline.evaluation import evaluate
 from src.registry import check_params, load_class
@@ -156,6 +159,33 @@ def test_the_size_that_the_model_sees_follows_the_setting(token_editor_folder: P
     assert (len(codes), len(codes[0])) == (64 // FACTOR, 64 // FACTOR)
 
 
+@given(
+    size=st.tuples(st.integers(1, 10_000), st.integers(1, 10_000)),
+    area=st.integers(64, 10**6),
+    multiple=st.sampled_from([1, 4, 8]),
+)
+def test_no_source_is_seen_in_more_pixels_than_its_setting(size: tuple[int, int], area: int, multiple: int) -> None:
+    width, height = size_of_area(size, area, multiple)
+    assert min(width, height) >= multiple
+    assert width % multiple == height % multiple == 0
+    assert width * height <= area
+
+
+@pytest.mark.parametrize(
+    ("size", "area", "seen"),
+    [
+        ((64, 64), 4096, (64, 64)),
+        ((1500, 1000), 65536, (312, 208)),
+        ((640, 480), 65536, (288, 224)),
+        ((64, 2000), 1024, (8, 128)),
+    ],
+)
+def test_sides_are_rounded_and_the_longer_one_gives_way(
+    size: tuple[int, int], area: int, seen: tuple[int, int]
+) -> None:
+    assert size_of_area(size, area, 8) == seen
+
+
 def test_the_codes_of_a_source_do_not_depend_on_the_number_type(token_editor_folder: Path) -> None:
     editors = [build(token_editor_folder, dtype=dtype) for dtype in ("float32", "bfloat16")]
     assert [str(editor.model.dtype) for editor in editors] == ["torch.float32", "torch.bfloat16"]
@@ -172,15 +202,13 @@ def test_generation_settings_stored_with_a_checkpoint_have_no_effect(token_edito
     assert edits[0] == edits[1]
 
 
-def test_logits_that_are_nan_are_a_failed_edit_with_its_reason(token_editor_folder: Path) -> None:
-    import torch
-
-    editor = build(token_editor_folder)
-    with torch.no_grad():
-        editor.model.lm_head.weight.fill_(float("nan"))
+@pytest.mark.parametrize("logit", ["nan", "inf"])
+def test_logits_that_are_no_numbers_are_a_failed_edit_with_its_reason(token_editor_folder: Path, logit: str) -> None:
+    editor = build(token_editor_folder, temperature=0.5)
+    editor.model.lm_head.register_forward_hook(lambda _, __, logits: logits.fill_(float(logit)))
     (failure,) = edit_each(editor, [EditRequest(SOURCES[0], "paint")])
     assert isinstance(failure, EditFailure)
-    assert "logits hold NaN" in failure.reason
+    assert "logits hold NaN or infinity" in failure.reason
 
 
 def test_a_completion_that_is_no_picture_is_a_failed_edit_and_spoils_no_other(
@@ -250,6 +278,8 @@ def test_the_identity_holds_what_decides_the_edit_and_nothing_else(token_editor_
     for params in (
         {"temperature": 0.5},
         {"top_k": 1},
+        {"top_p": 0.5},
+        {"seed": 1},
         {"grid": (2, 2)},
         {"image_area": 4096},
         {"thinking_tokens": 3},
@@ -258,6 +288,7 @@ def test_the_identity_holds_what_decides_the_edit_and_nothing_else(token_editor_
     ):
         assert identity(**params) != plain
     assert identity(guidance_scale=2.0, negative_prompt="x") != identity(guidance_scale=2.0)
+    assert identity(thinking_tokens=3, thinking_prefill="Hm") != identity(thinking_tokens=3)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +297,7 @@ def test_the_identity_holds_what_decides_the_edit_and_nothing_else(token_editor_
         ({"negative_prompt": "x"}, "no effect at guidance_scale 1"),
         ({"grid": (0, 3)}, "grid"),
         ({"top_p": 0}, "top_p"),
+        ({"temperature": 1e-40}, "temperature: .* a number from 1e-06 on: .* set 0"),
         ({"trust_remote_code": True}, "trust_remote_code"),
     ],
 )

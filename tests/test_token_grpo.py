@@ -283,7 +283,7 @@ def test_completions_are_the_same_however_a_generation_is_shared_among_processes
 @pytest.mark.parametrize("area", [None, 32 * 32, 48 * 48])
 def test_the_grid_of_a_source_is_known_without_its_codes(editor: TokenEditModel, area: int | None) -> None:
     codec = replace(editor.writer.codec, area=area)
-    for size in ((50, 30), (32, 32), (20, 64), (300, 200)):
+    for size in ((50, 30), (32, 32), (20, 64), (300, 200), (16, 400)):
         codes = codec.encode(gradient(size))
         assert grid_of(size, area, codec.processor, FACTOR) == (len(codes), len(codes[0]))
 

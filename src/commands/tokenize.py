@@ -23,7 +23,7 @@ def tokenize(
     model: Annotated[str, typer.Option(help="Checkpoint of a token editor, whose VQ-VAE encodes: folder or hub id.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a checkpoint on the hub.")] = None,
     image_area: Annotated[
-        int | None, typer.Option(min=64, help="Pixels that the VQ-VAE sees, about; else its processor decides.")
+        int | None, typer.Option(min=64, help="Pixels that the VQ-VAE sees at most; else its processor decides.")
     ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda:1 …")] = "auto",
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the instructions.")] = "en",

@@ -22,7 +22,7 @@ from src.models.diffusion.conditioning import (
 )
 from src.models.vlm.adapter import with_adapter
 from src.models.vlm.question import LabelledImage, Question, Reply
-from src.models.vlm.seeded_sampling import question_seed
+from src.models.vlm.seeded_sampling import Temperature, question_seed
 from src.models.vlm.transformers_model import TransformersModel
 from src.models.weights import pinned, resolve_revision
 
@@ -48,7 +48,7 @@ class ThinkSettings(ModelParams):
     """What the encoder is told before picture and instruction when it writes; None is the pipeline's own system text,
     under which the completion is always encoded."""
     max_new_tokens: int = pydantic.Field(512, ge=1)
-    temperature: float = pydantic.Field(0.0, ge=0)
+    temperature: Temperature = 0.0
     """0 takes the likeliest tokens; above, they are drawn."""
     seed: int = 0
     """Seed of the draws, together with that of the edit."""

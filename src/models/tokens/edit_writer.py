@@ -21,7 +21,7 @@ class EditFormParams(ModelParams):
     """In which form a token editor is shown a source and an instruction, and writes the edit."""
 
     image_area: Annotated[int, pydantic.Field(ge=64)] | None = None
-    """How many pixels of the source the model sees, about; None leaves it to the checkpoint's processor."""
+    """How many pixels of the source the model sees at most; None leaves it to the checkpoint's processor."""
     grid: tuple[CodeCount, CodeCount] | None = None
     """Rows and columns of codes of every edit; None takes the source's own."""
     thinking_tokens: int = pydantic.Field(0, ge=0)

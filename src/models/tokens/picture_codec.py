@@ -21,7 +21,7 @@ class PictureCodec:
     processor: Any
     """`Emu3ImageProcessor`: how pixels are scaled and normalised."""
     area: int | None = None
-    """How many pixels the VQ-VAE sees, about; None leaves the size to the processor."""
+    """How many pixels the VQ-VAE sees at most; None leaves the size to the processor."""
 
     def encode(self, picture: Image.Image) -> list[list[int]]:
         """The codes of an RGB picture, row by row.
@@ -68,7 +68,7 @@ def grid_of(size: tuple[int, int], area: int | None, processor: Any, factor: int
 
     Args:
         size: Width and height of the picture.
-        area: How many pixels the VQ-VAE sees, about; None leaves the size to the processor.
+        area: How many pixels the VQ-VAE sees at most; None leaves the size to the processor.
         processor: `Emu3ImageProcessor`.
         factor: Pixels a code of the VQ-VAE.
 
@@ -89,10 +89,16 @@ def grid_of(size: tuple[int, int], area: int | None, processor: Any, factor: int
 
 
 def size_of_area(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
-    """The width and height of about that many pixels with the aspect ratio of `size`, as multiples of `multiple`."""
+    """The width and height of at most that many pixels, about in the aspect ratio of `size`, in units of `multiple`.
+
+    Sides are rounded to whole units, one at least; where that comes to more, as it does for thin pictures, the longer
+    side gives way.
+    """
     scale = math.sqrt(area / (size[0] * size[1]))
-    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
-    return width, height
+    width, height = (max(1, round(side * scale / multiple)) for side in size)
+    if width * height > (most := max(1, area // multiple**2)):
+        width, height = (most // height, height) if width >= height else (width, most // width)
+    return width * multiple, height * multiple
 
 
 def with_aspect_ratio(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -132,7 +132,8 @@ class _Drawing:
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
-        chosen = scores.nan_to_num(nan=0.0, neginf=-float("inf"))  # NaN is noted, and told at the end
+        # of NaN and infinity log_softmax makes NaN, which is noted, and told at the end
+        chosen = scores.nan_to_num(nan=0.0, posinf=0.0, neginf=-float("inf"))
         chosen = chosen if self._sampler is None else self._sampler(input_ids, chosen)
         drawn = chosen.argmax(dim=-1, keepdim=True)
         scaled = scores.float() / (self._settings.temperature or 1.0)
@@ -145,7 +146,9 @@ class _Drawing:
 
         noted = torch.cat(self._noted, dim=-1)
         if bool(noted.isnan().any()):
-            raise ModelError("the model's logits hold NaN, so no token could be drawn; set dtype: bfloat16 or float32")
+            raise ModelError(
+                "the model's logits hold NaN or infinity, so no token could be drawn; set dtype: bfloat16 or float32"
+            )
         rows: list[list[float]] = noted.tolist()
         return rows
 

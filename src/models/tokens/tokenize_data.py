@@ -40,7 +40,7 @@ from src.shard import Shard
 logger = logging.getLogger(__name__)
 
 WHOLE = Shard(1, 1)
-_VERSION = 1
+_VERSION = 2
 """Of the way from a picture to its codes; raised when the same picture gets other codes."""
 _NO_TARGET = "the sample has no reference image, so there is no edit to learn"
 

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import pydantic
 
 from src.models.vlm.question import Question
 
 if TYPE_CHECKING:
     import torch
+
+LEAST_TEMPERATURE = 1e-6
+"""Above 0: logits of any model, divided by it, are far from the largest number of float32."""
+
+
+def _drawable(temperature: float) -> float:
+    if temperature == 0 or (temperature >= LEAST_TEMPERATURE and math.isfinite(temperature)):
+        return temperature
+    raise ValueError(
+        f"a temperature is 0, which takes the likeliest token, or a number from {LEAST_TEMPERATURE:g} on: logits "
+        "divided by a smaller one have no number; set 0"
+    )
+
+
+Temperature = Annotated[float, pydantic.AfterValidator(_drawable)]
+"""Of draws that are made in this process: what `SeededSampler` can divide by, or 0 for none."""
 
 
 def question_seed(question: Question, seed: int, attempt: int) -> int:
@@ -32,7 +51,7 @@ class SeededSampler:
     Neural Text Degeneration": the most probable tokens that together reach `top_p`).
 
     Args:
-        temperature: Divides the logits; above 0.
+        temperature: Divides the logits: `Temperature` above 0.
         top_p: Probability of the nucleus, above 0 to 1.
         seeds: One a row.
         top_k: How many of the most probable tokens are left before the nucleus is looked for; None leaves all.

@@ -18,7 +18,7 @@ from src.models.vlm.attention import require_attention
 from src.models.vlm.exact_expected_score import EXPECTATION, NumberTokens, expected_score, next_tokens_after
 from src.models.vlm.question import Question, Reply
 from src.models.vlm.question_encoder import QuestionEncoder
-from src.models.vlm.seeded_sampling import SeededSampler, question_seed
+from src.models.vlm.seeded_sampling import SeededSampler, Temperature, question_seed
 from src.models.vlm.stored_architecture import require_vision_language
 from src.models.vlm.transformers_loading import generation_settings, load_checkpoint
 from src.models.vlm.vision_language_model import VisionLanguageModel
@@ -56,7 +56,7 @@ class TransformersModel(VisionLanguageModel, CheckpointModel):
         trust_remote_code: bool = False
         """Run Python code that comes with the checkpoint."""
         max_new_tokens: int = pydantic.Field(512, ge=1)
-        temperature: float = pydantic.Field(0.0, ge=0)
+        temperature: Temperature = 0.0
         """0 is greedy decoding."""
         top_p: float = pydantic.Field(1.0, gt=0, le=1)
         """Draws are made from the likeliest tokens that together have this probability (above temperature 0)."""

@@ -14,6 +14,7 @@ from src.models.diffusion.base_diffusion import BaseDiffusionModel
 from src.models.diffusion.batching import EditRequest, edit_together
 from src.models.vlm.prompts import load_prompt, with_rules
 from src.models.vlm.question import LabelledImage, Question, Reply
+from src.models.vlm.seeded_sampling import Temperature
 from src.models.vlm.tags import read_rewrite
 from src.models.vlm.trained_policy import TrainedPolicy
 from src.registry import build, resolve
@@ -66,7 +67,7 @@ class RewriteEditor(BaseDiffusionModel):
         image_max_side: int | None = pydantic.Field(None, ge=28)
         """Larger pictures are scaled down for the policy, as in its training."""
         max_new_tokens: int = pydantic.Field(1024, ge=1)
-        temperature: float = pydantic.Field(0.0, ge=0)
+        temperature: Temperature = 0.0
         """0 takes the likeliest words; above, they are drawn."""
         seed: int = 0
         """Seed of the draws."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 from PIL import Image
@@ -27,6 +27,7 @@ from src.models.tokens.picture_codec import PictureCodec, with_aspect_ratio
 from src.models.tokens.sampling import Completion, SamplingSettings, TokenRequest, sample
 from src.models.tokens.vocabulary import picture_vocabulary
 from src.models.vlm.adapter import require_adapter_files, with_adapter
+from src.models.vlm.seeded_sampling import Temperature
 from src.models.weights import resolve_revision
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
         ModelError: on construction, when weights or the device are missing, or are of another kind of model.
     """
 
+    VERSION: ClassVar[str] = "2"
+
     class Params(EditFormParams, CheckpointParams):
         """Which checkpoint edits, how its tokens are drawn, and in which sizes."""
 
@@ -55,7 +58,7 @@ class TokenEditModel(CheckpointModel, BaseDiffusionModel):
         """The run makes one replica for each of these devices, with `device` set; a single instance ignores it."""
         adapter: str | None = None
         """Hub id or local folder of a PEFT adapter for the checkpoint, such as a training's `policy` folder."""
-        temperature: float = pydantic.Field(1.0, ge=0)
+        temperature: Temperature = 1.0
         """0 takes the likeliest token."""
         top_k: int = pydantic.Field(2048, ge=0)
         """Draws are made from so many likeliest tokens; 0 is all."""

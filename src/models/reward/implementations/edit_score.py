@@ -6,6 +6,7 @@ import pydantic
 
 from src.models.reward.vision_language_judge import VisionLanguageJudge
 from src.models.vlm.adapted_model import AdaptedModel
+from src.models.vlm.seeded_sampling import Temperature
 
 
 class EditScoreRewardModel(AdaptedModel, VisionLanguageJudge):
@@ -31,7 +32,7 @@ class EditScoreRewardModel(AdaptedModel, VisionLanguageJudge):
         """Hub id or folder of the model that the adapter was trained on."""
         adapter: str
         """Hub id or folder of the adapter, such as `EditScore/EditScore-Qwen3-VL-8B-Instruct`."""
-        temperature: float = pydantic.Field(0.7, ge=0)
+        temperature: Temperature = 0.7
         top_p: float = pydantic.Field(0.9, gt=0, le=1)
         top_k: int | None = pydantic.Field(20, ge=1)
         """How many of the most probable tokens are drawn from; None draws from all."""
