@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +21,7 @@ from typer.testing import CliRunner
 from main import app
 from src.data.loader import load_samples
 from src.data.selection import Selection
-from src.data.token_shards import TokenisedData, TokenisedEdit, write_index, write_shard
+from src.data.token_shards import TokenisedData, TokenisedEdit, at_work_in, write_index, write_shard
 from src.errors import DataError, ModelError
 from src.models.tokens.checkpoint import codec_digest
 from src.models.tokens.picture_codec import PictureCodec
@@ -137,9 +139,6 @@ def test_processes_that_do_the_same_work_at_once_spoil_nothing(write_benchmark: 
     data = str(write_benchmark(items(8)))
     tokenise(data, Selection(), tmp_path / "one", encoder(CountingCodec()), shard_size=1)
     command = [data, str(tmp_path / "many")]
-    import subprocess
-    import sys
-
     code = (
         "import sys; from pathlib import Path; from src.data.selection import Selection; "
         "from src.models.tokens.tokenize_data import tokenise; from tests.test_tokenize import CountingCodec, encoder; "
@@ -149,6 +148,33 @@ def test_processes_that_do_the_same_work_at_once_spoil_nothing(write_benchmark: 
         runs = list(pool.map(lambda _: subprocess.run([sys.executable, "-c", code, *command], check=False), range(2)))
     assert [run.returncode for run in runs] == [0, 0]
     assert _content(tmp_path / "many") == _content(tmp_path / "one")
+
+
+def test_what_a_killed_process_has_begun_is_gone_after_the_next_run(write_benchmark: Write, tmp_path: Path) -> None:
+    data, out = str(write_benchmark(items(4))), tmp_path / "out"
+    tokenise(data, Selection(), tmp_path / "whole", encoder(CountingCodec()), 2)
+    code = (
+        "import os, sys, pyarrow as pa; from pathlib import Path; from src.data.selection import Selection; "
+        "from src.models.tokens.tokenize_data import tokenise; from tests.test_tokenize import CountingCodec, encoder; "
+        "pa.ipc.new_file = lambda *_: os.kill(os.getpid(), 9); "
+        "tokenise(sys.argv[1], Selection(), Path(sys.argv[2]), encoder(CountingCodec()), 2)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, data, str(out)], check=False).returncode == -9
+    (begun,) = (out / "shards").iterdir()
+    assert begun.suffix == ".part"
+    (out / "index.json.1.part").write_text("{")
+    tokenise(data, Selection(), out, encoder(CountingCodec()), 2)
+    assert _content(out) == _content(tmp_path / "whole")
+
+
+def test_what_another_process_is_writing_is_left_alone(write_benchmark: Write, tmp_path: Path) -> None:
+    data, out = str(write_benchmark(items(4))), tmp_path / "out"
+    with at_work_in(out):
+        (begun := out / "index.json.1.part").write_text("{")
+        assert tokenise(data, Selection(), out, encoder(CountingCodec()), 2).written == 2
+        assert begun.exists()
+    assert tokenise(data, Selection(), out, encoder(CountingCodec()), 2).written == 0
+    assert not begun.exists()
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -22,6 +24,8 @@ SHARDS = "shards"
 VERSION = 1
 Codes = tuple[tuple[int, ...], ...]
 _LEFT_OUT = b"left_out"
+_PART = ".part"
+"""How the name of a file ends that is not whole yet."""
 _AGAIN = "make it again by data tokenize, which keeps all other shards"
 
 
@@ -77,7 +81,7 @@ def write_shard(path: Path, edits: Iterable[TokenisedEdit], left_out: Mapping[st
     noted = {_LEFT_OUT: json.dumps(dict(left_out)).encode()}
     table = pa.Table.from_pylist(rows, schema=_schema().with_metadata(noted))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(f".{os.getpid()}{_PART}")
     with pa.OSFile(str(part), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
         writer.write_table(table)
     os.replace(part, path)
@@ -121,10 +125,30 @@ def write_index(folder: Path, encoder: Mapping[str, Any], names: Sequence[str]) 
         shards.append(Shard(name, shard_table(path).num_rows, _sha256(path)))
     listed = [{"name": one.name, "rows": one.rows, "sha256": one.sha256} for one in shards]
     text = json.dumps({"version": VERSION, "encoder": dict(encoder), "shards": listed}, indent=1)
-    part = folder / f"{INDEX}.{os.getpid()}.part"
+    part = folder / f"{INDEX}.{os.getpid()}{_PART}"
     part.write_text(text, encoding="utf-8")
     os.replace(part, folder / INDEX)
     return shards
+
+
+@contextmanager
+def at_work_in(folder: Path) -> Iterator[None]:
+    """Holds a folder in common with whoever else writes to it; the first one removes what killed processes have begun.
+
+    Where the file system keeps no locks, nobody knows who else is at work, and nothing is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for part in [*folder.glob(f"*{_PART}"), *(folder / SHARDS).glob(f"*{_PART}")]:
+                part.unlink(missing_ok=True)
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(held)
 
 
 def begin_folder(folder: Path, encoder: Mapping[str, Any]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from src.data.token_shards import (
     SHARDS,
     Codes,
     TokenisedEdit,
+    at_work_in,
     begin_folder,
     left_out_of,
     require_content,
@@ -101,11 +102,18 @@ def tokenise(
     Raises:
         DataError: the data cannot be read, or not one sample has a source and a target.
     """
+    with at_work_in(output):
+        return _tokenised(_blocks(load_samples(data_path, selection), shard_size), output, encoder, part)
+
+
+def _tokenised(
+    blocks: Iterable[Sequence[EditSample | BadSample]], output: Path, encoder: Encoder, part: Shard
+) -> Tokenisation:
     done = Tokenisation()
     names: list[str] = []
     codec: PictureCodec | None = None
     digests = begin_folder(output, encoder.identity)
-    for number, block in enumerate(_blocks(load_samples(data_path, selection), shard_size)):
+    for number, block in enumerate(blocks):
         usable, bad = _usable(block)
         name = f"{_key(encoder.identity, usable, bad)}.arrow"
         names.append(name)
