@@ -29,6 +29,9 @@ from src.miniature.learning.wishes import (
     MEASURED_SEED,
     SETS,
     TASKS_PATH,
+    TOKEN_TASKS_PATH,
+    TOKEN_TASKS_PER_CATEGORY,
+    TOKEN_TASKS_SEED,
     measured_wishes,
     write_held_out,
     write_tasks,
@@ -39,10 +42,16 @@ from src.miniature.world.split import HELD_OUT_FAMILIES
 from src.training.config import load_training_config
 
 
-def test_the_shipped_tasks_are_implicit_wishes_of_untaught_families_in_training_wordings(tmp_path: Path) -> None:
-    write_tasks(tmp_path / "tasks.json")
-    assert (tmp_path / "tasks.json").read_bytes() == TASKS_PATH.read_bytes(), "write the shipped file anew"
-    items = json.loads(TASKS_PATH.read_text(encoding="utf-8"))
+TOKEN_TASKS = (TOKEN_TASKS_PER_CATEGORY, TOKEN_TASKS_SEED)
+
+
+@pytest.mark.parametrize(("path", "settings"), [(TASKS_PATH, ()), (TOKEN_TASKS_PATH, TOKEN_TASKS)])
+def test_the_shipped_tasks_are_implicit_wishes_of_untaught_families_in_training_wordings(
+    path: Path, settings: tuple[int, ...], tmp_path: Path
+) -> None:
+    write_tasks(tmp_path / "tasks.json", *settings)
+    assert (tmp_path / "tasks.json").read_bytes() == path.read_bytes(), "write the shipped file anew"
+    items = json.loads(path.read_text(encoding="utf-8"))
     assert {item["family"] for item in items} == HELD_OUT_FAMILIES
     assert {item["difficulty"] for item in items} == {"medium", "hard"}
     for item in items[::7]:
@@ -58,8 +67,9 @@ def test_the_shipped_held_out_wishes_are_of_the_families_of_the_tasks_and_of_no_
     items = json.loads(HELD_OUT_PATH.read_text(encoding="utf-8"))
     assert {item["family"] for item in items} == HELD_OUT_FAMILIES
     assert {item["difficulty"] for item in items} == {"medium", "hard"}
-    tasks = json.loads(TASKS_PATH.read_text(encoding="utf-8"))
-    assert not {item["src_img_b64"] for item in items} & {item["src_img_b64"] for item in tasks}
+    for path in (TASKS_PATH, TOKEN_TASKS_PATH):
+        tasks = json.loads(path.read_text(encoding="utf-8"))
+        assert not {item["src_img_b64"] for item in items} & {item["src_img_b64"] for item in tasks}, path
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -1,7 +1,8 @@
 """The wishes of the learning proof: those that GRPO practises on, and those that it is measured on.
 
 Run `python -m src.miniature.learning.wishes` to re-create `assets/miniature/rewrite_tasks.json`, the wishes of the
-families that neither editors nor supervised policy were taught, in the wordings that training may read, and
+families that neither editors nor supervised policy were taught, in the wordings that training may read;
+`assets/miniature/token_tasks.json`, more of them, for policies that meet many in a step; and
 `assets/miniature/rewrite_held_out.json`, such wishes of other pictures.
 """
 
@@ -21,6 +22,10 @@ from src.miniature.world.split import Wordings
 
 TASKS_PATH = Path("assets/miniature/rewrite_tasks.json")
 TASKS_PER_CATEGORY = 64
+TOKEN_TASKS_PATH = Path("assets/miniature/token_tasks.json")
+TOKEN_TASKS_PER_CATEGORY = 192
+TOKEN_TASKS_SEED = 213_000
+"""Some kinds of picture have few variants: of the 960 from this seed none is among those that are measured on."""
 TASKS_SEED = 200_000
 HELD_OUT_PATH = Path("assets/miniature/rewrite_held_out.json")
 HELD_OUT_PER_CATEGORY = 40
@@ -61,9 +66,9 @@ class Wish:
     sample: EditSample
 
 
-def write_tasks(path: Path, per_category: int = TASKS_PER_CATEGORY) -> None:
-    """Writes the wishes that GRPO practises on, as a benchmark file."""
-    write_benchmark(path, per_category, TASKS_SEED, IMPLICIT, part="held_out", wordings="training")
+def write_tasks(path: Path, per_category: int = TASKS_PER_CATEGORY, seed: int = TASKS_SEED) -> None:
+    """Writes wishes that GRPO practises on, as a benchmark file."""
+    write_benchmark(path, per_category, seed, IMPLICIT, part="held_out", wordings="training")
 
 
 def write_held_out(path: Path, name: str = "new_pictures", per_category: int = HELD_OUT_PER_CATEGORY) -> None:
@@ -96,4 +101,5 @@ def measured_wishes(name: str, folder: Path, per_category: int) -> list[Wish]:
 if __name__ == "__main__":
     only_help(__doc__)
     write_tasks(TASKS_PATH)
+    write_tasks(TOKEN_TASKS_PATH, TOKEN_TASKS_PER_CATEGORY, TOKEN_TASKS_SEED)
     write_held_out(HELD_OUT_PATH)
