@@ -41,7 +41,6 @@ from src.miniature.world.edits import CATEGORIES, make_edit
 from src.miniature.world.split import HELD_OUT_FAMILIES
 from src.training.config import load_training_config
 
-
 TOKEN_TASKS = (TOKEN_TASKS_PER_CATEGORY, TOKEN_TASKS_SEED)
 
 
