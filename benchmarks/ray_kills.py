@@ -1,8 +1,8 @@
 """Kill -9 of actors, nodes and the driver at random moments of a run on two nodes of Ray: what is lost or done again.
 
-Both nodes are on this machine. Between two kills lies a random number of edits, and a new actor that works. A killed
-node is replaced, a killed driver is started again with --resume. An edit is done again when the editor's own log
-names a sample after a kill before which the record held it.
+Both nodes are on this machine. Between two kills lie the end of all work that the first one may have hit, and a random
+number of edits. A killed node is replaced, a killed driver is started again with --resume. An edit is done again when
+the editor's own log names a sample after a kill before which the record held it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import yaml
 
 from benchmarks.harness import close, command_line, show, write_benchmark
 from benchmarks.kill_resume import run
-from benchmarks.ray_nodes import Nodes, contents, made, recorded, two_nodes, wait_for_others, wait_until
+from benchmarks.ray_nodes import Nodes, contents, made, recorded, two_nodes, wait_for_what_was_read, wait_until
 from src.config import parse_config
 
-KILLS, SAMPLES = 20, 600
-QUICK_KILLS, QUICK_SAMPLES = 4, 120
+KILLS, SAMPLES = 20, 900
+QUICK_KILLS, QUICK_SAMPLES = 4, 180
 EDIT_SECONDS = 1.0
 EDITORS = 4
 TARGETS = ("actor", "actor", "actor", "node", "driver")
 BETWEEN = (4, 12)
-"""Edits that are recorded, at least and at most, from the moment when a kill was noticed to the next one."""
+"""Edits that are recorded, at least and at most, from the moment when the work that a kill may have hit is done."""
 PATIENCE = 300.0
 
 
@@ -75,7 +75,7 @@ def killed_run(kills: int, samples: int, config: Path, output: Path, log: Path, 
         target = dice.choice(TARGETS)
         kill(target, driver, nodes, log)
         counts[f"kills of {'an' if target == 'actor' else 'a'} {target}"] += 1
-        wait_for_others(log, lines, lambda: driver.process.poll() is not None, PATIENCE)
+        wait_for_what_was_read(output, lambda: driver.process.poll() is not None, PATIENCE)
         counts["recorded edits made again"] += len(before & {name for name, _ in made(log)[lines:]})
         assert driver.process.poll() is None, f"the run ended after {counts.total()} kills; it needs more samples"
     assert driver.process.wait() == 0, f"the run ended with {driver.process.returncode}"

@@ -131,12 +131,15 @@ def contents(output_dir: Path) -> dict[str, dict[str, Any]]:
 
 def recorded(output_dir: Path) -> set[str]:
     """Ids of the samples whose edits the record holds."""
+    return _sample_ids(output_dir, "s JOIN edits e ON e.edit_key = s.edit_key WHERE e.reason IS NULL")
+
+
+def _sample_ids(output_dir: Path, which: str = "s") -> set[str]:
     path = output_dir / RECORD_NAME
     if not path.exists():
         return set()
     with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
-        joined = "samples s JOIN edits e ON e.edit_key = s.edit_key WHERE e.reason IS NULL"
-        return {row[0] for row in database.execute(f"SELECT s.sample_id FROM {joined}")}
+        return {row[0] for row in database.execute(f"SELECT s.sample_id FROM samples {which}")}
     return set()
 
 
@@ -146,14 +149,15 @@ def made(log: Path) -> list[tuple[str, int]]:
     return [(name, int(process)) for name, process in (line.rsplit(" ", 1) for line in lines)]
 
 
-def wait_for_others(log: Path, lines: int, ended: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Waits until a process has worked that had not when the log had so many lines, or the run has ended.
+def wait_for_what_was_read(output_dir: Path, ended: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Waits until the record holds the edits of all samples that the run has read so far, or the run has ended.
 
-    Ray takes up to two seconds to notice a kill. A sample that is hit by the next one while it is tried again would be
-    taken for the killer.
+    A process that was killed just now had one or two of them in hand, and Ray takes seconds to notice: on a busy
+    machine longer than a new process takes to work. What the next kill hits while it is tried again would be taken for
+    the killer, and given up.
     """
-    before = {process for _, process in made(log)[:lines]}
-    wait_until(lambda: bool({process for _, process in made(log)[lines:]} - before) or ended(), seconds)
+    read = _sample_ids(output_dir)
+    wait_until(lambda: read <= recorded(output_dir) or ended(), seconds)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120.0) -> None:

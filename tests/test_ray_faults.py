@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_others, wait_until
+from benchmarks.ray_nodes import Nodes, contents, lives, made, recorded, wait_for_what_was_read, wait_until
 from src.cluster.actor_pool import ActorPool
 from src.cluster.call_queue import WorkLost
 from src.cluster.connection import connect, machine_id
@@ -267,16 +267,17 @@ def test_after_random_kills_nothing_is_lost_and_nothing_recorded_is_made_again(
     write_benchmark: WriteBenchmark, ray_config: MakeConfig, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    run = Run(ray_config(write_benchmark(100), diffusion_model=fatal(log, seconds=0.4)))
+    run = Run(ray_config(write_benchmark(160), diffusion_model=fatal(log, seconds=0.4)))
     for _ in range(3):
         pieces = len(recorded(run.output)) + 4
         wait_until(lambda pieces=pieces: len(recorded(run.output)) >= pieces)
         before, lines = recorded(run.output), len(made(log))
         os.kill(made(log)[-1][1], signal.SIGKILL)
-        wait_for_others(log, lines, lambda: run.ended)
+        wait_for_what_was_read(run.output, lambda: run.ended)
+        assert not run.ended, "the run needs more samples"
         assert not before & {name for name, _ in made(log)[lines:]}
     found = run.finish()
-    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 100
+    assert [row[0] for row in found["verdicts"].values()] == ["scored"] * 160
 
 
 def test_a_node_that_is_lost_gives_its_samples_back(
