@@ -24,6 +24,7 @@ from src.training.finetune.config import FinetuneConfig, load_finetune_config
 from src.training.finetune.lesson import IGNORED
 from src.training.finetune.train import finetune, is_measured, lesson_of
 from src.training.finetune.trainer import steps_of, trainer_arguments
+from src.training.grpo.checkpoints import latest_checkpoint
 from tests.tiny_token_editors import CODEBOOK, tiny_token_editor, tiny_vocabulary, token_editor_folder  # noqa: F401
 
 Settings = dict[str, Any]
@@ -131,6 +132,14 @@ def test_killed_and_resumed_equals_unbroken(settings: Settings, tmp_path: Path) 
         ]
         again = stored(broken / "policy")
         assert all(bool((again[name] == value).all()) for name, value in weights.items())
+
+
+def test_a_checkpoint_that_a_kill_has_torn_is_passed_over(tmp_path: Path) -> None:
+    for step, state in {2: "{}", 9: '{"global_step": 9}', 10: '{"global_st', 11: "", 12: None}.items():
+        (folder := tmp_path / f"checkpoint-{step}").mkdir()
+        if state is not None:
+            (folder / "trainer_state.json").write_text(state)
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
 
 
 def test_a_resumed_adapter_equals_an_unbroken_one(settings: Settings, tmp_path: Path) -> None:

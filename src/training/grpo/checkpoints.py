@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections.abc import Iterator
@@ -17,9 +18,17 @@ logger = logging.getLogger(__name__)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Returns the newest whole checkpoint; the trainer writes its state last, so that a torn one has none."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    """Returns the newest whole checkpoint; the trainer writes its state last, so that a torn one lacks it or a part."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def whole_model(checkpoint: Path | None) -> Path | None:
