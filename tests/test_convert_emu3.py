@@ -27,6 +27,8 @@ from src.models.tokens.emu3.weight_names import language_name
 from tests.emu3_original import BYTES, MERGED, VISION, Weights, decode, encode, language, special_tokens, write_original
 from tests.tiny_parts import gradient
 
+LANGUAGE_SHARD = "language/model-00001-of-00002.safetensors"
+
 
 @dataclass
 class Converted:
@@ -138,7 +140,7 @@ def test_the_proof_says_what_was_compared(converted: Converted) -> None:
 
 
 def _spoil_language(folder: Path) -> None:
-    shard = folder / "language" / "model-00001-of-00002.safetensors"
+    shard = folder / LANGUAGE_SHARD
     weights = load_file(shard)
     weights["model.layers.0.self_attn.q_proj.bias"] = torch.ones(32)
     save_file(weights, shard)
@@ -172,6 +174,32 @@ def _scramble(folder: Path) -> None:
     (folder / "language/emu3.tiktoken").write_text("\n".join(changed))
 
 
+def _set(part: str, **changes: Any) -> Callable[[Path], Any]:
+    def spoil(folder: Path) -> None:
+        path = folder / part / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return spoil
+
+
+def _reshape(file: str, name: str) -> Callable[[Path], Any]:
+    def spoil(folder: Path) -> None:
+        weights = load_file(folder / file)
+        save_file({**weights, name: weights[name][:-1].contiguous()}, folder / file)
+
+    return spoil
+
+
+def _rename_weight(folder: Path) -> None:
+    weights = load_file(folder / "vision/model.safetensors")
+    weights["encoder.down.0.attn"] = weights.pop("encoder.mid.attn_1.norm.weight")
+    save_file(weights, folder / "vision/model.safetensors")
+
+
+def _cut(file: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / file).write_bytes((data := (folder / file).read_bytes())[: len(data) // 2])
+
+
 def _remove(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
@@ -190,6 +218,21 @@ def _remove(name: str) -> Callable[[Path], None]:
         (_scramble, "cannot be merged of two tokens of lower ranks"),
         (lambda folder: (folder / "language/emu3_vision_tokens.txt").write_text("<|image token|>"), "lacks .* tokens"),
         (lambda folder: (folder / "vision/model.safetensors").write_bytes(b"12345678901"), "is damaged"),
+        (_cut("vision/model.safetensors"), "is damaged"),
+        (_cut("language/model-00002-of-00002.safetensors"), "is damaged"),
+        (_remove("language/model-00002-of-00002.safetensors"), "does not fit the classes of transformers"),
+        (
+            _reshape(LANGUAGE_SHARD, "model.layers.0.self_attn.q_proj.weight"),
+            "does not fit the classes of transformers.*q_proj",
+        ),
+        (
+            _reshape("vision/model.safetensors", "encoder.conv_in.weight"),
+            "does not fit the classes of transformers.*conv_in",
+        ),
+        (_set("language", hidden_size="wide"), "cannot be converted .*hidden_size"),
+        (_set("language", vocab_size=300), "beyond its 300 logits"),
+        (_set("vision", attn_resolutions=[9]), "cannot be converted .*their settings"),
+        (_rename_weight, "cannot be converted .*their settings"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_and_leaves_nothing(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import ModelError, OutputError
+from src.errors import EditLoopError, ModelError, OutputError
 from src.models.tokens.emu3.proof import ConversionProof, prove
 from src.models.tokens.emu3.settings import pixel_settings, text_settings, vision_settings
 from src.models.tokens.emu3.tokenizer import RANKS, VISION_TOKENS, converted_tokenizer
@@ -17,6 +17,7 @@ from src.models.tokens.emu3.weight_names import language_name, vision_name, visi
 from src.models.tokens.stored_weights import stored_weights
 from src.models.tokens.vocabulary import picture_vocabulary
 from src.models.weights import is_local, pinned
+from src.reasons import reason_of
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +68,13 @@ def convert_emu3(model: str, vision_tokenizer: str, tokenizer: str | None, outpu
         _write(parts, unproven)
         proof = prove(parts.language, parts.vision, unproven)
         unproven.rename(output)
+    except (EditLoopError, OSError):
+        raise
+    except Exception as error:  # settings and weights that do not fit make transformers raise many classes
+        raise ModelError(
+            f"{model} and {vision_tokenizer} cannot be converted ({reason_of(error)}): their settings and weights do "
+            "not fit each other, or not Emu3's original layout; download them anew, or name other folders"
+        ) from error
     finally:
         shutil.rmtree(unproven, ignore_errors=True)
     return proof
