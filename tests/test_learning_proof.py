@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.errors import ConfigError
+from src.errors import ConfigError, OutputError
 from src.miniature.learning.curve import COLUMNS, curve_csv, curve_sentences
 from src.miniature.learning.findings import MeasuredSet, findings, goals
 from src.miniature.learning.instruments import Judges, instruments
@@ -39,6 +39,7 @@ from src.miniature.learning.wishes import (
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, make_edit
 from src.miniature.world.split import HELD_OUT_FAMILIES
+from src.pipeline.output import exclusive
 from src.training.config import load_training_config
 
 TOKEN_TASKS = (TOKEN_TASKS_PER_CATEGORY, TOKEN_TASKS_SEED)
@@ -171,6 +172,12 @@ def test_a_reward_that_does_not_exist_is_refused_before_anything_is_trained(tmp_
     with pytest.raises(ConfigError, match="missing does not exist"):
         prove(recipe, [0], Judges(preference=tmp_path / "missing"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_proof_that_another_process_makes_is_refused_with_the_option_of_this_command(tmp_path: Path) -> None:
+    recipe = ProofRecipe("configs/training/miniature_rewrite.yaml", "judge", 1, "", "")
+    with exclusive(tmp_path / "out"), pytest.raises(OutputError, match=r"out; wait for it, or .* with --out$"):
+        prove(recipe, [0], Judges(), tmp_path / "out")
 
 
 def test_a_judge_that_does_not_exist_is_left_out(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.errors import ConfigError
+from src.errors import ConfigError, OutputError
 from src.miniature.editor.architecture import (
     EditorSize,
     build_tokenizer,
@@ -30,7 +30,7 @@ from src.miniature.editor.train_editor import EditorRecipe, make_editor
 from src.miniature.editor.train_transformer import flow_matching_loss, prompt_embeddings
 from src.miniature.editor.train_vae import as_frames, train_vae
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
-from src.miniature.trainer import learning_rate
+from src.miniature.trainer import claimed_work_folder, learning_rate
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_setting
 from src.models.diffusion.prompt_template import template_prefix_length
@@ -170,6 +170,38 @@ def test_a_checkpoint_of_a_training_with_a_loop_of_its_own_is_taken_up(
 def test_a_work_folder_refuses_another_recipe(trained: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="another seed"):
         make_editor(replace(RECIPE, seed=1), trained["folder"] / "work", trained["folder"] / "editor")
+
+
+def test_a_work_folder_in_which_another_training_is_at_work_is_refused(trained: dict[str, Any], tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    with (
+        claimed_work_folder(work, RECIPE),
+        pytest.raises(OutputError, match=rf"{work}; wait for it, or choose another directory with --work-dir"),
+    ):
+        make_editor(RECIPE, work, tmp_path / "editor")
+    assert not (work / "wordings.json").exists()
+    with claimed_work_folder(work, RECIPE):
+        pass
+
+
+def test_a_kill_while_texts_or_recipe_are_written_leaves_no_half_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(file: Path, text: str, **_: Any) -> None:
+        with file.open("w", encoding="utf-8") as stream:
+            stream.write(text[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "write_text", torn)
+        with pytest.raises(KeyboardInterrupt):
+            load_or_draw_pairs(tmp_path, 5)
+        with pytest.raises(KeyboardInterrupt), claimed_work_folder(tmp_path, RECIPE):
+            pass
+    drawn = load_or_draw_pairs(tmp_path, 5)
+    assert load_or_draw_pairs(tmp_path, 5).texts == drawn.texts
+    with claimed_work_folder(tmp_path, RECIPE):
+        pass
 
 
 def test_an_export_keeps_the_model_card(trained: dict[str, Any]) -> None:

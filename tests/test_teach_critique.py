@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from src.data.loader import load_samples
 from src.data.sample import EditSample
 from src.data.selection import Selection
 from src.miniature.oracle_scorer import OracleScorer
-from src.miniature.policy.critique_tasks import FAILED, LARGEST_SHARE, SHIPPED_COUNT, SHIPPED_PATH
+from src.miniature.policy.critique_tasks import (
+    FAILED,
+    LARGEST_SHARE,
+    SHIPPED_COUNT,
+    SHIPPED_PATH,
+    FailedEdit,
+    write_critique_tasks,
+)
 from src.miniature.policy.fine_tuning import POLICY, collate_chats
 from src.miniature.policy.teach_critique import MISSED, SATISFIED, draw_example, teach_critique
+from src.miniature.world.edits import make_edit
 from src.models.vlm.prompts import load_prompt
 from src.models.vlm.tags import read_rewrite
 from src.rewards.core.scorer import EditedSample
@@ -67,3 +77,18 @@ def test_the_shipped_tasks_bring_attempts_that_the_oracle_calls_failed_and_no_ru
         [EditedSample(one, one.source.decode(), attempt) for one, attempt in zip(samples, attempts, strict=True)]
     )
     assert all(verdict.score is not None and verdict.score < FAILED for verdict in verdicts)
+
+
+def test_a_kill_while_tasks_are_drawn_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn_and_killed(*_: object) -> Iterator[FailedEdit]:
+        yield FailedEdit(make_edit("物理", "hard", 0), 0, np.zeros((64, 64, 3), np.uint8))
+        raise KeyboardInterrupt
+
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("all tasks\n", encoding="utf-8")
+    monkeypatch.setattr("src.miniature.policy.critique_tasks.failed_edits", drawn_and_killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_critique_tasks(file, pipeline=None, count=4)  # type: ignore[arg-type]
+    assert file.read_text(encoding="utf-8") == "all tasks\n"

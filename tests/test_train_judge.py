@@ -17,8 +17,9 @@ import pytest
 from transformers import TrainerCallback
 
 from src.config_file import checked
-from src.errors import ConfigError, ModelError
+from src.errors import ConfigError, ModelError, OutputError
 from src.models.reward.trained_preference import WEIGHTS, PreferenceDescription
+from src.pipeline.output import exclusive
 from src.training.dataset import ImageStore
 from src.training.preference.config import PreferenceConfig
 from src.training.preference.data import read_preferences
@@ -228,6 +229,15 @@ def test_an_error_about_the_model_names_the_section_judge_and_leaves_paths_alone
     with pytest.raises(ConfigError) as raised, named_judge():
         raise ConfigError("policy.lora.r: the policy assets/miniature/policy has none; see policy.model")
     assert str(raised.value) == "judge.lora.r: the judge assets/miniature/policy has none; see judge.model"
+
+
+def test_a_directory_in_use_is_refused_with_the_setting_that_names_another(make_training: MakeTraining) -> None:
+    config = make_training()
+    with (
+        exclusive(config.training.output_dir),
+        pytest.raises(OutputError, match=r"another directory with --set training\.output_dir=DIR"),
+    ):
+        train_judge(config)
 
 
 def test_several_processes_are_refused(make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch) -> None:

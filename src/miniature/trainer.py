@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,7 @@ import numpy as np
 
 from src.errors import ConfigError
 from src.miniature.model_folder import written_whole
+from src.pipeline.output import exclusive
 
 if TYPE_CHECKING:
     import torch
@@ -238,13 +240,25 @@ def _resume(plan: TrainingPlan, model: torch.nn.Module, average: AveragedWeights
     return int(state["step"])
 
 
-def claim_work_folder(work: Path, recipe: DataclassInstance) -> None:
-    """Makes `work` the work folder of a recipe, whose numbers of steps alone may change later.
+@contextmanager
+def claimed_work_folder(work: Path, recipe: DataclassInstance, option: str = "--work-dir") -> Iterator[None]:
+    """Holds `work` as the work folder of a recipe, whose numbers of steps alone may change later.
+
+    Args:
+        work: The folder; made if it is not there.
+        recipe: What is trained in it.
+        option: By what the command chooses another folder.
 
     Raises:
         ConfigError: the folder holds results of another recipe, or checkpoints of which it does not say the recipe.
+        OutputError: another process is at work in the folder, or it cannot be written.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    with exclusive(work, option):
+        _check_recipe(work, recipe)
+        yield
+
+
+def _check_recipe(work: Path, recipe: DataclassInstance) -> None:
     note = work / "recipe.json"
     wanted = {name: value for name, value in asdict(recipe).items() if not name.endswith("steps")}
     if not note.exists():
@@ -253,7 +267,8 @@ def claim_work_folder(work: Path, recipe: DataclassInstance) -> None:
                 f"work folder {work} holds a checkpoint but no {note.name}, as trainings left it that an older version "
                 "began; use a new work folder, or finish it with that version"
             )
-        note.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        with written_whole(note) as partial:
+            partial.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
     stored = json.loads(note.read_text(encoding="utf-8"))
     if different := [name for name in wanted if stored.get(name) != wanted[name]]:
         raise ConfigError(

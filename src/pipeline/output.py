@@ -23,8 +23,12 @@ LOCK_NAME = ".lock"
 
 
 @contextmanager
-def exclusive(output_dir: Path) -> Iterator[None]:
+def exclusive(output_dir: Path, option: str = "--output-dir") -> Iterator[None]:
     """Creates the directory, proves that it can be written, and holds it against other runs.
+
+    Args:
+        output_dir: The directory.
+        option: By what the command chooses another one.
 
     Raises:
         OutputError: not a directory, not writable, or another run is using it.
@@ -36,15 +40,14 @@ def exclusive(output_dir: Path) -> Iterator[None]:
             probe.flush()
     except OSError as error:
         raise OutputError(
-            f"output directory {output_dir} cannot be written: {error.strerror or error}; "
-            "choose another with --output-dir"
+            f"output directory {output_dir} cannot be written: {error.strerror or error}; choose another with {option}"
         ) from error
     lock = FileLock(output_dir / LOCK_NAME)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise OutputError(
-            f"another run is writing to {output_dir}; wait for it, or choose another directory with --output-dir"
+            f"another run is writing to {output_dir}; wait for it, or choose another directory with {option}"
         ) from error
     try:
         yield

@@ -30,7 +30,7 @@ from src.miniature.model_folder import write_chat_model
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
-    claim_work_folder,
+    claimed_work_folder,
     decay_groups,
     run_training,
     start_command,
@@ -209,47 +209,51 @@ def teach_encoder(recipe: EncoderRecipe, editor: Path, work: Path, out: Path, ex
     import torch
     from diffusers import QwenImageEditPipeline
 
-    claim_work_folder(work, recipe)
-    pairs = load_or_draw_pairs(work, recipe.pictures)  # by forks, which loaded weights and their threads would block
-    unseen = draw_pairs(HELD_OUT_SEEDS, min(HELD_OUT_PICTURES, recipe.pictures))
-    pipeline = QwenImageEditPipeline.from_pretrained(editor)
-    batches = _batches(pipeline, pairs, kept_latents(work / "latents.npy", pipeline.vae, pairs), recipe)
-    held_out = _batches(pipeline, unseen, encode_pictures(pipeline.vae, unseen), recipe)
-    torch.manual_seed(recipe.seed)
-    teacher, device = Teacher(pipeline), training_device()
+    with claimed_work_folder(work, recipe):
+        pairs = load_or_draw_pairs(
+            work, recipe.pictures
+        )  # by forks, which loaded weights and their threads would block
+        unseen = draw_pairs(HELD_OUT_SEEDS, min(HELD_OUT_PICTURES, recipe.pictures))
+        pipeline = QwenImageEditPipeline.from_pretrained(editor)
+        batches = _batches(pipeline, pairs, kept_latents(work / "latents.npy", pipeline.vae, pairs), recipe)
+        held_out = _batches(pipeline, unseen, encode_pictures(pipeline.vae, unseen), recipe)
+        torch.manual_seed(recipe.seed)
+        teacher, device = Teacher(pipeline), training_device()
 
-    def losses(source: ThoughtBatches, step: int) -> Losses:
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            return teacher.losses(source.batch(step, device), source.prefix_length)
-
-    def loss_of(step: int) -> torch.Tensor:
-        if step % PAINT_EVERY:
+        def losses(source: ThoughtBatches, step: int) -> Losses:
             with torch.autocast(device.type, dtype=torch.bfloat16):
-                return teacher.writing(batches.batch(step, device))
-        found = losses(batches, step)
-        guide = recipe.guide * max(0.0, 1.0 - 2.0 * step / recipe.steps)
-        return found.writing + guide * found.guide + recipe.painting * found.painting
+                return teacher.losses(source.batch(step, device), source.prefix_length)
 
-    def export(done: int) -> None:
-        with torch.no_grad():
-            found = [losses(held_out, step) for step in range(HELD_OUT_BATCHES)]
-        means = {name: float(np.mean([getattr(one, name).item() for one in found])) for name in Losses.__annotations__}
-        logger.info("encoder: held-out losses %s", ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
-        facts = {"recipe": asdict(recipe), "steps_done": done, "held_out_losses": means}
-        write_chat_model(teacher.encoder, _processor(pipeline), out, facts)
+        def loss_of(step: int) -> torch.Tensor:
+            if step % PAINT_EVERY:
+                with torch.autocast(device.type, dtype=torch.bfloat16):
+                    return teacher.writing(batches.batch(step, device))
+            found = losses(batches, step)
+            guide = recipe.guide * max(0.0, 1.0 - 2.0 * step / recipe.steps)
+            return found.writing + guide * found.guide + recipe.painting * found.painting
 
-    plan = TrainingPlan(
-        "encoder",
-        recipe.steps,
-        recipe.peak_rate,
-        log_every=30,
-        average_decay=0.995,
-        checkpoint=work / "encoder.pt",
-        checkpoint_every=CHECKPOINT_EVERY,
-        export_every=export_every,
-    )
-    optimizer = adamw(decay_groups(teacher.encoder.parameters()), recipe.peak_rate, fused=True)
-    return run_training(plan, teacher.encoder, optimizer, loss_of, export)
+        def export(done: int) -> None:
+            with torch.no_grad():
+                found = [losses(held_out, step) for step in range(HELD_OUT_BATCHES)]
+            means = {
+                name: float(np.mean([getattr(one, name).item() for one in found])) for name in Losses.__annotations__
+            }
+            logger.info("encoder: held-out losses %s", ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
+            facts = {"recipe": asdict(recipe), "steps_done": done, "held_out_losses": means}
+            write_chat_model(teacher.encoder, _processor(pipeline), out, facts)
+
+        plan = TrainingPlan(
+            "encoder",
+            recipe.steps,
+            recipe.peak_rate,
+            log_every=30,
+            average_decay=0.995,
+            checkpoint=work / "encoder.pt",
+            checkpoint_every=CHECKPOINT_EVERY,
+            export_every=export_every,
+        )
+        optimizer = adamw(decay_groups(teacher.encoder.parameters()), recipe.peak_rate, fused=True)
+        return run_training(plan, teacher.encoder, optimizer, loss_of, export)
 
 
 def _processor(pipeline: QwenImageEditPipeline) -> object:

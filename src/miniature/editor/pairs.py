@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src.miniature.model_folder import written_whole
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.miniature.world.edits import (
     CATEGORIES,
@@ -137,7 +138,8 @@ def load_or_draw_pairs(folder: Path, pictures: int) -> TrainingPairs:
         pairs = draw_pairs(TRAINING_SEEDS, pictures)
         np.savez(arrays, sources=pairs.sources, targets=pairs.targets, picture=pairs.picture)
         kept = {"texts": pairs.texts, "rules": pairs.rules}
-        wordings.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        with written_whole(wordings) as partial:
+            partial.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
         logger.info("drew %d training pictures with %d edits", pictures, len(pairs))
         return pairs
     with np.load(arrays) as stored:

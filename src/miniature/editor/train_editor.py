@@ -33,7 +33,7 @@ from src.miniature.editor.train_transformer import train_transformer
 from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_vae
 from src.miniature.fast_cpu_training import use_single_frame_convolutions
 from src.miniature.model_folder import load_as_single, replaced_folder, save_half, written_whole
-from src.miniature.trainer import claim_work_folder, start_command, training_device
+from src.miniature.trainer import claimed_work_folder, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
 if TYPE_CHECKING:
@@ -90,40 +90,40 @@ def make_editor(recipe: EditorRecipe, work: Path, out: Path, export_every: int =
     """
     import torch
 
-    claim_work_folder(work, recipe)
-    pairs = load_or_draw_pairs(work, recipe.pictures)
-    tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
-    vae = _vae(work / "vae", pairs, recipe)
-    latents = kept_latents(work / "latents.npy", vae, pairs)
-    torch.manual_seed(recipe.seed)
-    text_encoder = build_text_encoder(recipe.size, tokenizer)
-    transformer = build_transformer(recipe.size)
-    pipeline = build_pipeline(tokenizer, vae, text_encoder, transformer)
+    with claimed_work_folder(work, recipe):
+        pairs = load_or_draw_pairs(work, recipe.pictures)
+        tokenizer = _tokenizer(work / "tokenizer", pairs, recipe)
+        vae = _vae(work / "vae", pairs, recipe)
+        latents = kept_latents(work / "latents.npy", vae, pairs)
+        torch.manual_seed(recipe.seed)
+        text_encoder = build_text_encoder(recipe.size, tokenizer)
+        transformer = build_transformer(recipe.size)
+        pipeline = build_pipeline(tokenizer, vae, text_encoder, transformer)
 
-    def export(step: int) -> None:
-        write_pipeline(pipeline, out, {"recipe": asdict(recipe), "transformer_steps_done": step})
-        logger.info("wrote the pipeline after step %d to %s", step, out)
+        def export(step: int) -> None:
+            write_pipeline(pipeline, out, {"recipe": asdict(recipe), "transformer_steps_done": step})
+            logger.info("wrote the pipeline after step %d to %s", step, out)
 
-    first = draw_first_words(recipe.first_words, recipe.seed)
-    first_latents = kept_latents(work / "first_words.npy", vae, first)
-    batches = Lessons(
-        BatchMaker(first, first_latents, tokenizer, recipe.batch, recipe.seed),
-        BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed),
-        recipe.first_lesson,
-    )
-    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
-    held_out = BatchMaker(unseen, encode_pictures(vae, unseen), tokenizer, recipe.batch, recipe.seed)
-    return train_transformer(
-        transformer,
-        text_encoder,
-        batches,
-        held_out,
-        recipe.steps,
-        recipe.peak_rate,
-        work / "transformer.pt",
-        export,
-        export_every,
-    )
+        first = draw_first_words(recipe.first_words, recipe.seed)
+        first_latents = kept_latents(work / "first_words.npy", vae, first)
+        batches = Lessons(
+            BatchMaker(first, first_latents, tokenizer, recipe.batch, recipe.seed),
+            BatchMaker(pairs, latents, tokenizer, recipe.batch, recipe.seed),
+            recipe.first_lesson,
+        )
+        unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
+        held_out = BatchMaker(unseen, encode_pictures(vae, unseen), tokenizer, recipe.batch, recipe.seed)
+        return train_transformer(
+            transformer,
+            text_encoder,
+            batches,
+            held_out,
+            recipe.steps,
+            recipe.peak_rate,
+            work / "transformer.pt",
+            export,
+            export_every,
+        )
 
 
 def _tokenizer(folder: Path, pairs: TrainingPairs, recipe: EditorRecipe) -> Qwen2Tokenizer:

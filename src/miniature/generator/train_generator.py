@@ -27,7 +27,7 @@ from src.miniature.prompts.wording import contents
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
-    claim_work_folder,
+    claimed_work_folder,
     decay_groups,
     run_training,
     start_command,
@@ -158,19 +158,19 @@ def make_generator(recipe: GeneratorRecipe, editor: Path, work: Path, out: Path,
     Raises:
         ConfigError: `work` was started with another recipe.
     """
-    claim_work_folder(work, recipe)
-    pipeline = initial_pipeline(editor)
-    pictures = _pictures(work / "pictures.npy")
-    pipeline.vae = _vae(work / "vae", pipeline.vae, pictures, recipe)
-    latents = _latents(work / "latents.npy", pipeline.vae, pictures)
-    template = pipeline.prompt_template_encode
-    batches = GeneratorBatches(contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed)
-    unseen = contents(True)[:: max(1, len(contents(True)) // 256)]
-    seen = np.concatenate(
-        list(encoded(_for_encoding(pipeline.vae), np.stack([render(scene_of(one)) for one in unseen])))
-    )
-    held_out = GeneratorBatches(unseen, seen, pipeline.tokenizer, template, recipe.batch, recipe.seed)
-    train_generator(pipeline, batches, held_out, recipe, work / "generator.pt", out, export_every)
+    with claimed_work_folder(work, recipe):
+        pipeline = initial_pipeline(editor)
+        pictures = _pictures(work / "pictures.npy")
+        pipeline.vae = _vae(work / "vae", pipeline.vae, pictures, recipe)
+        latents = _latents(work / "latents.npy", pipeline.vae, pictures)
+        template = pipeline.prompt_template_encode
+        batches = GeneratorBatches(contents(False), latents, pipeline.tokenizer, template, recipe.batch, recipe.seed)
+        unseen = contents(True)[:: max(1, len(contents(True)) // 256)]
+        seen = np.concatenate(
+            list(encoded(_for_encoding(pipeline.vae), np.stack([render(scene_of(one)) for one in unseen])))
+        )
+        held_out = GeneratorBatches(unseen, seen, pipeline.tokenizer, template, recipe.batch, recipe.seed)
+        train_generator(pipeline, batches, held_out, recipe, work / "generator.pt", out, export_every)
 
 
 def train_generator(

@@ -34,7 +34,7 @@ from src.miniature.model_folder import write_chat_model, written_whole
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
-    claim_work_folder,
+    claimed_work_folder,
     decay_groups,
     run_training,
     start_command,
@@ -95,27 +95,27 @@ def make_judge(recipe: JudgeRecipe, work: Path, editors: tuple[Path, ...], expor
     """
     import torch
 
-    claim_work_folder(work, recipe)
-    settings = PairSettings(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editors, recipe.seed)
-    pairs = load_or_draw_judge_pairs(work / "pairs", settings, recipe.chunks)
-    processor = build_judge_processor(_tokenizer(work / "tokenizer", pairs, recipe))
-    torch.manual_seed(recipe.seed)
-    model = build_judge(recipe.size, processor.tokenizer)
-    unseen = load_or_draw_judge_pairs(work / "held_out", replace(settings, seeds=HELD_OUT_SEEDS), HELD_OUT_CHUNKS)
-    held_out = JudgeBatchMaker(unseen, processor, recipe.batch, recipe.seed)
+    with claimed_work_folder(work, recipe, "--work"):
+        settings = PairSettings(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editors, recipe.seed)
+        pairs = load_or_draw_judge_pairs(work / "pairs", settings, recipe.chunks)
+        processor = build_judge_processor(_tokenizer(work / "tokenizer", pairs, recipe))
+        torch.manual_seed(recipe.seed)
+        model = build_judge(recipe.size, processor.tokenizer)
+        unseen = load_or_draw_judge_pairs(work / "held_out", replace(settings, seeds=HELD_OUT_SEEDS), HELD_OUT_CHUNKS)
+        held_out = JudgeBatchMaker(unseen, processor, recipe.batch, recipe.seed)
 
-    def export(step: int, found: HeldOutAgreement) -> None:
-        facts = {
-            "recipe": asdict(recipe),
-            "editors": [folder.name for folder in editors],
-            "steps_done": step,
-            "held_out": found._asdict(),
-        }
-        write_chat_model(model, processor, work / "export", facts)
-        logger.info("step %d: held-out %s, written to %s", step, found, work / "export")
+        def export(step: int, found: HeldOutAgreement) -> None:
+            facts = {
+                "recipe": asdict(recipe),
+                "editors": [folder.name for folder in editors],
+                "steps_done": step,
+                "held_out": found._asdict(),
+            }
+            write_chat_model(model, processor, work / "export", facts)
+            logger.info("step %d: held-out %s, written to %s", step, found, work / "export")
 
-    batches = JudgeBatchMaker(pairs, processor, recipe.batch, recipe.seed)
-    return train_judge(model, batches, held_out, recipe.steps, work / "judge.pt", export, export_every)
+        batches = JudgeBatchMaker(pairs, processor, recipe.batch, recipe.seed)
+        return train_judge(model, batches, held_out, recipe.steps, work / "judge.pt", export, export_every)
 
 
 def _tokenizer(folder: Path, pairs: JudgePairs, recipe: JudgeRecipe) -> Qwen2Tokenizer:

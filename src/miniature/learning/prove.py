@@ -25,7 +25,7 @@ from src.miniature.learning.findings import Finding, MeasuredSet, findings, find
 from src.miniature.learning.instruments import JUDGE, ORACLE, PREFERENCE, Instrument, Judges, instruments
 from src.miniature.learning.measure import Measurements
 from src.miniature.learning.wishes import SETS, measured_wishes
-from src.miniature.trainer import claim_work_folder, start_command
+from src.miniature.trainer import claimed_work_folder, start_command
 from src.models.weights import resolve_revision
 from src.training.config import TrainingConfig, load_training_config
 from src.training.storage.output_directory import HISTORY
@@ -80,25 +80,25 @@ def prove(recipe: ProofRecipe, seeds: Sequence[int], judges: Judges, out: Path) 
     known = instruments(judges)
     if recipe.reward not in known:
         raise ConfigError(f"reward {recipe.reward!r}: {judges.preference} does not exist; train it, or name its folder")
-    claim_work_folder(out, recipe)
-    configs = {seed: _config(recipe, known[recipe.reward], seed, out) for seed in seeds}
-    for seed, config in configs.items():
-        if len(config.data.files) != 1:
-            raise ConfigError(f"{recipe.config}: the proof follows a training on one file; make data.train a path")
-        _trained(config)
-        logger.info("trained with seed %d", seed)
-    rows, readable = _measured(recipe, configs, known, out)
-    facts = [_provenance(recipe, configs), *_curves(recipe, configs, known)]
-    data = {
-        "recipe": asdict(recipe),
-        "facts": facts,
-        "findings": [asdict(row) for row in rows],
-        "readability": readable,
-    }
-    (out / "findings.json").write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    page = out / "findings.md"
-    page.write_text(findings_page(rows, readable, facts), encoding="utf-8")
-    return page
+    with claimed_work_folder(out, recipe, "--out"):
+        configs = {seed: _config(recipe, known[recipe.reward], seed, out) for seed in seeds}
+        for seed, config in configs.items():
+            if len(config.data.files) != 1:
+                raise ConfigError(f"{recipe.config}: the proof follows a training on one file; make data.train a path")
+            _trained(config)
+            logger.info("trained with seed %d", seed)
+        rows, readable = _measured(recipe, configs, known, out)
+        facts = [_provenance(recipe, configs), *_curves(recipe, configs, known)]
+        data = {
+            "recipe": asdict(recipe),
+            "facts": facts,
+            "findings": [asdict(row) for row in rows],
+            "readability": readable,
+        }
+        (out / "findings.json").write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        page = out / "findings.md"
+        page.write_text(findings_page(rows, readable, facts), encoding="utf-8")
+        return page
 
 
 def _config(recipe: ProofRecipe, reward: Instrument, seed: int, out: Path) -> TrainingConfig:

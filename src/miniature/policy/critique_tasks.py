@@ -21,6 +21,7 @@ from PIL import Image
 from src.command_line import only_help
 from src.data.image import encode_png
 from src.miniature.editor.sampling import BATCH, edit_pictures
+from src.miniature.model_folder import written_whole
 from src.miniature.trainer import start_command
 from src.miniature.world.edits import CATEGORIES, MiniatureEdit, families, make_edit
 from src.models.reward.reference_formula import compare_with_reference
@@ -84,14 +85,14 @@ def write_critique_tasks(path: Path, pipeline: QwenImageEditPipeline, count: int
     """Writes a benchmark file of English tasks, each with its first attempt as `preliminary_img_b64`.
 
     Args:
-        path: A `.jsonl` file; its folder is made.
+        path: A `.jsonl` file, replaced once all tasks are drawn; its folder is made.
         pipeline: The miniature editor.
         count: Number of tasks.
         first_seed: The first seed of the world; the drawn edits have the seeds that follow.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tasks = itertools.islice(_balanced(failed_edits(pipeline, first_seed), round(LARGEST_SHARE * count)), count)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for number, failed in enumerate(tasks, 1):
             file.write(json.dumps(_item(failed), ensure_ascii=False) + "\n")
             logger.info("task %d of %d, seed %d", number, count, failed.seed)

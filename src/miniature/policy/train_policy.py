@@ -25,7 +25,7 @@ from src.miniature.policy.architecture import (
     build_policy_tokenizer,
 )
 from src.miniature.policy.batches import PolicyBatches
-from src.miniature.trainer import TrainingPlan, adamw, claim_work_folder, run_training, start_command, training_device
+from src.miniature.trainer import TrainingPlan, adamw, claimed_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS, TRAINING_SEEDS
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES, make_edit
 
@@ -80,14 +80,14 @@ def make_policy(
     """
     import torch
 
-    claim_work_folder(work, recipe)
-    torch.manual_seed(recipe.seed)
-    tokenizer = build_policy_tokenizer(_tokenizer_texts(), recipe.size.vocabulary)
-    processor = build_policy_processor(tokenizer)
-    policy = build_policy(recipe.size, tokenizer)
-    if editor is not None:
-        begin_from_editor(policy, tokenizer, editor)
-    return _train(policy, processor, recipe, work / "policy.pt", out, export_every)
+    with claimed_work_folder(work, recipe):
+        torch.manual_seed(recipe.seed)
+        tokenizer = build_policy_tokenizer(_tokenizer_texts(), recipe.size.vocabulary)
+        processor = build_policy_processor(tokenizer)
+        policy = build_policy(recipe.size, tokenizer)
+        if editor is not None:
+            begin_from_editor(policy, tokenizer, editor)
+        return _train(policy, processor, recipe, work / "policy.pt", out, export_every)
 
 
 def _tokenizer_texts() -> list[str]:

@@ -29,7 +29,7 @@ from src.miniature.tokens.initial_weights import align_queries, write_words
 from src.miniature.tokens.train_tokenizer import TokenizerRecipe, kept_codes, load_vqvae, make_codebook, make_tokenizer
 from src.miniature.trainer import (
     TrainingPlan,
-    claim_work_folder,
+    claimed_work_folder,
     run_training,
     start_command,
     training_device,
@@ -97,42 +97,43 @@ def make_token_editor(
     """
     import torch
 
-    claim_work_folder(work, tokens)
-    claim_work_folder(work / "editor", recipe)
-    pairs = load_or_draw_pairs(work, tokens.pictures)
-    vqvae = make_codebook(tokens, work, pairs)
-    tokenizer = _tokenizer(work / "text", pairs, recipe.size.pieces, tokens.size.codes)
-    torch.manual_seed(recipe.seed)
-    model = build_token_editor(recipe.size, vqvae, tokenizer)
-    words = tokenizer.get_vocab()
-    vocabulary = picture_vocabulary(words, tokens.size.codes, len(words))
+    with claimed_work_folder(work, tokens), claimed_work_folder(work / "editor", recipe):
+        pairs = load_or_draw_pairs(work, tokens.pictures)
+        vqvae = make_codebook(tokens, work, pairs)
+        tokenizer = _tokenizer(work / "text", pairs, recipe.size.pieces, tokens.size.codes)
+        torch.manual_seed(recipe.seed)
+        model = build_token_editor(recipe.size, vqvae, tokenizer)
+        words = tokenizer.get_vocab()
+        vocabulary = picture_vocabulary(words, tokens.size.codes, len(words))
 
-    def maker(some: TrainingPairs, codes: np.ndarray) -> TokenBatchMaker:
-        return TokenBatchMaker(some, codes, tokenizer, vocabulary, recipe.batch, recipe.seed)
+        def maker(some: TrainingPairs, codes: np.ndarray) -> TokenBatchMaker:
+            return TokenBatchMaker(some, codes, tokenizer, vocabulary, recipe.batch, recipe.seed)
 
-    first = draw_first_words(recipe.first_words, recipe.seed)
-    first_codes = codes_of(vqvae, first.images())
-    write_words(model, tokenizer, first, first_codes)
-    align_queries(model.model.text_model)
-    batches = TokenLessons(
-        maker(first, first_codes),
-        maker(pairs, kept_codes(work, vqvae, pairs)),
-        recipe.first_lesson,
-    )
-    unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
-    held_out = maker(unseen, codes_of(vqvae, unseen.images()))
-
-    def export(step: int) -> None:
-        _take_decoder(model, work)
-        write_token_editor(
-            model, tokenizer, out, {"tokenizer": asdict(tokens), "recipe": asdict(recipe), "steps_done": step}
+        first = draw_first_words(recipe.first_words, recipe.seed)
+        first_codes = codes_of(vqvae, first.images())
+        write_words(model, tokenizer, first, first_codes)
+        align_queries(model.model.text_model)
+        batches = TokenLessons(
+            maker(first, first_codes),
+            maker(pairs, kept_codes(work, vqvae, pairs)),
+            recipe.first_lesson,
         )
-        logger.info("wrote the editor after step %d to %s", step, out)
+        unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)
+        held_out = maker(unseen, codes_of(vqvae, unseen.images()))
 
-    losses = train_language_model(model, batches, held_out, recipe, work / "editor" / "model.pt", export, export_every)
-    make_tokenizer(tokens, work, pairs)
-    export(recipe.steps)
-    return losses
+        def export(step: int) -> None:
+            _take_decoder(model, work)
+            write_token_editor(
+                model, tokenizer, out, {"tokenizer": asdict(tokens), "recipe": asdict(recipe), "steps_done": step}
+            )
+            logger.info("wrote the editor after step %d to %s", step, out)
+
+        losses = train_language_model(
+            model, batches, held_out, recipe, work / "editor" / "model.pt", export, export_every
+        )
+        make_tokenizer(tokens, work, pairs)
+        export(recipe.steps)
+        return losses
 
 
 def _tokenizer(folder: Path, pairs: TrainingPairs, pieces: int, codes: int) -> PreTrainedTokenizerFast:

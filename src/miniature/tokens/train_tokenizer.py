@@ -23,7 +23,7 @@ from src.miniature.model_folder import save_half, written_whole
 from src.miniature.tokens.codebook import draw_cells, k_means, linear_maps, values_of
 from src.miniature.tokens.fast_vqvae import as_images, as_pixels, codes_of, decoded
 from src.miniature.tokens.picture_tokens import TokenizerSize, build_vqvae, prepare_decoder, set_linear_encoder
-from src.miniature.trainer import TrainingPlan, adamw, claim_work_folder, run_training, start_command, training_device
+from src.miniature.trainer import TrainingPlan, adamw, claimed_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.models.reward.reference_formula import compare_with_reference
 
@@ -213,8 +213,8 @@ def main() -> None:
     chosen = parser.parse_args()
     start_command()
     recipe = TokenizerRecipe(pictures=chosen.pictures, decoder_steps=chosen.decoder_steps, seed=chosen.seed)
-    claim_work_folder(chosen.work_dir, recipe)
-    make_tokenizer(recipe, chosen.work_dir, load_or_draw_pairs(chosen.work_dir, recipe.pictures))
+    with claimed_work_folder(chosen.work_dir, recipe):
+        make_tokenizer(recipe, chosen.work_dir, load_or_draw_pairs(chosen.work_dir, recipe.pictures))
 
 
 if __name__ == "__main__":

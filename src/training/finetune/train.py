@@ -25,7 +25,7 @@ from src.training.grpo.processes import Processes, require_one_gpu, without_zero
 from src.training.grpo.settings import CHECKPOINTS
 from src.training.out_of_memory import out_of_memory_named
 from src.training.storage.kept_run import keep_run
-from src.training.storage.output_directory import HISTORY, require_writable, write_json
+from src.training.storage.output_directory import ANOTHER_DIRECTORY, HISTORY, require_writable, write_json
 from src.training.tracking.curve import draw_curve
 from src.training.tracking.trackers import check_trackers
 
@@ -81,7 +81,7 @@ def finetune(
     require_one_gpu(arguments)
     processes = Processes.of(arguments)
     output_dir = config.training.output_dir
-    with exclusive(output_dir) if processes.is_first else nullcontext():
+    with exclusive(output_dir, ANOTHER_DIRECTORY) if processes.is_first else nullcontext():
         if processes.is_first:
             _prepare(config, resume=resume)
         processes.wait()

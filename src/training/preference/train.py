@@ -27,7 +27,7 @@ from src.training.preference.report import write_agreement
 from src.training.preference.score_map import MOST_ANCHORS, fit_score_map
 from src.training.preference.trainer import build_trainer, questions_of
 from src.training.storage.kept_run import keep_run
-from src.training.storage.output_directory import HISTORY, write_json
+from src.training.storage.output_directory import ANOTHER_DIRECTORY, HISTORY, write_json
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -59,7 +59,7 @@ def train_judge(
     """
     validate(config)
     settings = config.training
-    with exclusive(settings.output_dir):
+    with exclusive(settings.output_dir, ANOTHER_DIRECTORY):
         _prepare(config, resume=resume)
         split = read_preferences(config.preferences, settings.seed, ImageStore(settings.output_dir / "images"))
         if not (settings.judge_folder / _TRAINED).is_file():

@@ -26,6 +26,8 @@ HISTORY = "history.json"
 """JSON list of the metrics of each logged step."""
 GAINS = "gains.json"
 """JSON list of the differences on held-out samples, one entry for each scorer."""
+ANOTHER_DIRECTORY = "--set training.output_dir=DIR"
+"""By what a command that trains chooses another directory."""
 _FOLDERS = (CHECKPOINTS, POLICY, "record", "images", "shown", "evaluation")
 _FILES = (STORED_RUN, "held_out.jsonl", HISTORY, GAINS)
 
@@ -39,7 +41,7 @@ def output_directory(config: TrainingConfig, processes: Processes, *, resume: bo
         OutputError: another run has the directory, or it cannot be written.
     """
     output_dir = config.training.output_dir
-    with exclusive(output_dir) if processes.is_first else nullcontext():
+    with exclusive(output_dir, ANOTHER_DIRECTORY) if processes.is_first else nullcontext():
         if processes.is_first:
             _prepare(config, resume=resume)
         processes.wait()
