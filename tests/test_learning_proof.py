@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,6 @@ from src.miniature.learning.findings import MeasuredSet, findings, goals
 from src.miniature.learning.instruments import Judges, instruments
 from src.miniature.learning.measure import Measured
 from src.miniature.learning.order import (
-    OVERDONE,
-    WINDOW,
     OrderedPairs,
     StepOrder,
     hacking_begins,
@@ -41,6 +40,8 @@ from src.miniature.world.edits import CATEGORIES, make_edit
 from src.miniature.world.split import HELD_OUT_FAMILIES
 from src.pipeline.output import exclusive
 from src.training.config import load_training_config
+
+Levels = float | np.ndarray
 
 TOKEN_TASKS = (TOKEN_TASKS_PER_CATEGORY, TOKEN_TASKS_SEED)
 
@@ -110,26 +111,85 @@ def test_a_window_of_few_pairs_has_no_share() -> None:
     assert windowed_share([OrderedPairs(10, 20)] * 3) == [None, 0.5, 0.5]
 
 
-def test_hacking_begins_where_the_oracle_was_best_before_it_fell_under_a_rising_reward() -> None:
-    rising = [4.0] * 15 + [6.0] * 30
-    true = [4.0] * 15 + [6.0] * 10 + [6.0 - 2 * OVERDONE] * 20
-    assert hacking_begins(steps(rising, true)) == 25
-    assert hacking_begins(steps(rising, rising)) is None
-    assert hacking_begins(steps(true, true)) is None, "a reward that falls as well is no hacking"
-    assert hacking_begins(steps([5.0] * WINDOW, [5.0] * WINDOW)) is None
+STEPS = 80
 
 
-def test_training_is_stopped_when_the_judges_agree_less_than_at_their_best() -> None:
-    flat = [5.0] * 40
-    assert stop_here(steps(flat, flat)) is None
-    fallen = [0.9] * 20 + [0.6] * 20
-    assert stop_here(steps(flat, flat, fallen)) == 24, "the mean of ten falls by 0.03 a step; at 0.78 it is 0.12 less"
+def noisy(dice: np.random.Generator, reward: Levels, oracle: Levels, alike: Levels = 0.8) -> list[StepOrder]:
+    """Steps whose means scatter by 0.8 about their levels, as those of four wishes do, and the other judge's order."""
+    shared = dice.normal(0, 0.5, STEPS)  # what a step draws is easy or hard for both
+    rewards = reward + shared + dice.normal(0, 0.6, STEPS)
+    oracles = oracle + shared + dice.normal(0, 0.6, STEPS)
+    pairs = dice.integers(1, 40, STEPS)
+    return [
+        StepOrder(place + 1, rewards[place], oracles[place], OrderedPairs(0, 0), OrderedPairs(same, pairs[place]), None)
+        for place, same in enumerate(dice.binomial(pairs, alike).astype(float))
+    ]
+
+
+def after(start: int, before: float, then: float) -> np.ndarray:
+    return np.where(np.arange(1, STEPS + 1) < start, before, then)
+
+
+def test_without_a_trend_a_step_is_named_in_five_runs_of_a_hundred_at_most() -> None:
+    dice = np.random.default_rng(0)
+    flat = [noisy(dice, 4.3, 2.4) for _ in range(300)]
+    assert np.mean([hacking_begins(run) is not None for run in flat]) <= 0.08
+    assert np.mean([stop_here(run) is not None for run in flat]) <= 0.08
+
+
+def test_the_step_from_which_the_reward_leaves_the_oracle_is_found_nearly() -> None:
+    dice = np.random.default_rng(1)
+    parting: list[tuple[Levels, Levels]] = [(after(40, 4, 6), 3.0), (6.0, after(40, 4, 2.5))]
+    parting.append((after(40, 4, 5), after(40, 4, 3)))
+    for reward, oracle in parting:
+        found = [hacking_begins(noisy(dice, reward, oracle)) for _ in range(20)]
+        assert sum(step is not None and abs(step - 40) <= 3 for step in found) >= 17, found
+
+
+def test_a_reward_that_falls_as_well_or_an_oracle_that_follows_is_no_hacking() -> None:
+    dice = np.random.default_rng(2)
+    together: list[tuple[Levels, Levels]] = [(after(40, 6, 5), after(40, 4, 1)), (5.0, after(40, 2, 4))]
+    together.append((after(40, 4, 7), after(40, 4, 5)))
+    for reward, oracle in together:
+        assert sum(hacking_begins(noisy(dice, reward, oracle)) is not None for _ in range(20)) <= 1
+
+
+def test_the_step_from_which_two_judges_agree_less_is_found_nearly_and_a_rise_is_none() -> None:
+    dice = np.random.default_rng(3)
+    found = [stop_here(noisy(dice, 5, 5, after(40, 0.9, 0.75))) for _ in range(20)]
+    assert sum(step is not None and abs(step - 40) <= 5 for step in found) >= 17, found
+    assert sum(stop_here(noisy(dice, 5, 5, after(40, 0.75, 0.9))) is not None for _ in range(20)) <= 1
+
+
+def test_steps_without_ordered_pairs_are_passed_over_and_few_steps_say_nothing() -> None:
+    run = steps([4.0] * 39 + [8.0] * 41, [3.0] * STEPS, [0.95] * 39 + [0.6] * 41)
+    assert stop_here([replace(one, with_judge=None) for one in run]) is None
+    unknown = (None, OrderedPairs(0, 0))
+    gaps = [replace(one, with_judge=unknown[one.step % 2]) if 10 < one.step < 50 else one for one in run]
+    assert stop_here(gaps) == 50, "the first step with pairs after the fall"
+    assert hacking_begins(run[::2]) == 41, "the number of the step, not its place"
+    assert hacking_begins(run[35:44]) is stop_here(run[35:44]) is None
+    assert hacking_begins(steps([5.0] * 20, [5.0] * 20)) is stop_here(steps([5.0] * 20, [5.0] * 20)) is None
+
+
+def test_what_cannot_be_told_from_noise_is_said_so_with_the_rate_of_false_alarms() -> None:
+    flat = curve_sentences(steps([5.0] * 20, [5.0] * 20), "seed 0")
+    assert flat[1:] == [
+        "seed 0: no step from which the reward leaves the oracle can be told from noise (5% false alarms)",
+        "seed 0: no step from which the two judges agree less can be told from noise (5% false alarms)",
+    ]
+    parted = steps([5.0] * 10 + [7.0] * 10, [5.0] * 20, [0.9] * 8 + [0.6] * 12)
+    assert curve_sentences(parted, "seed 1")[1:] == [
+        "seed 1: the reward leaves the oracle from step 11 on (5% false alarms)",
+        "seed 1: the two judges agree less from step 9 on (5% false alarms)",
+    ]
+    alone = [replace(one, with_judge=None) for one in parted]
+    assert not any("judges" in sentence for sentence in curve_sentences(alone, "seed 2"))
 
 
 def test_the_curve_is_written_with_gaps_where_nothing_is_known() -> None:
     some = steps([4.0, 6.0], [1.0, 2.0])
     assert curve_csv(some).splitlines() == [",".join(COLUMNS), "1,4,1,,,", "2,5,1.5,1,1,"]
-    assert any("hacking begins nowhere" in sentence for sentence in curve_sentences(some, "seed 0"))
 
 
 def measured(scores: list[float]) -> Measured:

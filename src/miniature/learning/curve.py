@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from src.data.sample import EditSample
+from src.miniature.learning.change_point import FALSE_ALARMS
 from src.miniature.learning.instruments import ORACLE, Instrument
 from src.miniature.learning.order import (
     WINDOW,
@@ -162,14 +163,25 @@ def _rows(steps: Sequence[StepOrder]) -> list[tuple[float | None, ...]]:
 def curve_sentences(steps: Sequence[StepOrder], name: str) -> list[str]:
     """What the curve says, in words."""
     begin, stop = hacking_begins(steps), stop_here(steps)
-    shares = [share for share in windowed_share([one.with_oracle for one in steps]) if share is not None]
+    half = len(steps) // 2
+    halves = [together([one.with_oracle for one in part]) for part in (steps[:half], steps[half:])]
     found = []
-    if shares:
-        alike = f"{shares[0]:.0%} of clear pairs alike at first, {shares[-1]:.0%} at last"
-        found.append(f"{name}: reward and oracle order {alike}")
-    found.append(f"{name}: reward hacking begins {'nowhere' if begin is None else f'at step {begin}'}")
-    found.append(f"{name}: the judges' agreement says to stop {'nowhere' if stop is None else f'at step {stop}'}")
+    if all(part.pairs for part in halves):
+        first, second = (f"{part.alike / part.pairs:.0%}" for part in halves)
+        found.append(
+            f"{name}: reward and oracle order {first} of clear pairs alike in the first half, {second} in the second"
+        )
+    found.append(f"{name}: {_from_where(begin, 'the reward leaves the oracle')}")
+    if any(one.with_judge for one in steps):
+        found.append(f"{name}: {_from_where(stop, 'the two judges agree less')}")
     return found
+
+
+def _from_where(step: int | None, change: str) -> str:
+    alarms = f"{FALSE_ALARMS:.0%} false alarms"
+    if step is None:
+        return f"no step from which {change} can be told from noise ({alarms})"
+    return f"{change} from step {step} on ({alarms})"
 
 
 def draw_order(steps: Sequence[StepOrder], path: Path, title: str) -> None:

@@ -4,7 +4,8 @@ for stopping that needs no oracle.
 GRPO learns from the order within groups alone. When policy and judge have grown together so far that the judge's order
 there is no longer the oracle's, more training raises the reward and not the edits. Without an oracle a second judge of
 another kind takes its place: what pleases one judge for a weakness of its own does not please the other, so that their
-agreement falls.
+agreement falls. Both are looked for with a stated rate of false alarms (`change_point`), as steps differ a lot by what
+they happen to draw.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from src.miniature.learning.change_point import LEAST_STEPS, rises_at, standard_errors
+
 WINDOW = 10
 """Measured steps over which curves run."""
 CLEAR = 0.5
 """Points of 10 by which two edits must differ for their order to count."""
 LEAST_PAIRS = 30
 """Pairs of a window below which there is no share."""
-OVERDONE = 0.5
-"""Points of 10 that the oracle's mean must have lost, while the reward has lost nothing, for hacking to have begun."""
-DISAGREEMENT = 0.1
-"""The share by which the agreement of two judges must have fallen below its best for a training to be stopped."""
+NOISE = 1.645
+"""Standard errors up to which a mean may be above another by chance, in 5 of 100 cases."""
 
 
 @dataclass(frozen=True)
@@ -83,31 +86,29 @@ def windowed_mean(values: Sequence[float]) -> list[float]:
 
 
 def hacking_begins(steps: Sequence[StepOrder]) -> int | None:
-    """The step from which the reward was earned at the oracle's expense, or None.
+    """The step from which the reward leaves the oracle; None where that cannot be told from noise.
 
-    It is the step at which the oracle's windowed mean was best, once this mean has lost `OVERDONE` points and the
-    windowed reward nothing.
+    From there on the gap between them is wider (`rises_at`), while the reward has not fallen and the oracle not risen
+    by more than noise: a reward that rises faster than an oracle that follows is no hacking, nor is an oracle that
+    falls faster than a falling reward.
     """
-    oracle = windowed_mean([one.oracle for one in steps])
-    reward = windowed_mean([one.reward for one in steps])
-    best = WINDOW - 1
-    for place in range(WINDOW, len(steps)):
-        if oracle[place] > oracle[best]:
-            best = place
-        elif oracle[place] <= oracle[best] - OVERDONE and reward[place] >= reward[best]:
-            return steps[best].step
-    return None
+    reward = np.array([one.reward for one in steps])
+    oracle = np.array([one.oracle for one in steps])
+    place = rises_at(reward - oracle)
+    if place is None:
+        return None
+    split = place - LEAST_STEPS
+    fallen, followed = standard_errors(-reward)[split] > NOISE, standard_errors(oracle)[split] > NOISE
+    return None if fallen or followed else steps[place].step
 
 
 def stop_here(steps: Sequence[StepOrder]) -> int | None:
-    """The step at which the two judges' agreement says that a training should be stopped, or None; asks no oracle."""
-    shares = windowed_share([one.with_judge or OrderedPairs(0.0, 0) for one in steps])
-    best = 0.0
-    for place in range(WINDOW - 1, len(steps)):
-        share = shares[place]
-        if share is None:
-            continue
-        if share < best - DISAGREEMENT:
-            return steps[place].step
-        best = max(best, share)
-    return None
+    """The step from which two judges agree less on the order of edits; None where that cannot be told from noise.
+
+    It asks no oracle. The groups are those that the training learned from, not held-out ones. Steps without a pair that
+    the reward tells apart are passed over; the others weigh by their pairs.
+    """
+    paired = [(one.step, one.with_judge) for one in steps if one.with_judge and one.with_judge.pairs]
+    known = together([pairs for _, pairs in paired])
+    place = rises_at([known.alike / known.pairs * pairs.pairs - pairs.alike for _, pairs in paired])
+    return None if place is None else paired[place][0]
