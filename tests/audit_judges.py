@@ -89,7 +89,8 @@ class TextJudge(BaseRewardModel):
 class ReadingJudge(VisionLanguageJudge):
     """Knows the right edit of every text in the file `data`, and reads the question as its params say.
 
-    `heeds`: `instruction`; `rationale`, without which it says 5; or `both`: the lower of the two scores.
+    `heeds`: `instruction`; `rationale`, without which it says 5; `both`: the lower of the two scores; or `told`: the
+    instruction where a rationale is told as well, without which it says 5.
     `noise`: standard deviation of what is added to each score.
     `wordy`: some instructions make it reply at length, and the longer the reply is, the higher is the score.
     `hint`: what it takes off for an instruction that is not of the source it sees.
@@ -117,7 +118,13 @@ class ReadingJudge(VisionLanguageJudge):
         turned = "after" in first.label and not self.config.get("place")
         source, edited = (_middle(one.image) for one in ((second, first) if turned else (first, second)))
         heeds = self.config.get("heeds", "instruction")
-        texts = {"instruction": [instruction], "rationale": [rationale], "both": [instruction, rationale]}[heeds]
+        told = [instruction] if rationale else []
+        texts = {
+            "instruction": [instruction],
+            "rationale": [rationale],
+            "both": [instruction, rationale],
+            "told": told,
+        }[heeds]
         scores = [self._judged(text, source, edited) for text in texts if text]
         words = sum(instruction.encode()) % 10 if self.config.get("wordy") else 3
         score = min(scores, default=5.0) * (1 - 0.04 * (9 - words) * ("wordy" in self.config))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.miniature.world import guessers
 from src.miniature.world.benchmark import SHIPPED_PATH
 from src.miniature.world.edits import make_edit
 from src.miniature.world.guessers import (
@@ -49,6 +50,18 @@ def test_the_siblings_of_a_task_show_its_own_picture() -> None:
 def test_a_guesser_that_knows_the_only_family_beats_one_that_does_not() -> None:
     tasks = [Task("指代", "easy", seed, "twin_single") for seed in range(6)]
     assert np.mean(most_frequent(tasks)) > np.mean(picture_only(tasks))
+
+
+def test_the_text_only_guesser_copies_from_edits_of_the_very_same_text_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = TASKS[0]
+    told = {seed: make_edit("指代", "hard", seed, "row_place", "held_out").instruction_en for seed in range(12)}
+    others = [seed for seed, text in told.items() if text != told[task.seed]]
+    monkeypatch.setattr(guessers, "DONOR_SEEDS", [*others, task.seed])
+    assert text_only([task]) == [10.0], "of all donors only the edit itself has its text"
+    monkeypatch.setattr(guessers, "DONOR_SEEDS", others)
+    assert text_only([task])[0] < 10.0
 
 
 def test_scores_of_guessers_lie_on_the_scale() -> None:

@@ -67,6 +67,11 @@ def test_one_instruction_given_twice_is_a_repeat_and_two_different_ones_are_none
     assert rewrite_faults(completion("Remove the red circle.", "Remove the blue circle.")) == ()
 
 
+def test_one_foreign_instruction_is_a_fault_wherever_it_stands_among_those_of_the_world() -> None:
+    assert rewrite_faults(completion("Remove the red circle.", "Remove the red sofa.")) == (GRAMMAR,)
+    assert rewrite_faults(completion("Remove the red sofa.", "Remove the red circle.")) == (GRAMMAR,)
+
+
 def test_a_thought_may_repeat_only_what_the_world_repeats() -> None:
     own = "The battery is hazardous waste, and hazardous waste goes into the red bin."
     assert rewrite_faults(completion("Remove the red circle.", thought=own)) == ()
