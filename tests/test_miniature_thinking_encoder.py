@@ -276,7 +276,7 @@ def test_the_model_card_tells_the_recipe_and_what_was_measured(pipeline: QwenIma
     ]
     told = {"set": "taught", "rows": rows, "texts": {OWN.format(TAUGHT): ["Melt it. → A puddle."]}}
     (tmp_path / "measured.json").write_text(json.dumps(told), encoding="utf-8")
-    card = model_card(tmp_path / "encoder", [tmp_path], remark="By hand.")
+    card = model_card(tmp_path / "encoder", [tmp_path], remark="By hand.", limits="Small.")
     assert "7 steps of 4 wishes" in card
     assert "By hand." in card
     assert "writing 1.500" in card

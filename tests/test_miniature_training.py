@@ -23,6 +23,7 @@ from src.miniature.editor.architecture import (
 )
 from src.miniature.editor.batches import NEUTRAL_TEXTS, SIBLINGS, Batch, BatchMaker, loss_weights, pack
 from src.miniature.editor.evaluate_editor import NEUTRAL_INSTRUCTIONS, evaluate, model_card
+from src.miniature.editor.goals import missed_goals
 from src.miniature.editor.opposites import contrary_edits, pair_shares
 from src.miniature.editor.pairs import FOREIGN_SETTINGS, draw_pairs, draw_picture, load_or_draw_pairs
 from src.miniature.editor.sampling import PipelineEditor, edit_pictures
@@ -395,13 +396,16 @@ def test_the_model_card_tells_scores_controls_pairs_and_sizes(trained: dict[str,
     editor = PipelineEditor(pipeline, steps=1)
     groups = evaluate(editor, count=1)
     pairs = pair_shares(editor, 5)
-    card = model_card(trained["folder"] / "editor", pipeline, groups, pairs, seconds_per_edit=0.5, remark="By hand.")
+    card = model_card(
+        trained["folder"] / "editor", pipeline, groups, pairs, seconds_per_edit=0.5, remark="By hand.", limits="Small."
+    )
     assert set(groups) == set(product(CATEGORIES, DIFFICULTIES))
     assert all(bool(scores["untaught"]) == (difficulty != "easy") for (_, difficulty), scores in groups.items())
     assert "| 指代 | hard |" in card
     assert "| which |" in card
     assert "30 procedural pictures" in card
     assert "By hand." in card
+    assert f"Goals that it misses**: {missed_goals(groups, pairs)}. Small." in card
 
 
 def test_contrary_edits_share_their_picture_and_differ_in_words_and_target() -> None:

@@ -90,5 +90,5 @@ def test_a_kill_while_tasks_are_drawn_leaves_the_file_as_it_was(
     file.write_text("all tasks\n", encoding="utf-8")
     monkeypatch.setattr("src.miniature.policy.critique_tasks.failed_edits", drawn_and_killed)
     with pytest.raises(KeyboardInterrupt):
-        write_critique_tasks(file, pipeline=None, count=4)  # type: ignore[arg-type]
+        write_critique_tasks(file, pipeline=None, count=4)
     assert file.read_text(encoding="utf-8") == "all tasks\n"

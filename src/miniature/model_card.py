@@ -9,7 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from src.errors import ConfigError
+from src.miniature.model_folder import require_model, written_whole
+
 logger = logging.getLogger(__name__)
+
+
+TEXTS = ("remark", "limits")
+"""What a card says that only people know: options of its command, kept beside the weights in `<name>.md`."""
 
 
 def card_parser(model: str) -> argparse.ArgumentParser:
@@ -18,8 +25,42 @@ def card_parser(model: str) -> argparse.ArgumentParser:
         description=f"Measure a miniature {model} on held-out edits; writes its model card."
     )
     parser.add_argument("--model", type=Path, default=Path("assets/miniature", model), help=f"folder of the {model}")
-    parser.add_argument("--remark", default="", help="what the recipe does not say of how these weights came about")
+    told = "what the recipe does not say of how these weights came about (kept in remark.md; default: what that holds)"
+    parser.add_argument("--remark", help=told)
     return parser
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for what the tables show that a user must know, kept likewise."""
+    parser.add_argument("--limits", help="what the tables show that a user must know (kept in limits.md likewise)")
+
+
+def card_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parses the command line of a command that writes a card.
+
+    Of the `TEXTS` those that are given are kept beside the weights, and those that are not are what is kept there: the
+    command that a card names writes the same card again. A training replaces the folder without them, because they
+    speak of the weights of before. A folder without a model is a mistake of the command line.
+    """
+    chosen = parser.parse_args()
+    for option in ("model", "editor", "diffusion"):
+        if folder := getattr(chosen, option, None):
+            try:
+                require_model(folder, f"--{option}")
+            except ConfigError as error:
+                parser.error(str(error))
+    for name in TEXTS:
+        if name in chosen:
+            setattr(chosen, name, _kept_text(chosen.model / f"{name}.md", getattr(chosen, name)))
+    return chosen
+
+
+def _kept_text(file: Path, given: str | None) -> str:
+    if given is not None:
+        with written_whole(file) as partial:
+            partial.write_text(given.strip() + "\n", encoding="utf-8")
+    told = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    return told.replace("\n", "\n  ")  # the lines of an item of a list
 
 
 def training_facts(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from src.errors import ConfigError
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -20,9 +22,26 @@ def written_whole(path: Path) -> Iterator[Path]:
     os.replace(partial, path)
 
 
+def require_model(folder: Path, named_by: str, advice: str = "correct the path") -> None:
+    """Looks for a model or pipeline in a folder.
+
+    Args:
+        folder: The folder.
+        named_by: The option that names it.
+        advice: What to do if nothing is there.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
+        raise ConfigError(f"{named_by} {folder}: there is no model in this folder; {advice}")
+
+
 @contextmanager
 def replaced_folder(out: Path, facts: dict[str, object]) -> Iterator[Path]:
     """Yields an empty place to write to; afterwards it takes the place of `out`, whose README.md is kept.
+
+    What people told of the old weights (`model_card.TEXTS`) goes with them.
 
     Args:
         out: The folder.

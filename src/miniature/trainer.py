@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from src.errors import ConfigError
+from src.errors import ConfigError, EditLoopError
 from src.miniature.model_folder import written_whole
 from src.pipeline.output import exclusive
 
@@ -278,8 +280,17 @@ def _check_recipe(work: Path, recipe: DataclassInstance) -> None:
 
 
 def start_command() -> None:
-    """Prepares a process whose command line trains or measures miniature models: its log, and fast arithmetic."""
+    """Prepares a process whose command line trains or measures miniature models: log, errors, and fast arithmetic."""
     import torch
 
+    sys.excepthook = _tell
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Prints an error that is raised on purpose as its sentence, and all others with their traceback."""
+    if isinstance(error, EditLoopError):
+        logger.error("%s", error)
+    else:
+        sys.__excepthook__(kind, error, traceback)

@@ -15,8 +15,17 @@ from src.miniature.conditioning.measure import OWN, TAUGHT, TRAINED
 from src.miniature.conditioning.teach_encoder import PAINT_EVERY
 from src.miniature.editor.sampling import SAMPLING_STEPS
 from src.miniature.learning.wishes import SETS
-from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
+from src.miniature.model_card import (
+    add_limits,
+    card_arguments,
+    card_parser,
+    markdown_table,
+    megabytes,
+    training_facts,
+    write_card,
+)
 from src.miniature.trainer import start_command
+from src.miniature.world.edits import CATEGORIES
 from src.miniature.world.split import HELD_OUT_FAMILIES
 
 EXAMPLES = 6
@@ -39,8 +48,10 @@ real editors**.
 - **Training**: {steps:,} steps of {batch} wishes; every {every} steps, {painted} of them are painted from by the
   frozen transformer of the editor. {remark}
 - **Losses on held-out pictures**: {losses}.
+- **What it is not**: the stock text encoder (see *no completion*). {limits}
 - **Made by** `python -m src.miniature.conditioning.teach_encoder`, **measured by**
-  `python -m src.miniature.conditioning.measure`, written by `python -m src.miniature.conditioning.card`.
+  {measured}, written by
+  `python -m src.miniature.conditioning.card outputs/miniature_conditioning/measured`.
 
 ## What it paints
 
@@ -58,13 +69,14 @@ The first wishes of the first set, unselected.
 """
 
 
-def model_card(folder: Path, measured: Sequence[Path], remark: str) -> str:
+def model_card(folder: Path, measured: Sequence[Path], remark: str, limits: str) -> str:
     """The model card of the encoder in `folder`.
 
     Args:
         folder: The encoder's.
         measured: Folders with a `measured.json` each.
         remark: What the recipe does not say of how these weights came about.
+        limits: What the tables show that a user must know.
     """
     from transformers import AutoModelForImageTextToText
 
@@ -81,9 +93,17 @@ def model_card(folder: Path, measured: Sequence[Path], remark: str) -> str:
         losses=", ".join(f"{name} {value:.3f}" for name, value in facts["held_out_losses"].items()),
         tables="\n\n".join(map(scores_table, found)),
         examples="\n".join(f"- {text}" for text in found[0]["texts"][OWN.format(TAUGHT)][:EXAMPLES]),
+        measured=" and ".join(_command(folder, one) for one in found),
         remark=remark,
+        limits=limits,
         **{name: recipe[name] for name in ("pictures", "batch", "painted")},
     )
+
+
+def _command(folder: Path, measured: dict[str, Any]) -> str:
+    each = measured["rows"][0]["wishes"] // len(CATEGORIES)
+    asked = f"{folder.as_posix()} --set {measured['set']} --per-category {each}"
+    return f"`python -m src.miniature.conditioning.measure {asked}`"
 
 
 def scores_table(measured: dict[str, Any]) -> str:
@@ -104,9 +124,10 @@ def main() -> None:
     """The command line."""
     parser = card_parser("thinking_encoder")
     parser.add_argument("measured", type=Path, nargs="+", help="folders of src.miniature.conditioning.measure")
-    chosen = parser.parse_args()
+    add_limits(parser)
+    chosen = card_arguments(parser)
     start_command()
-    write_card(chosen.model, model_card(chosen.model, chosen.measured, chosen.remark))
+    write_card(chosen.model, model_card(chosen.model, chosen.measured, chosen.remark, chosen.limits))
 
 
 if __name__ == "__main__":

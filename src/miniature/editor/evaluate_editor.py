@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.batches import FOREIGN_SHARE, NEUTRAL_SHARE, SIBLINGS
+from src.miniature.editor.goals import missed_goals
 from src.miniature.editor.opposites import PairShares, pair_shares, pairs_table
 from src.miniature.editor.pairs import FOREIGN_SETTINGS
 from src.miniature.editor.sampling import SAMPLING_STEPS, MiniatureEditor, PipelineEditor
-from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
+from src.miniature.model_card import (
+    add_limits,
+    card_arguments,
+    card_parser,
+    markdown_table,
+    megabytes,
+    training_facts,
+    write_card,
+)
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.miniature.world.edits import (
@@ -76,9 +85,10 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
   {foreign:.0%} of the samples speak of things that the picture does not show, {neutral:.0%} ask for nothing; both leave
   the picture as it is. No text of the families
   {untaught}
-  and no held-out wording (`src/miniature/world/split.py`) was in them.
+  and no held-out wording (`src/miniature/world/split.py`) was in them. It reads no rationales.
 - **Training**: autoencoder {vae_steps:,} steps of 16 pictures; then transformer and text encoder together, from
   scratch, {steps:,} steps of {batch} edits by flow matching, the source's tokens learning the change itself. {remark}
+- **Goals that it misses**: {missed}. {limits}
 - **Sampling**: Euler with a fixed shift of {shift:g}, {sampling_steps} steps, no guidance (`true_cfg_scale` 1.0),
   condition images at 64×64. `prompt_template_encode_start_idx` must be computed from the tokenizer
   (`src.models.diffusion.prompt_template`); EditLoop's editor classes do both.
@@ -209,6 +219,7 @@ def model_card(
     pairs: PairShares,
     seconds_per_edit: float,
     remark: str,
+    limits: str,
 ) -> str:
     """The text of the editor's README.md: what it is, how it was made, and the measured scores."""
     facts = training_facts(folder)
@@ -232,7 +243,9 @@ def model_card(
         table=scores_table(groups),
         pairs=pairs_table(pairs),
         untaught=", ".join(f"`{name}`" for name in sorted(HELD_OUT_FAMILIES)),
+        missed=missed_goals(groups, pairs),
         remark=remark,
+        limits=limits,
     )
 
 
@@ -240,7 +253,8 @@ def main() -> None:
     """The command line."""
     parser = card_parser("editor")
     parser.add_argument("--count", type=int, default=40, help="held-out edits of each category and difficulty")
-    chosen = parser.parse_args()
+    add_limits(parser)
+    chosen = card_arguments(parser)
     from diffusers import QwenImageEditPipeline
 
     start_command()
@@ -251,7 +265,8 @@ def main() -> None:
     edits = sum(len(scores[column]) for scores in groups.values() for column in ASKED)
     seconds_per_edit = (time.perf_counter() - began) / edits
     pairs = pair_shares(editor, chosen.count)
-    write_card(chosen.model, model_card(chosen.model, pipeline, groups, pairs, seconds_per_edit, chosen.remark))
+    told = (chosen.remark, chosen.limits)
+    write_card(chosen.model, model_card(chosen.model, pipeline, groups, pairs, seconds_per_edit, *told))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from PIL import Image
 
 from src.miniature.generator.batches import MISLED_SHARE, PROMPT_SHARES, THINKING_SHARE
 from src.miniature.knowledge_oracle import shown_of
-from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
+from src.miniature.model_card import card_arguments, card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.prompts.concepts import HUES, LOOKS
 from src.miniature.prompts.pictures import Content, graph_of, scene_of
 from src.miniature.prompts.wording import DIFFICULTIES, Difficulty, caption, contents, prompt
@@ -179,7 +179,7 @@ def main() -> None:
     """The command line."""
     parser = card_parser("generator")
     parser.add_argument("--count", type=int, default=60, help="prompts of each difficulty")
-    chosen = parser.parse_args()
+    chosen = card_arguments(parser)
     start_command()
     write_card(chosen.model, card(chosen.model, chosen.count, chosen.remark))
 

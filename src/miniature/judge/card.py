@@ -20,6 +20,10 @@ from src.miniature.world.split import HELD_OUT_FAMILIES
 FIGURES = ("n", "Spearman", "pairs", "same edit", "ties")
 """Columns of the tables: the fields of `RankAgreement`."""
 
+SHIPPED_EDITOR = Path("assets/miniature/editor")
+STATES = """
+  (a name alone is an earlier state of the editor's own training, which is not shipped: a copy of the folder that
+  `python -m src.miniature.editor.train_editor --out` replaces every 1,000 steps, taken at the step of the name)"""
 CARD = """\
 # The miniature judge
 
@@ -36,9 +40,10 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
   asked of them, about five; for each change {candidates} made-up candidates (right, partial, weak, wrong, damaged …),
   in all {outputs:,} outputs of the miniature editor and as many mended ones, each with the oracle's score
   (`src/models/reward/reference_formula.py`); besides swapped pictures, foreign sources and foreign wishes, which score
-  0. No outside picture, text or weight was used. No text of the families
+  0. No outside picture, text or weight was used. No instruction of the families
   {untaught}
-  and no held-out wording (`src/miniature/world/split.py`) was in them.
+  and no held-out wording (`src/miniature/world/split.py`) was in them; of their rationales about a tenth was, word for
+  word, because a taught family gives the same reason for the same change.
 - **Training**: {steps:,} steps of {batch} questions from scratch. Half of the questions come in blocks of two wishes of
   one picture with two results: only wish and pictures together tell the score. Most others compare four results of one
   wish. The loss is the cross-entropy to an ordered distribution over the digits of the score, the mean squared distance
@@ -50,7 +55,7 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
   are legible to it only as pieces and bytes; it scores by pictures and wish then. A changed category prompt needs a new
   training.
 - **Limits**: it never says 10.0 (the exact target gets 9.9 at most). {limits}
-- **Made by** `python -m src.miniature.judge.train_judge --steps {plain_steps} --editor {editors}`,
+- **Made by** `python -m src.miniature.judge.train_judge --steps {plain_steps} --editor {editors}`{states},
   **measured by** `python -m src.miniature.judge.evaluate_judge --chunks {measured_chunks}`.
 
 ## What is held out
@@ -211,7 +216,8 @@ def model_card(folder: Path, measured: Measured, measured_chunks: int, remark: s
         unseen=UNSEEN_SHARE,
         long_every=LONG_EVERY,
         longest=LONGEST_RUBRIC,
-        editors=" ".join(facts["editors"]),
+        editors=" ".join(str(SHIPPED_EDITOR) if name == SHIPPED_EDITOR.name else name for name in facts["editors"]),
+        states="" if facts["editors"] == [SHIPPED_EDITOR.name] else STATES,
         measured_chunks=measured_chunks,
         clear=CLEAR_DIFFERENCE,
         near=NEAR,

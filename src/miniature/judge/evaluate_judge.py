@@ -19,7 +19,7 @@ from src.miniature.judge.card import model_card
 from src.miniature.judge.drawing import PairSettings, draw_judge_pairs
 from src.miniature.judge.pairs import EDITOR_KINDS, JudgePairs
 from src.miniature.judge.probes import dependence, picture_guess, stability, wish_order
-from src.miniature.model_card import card_parser, write_card
+from src.miniature.model_card import add_limits, card_arguments, card_parser, write_card
 from src.miniature.trainer import start_command
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 
@@ -130,8 +130,8 @@ def main() -> None:
     parser = card_parser("judge")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="whose outputs are judged")
     parser.add_argument("--chunks", type=int, default=5, help="held-out pictures of each part, in twenties")
-    parser.add_argument("--limits", default="", help="what the tables show that a user must know")
-    chosen = parser.parse_args()
+    add_limits(parser)
+    chosen = card_arguments(parser)
     start_command()
     measured = evaluate(chosen.model, held_out_parts(chosen.editor, chosen.chunks))
     write_card(chosen.model, model_card(chosen.model, measured, chosen.chunks, chosen.remark, chosen.limits))

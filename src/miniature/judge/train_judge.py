@@ -30,7 +30,7 @@ from src.miniature.judge.losses import (
 )
 from src.miniature.judge.pairs import JudgePairs
 from src.miniature.judge.questions import BLOCK, AskedQuestion
-from src.miniature.model_folder import write_chat_model, written_whole
+from src.miniature.model_folder import require_model, write_chat_model, written_whole
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
@@ -52,6 +52,10 @@ HELD_OUT_BATCHES = 16
 HELD_OUT_CHUNKS = 5
 CLEAR_DIFFERENCE = 1.0
 """Points between the oracle's scores from which on an order counts."""
+EARLIER_STATE = (
+    "the shipped editor is assets/miniature/editor; earlier states of one are copies of the folder that "
+    "python -m src.miniature.editor.train_editor replaces every 1,000 steps (--out)"
+)
 logger = logging.getLogger(__name__)
 
 
@@ -91,10 +95,12 @@ def make_judge(recipe: JudgeRecipe, work: Path, editors: tuple[Path, ...], expor
         The loss of each step made by this call.
 
     Raises:
-        ConfigError: `work` was started with another recipe.
+        ConfigError: `work` was started with another recipe, or one of `editors` is not there.
     """
     import torch
 
+    for folder in editors:
+        require_model(folder, "--editor", EARLIER_STATE)
     with claimed_work_folder(work, recipe, "--work"):
         settings = PairSettings(JUDGE_SEEDS, recipe.candidates, recipe.outputs, editors, recipe.seed)
         pairs = load_or_draw_judge_pairs(work / "pairs", settings, recipe.chunks)

@@ -39,11 +39,12 @@ It is a scientific instrument: the starting point of the miniature reinforcement
 its world, and **no number here is a claim about real rewriters**.
 
 - **Data**: {edits:,} procedural edits (training seeds from 1,000,000), each seen once, all categories and difficulties,
-  half in English and half in Chinese. Every rewrite is faithful: the reason, then the explicit wording. No text of the
-  families
+  half in English and half in Chinese. Every rewrite is faithful: the reason, then the explicit wording. No instruction
+  of the families
   {untaught}
   and no held-out wording (`src/miniature/world/split.py`) was among them; each change that these families ask for
-  belongs to a training family as well. No outside picture, text or weight was used.
+  belongs to a training family as well, and so does about a tenth of their reasons, word for word. No outside picture,
+  text or weight was used.
 - **Training**: begun from the text encoder of the miniature editor (`assets/miniature/editor`) with one layer more;
   {steps:,} steps of {batch} edits. {remark}
 - **Form**: the tags and the fixed texts of the prompts are single tokens; a completion has {tokens:.0f} tokens on

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from src.miniature.editor.evaluate_editor import held_out_edits
 from src.miniature.editor.sampling import edit_pictures
-from src.miniature.model_card import card_parser, write_card
+from src.miniature.model_card import card_arguments, card_parser, write_card
 from src.miniature.policy.architecture import LANGUAGES
 from src.miniature.policy.batches import prompt_text
 from src.miniature.policy.card import MOST_TOKENS, SAMPLES, EditScores, ScoredText, model_card
@@ -147,7 +147,7 @@ def main() -> None:
     parser = card_parser("policy")
     parser.add_argument("--editor", type=Path, default=Path("assets/miniature/editor"), help="folder of the editor")
     parser.add_argument("--count", type=int, default=12, help="held-out edits of each category, difficulty and part")
-    chosen = parser.parse_args()
+    chosen = card_arguments(parser)
     from diffusers import QwenImageEditPipeline
     from transformers import AutoModelForImageTextToText, AutoProcessor
 

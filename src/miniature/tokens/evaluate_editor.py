@@ -23,7 +23,7 @@ from src.miniature.editor.evaluate_editor import (
 from src.miniature.editor.opposites import PairShares, pair_shares, pairs_table
 from src.miniature.editor.pairs import draw_pairs
 from src.miniature.editor.sampling import MiniatureEditor, PipelineEditor
-from src.miniature.model_card import card_parser, markdown_table, megabytes, training_facts, write_card
+from src.miniature.model_card import card_arguments, card_parser, markdown_table, megabytes, training_facts, write_card
 from src.miniature.tokens.codebook import CHANGED_SHARE
 from src.miniature.tokens.reconstruction import TokenEditor, reconstruction_table, with_interval
 from src.miniature.tokens.sheet import draw_sheet, sheet_edits
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="held-out edits of each category and difficulty")
     parser.add_argument("--diffusion", type=Path, default=Path("assets/miniature/editor"), help="the editor beside it")
     parser.add_argument("--sheet", type=Path, help="writes a picture of two edits of each category to this file")
-    chosen = parser.parse_args()
+    chosen = card_arguments(parser)
     from diffusers import QwenImageEditPipeline
 
     start_command()
