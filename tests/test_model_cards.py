@@ -25,6 +25,7 @@ from src.miniature.judge.train_judge import JudgeRecipe, make_judge
 from src.miniature.model_card import TEXTS
 from src.miniature.model_folder import replaced_folder
 from src.miniature.policy.card import CARD as POLICY_CARD
+from src.miniature.policy.train_policy import PolicyRecipe, make_policy
 from src.miniature.world.edits import CATEGORIES, DIFFICULTIES
 
 SHIPPED = Path("assets/miniature")
@@ -138,6 +139,12 @@ def test_an_editor_that_is_not_there_is_named_before_the_judges_training_begins(
     with pytest.raises(ConfigError, match=r"--editor .*editor_6000: there is no model .* earlier states"):
         make_judge(JudgeRecipe(), tmp_path / "work", (SHIPPED / "editor", tmp_path / "editor_6000"))
     assert not (tmp_path / "work").exists()
+
+
+def test_an_editor_to_begin_from_that_is_not_there_is_named_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--editor .*nowhere: there is no model in this folder"):
+        make_policy(PolicyRecipe(), tmp_path / "nowhere", tmp_path / "work", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_recipe_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:

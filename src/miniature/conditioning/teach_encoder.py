@@ -26,7 +26,7 @@ from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_p
 from src.miniature.editor.train_editor import encode_pictures, kept_latents
 from src.miniature.editor.train_transformer import painting_loss
 from src.miniature.fast_cpu_training import PlainJointAttention
-from src.miniature.model_folder import write_chat_model
+from src.miniature.model_folder import require_model, write_chat_model
 from src.miniature.trainer import (
     TrainingPlan,
     adamw,
@@ -284,6 +284,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
     start_command()
+    require_model(chosen.editor, "--editor")
     recipe = EncoderRecipe(
         editor=resolve_revision(str(chosen.editor)),
         pictures=chosen.pictures,

@@ -100,7 +100,7 @@ reinforcement-learning runs. It is useless outside its world, and **no number he
 Mean reference score, 0–10 (`src/models/reward/reference_formula.py`), of {count} held-out edits for each row
 (seeds from 500,000, in no training set and no shipped benchmark); {seconds_per_edit:.2f} s per edit on the machine that
 measured. *English* and *Chinese* are of taught families in taught wordings, *reworded* of the same edits in wordings
-that training never read. *Untaught wish* is of families that no training read a word of; *its explicit wording* says
+that training never read. *Untaught wish* is of families that its training read no word of; *its explicit wording* says
 what to draw for the same edits: their gap is what a perfect rewriter of instructions could gain. *Neutral* asks for
 nothing ("Describe the picture."), *unrelated* for something that the picture does not show. *Picture alone* makes one
 of the changes that the picture allows at random, exactly: what can be had without reading. *Round trip* sends the exact

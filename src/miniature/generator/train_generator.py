@@ -21,7 +21,7 @@ from src.miniature.editor.train_transformer import TOKENS_PER_SIDE
 from src.miniature.editor.train_vae import encoded, reconstruction_psnr, train_vae
 from src.miniature.fast_cpu_training import PlainJointAttention, use_single_frame_convolutions
 from src.miniature.generator.batches import GeneratorBatch, GeneratorBatches
-from src.miniature.model_folder import written_whole
+from src.miniature.model_folder import require_model, written_whole
 from src.miniature.prompts.pictures import Content, scene_of
 from src.miniature.prompts.wording import contents
 from src.miniature.trainer import (
@@ -287,6 +287,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=standard.seed)
     chosen = parser.parse_args()
     start_command()
+    require_model(chosen.editor, "--editor")
     recipe = GeneratorRecipe(
         editor=resolve_revision(str(chosen.editor)),
         vae_steps=chosen.vae_steps,

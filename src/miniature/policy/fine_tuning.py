@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from src.miniature.editor.batches import LENGTH_MULTIPLE
+from src.miniature.model_folder import require_model
 from src.miniature.policy.batches import IGNORE_INDEX
 from src.miniature.trainer import TrainingPlan, adamw, run_training, start_command, training_device
 
@@ -144,4 +145,5 @@ def run_recipe(description: str, fine_tuning: FineTuning, output: Path, steps: i
     parser.add_argument("--steps", type=int, default=steps)
     arguments = parser.parse_args()
     start_command()
+    require_model(arguments.policy, "--policy")
     fine_tuning(arguments.policy, arguments.output, arguments.steps)

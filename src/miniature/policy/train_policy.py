@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.miniature.editor.architecture import EditorSize
-from src.miniature.model_folder import write_chat_model
+from src.miniature.model_folder import require_model, write_chat_model
 from src.miniature.policy.architecture import (
     LANGUAGES,
     POLICY_SIZE,
@@ -76,10 +76,12 @@ def make_policy(
         The loss of each step made by this call.
 
     Raises:
-        ConfigError: `work` was started with another recipe.
+        ConfigError: `work` was started with another recipe, or `editor` is not there.
     """
     import torch
 
+    if editor is not None:
+        require_model(editor, "--editor")
     with claimed_work_folder(work, recipe):
         torch.manual_seed(recipe.seed)
         tokenizer = build_policy_tokenizer(_tokenizer_texts(), recipe.size.vocabulary)
