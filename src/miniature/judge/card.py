@@ -65,8 +65,8 @@ benchmark) of three parts of the world: taught families in taught wordings, taug
 never read, and families of which it read no instruction. *Guess without words* is the best guess of someone who sees
 both pictures and everything that can be asked of the first, but not the wish. *Wishes* is how often a result scores
 higher for the wish that it grants than for another wish of the same picture, *results* how often the better one of two
-results of one wish scores higher, *outputs* the same of two outputs of the editor; all where the oracle's scores differ by
-{clear:g} or more, ties counted half (chance: 50%). *All outputs* counts every pair that the oracle tells apart.
+results of one wish scores higher, *outputs* the same of two outputs of the editor; all where the oracle's scores differ
+by {clear:g} or more, ties counted half (chance: 50%). *All outputs* counts every pair that the oracle tells apart.
 Brackets hold 95 % intervals, robust to several questions about one picture, and numbers of pairs.
 
 {parts}
