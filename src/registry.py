@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -124,14 +125,20 @@ def check_params(named: type, params: Mapping[str, Any], where: str) -> None:
         check_ready(dict(params))
 
 
+_building = threading.RLock()
+"""transformers and diffusers replace functions of torch and of their own in the whole process while they load: of two
+models that load at once, either may keep what the other put there. A model may build another inside it."""
+
+
 def build(model_class: Callable[[dict[str, Any]], Named], params: dict[str, Any]) -> Named:
-    """Constructs the model, which loads its weights.
+    """Constructs the model, which loads its weights; one model at a time.
 
     Raises:
         ModelError: with the class and the reason, whatever the model raised.
     """
     try:
-        return model_class(params)
+        with _building:
+            return model_class(params)
     except EditLoopError:
         raise
     except Exception as error:  # a model may fail in any way; the run must say which model it was

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -91,3 +95,24 @@ def test_one_way_leads_from_a_section_to_a_checked_class() -> None:
 def test_no_module_but_the_registry_checks_params_by_hand() -> None:
     sources = (Path(__file__).parent.parent / "src").rglob("*.py")
     assert [path.name for path in sources if "check_params(" in path.read_text(encoding="utf-8")] == ["registry.py"]
+
+
+class Loading:
+    """Notes which threads load at the same time; one may hold a model inside it."""
+
+    now: ClassVar[set[int]] = set()
+    most = 0
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        Loading.now.add(threading.get_ident())
+        Loading.most = max(Loading.most, len(Loading.now))
+        time.sleep(0.05)
+        if params.get("holds_one"):
+            build(Loading, {})
+        Loading.now.discard(threading.get_ident())
+
+
+def test_models_load_one_after_the_other_and_one_may_hold_another() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(build, [Loading] * 4, [{}, {"holds_one": True}, {}, {"holds_one": True}]))
+    assert Loading.most == 1

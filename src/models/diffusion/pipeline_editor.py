@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,9 +23,6 @@ from src.models.plain_text import PlainText
 from src.models.weights import is_local, pinned
 
 logger = logging.getLogger(__name__)
-
-_loading = threading.Lock()
-"""diffusers replaces torch functions for a moment while it loads: two replicas must not load at the same time."""
 
 
 class OutOfMemory(ModelError):
@@ -91,12 +87,11 @@ class PipelineEditor(CheckpointModel, BaseDiffusionModel):
         self.steps: int = self._own_defaults(self.params).get("num_inference_steps", self.params.num_inference_steps)
         self.device = pick_device(self.params.device)
         self.offload = "none" if self.device == "cpu" else self.params.offload
-        with _loading:
-            self.pipe = self._load()
-            self.plain = PlainText(self.pipe.components.values())
-            self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
-            self._prepare()
-            self._place()
+        self.pipe = self._load()
+        self.plain = PlainText(self.pipe.components.values())
+        self.pipe.set_progress_bar_config(disable=self.params.disable_progress_bar)
+        self._prepare()
+        self._place()
 
     @classmethod
     @abstractmethod
