@@ -41,7 +41,8 @@ class ConstantJudge(BaseRewardModel):
 class KnowingJudge(BaseRewardModel):
     """Knows the right edit of every source and instruction in the file `data`; may be `blind_to` one of the two.
 
-    It looks at the 32 pixels in the middle of each picture.
+    Blind to the `wish`, it tells only whether an instruction is one for this source: any edit that is right for some
+    wish then is right for all of them. It looks at the 32 pixels in the middle of each picture.
     """
 
     needs_prompts = False
@@ -51,6 +52,9 @@ class KnowingJudge(BaseRewardModel):
         known = [(item["edit_instruction_en"], _array(item, "src"), _array(item, "reference")) for item in items]
         self._by_instruction = {instruction: (source, right) for instruction, source, right in known}
         self._by_source = {source.tobytes(): (source, right) for _, source, right in known}
+        self._wished = {
+            source: [right for _, one, right in known if one.tobytes() == source] for source in self._by_source
+        }
 
     def score(
         self,
@@ -70,7 +74,10 @@ class KnowingJudge(BaseRewardModel):
             source, right = self._by_instruction[edit_instruction]
         if source is None or (blind_to != "source" and not np.array_equal(source, shown)):
             return 0.0
-        return compare_with_reference(source, _middle(edited_image), right).score
+        edited, rights = _middle(edited_image), [right]
+        if blind_to == "wish":
+            rights = self._wished[source.tobytes()]
+        return max(compare_with_reference(source, edited, one).score for one in rights)
 
 
 class TextJudge(BaseRewardModel):

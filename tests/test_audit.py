@@ -9,6 +9,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from rich.console import Console
 
 from src.audit.check import Check, why_not
 from src.audit.checks import kendall_tau_a
-from src.audit.figures import CheckOutcome, Threshold, by_interval, lead_figure
-from src.audit.partners import with_partners
+from src.audit.figures import CheckOutcome, Figure, Threshold, by_interval, lead_figure
+from src.audit.partners import sharing, with_partners, with_siblings
 from src.audit.plan import plan_lines
 from src.audit.preference import preference
 from src.audit.probes import NAMES, TARGET, UNSEEN
@@ -128,6 +129,29 @@ def test_a_judge_fails_exactly_the_checks_of_what_it_cannot_see(
     assert row(audited, "rationale").reason == "the samples have no rationale"
     assert "no reply was written" in (row(audited, "reply_length").reason or "")
     assert audited.passed == (not rows)
+
+
+def wishes_of(index: int, **changes: Any) -> list[dict[str, Any]]:
+    """Two items that ask for different edits of one picture."""
+    first, other = picture_item(index, **changes), picture_item(index + 1000, **changes)
+    painted = np.asarray(LazyImage(base64_text=first["src_img_b64"]).decode()).copy()
+    painted[:9, :9] = (40, 255, 255)
+    same = {"src_img_b64": first["src_img_b64"], "reference_img_b64": _png(painted)}
+    return [first, other | same]
+
+
+@pytest.mark.parametrize(
+    ("blind_to", "shared", "rows"),
+    [("wish", False, set()), ("wish", True, {"instruction"}), (None, True, set())],
+)
+def test_a_judge_that_only_tells_whether_words_fit_the_picture_fails_where_another_wish_shares_it(
+    write_benchmark: Write, make_config: Make, blind_to: str | None, shared: bool, rows: set[str]
+) -> None:
+    data = write_benchmark([one for index in range(20) for one in wishes_of(index)[: 2 if shared else 1]])
+    judge = {"class_path": "tests.audit_judges.KnowingJudge", "params": {"data": str(data), "blind_to": blind_to}}
+    audited = audit(make_config(data, reward_model=judge))
+    assert failing(audited) == rows
+    assert outcomes(audited)["instruction"] in (CheckOutcome.FAIL, CheckOutcome.PASS)
 
 
 def test_a_judge_that_throws_dice_fails_all_but_coverage(write_benchmark: Write, make_config: Make) -> None:
@@ -419,6 +443,20 @@ def test_json_markdown_and_console_hold_every_row_and_say_what_a_failure_means(
             assert (check.meaning in plain) == (check.outcome is CheckOutcome.FAIL)
 
 
+def test_what_few_samples_leave_open_is_said_with_the_number_that_is_sensible(
+    write_benchmark: Write, make_config: Make
+) -> None:
+    data = write_benchmark([picture_item(index) for index in range(7)])
+    judge = {"class_path": "tests.audit_judges.KnowingJudge", "params": {"data": str(data), "blind_to": "instruction"}}
+    audited = audit(make_config(data, reward_model=judge))
+    assert outcomes(audited)["instruction"] is CheckOutcome.INCONCLUSIVE
+    said = "instruction: the interval of 4 samples holds both answers; audit more: 50 and more are sensible"
+    assert said in printed(audited), "three of the seven are alone in their category"
+    many = Figure("ahead", 0.6, (0.5, 0.7), 60, Threshold(">=", 0.67), CheckOutcome.INCONCLUSIVE)
+    lines = printed(replace(audited, checks=[Check("instruction", "", "", (many,))])).splitlines()
+    assert "instruction: the interval of 60 samples holds both answers; audit more" in lines
+
+
 def test_the_command_needs_no_editor_and_its_exit_code_says_whether_a_check_failed(tmp_path: Path) -> None:
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "main.py", "audit", "--samples", "20", "--output-dir", str(tmp_path / "audit")]
@@ -449,6 +487,18 @@ def test_no_sample_is_told_to_do_what_its_own_family_asks_for_in_other_words() -
     samples = [sample(index, "a", f"do {index}", f"picture {index}", family) for index, family in enumerate(families)]
     partners = {one.index: partner and partner.index for one, partner in with_partners(iter(samples))}
     assert partners == {0: 2, 1: 2, 2: 3, 3: 2}, "the last one takes the first that is of another family"
+
+
+def test_foreign_words_are_first_of_another_edit_of_the_same_picture() -> None:
+    fields = [("a", "left", "p", "l"), ("a", "links", "p", "l"), ("a", "on", "q", "o"), ("a", "right", "p", "r")]
+    fields += [("a", "right", "p", "s"), ("b", "up", "p", "u"), ("a", "off", "q", None), ("a", "all", "p", "t")]
+    samples = [
+        replace(sample(index, category, text, picture, "rule"), reference=right and LazyImage(base64_text=right))
+        for index, (category, text, picture, right) in enumerate(fields)
+    ]
+    found = {one.index: other and other.index for one, _, other in with_siblings(samples, sharing(samples))}
+    assert found == {0: 3, 1: 3, 3: 7, 4: 7, 7: 0, 2: None, 5: None, 6: None}, "the next one, of the last one the first"
+    assert {one.index for one, *_ in with_siblings(samples[:3], sharing(samples))} == {0, 1, 2}, "some may be bad"
 
 
 @given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=30))

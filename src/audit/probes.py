@@ -65,6 +65,8 @@ class Probed:
     """Of the same category, with another source and instruction (`with_partners`); without it the probes that borrow
     from it are left out."""
     partner_target: LazyImage | None = None
+    sibling: EditSample | None = None
+    """Another edit of the same picture (`with_siblings`), whose words are borrowed before the partner's."""
 
 
 def probes(probed: Probed) -> Iterator[list[Probe]]:
@@ -88,7 +90,10 @@ def probes(probed: Probed) -> Iterator[list[Probe]]:
     if sample.rationale:
         yield [replace(original, name=NO_RATIONALE, sample=replace(sample, rationale=None))]
     if probed.partner is not None:
-        for probe in _borrowed(original, probed.partner):
+        beside = _beside(sample, probed.partner)
+        yield [replace(original, name=WRONG_SOURCE, sample=beside, source=beside.given_source.decode())]
+    if (foreign_words := probed.sibling or probed.partner) is not None:
+        for probe in _borrowed(original, foreign_words):
             yield [probe]
     if probed.partner_target is not None:
         foreign = probed.partner_target.decode().resize(right.size, Image.Resampling.LANCZOS)
@@ -120,14 +125,13 @@ def _repeated(probe: Probe) -> list[Probe]:
 
 
 def _borrowed(original: Probe, partner: EditSample) -> Iterator[Probe]:
-    """The probes in which one thing is the partner's.
+    """The probes in which words are another sample's.
 
     The rationale is exchanged with the instruction, without it, and left out of both, so that what a scorer takes from
     the one is told from what it takes from the other.
     """
-    sample, source = original.sample, partner.given_source.decode()
+    sample = original.sample
     told = partial(_told, sample, partner)
-    yield replace(original, name=WRONG_SOURCE, sample=_beside(sample, partner), source=source)
     yield replace(original, name=SHUFFLED, sample=told(partner.rationale))
     yield replace(original, name=FOREIGN_INSTRUCTION, sample=told(sample.rationale))
     if sample.rationale:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from src.audit.partners import with_partners
+from src.audit.partners import sharing, with_siblings
 from src.audit.probes import ASKED_AFRESH, REORDERED, Probe, Probed
 from src.audit.reorder import reordered
 from src.audit.targets import Targets
@@ -17,6 +17,7 @@ from src.data.image import ImageError, LazyImage, content_hash
 from src.data.loader import load_samples
 from src.data.sample import NO_SOURCE, BadSample, EditSample
 from src.data.selection import Selection
+from src.data.sources import ByteProgress
 from src.pipeline.keys import probe_key
 from src.pipeline.scorer_plan import ScorerPlan
 from src.pipeline.subset import spread_subset
@@ -68,10 +69,12 @@ class ProbeReader:
 
     def groups(self, make: MakeProbes) -> Iterator[list[Asked]]:
         """Yields the groups of probes that `make` makes of each sample; probes that cannot be asked are left out."""
-        for sample, partner in with_partners(self._samples()):
+        chosen = self._chosen()
+        shared = sharing(item for item in self._items(chosen) if isinstance(item, EditSample))
+        for sample, partner, sibling in with_siblings(self._samples(chosen), shared):
             source_sha256 = content_hash(sample.given_source.read_bytes())
             others = self._targets(partner) if partner is not None else None
-            for group in make(Probed(sample, self._targets(sample), partner, others)):
+            for group in make(Probed(sample, self._targets(sample), partner, others, sibling)):
                 keys = _edit_keys(group)
                 asked = [self._asked(probe, key, source_sha256) for probe, key in zip(group, keys, strict=True)]
                 if found := [one for one in asked if one is not None]:
@@ -86,11 +89,12 @@ class ProbeReader:
             pending = replace(pending, question=question)
         return Asked(probe, edit_key, source_sha256, pending)
 
-    def _samples(self) -> Iterator[EditSample]:
-        chosen = self._chosen()
-        for item in load_samples(self._benchmark.data_path, Selection.of(self._benchmark), self._tally.reading):
-            if chosen is not None and item.sample_id not in chosen:
-                continue
+    def _items(self, chosen: set[str] | None, progress: ByteProgress | None = None) -> Iterator[EditSample | BadSample]:
+        items = load_samples(self._benchmark.data_path, Selection.of(self._benchmark), progress)
+        return (item for item in items if chosen is None or item.sample_id in chosen)
+
+    def _samples(self, chosen: set[str] | None) -> Iterator[EditSample]:
+        for item in self._items(chosen, self._tally.reading):
             self._tally.add(read=1)
             if isinstance(item, BadSample):
                 self._refuse(item)

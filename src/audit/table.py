@@ -27,6 +27,8 @@ from src.terminal import clean_json
 
 SCHEMA_VERSION = 2
 REASONS_SHOWN = 5
+SENSIBLE = 50
+"""Samples below which even a judge that throws dice leaves many a check open."""
 _STYLES = {
     CheckOutcome.PASS: "green",
     CheckOutcome.FAIL: "bold red",
@@ -152,7 +154,9 @@ def _remark(check: Check) -> str | None:
         case CheckOutcome.FAIL:
             return f"{check.name}: {check.meaning}"
         case CheckOutcome.INCONCLUSIVE:
-            return f"{check.name}: the interval holds both answers; audit more samples"
+            seen = max(figure.samples for figure in check.figures)
+            enough = f": {SENSIBLE} and more are sensible" if seen < SENSIBLE else ""
+            return f"{check.name}: the interval of {seen} samples holds both answers; audit more{enough}"
         case _:
             return f"{check.name}: {check.reason}" if check.reason else None
 
