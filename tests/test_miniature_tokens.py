@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
-from src.errors import ConfigError
+from src.errors import ConfigError, OutputError
 from src.miniature.editor.opposites import pair_shares
 from src.miniature.editor.pairs import TrainingPairs, draw_pairs
 from src.miniature.tokens.architecture import LanguageModelSize, build_token_editor
@@ -30,9 +30,10 @@ from src.miniature.tokens.train_editor import (
     make_token_editor,
     training_loss,
 )
-from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_tokenizer
+from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_codes, make_tokenizer
 from src.miniature.world.benchmark import TRAINING_SEEDS
 from src.models.tokens.vocabulary import code_name
+from src.pipeline.output import exclusive
 
 TOKENS = TokenizerRecipe(TokenizerSize(codes=40), pictures=20, cells=2_000, rounds=2, decoder_steps=3, batch=2)
 RECIPE = TokenEditorRecipe(
@@ -208,6 +209,26 @@ def test_a_finished_tokenizer_is_loaded_and_not_trained_again(trained: dict[str,
     kept = load_vqvae(trained["folder"] / "work" / "vqvae")
     for one, other in zip(again.parameters(), kept.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_decoder_may_be_trained_beside_the_language_model_but_not_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+
+    def beside(*_: object) -> None:
+        pairs, _, _ = make_codes(TOKENS, work)
+        with exclusive(work / "decoder"), pytest.raises(OutputError, match="decoder; wait for it"):
+            make_tokenizer(TOKENS, work, pairs)
+        make_tokenizer(TOKENS, work, pairs)
+        with pytest.raises(OutputError, match=r"editor; wait for it, or .* --work-dir"):
+            make_token_editor(TOKENS, RECIPE, work, tmp_path / "editor")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("src.miniature.tokens.train_editor.train_language_model", beside)
+    with pytest.raises(KeyboardInterrupt):
+        make_token_editor(TOKENS, RECIPE, work, tmp_path / "editor")
+    assert (work / "decoder.done").exists()
 
 
 def test_a_work_folder_of_another_tokenizer_is_refused(trained: dict[str, Any], tmp_path: Path) -> None:

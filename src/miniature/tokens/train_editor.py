@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.miniature.editor.first_words import draw_first_words
-from src.miniature.editor.pairs import TrainingPairs, draw_pairs, load_or_draw_pairs
+from src.miniature.editor.pairs import TrainingPairs, draw_pairs
 from src.miniature.model_folder import load_as_single, replaced_folder, save_half, written_whole
 from src.miniature.muon import MuonWithAdamW
 from src.miniature.tokens.architecture import LanguageModelSize, build_processor, build_token_editor, build_tokenizer
@@ -26,7 +26,7 @@ from src.miniature.tokens.batches import TokenBatch, TokenBatchMaker, TokenLesso
 from src.miniature.tokens.fast_language_model import hidden_states
 from src.miniature.tokens.fast_vqvae import codes_of
 from src.miniature.tokens.initial_weights import align_queries, write_words
-from src.miniature.tokens.train_tokenizer import TokenizerRecipe, kept_codes, load_vqvae, make_codebook, make_tokenizer
+from src.miniature.tokens.train_tokenizer import TokenizerRecipe, load_vqvae, make_codes, make_tokenizer
 from src.miniature.trainer import (
     TrainingPlan,
     claimed_work_folder,
@@ -97,9 +97,8 @@ def make_token_editor(
     """
     import torch
 
-    with claimed_work_folder(work, tokens), claimed_work_folder(work / "editor", recipe):
-        pairs = load_or_draw_pairs(work, tokens.pictures)
-        vqvae = make_codebook(tokens, work, pairs)
+    pairs, vqvae, codes = make_codes(tokens, work)
+    with claimed_work_folder(work / "editor", recipe):
         tokenizer = _tokenizer(work / "text", pairs, recipe.size.pieces, tokens.size.codes)
         torch.manual_seed(recipe.seed)
         model = build_token_editor(recipe.size, vqvae, tokenizer)
@@ -115,7 +114,7 @@ def make_token_editor(
         align_queries(model.model.text_model)
         batches = TokenLessons(
             maker(first, first_codes),
-            maker(pairs, kept_codes(work, vqvae, pairs)),
+            maker(pairs, codes),
             recipe.first_lesson,
         )
         unseen = draw_pairs(HELD_OUT_SEEDS, HELD_OUT_PICTURES)

@@ -26,6 +26,7 @@ from src.miniature.tokens.picture_tokens import TokenizerSize, build_vqvae, prep
 from src.miniature.trainer import TrainingPlan, adamw, claimed_work_folder, run_training, start_command, training_device
 from src.miniature.world.benchmark import HELD_OUT_SEEDS
 from src.models.reward.reference_formula import compare_with_reference
+from src.pipeline.output import exclusive
 
 if TYPE_CHECKING:
     import torch
@@ -63,14 +64,32 @@ class TokenizerRecipe:
     seed: int = 0
 
 
-def make_tokenizer(recipe: TokenizerRecipe, work: Path, pairs: TrainingPairs) -> Emu3VQVAE:
-    """The finished VQ-VAE: what `work` does not hold yet is made, what it holds is loaded."""
-    folder = work / "vqvae"
-    if not (work / "decoder.done").exists():
+def make_codes(recipe: TokenizerRecipe, work: Path) -> tuple[TrainingPairs, Emu3VQVAE, np.ndarray]:
+    """Training pairs, codebook and codes, by which decoder and language model can be trained at the same time.
+
+    Raises:
+        ConfigError: `work` was started with another recipe.
+        OutputError: another process makes these in `work` just now.
+    """
+    with claimed_work_folder(work, recipe):
+        pairs = load_or_draw_pairs(work, recipe.pictures)
         vqvae = make_codebook(recipe, work, pairs)
-        codes = kept_codes(work, vqvae, pairs)[len(pairs.sources) :]
-        train_decoder(vqvae, recipe, pairs, codes, work / "decoder.pt", lambda done: _write(vqvae, folder))
-        (work / "decoder.done").touch()
+        return pairs, vqvae, kept_codes(work, vqvae, pairs)
+
+
+def make_tokenizer(recipe: TokenizerRecipe, work: Path, pairs: TrainingPairs) -> Emu3VQVAE:
+    """The finished VQ-VAE: what `work` does not hold yet is made, what it holds is loaded.
+
+    Raises:
+        OutputError: another process trains the decoder in `work`.
+    """
+    folder = work / "vqvae"
+    with exclusive(work / "decoder", "--work-dir"):
+        if not (work / "decoder.done").exists():
+            vqvae = make_codebook(recipe, work, pairs)
+            codes = kept_codes(work, vqvae, pairs)[len(pairs.sources) :]
+            train_decoder(vqvae, recipe, pairs, codes, work / "decoder.pt", lambda done: _write(vqvae, folder))
+            (work / "decoder.done").touch()
     return load_vqvae(folder)
 
 
@@ -213,8 +232,8 @@ def main() -> None:
     chosen = parser.parse_args()
     start_command()
     recipe = TokenizerRecipe(pictures=chosen.pictures, decoder_steps=chosen.decoder_steps, seed=chosen.seed)
-    with claimed_work_folder(chosen.work_dir, recipe):
-        make_tokenizer(recipe, chosen.work_dir, load_or_draw_pairs(chosen.work_dir, recipe.pictures))
+    pairs, _, _ = make_codes(recipe, chosen.work_dir)
+    make_tokenizer(recipe, chosen.work_dir, pairs)
 
 
 if __name__ == "__main__":
