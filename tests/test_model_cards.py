@@ -83,6 +83,7 @@ def test_a_goal_is_missed_below_its_least_and_above_its_most() -> None:
     }
     right = {"side": [(True, True)] * 4 + [(False, False)], "which": [(True, True)]}
     assert missed_goals(groups, right) == "none"
+    assert missed_goals(groups, {"side": right["side"]}) == "this or that (`which`) right in 80% (no pair measured)"
     groups |= {("指代", level): {"english": [4.9], **at_goal, "neutral": [2.0]} for level in DIFFICULTIES}
     missed = missed_goals(groups, right | {"side": [(True, False)]})
     assert missed == (

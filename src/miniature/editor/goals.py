@@ -48,6 +48,7 @@ def _missed(groups: Mapping[tuple[str, str], Mapping[str, Sequence[float]]], pai
     if (gap := mean("untaught_explicit") - mean("untaught")) < LEAST_GAP:
         yield f"untaught wishes {LEAST_GAP:g} below their explicit wording ({gap:.2f})"
     for kind, name in CONTRARIES.items():
-        right = float(np.mean(pairs[kind])) if pairs.get(kind) else float("nan")
-        if not right >= LEAST_RIGHT:
+        if not pairs.get(kind):
+            yield f"{name} (`{kind}`) right in {LEAST_RIGHT:.0%} (no pair measured)"
+        elif (right := float(np.mean(pairs[kind]))) < LEAST_RIGHT:
             yield f"{name} (`{kind}`) right in {LEAST_RIGHT:.0%} ({right:.0%}; chance 50%)"
