@@ -37,7 +37,9 @@ def log_to(settings: LoggingConfig, log_file: Path, console: Console) -> None:
             written = logging.FileHandler(path, encoding="utf-8")
         except OSError as error:
             raise OutputError(
-                f"the log {path} cannot be written: {error.strerror or error}; choose another place by logging.log_file"
+                f"the log {path} cannot be written: {error.strerror or error}; choose another place by "
+                "logging.log_file, or another directory: --output-dir of a run, --set training.output_dir=DIR of a "
+                "training"
             ) from error
         written.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(written)
