@@ -16,7 +16,7 @@ from src.training.grpo.processes import without_zero3_sharding
 from src.training.grpo.trainer import build_trainer, run_trainer
 from src.training.held_out.gain import Gain
 from src.training.policy_check import check_completions, check_policy
-from src.training.storage.output_directory import GAINS, HISTORY, output_directory, write_json
+from src.training.storage.output_directory import GAINS, HISTORY, output_directory, write_history, write_json
 from src.training.tracking.curve import draw_curve
 from src.training.validate import Validated, check_data, check_devices, check_processes, completed, validate
 
@@ -96,7 +96,7 @@ def _train_policy(
             run_trainer(trainer, random_state, checkpoint)
         finally:
             if trainer.is_world_process_zero():
-                write_json(output_dir / HISTORY, trainer.state.log_history)
+                write_history(output_dir, trainer.state.log_history)
                 draw_curve(trainer.state.log_history, output_dir / "reward_curve.png")
         trainer.save_model(str(config.training.policy_folder))
         if trainer.is_world_process_zero() and config.policy.lora is None:

@@ -25,7 +25,13 @@ from src.training.grpo.processes import Processes, require_one_gpu, without_zero
 from src.training.grpo.settings import CHECKPOINTS
 from src.training.out_of_memory import out_of_memory_named
 from src.training.storage.kept_run import keep_run
-from src.training.storage.output_directory import ANOTHER_DIRECTORY, HISTORY, require_writable, write_json
+from src.training.storage.output_directory import (
+    ANOTHER_DIRECTORY,
+    HISTORY,
+    require_writable,
+    write_history,
+    write_json,
+)
 from src.training.tracking.curve import draw_curve
 from src.training.tracking.trackers import check_trackers
 
@@ -163,7 +169,7 @@ def _train(
     finally:
         if trainer.is_world_process_zero():
             history = trainer.state.log_history
-            write_json(output_dir / HISTORY, history)
+            write_history(output_dir, history)
             draw_curve(history, output_dir / "loss_curve.png", "loss", "loss (nats a token)", "Loss of the answers")
     trainer.save_model(str(config.training.policy_folder))
     if trainer.is_world_process_zero():

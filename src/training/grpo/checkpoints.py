@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_UNFOUNDED = ("keys in the checkpoint model loaded", "All reward functions returned None")
+
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """Returns the newest whole checkpoint; the trainer writes its state last, so that a torn one lacks it or a part."""
@@ -41,17 +43,23 @@ def whole_model(checkpoint: Path | None) -> Path | None:
 
 @contextmanager
 def unfounded_warnings_hidden() -> Iterator[None]:
-    """Hides the trainer's warning about a whole model's weights, which `load_policy` has loaded; see there."""
+    """Hides two warnings of the trainers.
+
+    One is about a whole model's weights, which `load_policy` has loaded; see there. The other quotes a whole row that
+    got no reward, pictures and all tokens: such rows are masked, counted and recorded with their reasons.
+    """
 
     def is_founded(record: logging.LogRecord) -> bool:
-        return "keys in the checkpoint model loaded" not in record.getMessage()
+        return not any(words in record.getMessage() for words in _UNFOUNDED)
 
-    trainer_log = logging.getLogger("transformers.trainer")
-    trainer_log.addFilter(is_founded)
+    logs = [logging.getLogger(name) for name in ("transformers.trainer", "trl.trainer.grpo_trainer")]
+    for log in logs:
+        log.addFilter(is_founded)
     try:
         yield
     finally:
-        trainer_log.removeFilter(is_founded)
+        for log in logs:
+            log.removeFilter(is_founded)
 
 
 class StepRandomState:

@@ -27,7 +27,7 @@ from src.training.preference.report import write_agreement
 from src.training.preference.score_map import MOST_ANCHORS, fit_score_map
 from src.training.preference.trainer import build_trainer, questions_of
 from src.training.storage.kept_run import keep_run
-from src.training.storage.output_directory import ANOTHER_DIRECTORY, HISTORY, write_json
+from src.training.storage.output_directory import ANOTHER_DIRECTORY, HISTORY, write_history, write_json
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -104,7 +104,7 @@ def _train(
     checkpoint = latest_checkpoint(checkpoints_folder(config)) if resume else None
     with out_of_memory_named(_MEMORY_SETTINGS):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    write_json(config.training.output_dir / HISTORY, trainer.state.log_history)
+    write_history(config.training.output_dir, trainer.state.log_history)
     _save_judge(config, judge, trainer, split)
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +61,17 @@ def write_json(path: Path, data: Any) -> None:
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}; free space, then --resume") from error
+
+
+def write_history(output_dir: Path, logged: Sequence[Mapping[str, Any]]) -> None:
+    """Writes what a trainer has logged to `history.json`, as an unbroken training would have logged it.
+
+    The trainer's `train_loss` is left out: after a resume it divides the losses since by all steps.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_json(output_dir / HISTORY, [{key: one[key] for key in one if key != "train_loss"} for one in logged])
 
 
 def _prepare(config: TrainingConfig, *, resume: bool) -> None:
