@@ -77,10 +77,9 @@ def sample(
     known = requests[0].grammar.picture.vocabulary
     prompts = [request.prompt for request in requests]
     prompts += [request.unguided_prompt for request in requests] if is_guided else []
-    longest = max(request.grammar.longest for request in requests)
-    for prompt, request in zip(prompts, [*requests, *requests], strict=False):
-        _require_room(model, len(prompt), request.grammar.longest)
     grammars = [request.grammar for request in requests] * (1 + is_guided)
+    for prompt, grammar in zip(prompts, grammars, strict=True):
+        _require_room(model, len(prompt), grammar.longest)
     drawing = _Drawing(settings, [request.seed for request in requests])
     processors = [GrammarProcessor(grammars, model.device), drawing]
     ids, mask = _padded_on_the_left(prompts, known.pad, model.device)
@@ -90,7 +89,7 @@ def sample(
             attention_mask=mask,
             logits_processor=[_Guidance(settings.guidance), *processors] if is_guided else processors,
             generation_config=GenerationConfig(
-                max_new_tokens=longest,
+                max_new_tokens=max(grammar.longest for grammar in grammars),
                 do_sample=False,
                 eos_token_id=known.eos,
                 pad_token_id=known.pad,
