@@ -81,10 +81,12 @@ def write_shard(path: Path, edits: Iterable[TokenisedEdit], left_out: Mapping[st
     noted = {_LEFT_OUT: json.dumps(dict(left_out)).encode()}
     table = pa.Table.from_pylist(rows, schema=_schema().with_metadata(noted))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}{_PART}")
-    with pa.OSFile(str(part), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+    with (
+        _written_whole(path) as part,
+        pa.OSFile(str(part), "wb") as stream,
+        pa.ipc.new_file(stream, table.schema) as writer,
+    ):
         writer.write_table(table)
-    os.replace(part, path)
 
 
 def shard_table(path: Path) -> pa.Table:
@@ -125,10 +127,17 @@ def write_index(folder: Path, encoder: Mapping[str, Any], names: Sequence[str]) 
         shards.append(Shard(name, shard_table(path).num_rows, _sha256(path)))
     listed = [{"name": one.name, "rows": one.rows, "sha256": one.sha256} for one in shards]
     text = json.dumps({"version": VERSION, "encoder": dict(encoder), "shards": listed}, indent=1)
-    part = folder / f"{INDEX}.{os.getpid()}{_PART}"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, folder / INDEX)
+    with _written_whole(folder / INDEX) as part:
+        part.write_text(text, encoding="utf-8")
     return shards
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """Yields a place of this process's own, beside `path`, whose file takes the name `path` once it is whole."""
+    part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
+    yield part
+    os.replace(part, path)
 
 
 @contextmanager
